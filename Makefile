@@ -1,0 +1,140 @@
+# Everything a contributor runs. `make` alone lists it.
+#
+# Each step leaves a stamp in .venv/.stamps and runs again only when what it was made from changed,
+# so every target may simply depend on all it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+TOOLS := .cache/tools
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+FUZZ_SECONDS ?= 60
+DEMO_PORT ?= 8080
+DEMO_SECONDS ?=
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
+
+# rustup puts cargo here; a login shell has it on the PATH, a CI job may not.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs' -o -name Cargo.toml)
+PYTHON_PATHS := fscore server tests bench examples docs
+SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
+
+.PHONY: help build demo test test-rust test-python test-wheel lint lint-python lint-rust lint-files \
+	format docs bench fuzz docker-check clean
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  DEMO_PORT=8080 DEMO_SECONDS= PYTEST_ARGS= BENCH_ARGS= FUZZ_SECONDS=60 change what they do."
+
+# -- build ------------------------------------------------------------------------------------
+
+build: $(STAMPS)/library $(STAMPS)/server ## Make .venv with both distributions, the extension in release
+
+$(STAMPS)/venv: deploy/setup/prerequisites.sh
+	@deploy/setup/prerequisites.sh "$(PYTHON)"
+	@test -x $(BIN)/python || "$$(deploy/setup/prerequisites.sh --python "$(PYTHON)")" -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+# One stamp for each dependency group of pyproject.toml: build, test, lint, bench.
+$(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
+	@echo "installing the dependency group '$*'"
+	@$(PIP) install --group $*
+	@touch $@
+
+$(STAMPS)/library: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
+	@echo "building fscore-core (release)"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --extras arrow,uvloop
+	@touch $@
+
+# fscore-core is already there, so that pip looks for it nowhere.
+$(STAMPS)/server: $(STAMPS)/library server/pyproject.toml
+	@echo "installing fscore-server"
+	@$(PIP) install --no-build-isolation --editable server
+	@touch $@
+
+# -- run --------------------------------------------------------------------------------------
+
+demo: build ## An online shop's clickstream, defined, loaded, served and queried on an embedded Valkey
+	@$(BIN)/fscore demo examples/ecommerce
+
+# -- test -------------------------------------------------------------------------------------
+
+test: test-rust test-python test-wheel ## All tests: the Rust core, the library and server, the installed wheels
+
+test-rust: $(STAMPS)/venv ## The Rust core's tests
+	cargo test --quiet --locked --package fscore-core
+
+test-python: build $(STAMPS)/group-test ## The Python suite against real servers
+	@deploy/setup/redis.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-wheel: build $(STAMPS)/group-test ## Build both wheels and test them installed, outside the checkout
+	@deploy/setup/redis.sh
+	deploy/setup/test-wheel.sh $(BIN)/python
+
+# -- lint -------------------------------------------------------------------------------------
+
+lint: lint-python lint-rust lint-files ## Every linter and type checker, without changing a file
+
+lint-python: build $(STAMPS)/group-test $(STAMPS)/group-lint ## ruff, mypy --strict, stubtest, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fscore._fscore
+	$(BIN)/python docs/generate.py --check
+
+lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	cargo deny --locked --log-level error check --config rust/deny.toml bans licenses sources
+
+lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/hadolint Dockerfile
+
+$(STAMPS)/cargo-deny: $(STAMPS)/venv
+	@command -v cargo-deny >/dev/null || test -x $(TOOLS)/bin/cargo-deny || { \
+		echo "compiling cargo-deny into $(TOOLS) (a few minutes, once)"; \
+		cargo install --quiet --locked --no-default-features --root $(TOOLS) cargo-deny; }
+	@touch $@
+
+# -- change -----------------------------------------------------------------------------------
+
+format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+	cargo fmt --all
+
+docs: build ## Write the tables in docs/ that are generated from code
+	$(BIN)/python docs/generate.py
+
+# -- measure ----------------------------------------------------------------------------------
+
+bench: build $(STAMPS)/group-test $(STAMPS)/group-bench ## Compare with other clients and servers; BENCH_ARGS picks
+	@deploy/setup/redis.sh
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+fuzz: $(STAMPS)/venv ## Each fuzz target for FUZZ_SECONDS (needs the nightly toolchain)
+	@TOOLS=$(TOOLS) deploy/setup/fuzz.sh
+
+docker-check: ## The Dockerfile's build steps in a clean folder, without a container engine
+	@deploy/docker/check.sh
+
+clean: ## Remove .venv, build results and caches
+	rm -rf $(VENV) .cache target rust/fuzz/target dist server/dist fscore/*.so \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
