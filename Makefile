@@ -25,6 +25,7 @@ export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
 
 # rustup puts cargo here; a login shell has it on the PATH, a CI job may not.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
+export PYTEST_ARGS
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs' -o -name Cargo.toml)
 PYTHON_PATHS := fscore server tests bench examples docs
@@ -100,7 +101,7 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-lint ## ruff, mypy --str
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-	cargo deny --locked --log-level error check --config rust/deny.toml bans licenses sources
+	cargo deny --locked --config rust/deny.toml --log-level error check bans licenses sources
 
 lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# usage: build.sh PREFIX
+#
+# Builds both wheels from this checkout and installs them, with what they depend on, into a new virtual
+# environment at PREFIX. The Dockerfile's build stage runs it; so does check.sh, where there is no engine.
+set -euo pipefail
+prefix=${1:?usage: build.sh PREFIX}
+cd "$(dirname "$0")/../.."
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+python3 -m venv "$work/tools"
+"$work/tools/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+"$work/tools/bin/python" -m pip install --quiet --group build
+export PATH="$work/tools/bin:$PATH"
+maturin build --release --locked --quiet --out "$work/dist"
+python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" ./server
+
+# Both wheels in one command, by path: neither name is ever asked of an index.
+core=$(echo "$work"/dist/fscore_core-*.whl)
+server=$(echo "$work"/dist/fscore_server-*.whl)
+python3 -m venv "$prefix"
+"$prefix/bin/python" -m pip install --quiet --disable-pip-version-check "${core}[arrow,uvloop]" "$server"
+"$prefix/bin/python" -m pip uninstall --quiet --yes pip

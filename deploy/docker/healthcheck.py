@@ -1,0 +1,16 @@
+"""Exit 0 when the server in this container answers that it lives.
+
+Liveness, not readiness: a container is not made better by a restart while its Redis is away.
+"""
+
+import http.client
+import os
+import sys
+
+connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["FSCORE_PORT"]), timeout=2)
+try:
+    connection.request("GET", "/health/live")
+    status = connection.getresponse().status
+except OSError as error:
+    sys.exit(f"no answer: {error}")
+sys.exit(0 if status == 200 else f"/health/live answered {status}")
