@@ -1,0 +1,1 @@
+//! Both ends simulated, in virtual time.

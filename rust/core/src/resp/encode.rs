@@ -1,0 +1,72 @@
+//! Encoding of commands.
+//!
+//! Everything appends to one buffer, so that a batch of commands leaves in one write. A length is
+//! written before its bytes and nothing here can fail: a command is wholly encoded, or its caller
+//! never called.
+
+/// Appends `*<n>\r\n`: a command of `n` arguments follows.
+pub fn write_array_header(out: &mut Vec<u8>, n: usize) {
+    out.push(b'*');
+    write_length(out, n);
+}
+
+/// Appends one argument, `$<len>\r\n<bytes>\r\n`.
+pub fn write_blob(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 16);
+    out.push(b'$');
+    write_length(out, bytes.len());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an integer argument as decimal text.
+pub fn write_integer(out: &mut Vec<u8>, value: i64) {
+    write_blob(out, itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a whole command.
+pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
+    write_array_header(out, arguments.len());
+    for argument in arguments {
+        write_blob(out, argument.as_ref());
+    }
+}
+
+fn write_length(out: &mut Vec<u8>, n: usize) {
+    // Field names, ids and values are nearly always shorter than 100 bytes.
+    if n < 10 {
+        out.extend_from_slice(&[b'0' + n as u8, b'\r', b'\n']);
+    } else if n < 100 {
+        out.extend_from_slice(&[b'0' + (n / 10) as u8, b'0' + (n % 10) as u8, b'\r', b'\n']);
+    } else {
+        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_lengths_of_every_width() {
+        for n in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 65_536] {
+            let mut out = Vec::new();
+            write_blob(&mut out, &vec![b'x'; n]);
+            assert!(out.starts_with(format!("${n}\r\nx").replace("\r\nx", "\r\n").as_bytes()));
+            assert_eq!(out.len(), n + 5 + n.to_string().len());
+            assert!(out.ends_with(b"\r\n"));
+        }
+    }
+
+    #[test]
+    fn encodes_a_command() {
+        let mut out = Vec::new();
+        command(&mut out, &[b"HGET".as_slice(), b"user:{1}:v1", b"a\r\nb"]);
+        write_integer(&mut out, i64::MIN);
+        assert_eq!(
+            out,
+            b"*3\r\n$4\r\nHGET\r\n$11\r\nuser:{1}:v1\r\n$4\r\na\r\nb\r\n$20\r\n-9223372036854775808\r\n"
+        );
+    }
+}
