@@ -1,4 +1,4 @@
-"""Write the parts of docs/reference/ that follow from code; with --check, say whether they are stale.
+"""Write the parts of docs/reference/ that follow from code; with --check, say which are stale.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the rest of a page is
 written by hand.
