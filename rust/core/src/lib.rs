@@ -5,7 +5,18 @@
 //! decisions and JSON. No Python, sockets, threads or clocks: bytes and times are arguments.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod connection;
 pub mod error;
+pub mod json;
+pub mod key;
+pub mod keys;
+pub mod plan;
+pub mod read;
 pub mod resp;
 pub mod retry;
+pub mod slot;
+pub mod table;
+pub mod types;
+pub mod value;
+pub mod write;

@@ -1,0 +1,185 @@
+//! The answers to read requests as JSON, straight from the cells.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::text::{write_integer, write_string};
+use crate::keys::{KeyColumn, KeyColumns};
+use crate::table::{NO_TIME, Table};
+use crate::types::Status;
+use crate::value::{Value, vector_elements};
+
+/// Appends the answer for one entity, the table's first row:
+/// `{"entity": {…}, "features": {…}, "version": 1}`, and `"statuses"` where some value is not
+/// `PRESENT` or is a number that JSON cannot say.
+pub fn render_one(table: &Table, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"entity\":{");
+    for (index, (name, column)) in table.keys().columns.iter().enumerate() {
+        comma(out, index);
+        write_string(out, name);
+        out.push(b':');
+        write_key(out, column, 0);
+    }
+    out.extend_from_slice(b"},\"features\":{");
+    let mut unsaid = false;
+    for (column, feature) in table.plan().features().iter().enumerate() {
+        comma(out, column);
+        out.extend_from_slice(&feature.json_name);
+        out.push(b':');
+        unsaid |= !write_value(out, table.value(0, column));
+    }
+    out.extend_from_slice(b"},\"version\":");
+    write_integer(out, table.version());
+    if unsaid || !table.all_present() {
+        out.extend_from_slice(b",\"statuses\":{");
+        for (column, feature) in table.plan().features().iter().enumerate() {
+            comma(out, column);
+            out.extend_from_slice(&feature.json_name);
+            out.push(b':');
+            write_status(out, table.status(0, column));
+        }
+        out.push(b'}');
+    }
+    out.push(b'}');
+}
+
+/// Appends the answer for many entities: `{"features": […], "entities": {…}, "values": [[…], …],
+/// "version": 1}`, `"statuses"` likewise where needed, and `"event_times"` where asked for.
+pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
+    out.reserve(table.rows() * table.columns() * 12);
+    out.extend_from_slice(b"{\"features\":[");
+    for (column, feature) in table.plan().features().iter().enumerate() {
+        comma(out, column);
+        out.extend_from_slice(&feature.json_name);
+    }
+    out.extend_from_slice(b"],\"entities\":");
+    write_keys(out, table.keys());
+    out.extend_from_slice(b",\"values\":");
+    let mut unsaid = false;
+    write_rows(out, table, |out, row, column| {
+        unsaid |= !write_value(out, table.value(row, column));
+    });
+    out.extend_from_slice(b",\"version\":");
+    write_integer(out, table.version());
+    if unsaid || !table.all_present() {
+        out.extend_from_slice(b",\"statuses\":");
+        write_rows(out, table, |out, row, column| {
+            write_status(out, table.status(row, column));
+        });
+    }
+    if event_times {
+        out.extend_from_slice(b",\"event_times\":");
+        write_rows(out, table, |out, row, column| {
+            match table.event_time(row, column) {
+                NO_TIME => out.extend_from_slice(b"null"),
+                time => write_integer(out, time),
+            }
+        });
+    }
+    out.push(b'}');
+}
+
+fn write_rows(out: &mut Vec<u8>, table: &Table, mut write: impl FnMut(&mut Vec<u8>, usize, usize)) {
+    out.push(b'[');
+    for row in 0..table.rows() {
+        comma(out, row);
+        out.push(b'[');
+        for column in 0..table.columns() {
+            comma(out, column);
+            write(out, row, column);
+        }
+        out.push(b']');
+    }
+    out.push(b']');
+}
+
+fn write_keys(out: &mut Vec<u8>, keys: &KeyColumns) {
+    out.push(b'{');
+    for (index, (name, column)) in keys.columns.iter().enumerate() {
+        comma(out, index);
+        write_string(out, name);
+        out.extend_from_slice(b":[");
+        for row in 0..column.len() {
+            comma(out, row);
+            write_key(out, column, row);
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+fn write_key(out: &mut Vec<u8>, column: &KeyColumn, row: usize) {
+    match column {
+        KeyColumn::Integer(ids) => write_integer(out, ids[row]),
+        // Text keys came in as UTF-8; nothing else can be in the column.
+        KeyColumn::Text(ids) => write_string(out, &String::from_utf8_lossy(ids.at(row))),
+    }
+}
+
+fn write_status(out: &mut Vec<u8>, status: Status) {
+    out.push(b'"');
+    out.extend_from_slice(status.name().as_bytes());
+    out.push(b'"');
+}
+
+/// Whether JSON could say it; `null` stands for a number that is not finite.
+fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
+    match value {
+        None => out.extend_from_slice(b"null"),
+        Some(Value::Integer(value)) => write_integer(out, value),
+        Some(Value::Float64(value)) if value.is_finite() => {
+            out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        }
+        Some(Value::Float32(value)) => return write_float32(out, value),
+        Some(Value::Float64(_)) => {
+            out.extend_from_slice(b"null");
+            return false;
+        }
+        Some(Value::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        Some(Value::String(text)) => write_string(out, text),
+        Some(Value::Bytes(bytes)) => {
+            out.push(b'"');
+            out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+            out.push(b'"');
+        }
+        Some(Value::List(elements)) => {
+            return write_array(out, elements, |out, element| {
+                write_value(out, Some(element))
+            });
+        }
+        Some(Value::Vector(bytes)) => {
+            return write_array(out, vector_elements(bytes), write_float32);
+        }
+    }
+    true
+}
+
+fn write_float32(out: &mut Vec<u8>, value: f32) -> bool {
+    if value.is_finite() {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        return true;
+    }
+    out.extend_from_slice(b"null");
+    false
+}
+
+fn write_array<T>(
+    out: &mut Vec<u8>,
+    elements: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T) -> bool,
+) -> bool {
+    let mut said = true;
+    out.push(b'[');
+    for (index, element) in elements.enumerate() {
+        comma(out, index);
+        said &= write(out, element);
+    }
+    out.push(b']');
+    said
+}
+
+fn comma(out: &mut Vec<u8>, index: usize) {
+    if index > 0 {
+        out.push(b',');
+    }
+}

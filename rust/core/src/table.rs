@@ -1,0 +1,132 @@
+//! Results: a row-major table of cells with a status each.
+//!
+//! One table has one allocation for its cells, however many features it has, and can be filled in
+//! any row order. A column is a strided view; a matrix of floats is the cells themselves.
+
+use std::sync::Arc;
+
+use crate::keys::KeyColumns;
+use crate::plan::ReadPlan;
+use crate::types::{DataType, Status};
+use crate::value::{self, Value};
+
+/// The event time of a view's row that is not known.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// How many problems a table keeps in words; the count goes on.
+pub const MAX_PROBLEMS: usize = 32;
+
+/// A stored value that could not be served, for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The row of the result.
+    pub row: u32,
+    /// The output column, or `None` where it is the whole row of an entity.
+    pub feature: Option<u32>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The answer to a read.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) plan: Arc<ReadPlan>,
+    pub(crate) keys: KeyColumns,
+    pub(crate) version: i64,
+    pub(crate) rows: usize,
+    pub(crate) cells: Vec<u64>,
+    pub(crate) statuses: Vec<u8>,
+    pub(crate) event_times: Vec<i64>,
+    pub(crate) arena: Vec<u8>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) invalid: usize,
+}
+
+impl Table {
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many features.
+    pub fn columns(&self) -> usize {
+        self.plan.features.len()
+    }
+
+    /// The plan that was read.
+    pub fn plan(&self) -> &ReadPlan {
+        &self.plan
+    }
+
+    /// The keys that were asked for.
+    pub fn keys(&self) -> &KeyColumns {
+        &self.keys
+    }
+
+    /// The version of the data that was read.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The cells, row by row; see [`value`].
+    pub fn cells(&self) -> &[u64] {
+        &self.cells
+    }
+
+    /// The bytes of values of variable length.
+    pub fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    /// The status codes, row by row.
+    pub fn statuses(&self) -> &[u8] {
+        &self.statuses
+    }
+
+    /// Stored values that could not be served, at most [`MAX_PROBLEMS`].
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How many values are `INVALID`.
+    pub fn invalid(&self) -> usize {
+        self.invalid
+    }
+
+    /// Whether every value is `PRESENT`.
+    pub fn all_present(&self) -> bool {
+        self.statuses
+            .iter()
+            .all(|&status| status == Status::Present as u8)
+    }
+
+    /// The type of a feature.
+    pub fn data_type(&self, column: usize) -> DataType {
+        self.plan.features[column].data_type
+    }
+
+    /// The status of a value.
+    pub fn status(&self, row: usize, column: usize) -> Status {
+        Status::from_code(self.statuses[row * self.columns() + column])
+    }
+
+    /// A value: its own where it is there, the feature's default where that stands in, else `None`.
+    pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
+        let feature = &self.plan.features[column];
+        let served = match self.status(row, column) {
+            Status::Present => true,
+            Status::Null | Status::NotFound | Status::Expired => self.plan.groups[feature.group]
+                .columns[feature.column]
+                .default
+                .is_some(),
+            Status::Invalid | Status::Unavailable => false,
+        };
+        let cell = self.cells[row * self.columns() + column];
+        served.then(|| value::view(feature.data_type, cell, &self.arena))
+    }
+
+    /// The event time of a value's row in milliseconds, or [`NO_TIME`].
+    pub fn event_time(&self, row: usize, column: usize) -> i64 {
+        self.event_times[row * self.plan.views + self.plan.features[column].view]
+    }
+}

@@ -1,0 +1,136 @@
+//! Writes: rows of a view to HSET and HDEL commands, and the replies to them.
+
+use crate::connection::Replies;
+use crate::resp::encode::{write_array_header, write_blob};
+use crate::resp::token::Token;
+
+/// How many rejected rows are kept in words; the count goes on.
+const MAX_REJECTED: usize = 32;
+
+/// Rows of one view, encoded as commands.
+///
+/// A row is one HSET of its values and its event time. Values that are explicitly null are removed
+/// before that, so that with the new event time they read as `NULL`.
+#[derive(Debug, Default)]
+pub struct WritePart {
+    commands: Vec<u8>,
+    /// The row of each command, in order.
+    rows: Vec<u32>,
+    row: RowBuffer,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Default)]
+struct RowBuffer {
+    pairs: Vec<u8>,
+    set: usize,
+    nulls: Vec<u8>,
+    null: usize,
+}
+
+/// What the server said to a [`WritePart`].
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many commands were carried out.
+    pub done: usize,
+    /// The sum of their integer replies: how many fields were new, or were removed.
+    pub fields: i64,
+    /// How many commands replied with something other than 0.
+    pub effective: usize,
+    /// How many commands the server refused.
+    pub rejected: usize,
+    /// The first of those: the row and the server's words.
+    pub rejections: Vec<(u32, String)>,
+}
+
+impl WritePart {
+    /// Adds a value to the row that is being put together.
+    #[inline]
+    pub fn value(&mut self, field: &[u8], text: &[u8]) {
+        write_blob(&mut self.row.pairs, field);
+        write_blob(&mut self.row.pairs, text);
+        self.row.set += 1;
+    }
+
+    /// Says that a field of the row has no value.
+    pub fn null(&mut self, field: &[u8]) {
+        write_blob(&mut self.row.nulls, field);
+        self.row.null += 1;
+    }
+
+    /// Ends the row: its commands go to `key`.
+    pub fn end_row(&mut self, key: &[u8], row: u32) {
+        if self.row.null > 0 {
+            self.command(b"HDEL", key, 2 + self.row.null, row);
+            self.commands.append(&mut self.row.nulls);
+            self.row.null = 0;
+        }
+        if self.row.set > 0 {
+            self.command(b"HSET", key, 2 + 2 * self.row.set, row);
+            self.commands.append(&mut self.row.pairs);
+            self.row.set = 0;
+        }
+    }
+
+    fn command(&mut self, name: &[u8], key: &[u8], arguments: usize, row: u32) {
+        write_array_header(&mut self.commands, arguments);
+        write_blob(&mut self.commands, name);
+        write_blob(&mut self.commands, key);
+        self.rows.push(row);
+    }
+
+    /// The commands, in order.
+    pub fn commands(&self) -> &[u8] {
+        &self.commands
+    }
+
+    /// How many commands there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// What the server said.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Forgets what the server said, to be sent again.
+    pub fn restart(&mut self) {
+        self.outcome = Outcome::default();
+    }
+
+    fn reject(&mut self, reply: usize, reason: String) {
+        self.outcome.rejected += 1;
+        if self.outcome.rejections.len() < MAX_REJECTED {
+            self.outcome.rejections.push((self.rows[reply], reason));
+        }
+    }
+}
+
+impl Replies for WritePart {
+    fn expected(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
+        if depth > 0 {
+            return;
+        }
+        match token {
+            Token::Integer(fields) => {
+                self.outcome.done += 1;
+                self.outcome.fields += fields;
+                self.outcome.effective += usize::from(fields != 0);
+            }
+            Token::Error(text) => self.reject(reply, String::from_utf8_lossy(text).into_owned()),
+            _ => self.reject(reply, "ERR the reply to a write is no integer".to_owned()),
+        }
+    }
+
+    fn finish(&mut self, _reply: usize) {}
+}
