@@ -1,0 +1,198 @@
+"""Rows of a view out of events: partial results for each batch of events, merged into one row per
+entity.
+
+Memory grows with the number of entities, not with the number of events; only `distinct` keeps
+each different value once. What an operation means is specified in :mod:`fscore.source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from fscore_server.ingest.convert import STORED
+from fscore_server.ingest.failures import InputError
+from fscore_server.ingest.plan import Cell, FeaturePlan, ViewPlan
+
+__all__ = ["Aggregation"]
+
+# Enough events for one grouping to be worth its fixed cost.
+_BATCH_ROWS = 500_000
+
+_TIME = "time"
+_INT64_MAX = 2**63 - 1
+_EXTREMES = {"smallest": pl.Expr.min, "largest": pl.Expr.max}
+
+
+class Aggregation:
+    """Collects the events of one view; `names` says in which column of the events a cell stands."""
+
+    def __init__(self, plan: ViewPlan, names: dict[Cell, str]) -> None:
+        self._plan = plan
+        self._names = names
+        self._keys = [f"key.{name}" for name, _ in plan.keys]
+        self._waiting: list[pl.DataFrame] = []
+        self._rows = 0
+        self._partial: pl.DataFrame | None = None
+        # Per `distinct` feature, each pair of an entity and a value once.
+        self._seen: dict[str, pl.DataFrame] = {}
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Take events, in the order of the file; every one has its join keys and its event time."""
+        self._waiting.append(
+            events.select(
+                *(pl.col(self._names[cell]).alias(f"key.{name}") for name, cell in self._plan.keys),
+                pl.col(self._names[self._plan.event_time]).alias(_TIME),
+                *(
+                    pl.col(self._names[feature.cell]).alias(f"cell.{feature.name}")
+                    for feature in self._plan.features
+                    if feature.cell is not None
+                ),
+                *(
+                    self._selected(feature).alias(f"where.{feature.name}")
+                    for feature in self._plan.features
+                    if feature.where
+                ),
+            )
+        )
+        self._rows += events.height
+        if self._rows >= _BATCH_ROWS:
+            self._collapse()
+
+    def rows(self) -> pl.DataFrame:
+        """One row per entity: the join keys, the features, and `event_time` in epoch
+        milliseconds; sorted by key.
+        """
+        self._collapse()
+        partial = self._partial
+        if partial is None:
+            return pl.DataFrame()
+        for feature in self._plan.features:
+            if feature.op == "distinct" and feature.name in self._seen:
+                counts = (
+                    self._seen[feature.name]
+                    .group_by(self._keys)
+                    .agg(pl.len().cast(pl.Int64).alias(feature.name))
+                )
+                partial = partial.join(counts, on=self._keys, how="left")
+        for feature in self._plan.features:
+            self._check_total(partial, feature)
+        return partial.sort(self._keys).select(
+            *(pl.col(f"key.{name}").alias(name) for name, _ in self._plan.keys),
+            *(self._final(feature) for feature in self._plan.features),
+            pl.col(_TIME).alias("event_time"),
+        )
+
+    def _selected(self, feature: FeaturePlan) -> pl.Expr:
+        conditions = []
+        for cell, texts in feature.where:
+            column = pl.col(self._names[cell])
+            there = [text for text in texts if text is not None]
+            matches = column.is_in(there).fill_null(False)
+            conditions.append(matches | column.is_null() if None in texts else matches)
+        return pl.all_horizontal(conditions)
+
+    def _collapse(self) -> None:
+        if not self._waiting:
+            return
+        events = pl.concat(self._waiting)
+        self._waiting.clear()
+        self._rows = 0
+        # Stable, so that of equal times the later line stays the later one.
+        events = events.sort(_TIME, maintain_order=True)
+        partial = events.group_by(self._keys, maintain_order=True).agg(
+            pl.col(_TIME).max(),
+            *(part for feature in self._plan.features for part in self._part(feature)),
+        )
+        for feature in self._plan.features:
+            if feature.op == "distinct":
+                self._see(feature, events)
+        if self._partial is not None:
+            merged = pl.concat([self._partial, partial])
+            partial = merged.group_by(self._keys, maintain_order=True).agg(
+                pl.col(_TIME).max(),
+                *(part for feature in self._plan.features for part in _merge(feature)),
+            )
+        self._partial = partial
+
+    def _part(self, feature: FeaturePlan) -> Sequence[pl.Expr]:
+        """What one batch of events, sorted by time, contributes to a feature."""
+        name = feature.name
+        chosen = self._chosen(feature)
+        if feature.op == "count":
+            return [chosen.sum().cast(pl.Int64).alias(name)]
+        if feature.op == "distinct":
+            return []
+        value = pl.col(f"cell.{name}").filter(chosen)
+        if feature.op == "total":
+            return [_wide(value, feature).sum().alias(name)]
+        if feature.op in _EXTREMES:
+            return [_EXTREMES[feature.op](value).alias(name)]
+        time = pl.col(_TIME).filter(chosen)
+        if feature.op == "latest":
+            return [value.last().alias(name), time.last().alias(f"{_TIME}.{name}")]
+        return [value.first().alias(name), time.first().alias(f"{_TIME}.{name}")]
+
+    def _chosen(self, feature: FeaturePlan) -> pl.Expr:
+        """Whether an event belongs to the feature: `where` selects it and its cell holds
+        something.
+        """
+        conditions = [pl.col(_TIME).is_not_null()]
+        if feature.where:
+            conditions.append(pl.col(f"where.{feature.name}"))
+        if feature.cell is not None:
+            conditions.append(pl.col(f"cell.{feature.name}").is_not_null())
+        return pl.all_horizontal(conditions)
+
+    def _see(self, feature: FeaturePlan, events: pl.DataFrame) -> None:
+        pairs = (
+            events.lazy()
+            .filter(self._chosen(feature))
+            .select(*self._keys, f"cell.{feature.name}")
+            .unique()
+            .collect()
+        )
+        seen = self._seen.get(feature.name)
+        self._seen[feature.name] = pairs if seen is None else pl.concat([seen, pairs]).unique()
+
+    def _final(self, feature: FeaturePlan) -> pl.Expr:
+        column = pl.col(feature.name)
+        if feature.op in ("count", "distinct", "total"):
+            column = column.fill_null(0)
+        return column.cast(STORED[feature.spelling]) if feature.spelling in STORED else column
+
+    def _check_total(self, partial: pl.DataFrame, feature: FeaturePlan) -> None:
+        if feature.op != "total" or feature.spelling != "Int64":
+            return
+        over = partial.filter(~pl.col(feature.name).is_between(-_INT64_MAX - 1, _INT64_MAX))
+        if over.height:
+            entity = ", ".join(str(value) for value in over.select(self._keys).row(0))
+            raise InputError(
+                f"the total {self._plan.view}:{feature.name} of {entity} does not fit into 64 bits;"
+                " declare the feature as Float64"
+            )
+
+
+def _merge(feature: FeaturePlan) -> Sequence[pl.Expr]:
+    """Two partial results of an entity, the earlier batch first, into one."""
+    name = feature.name
+    column = pl.col(name)
+    if feature.op in ("count", "total"):
+        return [column.sum()]
+    if feature.op == "distinct":
+        return []
+    if feature.op in _EXTREMES:
+        return [_EXTREMES[feature.op](column)]
+    time = pl.col(f"{_TIME}.{name}")
+    filled = time.is_not_null()
+    order = time.filter(filled)
+    value = column.filter(filled).sort_by(order, maintain_order=True)
+    if feature.op == "latest":
+        return [value.last(), time.max()]
+    return [value.first(), time.min()]
+
+
+def _wide(value: pl.Expr, feature: FeaturePlan) -> pl.Expr:
+    """In a type in which a sum neither wraps nor loses what the feature's own type could hold."""
+    return value.cast(pl.Int128 if feature.spelling == "Int64" else pl.Float64)

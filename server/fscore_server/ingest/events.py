@@ -1,0 +1,125 @@
+"""Chunks of a file into events of the right types, and what does not fit into rejects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from fscore_server.ingest.chunk import Chunk
+from fscore_server.ingest.convert import convert, expectation
+from fscore_server.ingest.failures import Reject
+from fscore_server.ingest.plan import Cell, LoadPlan
+
+__all__ = ["EventReader"]
+
+_LONGEST_ID = 512
+_FUTURE_MS = 5 * 60 * 1000
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Rows that fail, and the reason for one of them."""
+
+    failing: pl.Series
+    reason: Callable[[int], str]
+
+
+class EventReader:
+    """Converts chunks. `names` says in which column of the events a cell stands."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._cells = plan.cells
+        self._required = plan.required
+        self.names = {cell: f"c{index}" for index, cell in enumerate(self._cells)}
+
+    def read(self, chunk: Chunk) -> tuple[pl.DataFrame, list[Reject]]:
+        """The chunk's good rows, and its rejects in the order of the file."""
+        latest_ms = time.time_ns() // 1_000_000 + _FUTURE_MS
+        columns: list[pl.Series] = []
+        checks: list[_Check] = []
+        for cell in self._cells:
+            found = chunk.frame[cell.column]
+            values = convert(found, cell)
+            if cell in self._required and values.dtype == pl.String:
+                values = values.replace("", None)
+            columns.append(values.alias(self.names[cell]))
+            checks += self._checks(cell, found, values, latest_ms)
+        events = pl.DataFrame(columns)
+        verdict = np.full(chunk.frame.height, -1, dtype=np.int64)
+        for index, check in enumerate(checks):
+            failing = check.failing.fill_null(False).to_numpy()
+            verdict[failing & (verdict == -1)] = index
+        bad = np.flatnonzero(verdict != -1)
+        if not bad.size:
+            return events, chunk.rejects
+        rejects = self._rejects(chunk, checks, verdict, bad)
+        return events.filter(pl.Series(verdict == -1)), rejects
+
+    def _checks(
+        self, cell: Cell, found: pl.Series, values: pl.Series, latest_ms: int
+    ) -> list[_Check]:
+        name = cell.column
+        checks = [
+            _Check(
+                _misread(found, values, cell),
+                lambda row: f"{name}: expected {expectation(cell)}, found {_shown(found[row])}",
+            )
+        ]
+        if cell in self._required:
+            checks.append(_Check(values.is_null(), lambda row: f"{name}: missing"))
+        if cell in self._required and values.dtype == pl.String:
+            checks.append(
+                _Check(
+                    values.str.len_bytes() > _LONGEST_ID,
+                    lambda row: (
+                        f"{name}: an id has at most {_LONGEST_ID} bytes,"
+                        f" this has {len(values[row].encode())}"
+                    ),
+                )
+            )
+        if cell.spelling == "event_time":
+            checks += [
+                _Check(
+                    values > latest_ms,
+                    lambda row: (
+                        f"{name}: {_shown(found[row])} is more than 5 minutes in the future"
+                    ),
+                ),
+                _Check(values < 0, lambda row: f"{name}: {_shown(found[row])} is before 1970"),
+            ]
+        return checks
+
+    def _rejects(
+        self,
+        chunk: Chunk,
+        checks: list[_Check],
+        verdict: npt.NDArray[np.int64],
+        bad: npt.NDArray[np.int64],
+    ) -> list[Reject]:
+        rows = [int(row) for row in bad]
+        rejects = [
+            Reject(line, checks[verdict[row]].reason(row), raw)
+            for row, (line, raw) in zip(rows, chunk.locate(rows), strict=True)
+            # A blank line in a CSV file comes as a row of nothing; it is no row.
+            if raw.strip()
+        ]
+        return sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
+
+
+def _misread(found: pl.Series, values: pl.Series, cell: Cell) -> pl.Series:
+    lost = values.is_null() & found.is_not_null()
+    if found.dtype != pl.String:
+        return lost
+    # An empty text is a missing value, not a wrong one.
+    return lost & (found != "")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

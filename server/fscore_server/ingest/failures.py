@@ -1,0 +1,37 @@
+"""What can go wrong with an input file: one row of it (a :class:`Reject`) or all of it
+(:class:`InputError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["InputError", "Reject", "missing_columns"]
+
+
+class InputError(Exception):
+    """The file, or the way it is described, is unusable as a whole.
+
+    The message is one line for people.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was not loaded: where it stands, why, and its text as it is in the file."""
+
+    line: int
+    reason: str
+    raw: str
+
+
+def missing_columns(path: Path, missing: Iterable[str], present: Iterable[str]) -> InputError:
+    """The one error for columns that the definitions read and the file does not have."""
+    wanted = ", ".join(missing)
+    found = ", ".join(present)
+    return InputError(
+        f"{path}: no column {wanted}; the file has: {found or 'no columns at all'}."
+        " Correct the source's mapping in the definitions, or the file's header"
+    )

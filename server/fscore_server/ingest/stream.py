@@ -1,0 +1,83 @@
+"""Bytes of an input file, decompressed, with the position in the file as it lies on disk (which
+is what progress is).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+import pyarrow as pa
+
+from fscore_server.ingest.failures import InputError
+
+__all__ = ["COMPRESSIONS", "READ_BYTES", "Stream", "open_stream", "reading"]
+
+READ_BYTES = 4 << 20
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Stream:
+    """Decompressed bytes of one file."""
+
+    def __init__(self, path: Path, file: BinaryIO, content: _Readable) -> None:
+        self._path = path
+        self._file = file
+        self._content = content
+
+    def read(self, size: int = READ_BYTES) -> bytes:
+        """Up to `size` bytes; empty at the end of the file and only there."""
+        with reading(self._path):
+            return bytes(self._content.read(size))
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file on disk were taken."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        if self._content is not self._file:
+            self._content.close()
+        self._file.close()
+
+
+def open_stream(path: Path) -> Stream:
+    """Open a file for reading, decompressed by its ending: .gz, .zst, .bz2 or .lz4."""
+    with reading(path):
+        file = path.open("rb")
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    if compression is None:
+        return Stream(path, file, file)
+    if compression == "gzip":
+        # The standard library's reader, because it says so when the file was cut short.
+        return Stream(path, file, cast(_Readable, gzip.GzipFile(fileobj=file)))
+    return Stream(path, file, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what reading a file can raise into the one-line error."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder; name the files to load") from error
+    except EOFError as error:
+        raise InputError(
+            f"{path}: the compressed file is cut short; copy or download it again"
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a good gzip file: {error}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot read: {error}") from error
