@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fscore import errors
+from fscore_server import problems
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -37,10 +38,21 @@ def error_table(family: type[errors.FscoreError]) -> str:
     return table(("class", "code", "HTTP", "meaning"), rows)
 
 
+def problem_table() -> str:
+    return table(
+        ("status", "type", "title"),
+        (
+            (str(kind.status), f"`/docs#{kind.code}`", kind.title)
+            for kind in problems.KINDS.values()
+        ),
+    )
+
+
 # The page, the name of its part, and what writes it.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),
     ("errors.md", "server faults", lambda: error_table(errors.ServerFault)),
+    ("http.md", "problems", problem_table),
 ]
 
 

@@ -1,0 +1,102 @@
+"""The documentation holds: links lead somewhere, generated tables are fresh, marked code runs.
+
+A fenced block whose info string ends in `run` is executed. The blocks of one page and language run
+as one program, in the checkout, with FSCORE_REDIS_URL set to a server of their own.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fscore_server import embedded
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.M | re.S)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M
+    )
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_relative_links_resolve(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(without_code(page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs/index.md"
+    linked = {
+        (index.parent / target.partition("#")[0]).resolve()
+        for target in LINK.findall(index.read_text())
+    }
+    assert {page for page in (ROOT / "docs").glob("**/*.md") if page != index} <= linked
+
+
+def runnable() -> Iterator[tuple[Path, str, str]]:
+    for page in PAGES:
+        programs: dict[str, list[str]] = {}
+        for language, marks, code in FENCE.findall(page.read_text()):
+            if "run" in marks.split():
+                programs.setdefault(language, []).append(code)
+        for language, blocks in programs.items():
+            yield page, language, "\n".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "program"),
+    [pytest.param(*item, id=f"{named(item[0])}-{item[1]}") for item in runnable()],
+)
+def test_marked_code_runs(page: Path, language: str, program: str, tmp_path: Path) -> None:
+    commands = {"python": [sys.executable, "-"], "sh": ["bash", "-euo", "pipefail", "-s"]}
+    with embedded.start(tmp_path, owner="tests") as server:
+        environment = os.environ | {
+            "FSCORE_REDIS_URL": server.url,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        done = subprocess.run(
+            commands[language],
+            input=program,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_generated_tables_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
