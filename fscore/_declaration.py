@@ -1,0 +1,145 @@
+"""What all declarations share.
+
+Where they stand in the user's files, how names look, how durations are written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+MAX_NAME = 200
+MAX_TTL_MS = 100 * 365 * _UNIT_MS["d"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The line of the user's file at which something was declared."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        """Return `file:line`, the file relative to the working folder where it is inside it."""
+        return f"{shown_path(self.file)}:{self.line}"
+
+
+def shown_path(file: str) -> str:
+    """Return the path as messages show it: relative to the working folder where it is inside it."""
+    if file.startswith("<"):
+        return file
+    relative = os.path.relpath(file)
+    return file if relative.startswith(os.pardir) else relative
+
+
+def declaring_frame() -> FrameType:
+    """Return the nearest frame that is not fscore's own: the user's file."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame
+
+
+def declared_at() -> Origin:
+    """Return where the user's code stands now."""
+    frame = declaring_frame()
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+def name_problem(what: str, name: object) -> str | None:
+    """Say what is wrong with a name, or return None.
+
+    Names become Redis keys, hash fields and attributes of Python classes: letters, digits and
+    underscores.
+    """
+    if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= MAX_NAME:
+        return None
+    rule = f"letters, digits and underscores, not beginning with a digit, at most {MAX_NAME}"
+    return f"{name!r} is no name for {what}: use {rule}"
+
+
+def snake_case(name: str) -> str:
+    """Turn a class's name into a view's.
+
+    >>> snake_case("UserActivity"), snake_case("HTTPStats2"), snake_case("LTVScores")
+    ('user_activity', 'http_stats2', 'ltv_scores')
+    """
+    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def duration_ms(duration: object) -> int:
+    """Read a TTL as milliseconds; None is 0, which means never. ValueError where it is no TTL.
+
+    >>> duration_ms("90s"), duration_ms("30d"), duration_ms(dt.timedelta(hours=1))
+    (90000, 2592000000, 3600000)
+    """
+    if duration is None:
+        return 0
+    if isinstance(duration, dt.timedelta):
+        ms = duration // dt.timedelta(milliseconds=1)
+    elif isinstance(duration, str) and (match := _DURATION.fullmatch(duration)):
+        ms = int(match[1]) * _UNIT_MS[match[2]]
+    else:
+        raise ValueError(
+            f'{duration!r} is no duration: write "90s", "5m", "24h", "30d", a timedelta, or None'
+        )
+    if not 0 < ms <= MAX_TTL_MS:
+        raise ValueError(
+            f"{duration!r} is out of range: a TTL is between 1 ms and 100 years, or None"
+        )
+    return ms
+
+
+def duration_text(ms: int) -> str:
+    """Write milliseconds in the largest unit that divides them; 0 is `never`.
+
+    >>> duration_text(86_400_000), duration_text(90_000), duration_text(0)
+    ('1d', '90s', 'never')
+    """
+    if ms == 0:
+        return "never"
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if ms % _UNIT_MS[unit] == 0)
+    return f"{ms // _UNIT_MS[unit]}{unit}"
+
+
+def text_of(name: object) -> str:
+    """Return a name as text, so that even a wrong one can be listed among the others."""
+    return name if isinstance(name, str) else repr(name)
+
+
+def checked_text(what: str, text: object, problems: list[str]) -> str:
+    """Return `text` where it is text; otherwise note the problem and return an empty one."""
+    if isinstance(text, str):
+        return text
+    problems.append(f"{what} must be text, not {text!r}")
+    return ""
+
+
+def checked_tags(tags: object, problems: list[str]) -> dict[str, str]:
+    """Return a copy of `tags` where they are text to text.
+
+    Otherwise note the problem and return none.
+    """
+    if tags is None:
+        return {}
+    if isinstance(tags, Mapping) and all(
+        isinstance(key, str) and isinstance(value, str) for key, value in tags.items()
+    ):
+        return dict(sorted(tags.items()))
+    problems.append(f"tags must be a dict of text to text, not {tags!r}")
+    return {}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names for a message; `none` where there are none."""
+    return ", ".join(names) or "none"

@@ -1,0 +1,177 @@
+"""The registry in Redis: reading it, asking for its revision, replacing it.
+
+Nothing here does I/O. Each operation is a generator that yields commands (tuples) and is sent their
+replies, so the blocking and the asyncio client run the same code:
+
+    reply = execute(next(operation)); operation.send(reply); ...; StopIteration.value is the result
+
+`drive` and `drive_async` do that. Error replies are raised by `execute` and pass through. The hash
+`{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
+(SHA-256 of it) and `applied_at` (epoch milliseconds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
+from fscore.registry import Registry
+from fscore.registry_diff import RegistryDiff, diff
+
+Command = tuple[str | bytes | int, ...]
+T = TypeVar("T")
+Operation: TypeAlias = Generator[Command, Any, T]
+
+# Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there].
+_REPLACE = """
+local found = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
+if found ~= tonumber(ARGV[1]) then
+  return {0, found}
+end
+redis.call('HSET', KEYS[1], 'revision', found + 1,
+  'definitions', ARGV[2], 'digest', ARGV[3], 'applied_at', ARGV[4])
+return {1, found + 1}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRegistry:
+    """What Redis holds; revision 0 with an empty registry where nothing was applied yet."""
+
+    registry: Registry
+    revision: int
+    applied_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What an apply did; an apply without changes keeps the revision."""
+
+    revision: int
+    diff: RegistryDiff
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was stored."""
+        return bool(self.diff)
+
+
+def registry_key(prefix: str = "") -> str:
+    """Return the key of the registry's hash."""
+    return f"{prefix}fscore:registry"
+
+
+def revision(prefix: str = "") -> Operation[int]:
+    """Ask for the revision only; 0 where nothing was applied yet."""
+    key = registry_key(prefix)
+    return _integer(key, "revision", (yield ("HGET", key, "revision")))
+
+
+def load(prefix: str = "") -> Operation[StoredRegistry]:
+    """Read the registry; ConfigError where what is stored cannot be read."""
+    key = registry_key(prefix)
+    fields = ("revision", "definitions", "digest", "applied_at")
+    number, definitions, digest, applied_at = yield ("HMGET", key, *fields)
+    found = _integer(key, "revision", number)
+    if definitions is None:
+        if found:
+            _damaged(key, "it has a revision but no definitions")
+        return StoredRegistry(Registry(), 0)
+    try:
+        registry = Registry.from_json(definitions)
+    except InvalidDefinition as error:
+        _damaged(key, error.message)
+    if digest is not None and _text(digest) != registry.digest:
+        _damaged(key, "its digest is not that of its definitions")
+    return StoredRegistry(registry, found, _integer(key, "applied_at", applied_at))
+
+
+def apply(
+    prefix: str, registry: Registry, *, allow_unsafe: bool = False, now_ms: int
+) -> Operation[ApplyResult]:
+    """Replace the registry by this one.
+
+    Raises UnsafeChange where stored data would not survive and `allow_unsafe` is not set, and
+    RegistryConflict where somebody else applied in between; nothing is stored then.
+    """
+    stored = yield from load(prefix)
+    difference = diff(stored.registry, registry)
+    if not difference and stored.revision:
+        return ApplyResult(stored.revision, difference)
+    if not difference.safe and not allow_unsafe:
+        _refuse(difference)
+    key = registry_key(prefix)
+    replaced, found = yield (
+        "EVAL",
+        _REPLACE,
+        1,
+        key,
+        stored.revision,
+        registry.to_json(),
+        registry.digest,
+        now_ms,
+    )
+    if int(replaced) != 1:
+        raise RegistryConflict(
+            f"{key} changed from revision {stored.revision} to {int(found)} in the "
+            "meantime: look at `fscore plan` again, then apply",
+            expected=stored.revision,
+            found=int(found),
+        )
+    return ApplyResult(int(found), difference)
+
+
+def drive(operation: Operation[T], execute: Callable[..., Any]) -> T:
+    """Run an operation with a blocking `execute(*command)`."""
+    try:
+        command = next(operation)
+        while True:
+            command = operation.send(execute(*command))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+
+
+async def drive_async(operation: Operation[T], execute: Callable[..., Awaitable[Any]]) -> T:
+    """Run an operation with an asyncio `execute(*command)`."""
+    try:
+        command = next(operation)
+        while True:
+            command = operation.send(await execute(*command))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+
+
+def _refuse(difference: RegistryDiff) -> NoReturn:
+    lines = [str(change) for change in difference.unsafe]
+    count = "1 change is" if len(lines) == 1 else f"{len(lines)} changes are"
+    listing = "".join(f"\n  {line}" for line in lines)
+    raise UnsafeChange(
+        f"{count} unsafe for stored data, and nothing was applied:{listing}\n"
+        "Add a new feature beside the old one instead, or apply with --allow-unsafe "
+        "(allow_unsafe=True).",
+        changes=lines,
+    )
+
+
+def _damaged(key: str, why: str) -> NoReturn:
+    raise ConfigError(
+        f"the registry in {key} cannot be used: {why}. Apply the definitions again after "
+        "deleting that key."
+    )
+
+
+def _integer(key: str, field: str, reply: Any) -> int:
+    if reply is None:
+        return 0
+    try:
+        return int(reply)
+    except (TypeError, ValueError):
+        _damaged(key, f"its field {field} is {reply!r}, not a number")
+
+
+def _text(reply: Any) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)

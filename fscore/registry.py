@@ -1,0 +1,301 @@
+"""The registry: all definitions together, checked, as plain data with one canonical JSON form.
+
+>>> from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String
+>>> user = Entity("user", join_keys={"user_id": String})
+>>> class Profile(FeatureView, entity=user):
+...     age: Int64
+>>> registry = Registry.from_definitions([FeatureService("ranking", features=[Profile])])
+>>> list(registry.entities), list(registry.views), list(registry.services)
+(['user'], ['profile'], ['ranking'])
+>>> Registry.from_json(registry.to_json()) == registry
+True
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from fscore._declaration import Origin, text_of
+from fscore._registry_check import Path as DefinitionPath
+from fscore._registry_check import check
+from fscore._registry_load import Declaration, load_declarations
+from fscore._registry_model import (
+    EntityDefinition,
+    FeatureDefinition,
+    ServiceDefinition,
+    ServiceFeature,
+    ViewDefinition,
+)
+from fscore.entity import Entity
+from fscore.errors import InvalidDefinition
+from fscore.service import FeatureService
+from fscore.types import DataType
+from fscore.view import DeclaredFeature, FeatureView, ViewDeclaration, declaration_of
+
+__all__ = [
+    "EntityDefinition",
+    "FeatureDefinition",
+    "Registry",
+    "ServiceDefinition",
+    "ServiceFeature",
+    "ViewDefinition",
+]
+
+T = TypeVar("T")
+
+FORMAT = 1
+"""The number in the JSON; a later format is refused, not guessed."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Entities, views and services by name, each sorted by name. Not to be changed once made."""
+
+    entities: Mapping[str, EntityDefinition] = field(default_factory=dict)
+    views: Mapping[str, ViewDefinition] = field(default_factory=dict)
+    services: Mapping[str, ServiceDefinition] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Import a folder of definitions (its `*.py`, sorted, not its subfolders) or one file.
+
+        Raises InvalidDefinition with everything that is wrong, each with file, line, class and
+        field.
+        """
+        declarations, problems = load_declarations(Path(path))
+        if not declarations and not problems:
+            problems = [
+                f"{path}: declares nothing: no Entity, FeatureView or FeatureService was found"
+            ]
+        return cls._build(declarations, problems)
+
+    @classmethod
+    def from_definitions(cls, declarations: Iterable[Declaration]) -> Self:
+        """Collect entities, views and services declared anywhere, and what they refer to."""
+        return cls._build(declarations, [])
+
+    @classmethod
+    def _build(cls, declarations: Iterable[Declaration], problems: list[str]) -> Self:
+        collector = _Collector(problems)
+        for declaration in declarations:
+            collector.add(declaration)
+        registry = cls(*collector.compiled())
+        for path, message in check(registry.entities, registry.views, registry.services):
+            problems.append(f"{collector.place(path)}: {message}")
+        _raise_if_any(problems, "the definitions")
+        return registry
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote; raises InvalidDefinition where it cannot be."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise InvalidDefinition(f"the registry is no JSON: {error}") from None
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise InvalidDefinition(
+                f"the registry has format {found!r}, and this version of fscore reads "
+                f"{FORMAT}: upgrade fscore"
+            )
+        problems: list[str] = []
+        registry = cls(
+            _parts(data, "entities", EntityDefinition.from_json, problems),
+            _parts(data, "views", ViewDefinition.from_json, problems),
+            _parts(data, "services", ServiceDefinition.from_json, problems),
+        )
+        if not problems:
+            found_problems = check(registry.entities, registry.views, registry.services)
+            problems = [
+                f"{'.'.join(map(str, path))}: {message}" for path, message in found_problems
+            ]
+        _raise_if_any(problems, "the registry's JSON")
+        return registry
+
+    def to_json(self) -> str:
+        """Return the canonical JSON.
+
+        Sorted keys, no spaces, UTF-8; equal registries give equal text.
+        """
+        data = {
+            "format": FORMAT,
+            "entities": {name: entity.to_json() for name, entity in self.entities.items()},
+            "views": {name: view.to_json() for name, view in self.views.items()},
+            "services": {name: service.to_json() for name, service in self.services.items()},
+        }
+        return json.dumps(
+            data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def views_of(self, entity: str) -> list[ViewDefinition]:
+        """Return the views of an entity, sorted by name."""
+        return [view for view in self.views.values() if view.entity == entity]
+
+
+class _Collector:
+    """Turns declarations into definitions, and remembers where each was declared."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        self.entities: dict[str, Entity] = {}
+        self.views: dict[str, tuple[type[FeatureView], ViewDeclaration]] = {}
+        self.services: dict[str, FeatureService] = {}
+
+    def add(self, declaration: Declaration) -> None:
+        """Take a declaration and everything that it refers to."""
+        if isinstance(declaration, Entity):
+            self._add_once(
+                self.entities, declaration, declaration.name, "entity", declaration.origin
+            )
+        elif isinstance(declaration, FeatureService):
+            for reference in declaration.features:
+                self.add(reference.view)
+            self._add_once(
+                self.services, declaration, declaration.name, "service", declaration.origin
+            )
+        elif (declared := declaration_of(declaration)) is not None:
+            if declared.entity is not None:
+                self.add(declared.entity)
+            known = self.views.get(declared.name)
+            if known is None:
+                self.views[declared.name] = (declaration, declared)
+            elif known[0] is not declaration:
+                self._twice("view", declared.name, known[1].origin, declared.origin)
+        else:
+            raise TypeError(f"{declaration!r} is no Entity, FeatureView or FeatureService")
+
+    def _add_once(
+        self, known: dict[str, Any], item: Any, name: Any, what: str, origin: Origin
+    ) -> None:
+        name = text_of(name)
+        other = known.setdefault(name, item)
+        if other is not item:
+            self._twice(what, name, other.origin, origin)
+
+    def _twice(self, what: str, name: str, one: Origin, other: Origin) -> None:
+        line = (
+            f"{other}: {what} {name!r} is declared at {one} already: rename one, or import that one"
+        )
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def compiled(
+        self,
+    ) -> tuple[
+        dict[str, EntityDefinition], dict[str, ViewDefinition], dict[str, ServiceDefinition]
+    ]:
+        """Return the definitions, and note what a declaration itself found wrong."""
+        for what, known in (("Entity", self.entities), ("FeatureService", self.services)):
+            for name, item in known.items():
+                self.problems += [
+                    f"{item.origin}: {what} {name}: {problem}" for problem in item.problems
+                ]
+        for _, declared in self.views.values():
+            for feature, problem in declared.problems:
+                place = self.place(("views", declared.name, *([feature] if feature else [])))
+                self.problems.append(f"{place}: {problem}")
+        entities = {
+            name: EntityDefinition(name, entity.join_keys, entity.description, entity.tags)
+            for name, entity in sorted(self.entities.items())
+        }
+        views = {name: _compile_view(view[1]) for name, view in sorted(self.views.items())}
+        services = {
+            name: _compile_service(name, service) for name, service in sorted(self.services.items())
+        }
+        return entities, views, services
+
+    def place(self, path: DefinitionPath) -> str:
+        """Say where in the user's files a path stands."""
+        kind, name = path[0], path[1]
+        if kind == "views":
+            declared = self.views[name][1]
+            return f"{declared.origin}: {'.'.join((declared.class_name, *path[2:]))}"
+        if kind == "entities":
+            return f"{self.entities[name].origin}: Entity {name}"
+        return f"{self.services[name].origin}: FeatureService {name}"
+
+
+def _compile_view(declared: ViewDeclaration) -> ViewDefinition:
+    return ViewDefinition(
+        declared.name,
+        declared.entity_name,
+        tuple(_compile_feature(feature) for feature in declared.features.values()),
+        ttl_ms=declared.ttl_ms,
+        owner=declared.owner,
+        description=declared.description,
+        tags=declared.tags,
+        layout=declared.layout,
+        source=declared.source,
+    )
+
+
+def _compile_feature(declared: DeclaredFeature) -> FeatureDefinition:
+    data_type = declared.data_type
+    if data_type is None:
+        # Its annotation is reported already. A stand-in keeps services that use it from being
+        # reported as well.
+        return FeatureDefinition(declared.name, DataType("String"))
+    options = declared.options
+    default = options.default
+    if default is not None:
+        # One that does not fit stays as it is and is reported by the check.
+        with contextlib.suppress(ValueError):
+            default = data_type.normalize(default)
+    return FeatureDefinition(
+        declared.name, data_type, default, options.description, options.tags, options.mapping
+    )
+
+
+def _compile_service(name: str, service: FeatureService) -> ServiceDefinition:
+    features = tuple(
+        ServiceFeature(
+            declared.name,
+            reference.name,
+            None if reference.output == reference.name else reference.output,
+        )
+        for reference in service.features
+        if (declared := declaration_of(reference.view)) is not None
+    )
+    return ServiceDefinition(
+        name, features, service.version, service.owner, service.description, service.tags
+    )
+
+
+def _parts(
+    data: dict[str, Any], kind: str, read: Callable[[str, Any], T], problems: list[str]
+) -> dict[str, T]:
+    """Read one of the three parts of the JSON; what cannot be read becomes a problem."""
+    parts: dict[str, T] = {}
+    found = data.get(kind)
+    if not isinstance(found, dict):
+        problems.append(f"{kind}: must be an object, not {found!r}")
+        return parts
+    for name, item in sorted(found.items()):
+        try:
+            parts[name] = read(name, item)
+        except KeyError as error:
+            problems.append(f"{kind}.{name}: {error} is missing")
+        except (TypeError, ValueError, AttributeError) as error:
+            problems.append(f"{kind}.{name}: {error}")
+    return parts
+
+
+def _raise_if_any(problems: list[str], what: str) -> None:
+    if problems:
+        unique = list(dict.fromkeys(problems))
+        count = "1 problem" if len(unique) == 1 else f"{len(unique)} problems"
+        lines = "".join(f"\n  {line}" for line in unique)
+        raise InvalidDefinition(f"{count} in {what}:{lines}", problems=unique)

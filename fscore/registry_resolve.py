@@ -1,0 +1,394 @@
+"""Resolution: the one place where the names of a request become fields of Redis hashes.
+
+>>> from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String, resolve
+>>> user = Entity("user", join_keys={"user_id": String})
+>>> class Profile(FeatureView, entity=user, ttl="30d"):
+...     age: Int64
+...     country: String
+>>> registry = Registry.from_definitions([FeatureService("ranking", features=[Profile])])
+>>> resolved = resolve(registry, service="ranking")
+>>> resolved.names, resolved.join_keys, resolved.entities[0].fields_total
+(('age', 'country'), {'user_id': 'String'}, 3)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fscore._declaration import listed
+from fscore._registry_model import FeatureDefinition, ServiceDefinition, ViewDefinition
+from fscore.errors import (
+    AmbiguousFeature,
+    EntityNotFound,
+    FeatureNotFound,
+    FeatureServiceNotFound,
+    FeatureViewNotFound,
+)
+from fscore.registry import Registry
+
+__all__ = [
+    "ResolvedEntity",
+    "ResolvedFeature",
+    "ResolvedSet",
+    "entity_of_keys",
+    "resolve",
+    "write_spec",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFeature:
+    """One output column.
+
+    `name` is its name in the result, `entity` an index into the set's entities, `view` and `field`
+    where it stands, `type` the registry's spelling, `default` a normalized value or None, `ttl_ms`
+    its view's TTL (0: never expires).
+    """
+
+    name: str
+    entity: int
+    view: str
+    field: str
+    type: str
+    default: Any
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedEntity:
+    """An entity that is read.
+
+    `join_keys` are (name, type) in the order of the Redis key; `fields_total` is how many fields
+    its hash has when everything is written: every feature of all its views and one `_ts:<view>` for
+    each.
+    """
+
+    name: str
+    join_keys: tuple[tuple[str, str], ...]
+    fields_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSet:
+    """What a request reads.
+
+    Output columns in order, and the entities they belong to in order of first use.
+    """
+
+    service: str | None
+    version: int
+    entities: tuple[ResolvedEntity, ...]
+    features: tuple[ResolvedFeature, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The output columns' names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def join_keys(self) -> dict[str, str]:
+        """Every join key that a request brings, and its type.
+
+        Entities that share a name share the column.
+        """
+        return {name: kind for entity in self.entities for name, kind in entity.join_keys}
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return the plain data from which the extension compiles its read plan."""
+        views: dict[str, dict[str, Any]] = {}
+        for item in self.features:
+            views.setdefault(
+                item.view, {"entity": item.entity, "name": item.view, "ttl_ms": item.ttl_ms}
+            )
+        index = {name: position for position, name in enumerate(views)}
+        return {
+            "service": self.service,
+            "version": self.version,
+            "entities": [
+                {
+                    "name": entity.name,
+                    "join_keys": [list(pair) for pair in entity.join_keys],
+                    "fields_total": entity.fields_total,
+                }
+                for entity in self.entities
+            ],
+            "views": list(views.values()),
+            "features": [
+                {
+                    "name": item.name,
+                    "view": index[item.view],
+                    "field": item.field,
+                    "type": item.type,
+                    "default": item.default,
+                }
+                for item in self.features
+            ],
+        }
+
+
+def resolve(
+    registry: Registry,
+    service: str | None = None,
+    features: Sequence[str] | None = None,
+    entity: str | None = None,
+) -> ResolvedSet:
+    """Resolve what a request names.
+
+    - `service`: its features in its order; with `features` as well, only those of its outputs, in
+      the order asked.
+    - `features`: each `view:feature`, or a bare feature name that means only one (of `entity`,
+      where that is given too). A column is called by the feature's name; where two would be called
+      the same, both are called `view:feature`.
+    - `entity` alone: every feature of its views, views sorted by name, features as declared.
+
+    Without a service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound,
+    FeatureNotFound and EntityNotFound with the nearest known names, and AmbiguousFeature where a
+    name means several features or is asked for twice.
+    """
+    if entity is not None and entity not in registry.entities:
+        raise EntityNotFound(
+            _unknown("entity", entity, registry.entities),
+            name=entity,
+            suggestions=_near(entity, registry.entities),
+        )
+    if service is not None:
+        definition = registry.services.get(service)
+        if definition is None:
+            raise FeatureServiceNotFound(
+                _unknown("feature service", service, registry.services),
+                name=service,
+                suggestions=_near(service, registry.services),
+            )
+        chosen = _of_service(registry, definition, features)
+        return _resolved(registry, chosen, service, definition.version)
+    if features is not None:
+        return _resolved(registry, _of_names(registry, features, entity), None, 1)
+    if entity is not None:
+        every = [
+            (feature.name, view, feature)
+            for view in registry.views_of(entity)
+            for feature in view.features
+        ]
+        if not every:
+            raise FeatureNotFound(
+                f"entity {entity!r} has no features: no view describes it", name=entity
+            )
+        return _resolved(registry, every, None, 1)
+    raise EntityNotFound(
+        f"nothing to read was named: give a service ({listed(registry.services)}), features, "
+        f"or an entity ({listed(registry.entities)})"
+    )
+
+
+def entity_of_keys(registry: Registry, join_keys: Iterable[str]) -> str:
+    """Return the entity that has exactly these join keys, for requests that name nothing but keys.
+
+    Raises EntityNotFound where there is none, and where there are several.
+    """
+    asked = set(join_keys)
+    found = [
+        entity.name
+        for entity in registry.entities.values()
+        if {name for name, _ in entity.join_keys} == asked
+    ]
+    if len(found) == 1:
+        return found[0]
+    shown = listed(sorted(asked))
+    if found:
+        raise EntityNotFound(
+            f"join keys {shown} are those of several entities ({listed(found)}): name a "
+            "service or features",
+            name=shown,
+            suggestions=found,
+        )
+    known = listed(
+        f"{entity.name} ({', '.join(name for name, _ in entity.join_keys)})"
+        for entity in registry.entities.values()
+    )
+    raise EntityNotFound(f"no entity has the join keys {shown}; there are {known}", name=shown)
+
+
+def write_spec(registry: Registry, view: str) -> dict[str, Any]:
+    """Return the plain data from which the extension compiles the write plan of a view.
+
+    Raises FeatureViewNotFound.
+    """
+    definition = _view(registry, view)
+    return {
+        "entity": definition.entity,
+        "join_keys": [list(pair) for pair in registry.entities[definition.entity].join_keys],
+        "view": view,
+        "features": [
+            {"name": feature.name, "type": str(feature.type)} for feature in definition.features
+        ],
+    }
+
+
+_Chosen = tuple[str, ViewDefinition, FeatureDefinition]
+
+
+def _of_service(
+    registry: Registry, service: ServiceDefinition, features: Sequence[str] | None
+) -> list[_Chosen]:
+    by_output: dict[str, _Chosen] = {}
+    for item in service.features:
+        view = registry.views[item.view]
+        feature = view.feature(item.feature)
+        if feature is None:  # a checked registry has no such service
+            raise FeatureNotFound(_unknown_in_view(item.feature, view), name=item.feature)
+        by_output[item.output] = (item.output, view, feature)
+    if features is None:
+        return list(by_output.values())
+    _once(features)
+    chosen = []
+    for name in features:
+        if name not in by_output:
+            raise FeatureNotFound(
+                f"{_unknown('feature', name, by_output)}, in service {service.name!r}",
+                name=name,
+                suggestions=_near(name, by_output),
+            )
+        chosen.append(by_output[name])
+    return chosen
+
+
+def _of_names(registry: Registry, names: Sequence[str], entity: str | None) -> list[_Chosen]:
+    _once(names)
+    if not names:
+        raise FeatureNotFound("the list of features is empty: name at least one")
+    found = [_one(registry, name, entity) for name in names]
+    fields = [(view.name, feature.name) for view, feature in found]
+    for position, field in enumerate(fields):
+        if field in fields[:position]:
+            raise AmbiguousFeature(
+                f"feature {':'.join(field)} is asked for twice: leave one out", name=names[position]
+            )
+    bare = [feature.name for _, feature in found]
+    return [
+        (
+            feature.name if bare.count(feature.name) == 1 else f"{view.name}:{feature.name}",
+            view,
+            feature,
+        )
+        for view, feature in found
+    ]
+
+
+def _one(
+    registry: Registry, name: str, entity: str | None
+) -> tuple[ViewDefinition, FeatureDefinition]:
+    view_name, colon, feature_name = name.partition(":")
+    if colon:
+        view = _view(registry, view_name)
+        feature = view.feature(feature_name)
+        if feature is None:
+            names = [item.name for item in view.features]
+            raise FeatureNotFound(
+                _unknown_in_view(feature_name, view),
+                name=name,
+                suggestions=[f"{view_name}:{near}" for near in _near(feature_name, names)],
+            )
+        if entity is not None and view.entity != entity:
+            raise FeatureNotFound(
+                f"feature {name!r} is of entity {view.entity!r}, not of {entity!r}", name=name
+            )
+        return view, feature
+    views = [view for view in registry.views.values() if entity in (None, view.entity)]
+    found = [(view, feature) for view in views if (feature := view.feature(name)) is not None]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        candidates = [f"{view.name}:{name}" for view, _ in found]
+        raise AmbiguousFeature(
+            f"feature {name!r} is in several views: write {' or '.join(candidates)}",
+            name=name,
+            candidates=candidates,
+        )
+    known = [feature.name for view in views for feature in view.features]
+    raise FeatureNotFound(
+        _unknown("feature", name, known), name=name, suggestions=_near(name, known)
+    )
+
+
+def _view(registry: Registry, name: str) -> ViewDefinition:
+    view = registry.views.get(name)
+    if view is None:
+        raise FeatureViewNotFound(
+            _unknown("feature view", name, registry.views),
+            name=name,
+            suggestions=_near(name, registry.views),
+        )
+    return view
+
+
+def _once(names: Sequence[str]) -> None:
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise AmbiguousFeature(f"feature {name!r} is asked for twice: leave one out", name=name)
+
+
+def _resolved(
+    registry: Registry, chosen: Sequence[_Chosen], service: str | None, version: int
+) -> ResolvedSet:
+    entities: dict[str, int] = {}
+    features = []
+    for name, view, feature in chosen:
+        index = entities.setdefault(view.entity, len(entities))
+        features.append(
+            ResolvedFeature(
+                name,
+                index,
+                view.name,
+                feature.name,
+                str(feature.type),
+                feature.default,
+                view.ttl_ms,
+            )
+        )
+    resolved = tuple(_entity(registry, name) for name in entities)
+    _check_shared_keys(resolved)
+    return ResolvedSet(service, version, resolved, tuple(features))
+
+
+def _entity(registry: Registry, name: str) -> ResolvedEntity:
+    fields_total = sum(len(view.features) + 1 for view in registry.views_of(name))
+    return ResolvedEntity(name, registry.entities[name].join_keys, fields_total)
+
+
+def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:
+    """A service is checked when it is applied.
+
+    Features named freely can still join entities that do not fit.
+    """
+    known: dict[str, tuple[str, str]] = {}
+    for entity in entities:
+        for name, kind in entity.join_keys:
+            other, other_kind = known.setdefault(name, (entity.name, kind))
+            if kind != other_kind:
+                raise AmbiguousFeature(
+                    f"join key {name!r} is {other_kind} in entity {other} and {kind} in "
+                    f"entity {entity.name}: "
+                    "read them in two requests",
+                    name=name,
+                )
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3)
+
+
+def _unknown(what: str, name: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    names = list(dict.fromkeys(known))
+    near = _near(name, names)
+    if near:
+        return f"unknown {what} {name!r}; did you mean {' or '.join(near)}?"
+    shown = listed(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"unknown {what} {name!r}; there are {shown}"
+
+
+def _unknown_in_view(name: str, view: ViewDefinition) -> str:
+    names = [feature.name for feature in view.features]
+    return f"{_unknown('feature', name, names)}, in view {view.name!r}"
