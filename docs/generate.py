@@ -5,13 +5,24 @@ written by hand.
 """
 
 import argparse
+import ast
 import difflib
+import inspect
+import itertools
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import NoneType
+from typing import Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from fscore import errors
+from fscore.config import RedisSettings
 from fscore_server import problems
+from fscore_server.settings import ServerSettings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -48,21 +59,79 @@ def problem_table() -> str:
     )
 
 
+def settings_table(settings: type[BaseModel]) -> str:
+    """The settings that a class declares itself."""
+    prefix = settings.model_config.get("env_prefix", "")
+    meanings = attribute_docs(settings)
+    rows = []
+    for name, meaning in meanings.items():
+        field = settings.model_fields[name]
+        variable = f"`{prefix}{name.upper()}`"
+        rows.append((f"`{name}`", variable, kind(field), default(field), meaning))
+    return table(("setting", "variable", "value", "default", "meaning"), rows)
+
+
+def attribute_docs(cls: type) -> dict[str, str]:
+    """The string literals that follow the fields of a class, by field."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(body, ast.ClassDef)
+    docs = {}
+    for field, text in itertools.pairwise(body.body):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(doc))),
+            ):
+                docs[name] = " ".join(doc.split())
+            case (ast.AnnAssign(target=ast.Name(id=name)), _):
+                sys.exit(f"{cls.__name__}.{name} says nowhere what it is: put a string under it")
+    return docs
+
+
+def kind(field: FieldInfo) -> str:
+    types = [part for part in get_args(field.annotation) if part is not NoneType]
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(f"`{choice}`" for choice in types)
+    name = (types[0] if types else field.annotation).__name__  # type: ignore[union-attr]
+    word = {"str": "text", "SecretStr": "secret", "bool": "`true`, `false`", "int": "integer"}
+    word |= {"float": "number", "Path": "path"}
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(bound, name):,}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if hasattr(bound, name)
+    ]
+    return ", ".join([word[name], *bounds])
+
+
+def default(field: FieldInfo) -> str:
+    match field.default:
+        case None | "":
+            return ""
+        case bool() as flag:
+            return f"`{str(flag).lower()}`"
+        case value:
+            return f"`{value}`"
+
+
 # The page, the name of its part, and what writes it.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),
     ("errors.md", "server faults", lambda: error_table(errors.ServerFault)),
     ("http.md", "problems", problem_table),
+    ("settings.md", "redis", lambda: settings_table(RedisSettings)),
+    ("settings.md", "server", lambda: settings_table(ServerSettings)),
 ]
 
 
 def replaced(page: str, text: str, name: str, content: str) -> str:
-    start, end = f"<!-- generated: {name} -->\n\n", "\n\n<!-- end -->"
+    start, end = f"<!-- generated: {name} -->", "<!-- end -->"
     before, found, rest = text.partition(start)
     _, closed, after = rest.partition(end)
     if not found or not closed:
-        sys.exit(f"docs/reference/{page} has no part {start.strip()} … {end.strip()}")
-    return f"{before}{start}{content}{end}{after}"
+        sys.exit(f"docs/reference/{page} has no part {start} … {end}")
+    return f"{before}{start}\n\n{content}\n\n{end}{after}"
 
 
 def main() -> None:
