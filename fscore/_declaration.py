@@ -9,7 +9,7 @@ import datetime as dt
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -115,29 +115,6 @@ def duration_text(ms: int) -> str:
 def text_of(name: object) -> str:
     """Return a name as text, so that even a wrong one can be listed among the others."""
     return name if isinstance(name, str) else repr(name)
-
-
-def checked_text(what: str, text: object, problems: list[str]) -> str:
-    """Return `text` where it is text; otherwise note the problem and return an empty one."""
-    if isinstance(text, str):
-        return text
-    problems.append(f"{what} must be text, not {text!r}")
-    return ""
-
-
-def checked_tags(tags: object, problems: list[str]) -> dict[str, str]:
-    """Return a copy of `tags` where they are text to text.
-
-    Otherwise note the problem and return none.
-    """
-    if tags is None:
-        return {}
-    if isinstance(tags, Mapping) and all(
-        isinstance(key, str) and isinstance(value, str) for key, value in tags.items()
-    ):
-        return dict(sorted(tags.items()))
-    problems.append(f"tags must be a dict of text to text, not {tags!r}")
-    return {}
 
 
 def listed(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ into a place that people recognise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fscore._declaration import MAX_TTL_MS, listed, name_problem
@@ -25,6 +25,13 @@ Path = tuple[str, ...]
 Problem = tuple[Path, str]
 
 MAX_VERSION = 2**63 - 1
+
+# In a request for one entity these stand beside the join keys, and in a row to be written so does
+# the event time.
+RESERVED_JOIN_KEYS = frozenset(
+    {"consistency", "event_time", "features", "partial", "service", "timestamps", "version"}
+)
+RESERVED_FEATURES = frozenset({"event_time"})
 
 
 def check(
@@ -49,9 +56,27 @@ def _name(path: Path, what: str, name: object) -> Iterator[Problem]:
         yield path, problem
 
 
+def _texts(
+    path: Path,
+    item: EntityDefinition | FeatureDefinition | ServiceDefinition | ViewDefinition,
+    aspects: Sequence[str] = ("description", "owner"),
+) -> Iterator[Problem]:
+    """Check what is for people only."""
+    for aspect in aspects:
+        text = getattr(item, aspect)
+        if not isinstance(text, str):
+            yield path, f"{aspect} must be text, not {text!r}"
+    tags = item.tags
+    if not isinstance(tags, Mapping) or not all(
+        isinstance(text, str) for pair in tags.items() for text in pair
+    ):
+        yield path, f"tags must be a dict of text to text, not {tags!r}"
+
+
 def _check_entity(entity: EntityDefinition) -> Iterator[Problem]:
     path = ("entities", entity.name)
     yield from _name(path, "an entity", entity.name)
+    yield from _texts(path, entity, ("description",))
     if not entity.join_keys:
         yield path, 'has no join keys: give it one, like join_keys={"user_id": String}'
     seen = set()
@@ -59,6 +84,8 @@ def _check_entity(entity: EntityDefinition) -> Iterator[Problem]:
         yield from _name(path, "a join key", key)
         if kind not in JOIN_KEY_TYPES:
             yield path, f"join key {key!r} must be Int64 or String, not {kind!r}"
+        if key in RESERVED_JOIN_KEYS:
+            yield path, f"join key {key!r} has a meaning of its own in requests: rename it"
         if key in seen:
             yield path, f"join key {key!r} is there twice"
         seen.add(key)
@@ -69,17 +96,11 @@ def _check_view(
 ) -> Iterator[Problem]:
     path = ("views", view.name)
     yield from _name(path, "a feature view", view.name)
+    yield from _texts(path, view)
     entity = entities.get(view.entity)
-    if not view.entity:
-        yield (
-            path,
-            "has no entity: give it an Entity, as in class Profile(FeatureView, entity=user)",
-        )
-    elif entity is None:
-        yield (
-            path,
-            f"is of entity {view.entity!r}, which is not defined; there are {listed(entities)}",
-        )
+    join_keys = [name for name, _ in entity.join_keys] if entity is not None else []
+    if entity is None:
+        yield path, _no_entity(view, entities)
     if not view.features:
         yield path, "has no features: annotate one, like age: Int64"
     if not _is_int(view.ttl_ms) or not 0 <= view.ttl_ms <= MAX_TTL_MS:
@@ -87,17 +108,27 @@ def _check_view(
     if view.layout not in LAYOUTS:
         yield path, f"layout must be one of {listed(LAYOUTS)}, not {view.layout!r}"
     if view.source is not None and entity is not None:
-        for problem in view.source.problems([name for name, _ in entity.join_keys]):
+        for problem in view.source.problems(join_keys):
             yield path, f"source {view.source.name}: {problem}"
     for feature in view.features:
+        feature_path = (*path, feature.name)
+        yield from _name(feature_path, "a feature", feature.name)
+        yield from _texts(feature_path, feature, ("description",))
+        if feature.name in join_keys:
+            yield feature_path, f"is also a join key of entity {view.entity}: rename one"
         for problem in _feature_problems(feature, view):
-            yield (*path, feature.name), problem
+            yield feature_path, problem
+
+
+def _no_entity(view: ViewDefinition, entities: Mapping[str, EntityDefinition]) -> str:
+    if not view.entity:
+        return "has no entity: give it an Entity, as in class Profile(FeatureView, entity=user)"
+    return f"is of entity {view.entity!r}, which is not defined; there are {listed(entities)}"
 
 
 def _feature_problems(feature: FeatureDefinition, view: ViewDefinition) -> Iterator[str]:
-    problem = name_problem("a feature", feature.name)
-    if problem is not None:
-        yield problem
+    if feature.name in RESERVED_FEATURES:
+        yield "is what a row calls its event time: rename it"
     if feature.default is not None:
         try:
             feature.type.normalize(feature.default)
@@ -152,6 +183,7 @@ def _check_service(
 ) -> Iterator[Problem]:
     path = ("services", service.name)
     yield from _name(path, "a feature service", service.name)
+    yield from _texts(path, service)
     if not service.features:
         yield path, "has no features: list those that the model reads"
     if not _is_int(service.version) or not 1 <= service.version <= MAX_VERSION:

@@ -32,14 +32,21 @@ _serial = itertools.count()
 
 
 def load_declarations(path: Path) -> tuple[list[Declaration], list[str]]:
-    """Import the definitions at `path` and return what they declare, and one line for each file
-    that fails.
-    """
+    """Return what the definitions at `path` declare, and a line for each file that fails."""
+    path = (
+        path.absolute()
+    )  # as the import system has it, so that tracebacks can be compared with it
     files = _definition_files(path)
     folder = path if path.is_dir() else path.parent
     problems: list[str] = []
     with _private_package(folder) as package:
         for file in files:
+            if not file.stem.isidentifier() or file.suffix != ".py":
+                problems.append(
+                    f"{shown_path(str(file))}: cannot be imported: rename it to letters, digits "
+                    "and underscores, ending in .py"
+                )
+                continue
             try:
                 importlib.import_module(f"{package}.{file.stem}")
             except InvalidDefinition as error:
@@ -53,24 +60,19 @@ def load_declarations(path: Path) -> tuple[list[Declaration], list[str]]:
 
 
 def _definition_files(path: Path) -> list[Path]:
+    shown = shown_path(str(path))
     if path.is_file():
         files = [path]
     elif path.is_dir():
         files = sorted(file for file in path.glob("*.py") if not file.name.startswith("."))
     else:
         raise InvalidDefinition(
-            f"{path} does not exist: give the folder or the file of the definitions"
+            f"{shown} does not exist: give the folder or the file of the definitions"
         )
     if not files:
         raise InvalidDefinition(
-            f"{path} has no Python files: put the definitions there, or run `fscore init`"
+            f"{shown} has no Python files: put the definitions there, or run `fscore init`"
         )
-    for file in files:
-        if not file.stem.isidentifier() or file.suffix != ".py":
-            raise InvalidDefinition(
-                f"{shown_path(str(file))} cannot be imported: rename it to letters, "
-                "digits and underscores and .py"
-            )
     return files
 
 
@@ -133,8 +135,9 @@ class _SiblingLoader(Loader):
 
 
 class _DefinitionsFinder(MetaPathFinder):
-    """Finds the modules of one definitions folder, last of all finders, so that no file there
-    shadows an installed module.
+    """Finds the modules of one definitions folder.
+
+    It is the last of all finders, so that no file there shadows an installed module.
     """
 
     def __init__(self, package: str, folder: Path) -> None:

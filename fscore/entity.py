@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fscore._declaration import checked_tags, checked_text, declared_at
+from fscore._declaration import declared_at
 from fscore.types import Int64, String
 
 __all__ = ["Entity"]
@@ -40,8 +40,8 @@ class Entity:
         self.problems: list[str] = []
         self.name = name
         self.join_keys = self._checked_keys(join_keys)
-        self.description = checked_text("description", description, self.problems)
-        self.tags = checked_tags(tags, self.problems)
+        self.description = description
+        self.tags = {} if tags is None else tags
 
     def _checked_keys(self, join_keys: Any) -> tuple[tuple[str, str], ...]:
         if not isinstance(join_keys, Mapping):

@@ -37,7 +37,9 @@ __all__ = [
     "FscoreError",
     "InvalidDefinition",
     "InvalidKeys",
+    "InvalidRequest",
     "InvalidValue",
+    "MalformedRequest",
     "Overloaded",
     "ProtocolError",
     "RegistryConflict",
@@ -198,6 +200,30 @@ class ForkedProcess(ClientFault):
     status = 503
 
 
+class InvalidRequest(ClientFault):
+    """The body of a request is not what the route takes.
+
+    `offset` is the byte at which that shows, where there is one.
+    """
+
+    code = "invalid_request"
+    status = 422
+
+    def __init__(self, message: str, *, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class MalformedRequest(InvalidRequest):
+    """The body of a request is not JSON.
+
+    It is broken, not UTF-8, nested too deep, or has a name twice or a number beyond 64 bits.
+    """
+
+    code = "malformed_request"
+    status = 400
+
+
 class RequestTooLarge(ClientFault):
     """The request is over a limit; `limit` says which number it must not exceed."""
 
@@ -317,6 +343,8 @@ ERRORS: dict[str, type[FscoreError]] = {
         FeatureNotFound,
         AmbiguousFeature,
         ForkedProcess,
+        InvalidRequest,
+        MalformedRequest,
         RequestTooLarge,
         ServerFault,
         DeadlineExceeded,

@@ -37,7 +37,6 @@ from fscore._registry_model import (
 from fscore.entity import Entity
 from fscore.errors import InvalidDefinition
 from fscore.service import FeatureService
-from fscore.types import DataType
 from fscore.view import DeclaredFeature, FeatureView, ViewDeclaration, declaration_of
 
 __all__ = [
@@ -243,12 +242,10 @@ def _compile_view(declared: ViewDeclaration) -> ViewDefinition:
 
 
 def _compile_feature(declared: DeclaredFeature) -> FeatureDefinition:
-    data_type = declared.data_type
-    if data_type is None:
-        # Its annotation is reported already. A stand-in keeps services that use it from being
-        # reported as well.
-        return FeatureDefinition(declared.name, DataType("String"))
-    options = declared.options
+    data_type, options = declared.data_type, declared.options
+    if declared.annotation.problem:
+        # Without a type, neither its default nor its mapping can be judged.
+        return FeatureDefinition(declared.name, data_type)
     default = options.default
     if default is not None:
         # One that does not fit stays as it is and is reported by the check.

@@ -33,7 +33,6 @@ __all__ = [
     "ResolvedEntity",
     "ResolvedFeature",
     "ResolvedSet",
-    "entity_of_keys",
     "resolve",
     "write_spec",
 ]
@@ -181,34 +180,6 @@ def resolve(
         f"nothing to read was named: give a service ({listed(registry.services)}), features, "
         f"or an entity ({listed(registry.entities)})"
     )
-
-
-def entity_of_keys(registry: Registry, join_keys: Iterable[str]) -> str:
-    """Return the entity that has exactly these join keys, for requests that name nothing but keys.
-
-    Raises EntityNotFound where there is none, and where there are several.
-    """
-    asked = set(join_keys)
-    found = [
-        entity.name
-        for entity in registry.entities.values()
-        if {name for name, _ in entity.join_keys} == asked
-    ]
-    if len(found) == 1:
-        return found[0]
-    shown = listed(sorted(asked))
-    if found:
-        raise EntityNotFound(
-            f"join keys {shown} are those of several entities ({listed(found)}): name a "
-            "service or features",
-            name=shown,
-            suggestions=found,
-        )
-    known = listed(
-        f"{entity.name} ({', '.join(name for name, _ in entity.join_keys)})"
-        for entity in registry.entities.values()
-    )
-    raise EntityNotFound(f"no entity has the join keys {shown}; there are {known}", name=shown)
 
 
 def write_spec(registry: Registry, view: str) -> dict[str, Any]:

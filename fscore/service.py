@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fscore._declaration import checked_tags, checked_text, declared_at
+from fscore._declaration import declared_at
 from fscore.types import FeatureRef
 from fscore.view import FeatureView, ViewMeta, declaration_of
 
@@ -45,9 +45,9 @@ class FeatureService:
         self.name = name
         self.features = tuple(self._flattened(features))
         self.version = version
-        self.owner = checked_text("owner", owner, self.problems)
-        self.description = checked_text("description", description, self.problems)
-        self.tags = checked_tags(tags, self.problems)
+        self.owner = owner
+        self.description = description
+        self.tags = {} if tags is None else tags
 
     def _flattened(self, items: Any) -> list[FeatureRef]:
         flat: list[FeatureRef] = []

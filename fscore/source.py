@@ -45,7 +45,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from fscore._declaration import Origin, declared_at, name_problem
+from fscore._declaration import name_problem
 from fscore.types import DataType
 
 __all__ = [
@@ -227,7 +227,6 @@ class FileSource:
     event_time: str = field(kw_only=True)
     timestamp_format: str | None = field(default=None, kw_only=True)
     keys: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    origin: Origin = field(default_factory=declared_at, compare=False, repr=False, kw_only=True)
 
     def columns_of(self, join_keys: Sequence[str]) -> dict[str, str]:
         """Return the column of each of an entity's join keys."""
@@ -256,7 +255,6 @@ class FileSource:
             event_time=data["event_time"],
             timestamp_format=data["timestamp_format"],
             keys=data["keys"],
-            origin=Origin("<registry>", 0),
         )
 
     def problems(self, join_keys: Sequence[str]) -> list[str]:

@@ -1,5 +1,4 @@
-"""Feature types, as annotations of a feature view and as the registry spells them, and the status
-of a value.
+"""Feature types, as annotations and as the registry spells them, and the status of a value.
 
 As annotations:
 
@@ -27,9 +26,11 @@ import binascii
 import datetime as dt
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -66,9 +67,7 @@ SCALARS = ("Int64", "Float32", "Float64", "Bool", "String", "Bytes", "Timestamp"
 MAX_DIM = 65_536
 _INT64 = range(-(2**63), 2**63)
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
-_SPELLING = re.compile(
-    r"(?P<kind>[A-Za-z0-9]+)(?:\[(?P<of>[A-Za-z0-9]+)(?:\[(?P<unit>[a-z]+)\])?\])?"
-)
+_VECTOR = re.compile(r"Vector\[([1-9][0-9]{0,5})\]")
 _SPECIAL_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -109,25 +108,15 @@ class DataType:
         >>> DataType.parse("Timestamp[s]")
         DataType(kind='Timestamp', element='', dim=0, unit='s')
         """
-        match = _SPELLING.fullmatch(spelling)
-        if match is None:
+        found = _BY_SPELLING.get(spelling)
+        if found is not None:
+            return cls(found.kind, found.element, found.dim, found.unit)
+        vector = _VECTOR.fullmatch(spelling)
+        if vector is None:
             raise ValueError(_unknown_type(spelling))
-        kind, of, unit = match["kind"], match["of"], match["unit"]
-        if kind in SCALARS and unit is None:
-            if kind == "Timestamp" and of in (None, "s", "ms"):
-                return cls(kind, unit=of or "ms")
-            if kind != "Timestamp" and of is None:
-                return cls(kind)
-        if kind == "List" and of in SCALARS:
-            if of != "Timestamp" and unit is None:
-                return cls(kind, element=of)
-            if of == "Timestamp" and unit in (None, "s", "ms"):
-                return cls(kind, element=of, unit=unit or "ms")
-        if kind == "Vector" and of is not None and unit is None and of.isdecimal():
-            if 1 <= int(of) <= MAX_DIM:
-                return cls(kind, dim=int(of))
-            raise ValueError(f"a vector has 1 to {MAX_DIM} dimensions, not {of}")
-        raise ValueError(_unknown_type(spelling))
+        if int(vector[1]) > MAX_DIM:
+            raise ValueError(f"a vector has 1 to {MAX_DIM} dimensions, not {vector[1]}")
+        return cls("Vector", dim=int(vector[1]))
 
     def __str__(self) -> str:
         """Return the registry's spelling."""
@@ -180,11 +169,21 @@ class DataType:
         return self.normalize(_from_json(kind, value))
 
 
+def _fixed_types() -> Iterator[DataType]:
+    for kind in SCALARS:
+        for unit in ("ms", "s") if kind == "Timestamp" else ("",):
+            yield DataType(kind, unit=unit)
+            yield DataType("List", element=kind, unit=unit)
+
+
+_BY_SPELLING = {str(data_type): data_type for data_type in _fixed_types()}
+"""Every type but the vectors, of which there are too many."""
+
+
 def _unknown_type(spelling: str) -> str:
     return (
         f"{spelling!r} is no feature type; there are {', '.join(SCALARS)}, Timestamp[s], "
-        "List[<one of these>] "
-        "and Vector[<length>]"
+        "List[<one of these>] and Vector[<length>]"
     )
 
 
@@ -273,11 +272,10 @@ class Annotation:
 
 
 class FeatureRef:
-    """A feature of a view, as `UserActivity.platform` gives it; base of the type markers, which are
-    its annotations.
+    """A feature of a view, as `UserActivity.platform` gives it.
 
-    `view` is the view's class, `name` the feature's name, `data_type` its type, and `output` its
-    name in a service.
+    Base of the type markers: what is annotated `String` is a `String`. `view` is the view's class,
+    `name` the feature's name, `data_type` its type, and `output` its name in a service.
     """
 
     kind: ClassVar[str] = ""
@@ -434,8 +432,15 @@ def annotation_of(annotation: Any) -> Annotation:
             return Annotation(annotation, None, "Vector needs its length: Vector[Literal[64]]")
         if annotation is List:
             return Annotation(annotation, None, "List needs its elements' type: List[String]")
-    builtin = _BUILTINS.get(get_origin(annotation) or annotation)
-    name = getattr(annotation, "__name__", None) or repr(annotation)
-    if builtin is not None:
-        return Annotation(FeatureRef, None, f"{name} is no feature type: write {builtin}")
-    return Annotation(FeatureRef, None, _unknown_type(name))
+    return Annotation(FeatureRef, None, _no_type(annotation))
+
+
+def _no_type(annotation: Any) -> str:
+    origin = get_origin(annotation)
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if origin in (Union, UnionType):
+        return f"{name} is no feature type: any feature may be null, so write its type alone"
+    for builtin, instead in _BUILTINS.items():
+        if builtin in (annotation, origin):
+            return f"{name} is no feature type: write {instead}"
+    return _unknown_type(name)

@@ -20,12 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, get_origin, overload
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
 
 from fscore._declaration import (
     Origin,
-    checked_tags,
-    checked_text,
     declaring_frame,
     duration_ms,
     listed,
@@ -66,7 +64,7 @@ def Feature(
     the status still saying which. Returns Any, so that type checkers accept it where the annotation
     says `String`.
     """
-    options = FeatureOptions(default=default)
+    options = FeatureOptions(None, default, description, {} if tags is None else tags)
     if mapping is None or isinstance(mapping, FeatureMapping):
         options.mapping = mapping
     else:
@@ -74,8 +72,6 @@ def Feature(
             f'the first argument of Feature() is a mapping like latest("column"), not {mapping!r}; '
             "a default is written default=…"
         )
-    options.description = checked_text("description", description, options.problems)
-    options.tags = checked_tags(tags, options.problems)
     return options
 
 
@@ -88,9 +84,9 @@ class DeclaredFeature:
     options: FeatureOptions
 
     @property
-    def data_type(self) -> DataType | None:
-        """The type, or None where the annotation is none."""
-        return self.annotation.data_type
+    def data_type(self) -> DataType:
+        """The type; a stand-in where the annotation is none, which is reported already."""
+        return self.annotation.data_type or DataType("String")
 
 
 @dataclass(slots=True)
@@ -137,10 +133,10 @@ class ViewMeta(type):
             )
         _read_features(cls, declared, frame, namespace)
         cls.__fscore_view__ = declared
+        view = cast("type[FeatureView]", cls)
         for feature in declared.features.values():
-            if feature.data_type is not None:
-                reference = feature.annotation.marker(cls, feature.name, feature.data_type)  # type: ignore[arg-type]
-                setattr(cls, feature.name, reference)
+            reference = feature.annotation.marker(view, feature.name, feature.data_type)
+            setattr(cls, feature.name, reference)
         return cls
 
     def __init__(
@@ -198,10 +194,7 @@ class FeatureView(metaclass=ViewMeta):
 
 
 def declaration_of(view: type) -> ViewDeclaration | None:
-    """Return what the view's class statement said.
-
-    None for FeatureView itself and for other classes.
-    """
+    """Return what the class statement said; None for FeatureView itself and other classes."""
     return getattr(view, "__fscore_view__", None) if isinstance(view, ViewMeta) else None
 
 
@@ -242,10 +235,10 @@ def _read_options(class_name: str, frame: FrameType, options: dict[str, Any]) ->
         declared.ttl_ms = duration_ms(options.get("ttl"))
     except ValueError as error:
         problems.append(f"ttl: {error}")
-    declared.owner = checked_text("owner", options.get("owner", ""), problems)
-    declared.description = checked_text("description", options.get("description", ""), problems)
-    declared.layout = checked_text("layout", options.get("layout", "hash"), problems)
-    declared.tags = checked_tags(options.get("tags"), problems)
+    declared.owner = options.get("owner", "")
+    declared.description = options.get("description", "")
+    declared.layout = options.get("layout", "hash")
+    declared.tags = options.get("tags") or {}
     declared.problems.extend(("", problem) for problem in problems)
     return declared
 
@@ -279,14 +272,10 @@ def _read_features(
 
 
 def _evaluated(raw: Any, frame: FrameType) -> Annotation | None:
-    """Read one annotation, which is text under `from __future__ import annotations`.
-
-    None for a ClassVar.
-    """
+    """Read one annotation, text under `from __future__ import annotations`; None for a ClassVar."""
     if isinstance(raw, str):
         try:
-            # The user's own file wrote this expression and would have evaluated it itself without
-            # the future import.
+            # Without the future import the user's file would have evaluated this itself.
             value = eval(raw, frame.f_globals, frame.f_locals)
         except NameError as error:
             return Annotation(
