@@ -254,7 +254,8 @@ def _why_not_joined(folder: Path, timeout: float) -> str:
     if running is not None and running.temporary:
         return (
             f"the embedded Valkey of {folder} is in use by `fscore {running.owner}`"
-            f" (pid {running.owner_pid}) and was not released within {timeout:g} s; wait for it to end and try again"
+            f" (pid {running.owner_pid}) and was not released within {timeout:g} s;"
+            " wait for it to end and try again"
         )
     return (
         f"another process holds {folder / _LOCK} but its embedded Valkey did not answer"

@@ -65,6 +65,7 @@ def expectation(cell: Cell) -> str:
         "Float64": "a number",
         "Bool": "1, 0, true or false",
         "Bytes": "base64",
+        "String": "text",
         "text": "text",
     }.get(cell.spelling, f"a {cell.spelling} as a JSON array")
 

@@ -160,18 +160,20 @@ class CsvFile:
             )
         except pa.ArrowInvalid:
             return None
-        if any("\n" in row.text for row in invalid):
-            return None
         total = table.num_rows + len(invalid)
+        if total != block.count(b"\n") + (not block.endswith(b"\n")):
+            # Quoted line ends, meant or not: Arrow would take a quote that somebody forgot to
+            # close for one.
+            return None
         records = np.delete(np.arange(total), [row.number - 1 for row in invalid])
-        locator = _Locator(block, self._line, self._delimiter, total)
+        lines = _Lines(block, self._line)
         return Chunk(
             frame=_frame(table),
-            locate=lambda rows: locator.locate([int(records[row]) for row in rows]),
+            locate=lambda rows: lines.locate([int(records[row]) for row in rows]),
             rejects=[
                 Reject(line, _wrong_count(row.actual_columns, row.expected_columns), raw)
                 for row, (line, raw) in zip(
-                    invalid, locator.locate([row.number - 1 for row in invalid]), strict=True
+                    invalid, lines.locate([row.number - 1 for row in invalid]), strict=True
                 )
                 if raw.strip()
             ],
@@ -192,14 +194,16 @@ class CsvFile:
             taken, outcome = _record(lines, at, self._delimiter)
             if outcome is None and not last:
                 break
-            if outcome is None:
+            wrong = isinstance(outcome, list) and len(outcome) not in (0, len(self.columns))
+            if outcome is None or (wrong and taken > 1):
+                # Going on with the next line keeps the rows that the open quote would swallow.
                 taken, outcome = 1, _OPEN_QUOTE
             raw = b"\n".join(lines[at : at + taken])
             line = self._line + at
             text = raw.rstrip(b"\r").decode("utf-8", "backslashreplace")
             if isinstance(outcome, str):
                 rejects.append(Reject(line, outcome, text))
-            elif outcome and len(outcome) != len(self.columns):
+            elif wrong:
                 rejects.append(Reject(line, _wrong_count(len(outcome), len(self.columns)), text))
             elif outcome:
                 rows.append(outcome)
@@ -219,38 +223,20 @@ class CsvFile:
         return chunk, min(used, len(block))
 
 
-class _Locator:
-    """Finds the lines of records in a block."""
+class _Lines:
+    """The lines of a block in which every line is a record."""
 
-    def __init__(self, block: bytes, first_line: int, delimiter: str, total: int) -> None:
+    def __init__(self, block: bytes, first: int) -> None:
         self._block = block
-        self._first_line = first_line
-        self._delimiter = delimiter
-        self._total = total
-        self._places: list[tuple[int, str]] | None = None
+        self._first = first
+        self._lines: list[str] = []
 
     def locate(self, records: Sequence[int]) -> list[tuple[int, str]]:
         if not records:
             return []
-        if self._places is None:
-            self._places = self._find()
-        return [self._places[record] for record in records]
-
-    def _find(self) -> list[tuple[int, str]]:
-        lines = self._block.decode("utf-8").split("\n")
-        if not lines[-1]:
-            lines.pop()
-        if len(lines) == self._total:
-            return [(self._first_line + at, line.rstrip("\r")) for at, line in enumerate(lines)]
-        # Some quoted cells hold line ends: only a CSV reader knows which lines make one record.
-        reader = csv.reader((line + "\n" for line in lines), delimiter=self._delimiter)
-        places = []
-        start = 0
-        for _ in reader:
-            text = "\n".join(lines[start : reader.line_num]).rstrip("\r")
-            places.append((self._first_line + start, text))
-            start = reader.line_num
-        return places
+        if not self._lines:
+            self._lines = self._block.decode("utf-8").split("\n")
+        return [(self._first + record, self._lines[record].rstrip("\r")) for record in records]
 
 
 def _record(lines: Sequence[bytes], at: int, delimiter: str) -> tuple[int, list[str] | str | None]:
@@ -264,10 +250,10 @@ def _record(lines: Sequence[bytes], at: int, delimiter: str) -> tuple[int, list[
             source = io.StringIO(text, newline="")
             return taken, next(csv.reader(source, delimiter=delimiter, strict=True), [])
         except UnicodeDecodeError as error:
-            return taken, f"not UTF-8 at byte {error.start} of the row"
+            return 1, f"not UTF-8 at byte {error.start} of the row" if taken == 1 else _OPEN_QUOTE
         except csv.Error as error:
             if "unexpected end of data" not in str(error):
-                return taken, f"not CSV: {error}"
+                return 1, f"not CSV: {error}" if taken == 1 else _OPEN_QUOTE
         # Only a line with a quote in it can close the cell that is open.
         while True:
             if taken >= _RECORD_LINES or size >= _RECORD_BYTES:

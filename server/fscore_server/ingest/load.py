@@ -50,7 +50,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What became of one file; `rejects` is where its rejects stand, or None when there are none."""
+    """What became of one file; `rejects` is where its rejects stand, None when there are none."""
 
     path: Path
     rows: int

@@ -85,8 +85,9 @@ class NdjsonFile:
                 )
             block, buffer = buffer[:cut], buffer[cut:]
             if block:
-                rows = True
-                yield self._parse(block)
+                chunk = self._parse(block)
+                rows = rows or chunk.frame.height > 0 or bool(chunk.rejects)
+                yield chunk
             if not data:
                 break
         # A key may be absent from most objects, so only the end of the file can tell that a

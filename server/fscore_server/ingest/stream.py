@@ -35,10 +35,10 @@ class Stream:
         self._file = file
         self._content = content
 
-    def read(self, size: int = READ_BYTES) -> bytes:
-        """Up to `size` bytes; empty at the end of the file and only there."""
+    def read(self) -> bytes:
+        """The next bytes, some MiB; none at the end of the file and only there."""
         with reading(self._path):
-            return bytes(self._content.read(size))
+            return bytes(self._content.read(READ_BYTES))
 
     @property
     def position(self) -> int:

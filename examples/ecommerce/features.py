@@ -1,0 +1,113 @@
+"""What an online shop's recommender knows about a visitor, all of it from the shop's clickstream.
+
+`fscore apply examples/ecommerce` stores these definitions in Redis, and
+`fscore load examples/ecommerce examples/ecommerce/data/ecom.csv.gz` fills them.
+"""
+
+from __future__ import annotations
+
+from fscore import (
+    Entity,
+    Feature,
+    FeatureService,
+    FeatureView,
+    FileSource,
+    Int64,
+    String,
+    Timestamp,
+    count,
+    distinct,
+    latest,
+)
+
+user = Entity(
+    "user",
+    join_keys={"user_id": String},
+    description="a visitor of the shop, known by the id in a long-lived cookie",
+)
+
+clickstream = FileSource("clickstream", event_time="timestamp")
+
+
+# Neither view has a TTL, on purpose: a TTL counts from the event time, and the sample's newest
+# event is of June 2024, so with one every visitor would be served as EXPIRED. On live traffic,
+# ttl="90d" would forget visitors who stay away.
+class UserProfile(
+    FeatureView,
+    entity=user,
+    source=clickstream,
+    owner="recommendations",
+    description="where a visitor comes from, as of the latest event",
+):
+    platform: String = Feature(latest("platform"), description="desktop, mobile or tablet")
+    acquisition_channel: String = Feature(
+        latest("acquisition_channel"), description="what first brought the visitor here"
+    )
+    user_cohort: String = Feature(latest("user_cohort"), description="month of the first visit")
+    user_lifecycle: String = Feature(
+        latest("user_lifecycle"), description="new, returning or loyal"
+    )
+
+
+class UserActivity(
+    FeatureView,
+    entity=user,
+    source=clickstream,
+    owner="recommendations",
+    description="what a visitor has done, counted over the whole clickstream",
+):
+    events_total: Int64 = Feature(count(), default=0)
+    sessions_total: Int64 = Feature(distinct("session_id"), default=0)
+    last_event: String = Feature(latest("event"), description="kind of the latest event")
+    last_event_time: Timestamp = Feature(latest("timestamp"))
+    last_purchase_time: Timestamp = Feature(
+        latest("timestamp", where={"event": "purchase"}),
+        description="null for visitors who never bought anything",
+    )
+
+    # Finding something
+    homes_total: Int64 = Feature(count(where={"event": "home"}), default=0)
+    catalogs_total: Int64 = Feature(count(where={"event": "catalog"}), default=0)
+    searches_total: Int64 = Feature(count(where={"event": "search"}), default=0)
+    filter_results_total: Int64 = Feature(count(where={"event": "filter_results"}), default=0)
+    promo_pages_total: Int64 = Feature(count(where={"event": "promo_page"}), default=0)
+
+    # Weighing it
+    product_views_total: Int64 = Feature(count(where={"event": "product_view"}), default=0)
+    review_pages_total: Int64 = Feature(count(where={"event": "review_page"}), default=0)
+    compares_total: Int64 = Feature(count(where={"event": "compare"}), default=0)
+    wishlist_adds_total: Int64 = Feature(count(where={"event": "wishlist_add"}), default=0)
+
+    # Buying it
+    add_to_carts_total: Int64 = Feature(count(where={"event": "add_to_cart"}), default=0)
+    carts_total: Int64 = Feature(count(where={"event": "cart"}), default=0)
+    shipping_details_total: Int64 = Feature(count(where={"event": "shipping_details"}), default=0)
+    payment_details_total: Int64 = Feature(count(where={"event": "payment_details"}), default=0)
+    purchases_total: Int64 = Feature(count(where={"event": "purchase"}), default=0)
+    account_pages_total: Int64 = Feature(count(where={"event": "account_page"}), default=0)
+
+    # Trouble
+    support_chats_total: Int64 = Feature(count(where={"event": "support_chat"}), default=0)
+    error_pages_total: Int64 = Feature(count(where={"event": "error_page"}), default=0)
+    payment_errors_total: Int64 = Feature(count(where={"event": "payment_error"}), default=0)
+    checkout_bugs_total: Int64 = Feature(count(where={"event": "checkout_bug"}), default=0)
+
+
+recommendation = FeatureService(
+    "recommendation",
+    description="input of the ranking model behind 'recommended for you'",
+    owner="recommendations",
+    features=[
+        UserProfile,
+        UserActivity.events_total,
+        UserActivity.sessions_total,
+        UserActivity.purchases_total,
+        UserActivity.product_views_total,
+        UserActivity.add_to_carts_total,
+        UserActivity.wishlist_adds_total,
+        UserActivity.searches_total,
+        UserActivity.last_event,
+        UserActivity.last_event_time,
+        UserActivity.last_purchase_time,
+    ],
+)
