@@ -21,6 +21,11 @@ impl RawJob {
     }
 
     /// The replies so far, in the order of the commands.
+    pub fn replies(&self) -> &[Result<Reply, ReplyTooLarge>] {
+        &self.replies
+    }
+
+    /// Likewise, to keep.
     pub fn into_replies(self) -> Vec<Result<Reply, ReplyTooLarge>> {
         self.replies
     }

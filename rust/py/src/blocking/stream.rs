@@ -1,0 +1,132 @@
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::Socket;
+
+use fscore_core::error::ErrorKind;
+
+use crate::errors::Fault;
+
+/// A connected socket, with or without TLS.
+pub(super) struct Stream {
+    transport: Transport,
+    read_timeout: Duration,
+    write_timeout: Duration,
+}
+
+enum Transport {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+/// What an idle stream looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pending {
+    Nothing,
+    Bytes,
+    End,
+}
+
+impl Stream {
+    pub(super) fn plain(socket: Socket) -> Self {
+        Stream::new(Transport::Plain(socket))
+    }
+
+    /// The TLS handshake itself happens with the first bytes.
+    pub(super) fn tls(socket: Socket, config: Arc<ClientConfig>, name: &str) -> Result<Self, Fault> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Fault::new(ErrorKind::ConfigError, format!("{name:?} is no TLS server name: {error}"))
+        };
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| wrong(&error))?;
+        let session = ClientConnection::new(config, name).map_err(|error| wrong(&error))?;
+        Ok(Stream::new(Transport::Tls(Box::new(StreamOwned::new(session, socket)))))
+    }
+
+    fn new(transport: Transport) -> Self {
+        Stream { transport, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
+    }
+
+    fn socket(&self) -> &Socket {
+        match &self.transport {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(stream) => &stream.sock,
+        }
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+
+    /// Looks at what has arrived without taking it.
+    pub(super) fn pending(&self) -> Pending {
+        let mut byte = [MaybeUninit::uninit()];
+        match self.socket().recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+            Ok(0) => Pending::End,
+            Ok(_) => Pending::Bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pending::Nothing,
+            Err(_) => Pending::End,
+        }
+    }
+
+    /// Reads once, waiting for at most `timeout` and possibly less.
+    pub(super) fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        if let Some(new) = changed(self.read_timeout, timeout) {
+            self.socket().set_read_timeout(Some(new))?;
+            self.read_timeout = new;
+        }
+        match &mut self.transport {
+            Transport::Plain(socket) => socket.read(buffer),
+            Transport::Tls(stream) => stream.read(buffer),
+        }
+    }
+
+    /// Writes once, waiting for at most `timeout` and possibly less.
+    pub(super) fn write(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<usize> {
+        if let Some(new) = changed(self.write_timeout, timeout) {
+            self.socket().set_write_timeout(Some(new))?;
+            self.write_timeout = new;
+        }
+        match &mut self.transport {
+            Transport::Plain(socket) => socket.write(bytes),
+            Transport::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Pushes out what TLS still holds.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.transport {
+            Transport::Plain(_) => Ok(()),
+            Transport::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// The timeout to set, if the one that is set is longer than wanted or much shorter.
+///
+/// Whoever gets a timeout looks at the clock and reads again, so a shorter one does no harm, and
+/// setting three quarters of what is wanted saves a system call in most calls with one timeout.
+fn changed(set: Duration, wanted: Duration) -> Option<Duration> {
+    let fits = set <= wanted && set >= wanted / 2 && !set.is_zero();
+    (!fits).then(|| (wanted / 4 * 3).max(Duration::from_micros(100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_set_once_for_calls_alike() {
+        let wanted = Duration::from_millis(50);
+        let set = changed(Duration::ZERO, wanted).unwrap();
+        assert!(set < wanted);
+        for wanted in [wanted, wanted - Duration::from_micros(500), wanted - set / 5] {
+            assert_eq!(changed(set, wanted), None);
+        }
+        assert!(changed(set, Duration::from_millis(30)).unwrap() <= Duration::from_millis(30));
+        assert!(changed(set, Duration::from_secs(1)).unwrap() > Duration::from_millis(500));
+    }
+}

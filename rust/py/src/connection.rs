@@ -1,0 +1,360 @@
+//! The asyncio driver's end of a connection: the state machine of the core, with Python's waiters.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use fscore_core::connection::{
+    Config, Connection as Protocol, Event, Replies, State, SubmitError, Ticket,
+};
+use fscore_core::error::ErrorKind;
+use fscore_core::resp::{Reply, Token};
+
+use crate::config;
+use crate::errors::{self, Fault};
+use crate::job::{self, Answer, Job};
+use crate::plan::ReadPlan;
+use crate::write::WriteBatch;
+use crate::{command, reply};
+
+/// One connection to one server, without its socket.
+///
+/// An asyncio protocol owns the transport and calls this: `connected` and `closed` as the transport
+/// says, `receive` with all data, `check_deadlines` when `next_deadline` has come. Afterwards it
+/// sends what `take_output` returns, best once per turn of the loop, and settles the waiters it was
+/// handed as `(waiter, result, error)`, one of the last two being `None`. Times are seconds of the
+/// loop's clock.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct Connection {
+    inner: Mutex<Inner>,
+    process: u32,
+}
+
+struct Inner {
+    protocol: Protocol<Waiting>,
+    pushes: Vec<Vec<Reply>>,
+    fault: Option<Fault>,
+}
+
+/// A job and who waits for it.
+struct Waiting {
+    waiter: Py<PyAny>,
+    job: Job,
+}
+
+impl Replies for Waiting {
+    fn expected(&self) -> usize {
+        self.job.expected()
+    }
+
+    #[inline]
+    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
+        self.job.token(reply, depth, token);
+    }
+
+    fn finish(&mut self, reply: usize) {
+        self.job.finish(reply);
+    }
+}
+
+/// A waiter and what it gets.
+type Settled = (Py<PyAny>, Result<Answer, Fault>);
+
+#[pymethods]
+impl Connection {
+    #[new]
+    #[pyo3(signature = (now, **settings))]
+    fn new(now: f64, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let config: Config = config::connection(settings)?;
+        Ok(Connection {
+            inner: Mutex::new(Inner {
+                protocol: Protocol::new(config, seconds(now)),
+                pushes: Vec::new(),
+                fault: None,
+            }),
+            process: std::process::id(),
+        })
+    }
+
+    /// The transport is connected.
+    fn connected(&self, now: f64) {
+        self.lock().protocol.handle_connected(seconds(now));
+    }
+
+    /// Takes bytes of the transport; returns who is settled by them.
+    fn receive(&self, py: Python<'_>, data: &[u8], now: f64) -> PyResult<Py<PyList>> {
+        let settled = {
+            let mut inner = self.lock();
+            if let Err(error) = inner.protocol.handle_data(data, seconds(now)) {
+                inner.fault = Some(Fault::new(ErrorKind::ProtocolError, error.to_string()));
+            }
+            inner.settled()
+        };
+        hand_over(py, settled)
+    }
+
+    /// Ends what is due; returns who is settled by that.
+    fn check_deadlines(&self, py: Python<'_>, now: f64) -> PyResult<Py<PyList>> {
+        let settled = {
+            let mut inner = self.lock();
+            inner.protocol.handle_deadlines(seconds(now));
+            inner.settled()
+        };
+        hand_over(py, settled)
+    }
+
+    /// The transport ended, or is given up; returns who is settled by that. `reason` is for people.
+    #[pyo3(signature = (now, reason = None))]
+    fn closed(&self, py: Python<'_>, now: f64, reason: Option<String>) -> PyResult<Py<PyList>> {
+        let settled = {
+            let mut inner = self.lock();
+            if let Some(reason) = reason
+                && inner.fault.is_none()
+            {
+                inner.fault = Some(Fault::new(ErrorKind::Unavailable, reason));
+            }
+            inner.protocol.handle_closed(seconds(now));
+            inner.settled()
+        };
+        hand_over(py, settled)
+    }
+
+    /// When to call `check_deadlines`, in seconds of the loop's clock.
+    fn next_deadline(&self) -> Option<f64> {
+        self.lock().protocol.next_deadline().map(|deadline| deadline.as_secs_f64())
+    }
+
+    /// What to send now, if anything.
+    fn take_output<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let mut inner = self.lock();
+        let output = inner.protocol.poll_output()?;
+        let bytes = PyBytes::new(py, &output);
+        inner.protocol.recycle(output);
+        Some(bytes)
+    }
+
+    /// Reads `keys` by `plan`. The waiter gets a `FeatureTable`.
+    #[pyo3(signature = (plan, keys, version, now_ms, waiter, deadline, now, *, partial = true))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
+    fn submit_read(
+        &self,
+        plan: &Bound<'_, ReadPlan>,
+        keys: &Bound<'_, PyAny>,
+        version: i64,
+        now_ms: i64,
+        waiter: Py<PyAny>,
+        deadline: f64,
+        now: f64,
+        partial: bool,
+    ) -> PyResult<u64> {
+        self.check_process()?;
+        let job = plan.get().read_job(keys, version, now_ms, partial)?;
+        self.submit(waiter, job, deadline, now)
+    }
+
+    /// Sends the rows of `batch`. The waiter gets what `WriteBatch` says.
+    fn submit_write(
+        &self,
+        batch: &Bound<'_, WriteBatch>,
+        waiter: Py<PyAny>,
+        deadline: f64,
+        now: f64,
+    ) -> PyResult<u64> {
+        self.check_process()?;
+        let job = batch.get().job();
+        self.submit(waiter, job, deadline, now)
+    }
+
+    /// Sends one command of any kind. The waiter gets its reply as a Python value; an error reply is
+    /// its error.
+    #[pyo3(signature = (arguments, waiter, deadline, now, *, max_reply = config::MAX_REPLY))]
+    fn submit_command(
+        &self,
+        arguments: Vec<Bound<'_, PyAny>>,
+        waiter: Py<PyAny>,
+        deadline: f64,
+        now: f64,
+        max_reply: usize,
+    ) -> PyResult<u64> {
+        self.check_process()?;
+        let mut commands = Vec::new();
+        command::encode(&mut commands, &arguments)?;
+        self.submit(waiter, Job::command(commands, max_reply), deadline, now)
+    }
+
+    /// Sends several commands in one go. The waiter gets a list of replies, error replies among them
+    /// as exceptions that are values.
+    #[pyo3(signature = (commands, waiter, deadline, now, *, max_reply = config::MAX_REPLY))]
+    fn submit_pipeline(
+        &self,
+        commands: Vec<Vec<Bound<'_, PyAny>>>,
+        waiter: Py<PyAny>,
+        deadline: f64,
+        now: f64,
+        max_reply: usize,
+    ) -> PyResult<u64> {
+        self.check_process()?;
+        let mut encoded = Vec::new();
+        for arguments in &commands {
+            command::encode(&mut encoded, arguments)?;
+        }
+        let job = Job::pipeline(encoded, commands.len(), max_reply);
+        self.submit(waiter, job, deadline, now)
+    }
+
+    /// Gives a request up; its waiter is not settled. Whether it still waited.
+    fn cancel(&self, ticket: u64) -> bool {
+        let cancelled = self.lock().protocol.cancel(Ticket(ticket));
+        cancelled.is_some()
+    }
+
+    /// Messages that the server pushed since the last call, each a list.
+    fn take_pushes(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let pushes = std::mem::take(&mut self.lock().pushes);
+        pushes.into_iter().map(|items| reply::list(py, items)).collect()
+    }
+
+    /// Whether commands flow.
+    #[getter]
+    fn ready(&self) -> bool {
+        self.lock().protocol.state() == State::Ready
+    }
+
+    /// Whether the connection is over, and its transport has to be closed.
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.lock().protocol.state() == State::Closed
+    }
+
+    /// Why the connection ended or did not become ready: an exception, or `None`.
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let fault = self.lock().fault.clone()?;
+        Some(PyErr::from(fault).into_value(py).into_any())
+    }
+
+    /// Requests that wait for their answer.
+    #[getter]
+    fn in_flight(&self) -> usize {
+        self.lock().protocol.in_flight()
+    }
+
+    /// 2 or 3; 0 until known.
+    #[getter]
+    fn protocol(&self) -> u8 {
+        self.lock().protocol.server().protocol
+    }
+
+    /// Who the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`.
+    #[getter]
+    fn server<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let server = self.lock().protocol.server().clone();
+        config::server_info(py, &server)
+    }
+
+    /// For how many seconds the server has owed an answer without sending a byte; 0 if it owes none.
+    fn silent_for(&self, now: f64) -> f64 {
+        let silent = self.lock().protocol.silent_for(seconds(now));
+        silent.map_or(0.0, |silent| silent.as_secs_f64())
+    }
+
+    fn __repr__(&self) -> String {
+        let inner = self.lock();
+        format!(
+            "<Connection {:?}, {} in flight>",
+            inner.protocol.state(),
+            inner.protocol.in_flight()
+        )
+    }
+}
+
+impl Connection {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing that can panic leaves the state machine half-changed: encoders are undone.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_process(&self) -> PyResult<()> {
+        if std::process::id() == self.process {
+            return Ok(());
+        }
+        Err(Python::attach(errors::forked))
+    }
+
+    fn submit(&self, waiter: Py<PyAny>, job: Job, deadline: f64, now: f64) -> PyResult<u64> {
+        let waiting = Waiting { waiter, job };
+        let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
+        let mut inner = self.lock();
+        let submitted =
+            inner.protocol.submit(waiting, encode, seconds(deadline), seconds(now));
+        match submitted {
+            Ok(Ticket(ticket)) => Ok(ticket),
+            Err(error) => {
+                let kind = match error {
+                    SubmitError::Closed => ErrorKind::Unavailable,
+                    SubmitError::Overloaded => ErrorKind::Overloaded,
+                    SubmitError::DeadlineExceeded => ErrorKind::DeadlineExceeded,
+                };
+                let fault = Fault::new(kind, error.to_string());
+                drop(inner);
+                Err(fault.into())
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Drains the events. Python objects are made of them only after the lock is released, because
+    /// making one may run any code, this connection's included.
+    fn settled(&mut self) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        while let Some(event) = self.protocol.poll_event() {
+            match event {
+                Event::Done { job: Waiting { waiter, job }, .. } => {
+                    settled.push((waiter, job.into_answer()));
+                }
+                Event::TimedOut { job: Waiting { waiter, job }, sent, .. } => {
+                    settled.push((waiter, job.cut_short(job::timed_out(sent))));
+                }
+                Event::Lost { job: Waiting { waiter, job }, sent, reason, .. } => {
+                    let fault = match &self.fault {
+                        // More telling than "the connection ended".
+                        Some(fault) if fault.kind != ErrorKind::ProtocolError => fault.clone(),
+                        _ => job::lost(reason, sent),
+                    };
+                    settled.push((waiter, job.cut_short(fault)));
+                }
+                Event::Push(items) => self.pushes.push(items),
+                Event::HandshakeFailed(error) => {
+                    self.fault.get_or_insert(Fault::new(error.kind, error.message));
+                }
+                Event::Ready => {}
+            }
+        }
+        settled
+    }
+}
+
+fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
+    let list = PyList::empty(py);
+    for (waiter, result) in settled {
+        // What cannot be made into a Python object is this waiter's error, not everybody's.
+        let result = result.map_err(PyErr::from).and_then(|answer| answer.into_python(py));
+        let entry = match result {
+            Ok(value) => (waiter, value, py.None()),
+            Err(error) => (waiter, py.None(), error.into_value(py).into_any()),
+        };
+        list.append(entry)?;
+    }
+    Ok(list.unbind())
+}
+
+/// Negative and not-a-number become 0, infinity and what is too far the end of time.
+fn seconds(value: f64) -> Duration {
+    if value.is_nan() || value <= 0.0 {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+}

@@ -1,0 +1,129 @@
+//! The one place where errors become Python exceptions; their classes are in `fscore.errors`.
+
+use fscore_core::error::{ErrorKind, classify, printable};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule};
+
+static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
+/// An exception of `fscore.errors` with this message and these attributes.
+pub(crate) fn new(
+    py: Python<'_>,
+    class: &str,
+    message: &str,
+    attributes: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>,
+) -> PyErr {
+    let make = || {
+        let module = MODULE.get_or_try_init(py, || py.import("fscore.errors").map(Bound::unbind))?;
+        let keywords = PyDict::new(py);
+        attributes(&keywords)?;
+        module.bind(py).getattr(class)?.call((message,), Some(&keywords))
+    };
+    match make() {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn invalid_keys(
+    py: Python<'_>,
+    message: &str,
+    join_key: Option<&str>,
+    row: Option<usize>,
+) -> PyErr {
+    new(py, "InvalidKeys", message, |attributes| {
+        attributes.set_item("join_key", join_key)?;
+        attributes.set_item("row", row)
+    })
+}
+
+pub(crate) fn invalid_value(
+    py: Python<'_>,
+    message: &str,
+    feature: Option<&str>,
+    row: Option<usize>,
+) -> PyErr {
+    new(py, "InvalidValue", message, |attributes| {
+        attributes.set_item("feature", feature)?;
+        attributes.set_item("row", row)
+    })
+}
+
+pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
+    new(py, "InvalidDefinition", message, |_| Ok(()))
+}
+
+/// A client was used in a child of the process that made it.
+pub(crate) fn forked(py: Python<'_>) -> PyErr {
+    let message = "this client was connected before the process forked, and its sockets belong to \
+                   the parent; connect again in the child";
+    new(py, "ForkedProcess", message, |_| Ok(()))
+}
+
+/// An argument of the wrong type.
+pub(crate) fn wrong_type(expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
+    let found = found
+        .get_type()
+        .name()
+        .map_or_else(|_| "something else".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("{expected}, not {found}"))
+}
+
+/// A failure of the server, the network or the set-up on its way to Python: made where the
+/// interpreter may be detached.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    /// The code of the server's error, where one is the cause.
+    reason: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Fault { kind, message: message.into(), reason: None }
+    }
+
+    /// From the text of an error reply.
+    pub(crate) fn server(text: &[u8]) -> Self {
+        let known = classify(text);
+        let code = text.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let advice = match (known.code, known.kind) {
+            ("WRONGTYPE", _) => "; the key holds another type than the command is for",
+            ("CROSSSLOT", _) => "; the keys of one command must share a hash tag",
+            ("NOPERM", _) => "; give the ACL user the right, or use another user",
+            ("OOM", _) => "; raise maxmemory or let keys expire",
+            (_, ErrorKind::AuthenticationFailed) => "; check the user name and the password",
+            _ => "",
+        };
+        Fault {
+            kind: known.kind,
+            message: format!("the server answered {:?}{advice}", printable(text)),
+            reason: Some(printable(code)),
+        }
+    }
+
+    pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
+        let class = match self.kind {
+            ErrorKind::DeadlineExceeded => "DeadlineExceeded",
+            ErrorKind::Unavailable => "Unavailable",
+            ErrorKind::Overloaded => "Overloaded",
+            ErrorKind::WriteRejected => "WriteRejected",
+            ErrorKind::ProtocolError => "ProtocolError",
+            ErrorKind::ConfigError => "ConfigError",
+            ErrorKind::AuthenticationFailed => "AuthenticationFailed",
+        };
+        new(py, class, &self.message, |attributes| match self.kind {
+            ErrorKind::WriteRejected => attributes.set_item("reason", self.reason),
+            _ => Ok(()),
+        })
+    }
+}
+
+impl From<Fault> for PyErr {
+    fn from(fault: Fault) -> Self {
+        Python::attach(|py| fault.into_exception(py))
+    }
+}

@@ -1,0 +1,268 @@
+//! What both drivers send over a connection, and what becomes of the answers.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use fscore_core::connection::{LostReason, RawJob, Replies};
+use fscore_core::error::{ErrorKind, classify};
+use fscore_core::read::{Failure as PartFailure, Read, ReadPart};
+use fscore_core::resp::{Reply, ReplyTooLarge, Token};
+use fscore_core::retry::Failure;
+use fscore_core::table::Table;
+use fscore_core::types::Status;
+use fscore_core::write::WritePart;
+
+use crate::errors::Fault;
+use crate::{reply, table, write};
+
+/// A request on its way.
+pub(crate) enum Job {
+    /// Commands of any kind.
+    Raw(RawWork),
+    /// A read of one node.
+    Read(Box<ReadWork>),
+    /// Rows written to one node.
+    Write(Box<WritePart>),
+}
+
+pub(crate) struct RawWork {
+    commands: Vec<u8>,
+    count: usize,
+    /// One command, whose error reply raises; a pipeline has its errors among its results.
+    single: bool,
+    limit: usize,
+    job: RawJob,
+}
+
+pub(crate) struct ReadWork {
+    read: Read,
+    part: ReadPart,
+    /// Whether an incomplete answer is one.
+    partial: bool,
+}
+
+/// The answer, before it is a Python object: made while the interpreter may be detached.
+pub(crate) enum Answer {
+    Replies { replies: Vec<Result<Reply, ReplyTooLarge>>, single: bool },
+    Table(Table),
+    Written(Box<WritePart>),
+}
+
+impl Job {
+    pub(crate) fn command(commands: Vec<u8>, limit: usize) -> Self {
+        Job::Raw(RawWork::new(commands, 1, true, limit))
+    }
+
+    pub(crate) fn pipeline(commands: Vec<u8>, count: usize, limit: usize) -> Self {
+        Job::Raw(RawWork::new(commands, count, false, limit))
+    }
+
+    pub(crate) fn read(read: Read, part: ReadPart, partial: bool) -> Self {
+        Job::Read(Box::new(ReadWork { read, part, partial }))
+    }
+
+    pub(crate) fn write(part: WritePart) -> Self {
+        Job::Write(Box::new(part))
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Job::Raw(work) => out.extend_from_slice(&work.commands),
+            Job::Read(work) => work.part.encode(out),
+            Job::Write(part) => out.extend_from_slice(part.batch().commands()),
+        }
+    }
+
+    /// The same job with nothing answered.
+    pub(crate) fn restarted(self) -> Self {
+        match self {
+            Job::Raw(work) => {
+                Job::Raw(RawWork::new(work.commands, work.count, work.single, work.limit))
+            }
+            Job::Read(mut work) => {
+                work.part = work.part.restarted();
+                Job::Read(work)
+            }
+            Job::Write(part) => Job::write(WritePart::new(Arc::clone(part.batch()))),
+        }
+    }
+
+    /// Why a job whose replies all came has failed nevertheless, for the retry decision.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let server = |text: &[u8]| Failure::Server(classify(text));
+        match self {
+            Job::Raw(work) => work.error().map(server),
+            Job::Read(work) => match work.part.failure()? {
+                PartFailure::Server(text) => Some(server(text.as_bytes())),
+                PartFailure::Protocol(_) => Some(Failure::Protocol),
+            },
+            Job::Write(part) => {
+                part.outcome().rejections.first().map(|(_, text)| server(text.as_bytes()))
+            }
+        }
+    }
+
+    /// What to tell the caller of such a failure.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Job::Raw(work) => Fault::server(work.error().unwrap_or_default()),
+            Job::Read(work) => match work.part.failure() {
+                Some(PartFailure::Protocol(message)) => {
+                    Fault::new(ErrorKind::ProtocolError, message.as_str())
+                }
+                Some(PartFailure::Server(text)) => Fault::server(text.as_bytes()),
+                None => Fault::server(b""),
+            },
+            Job::Write(part) => {
+                let text = part.outcome().rejections.first().map(|(_, text)| text.as_bytes());
+                Fault::server(text.unwrap_or_default())
+            }
+        }
+    }
+
+    /// The answer of a job whose replies all came.
+    pub(crate) fn into_answer(self) -> Result<Answer, Fault> {
+        match self {
+            Job::Raw(ref work) if work.error().is_some() => Err(self.fault()),
+            Job::Raw(work) => {
+                let single = work.single;
+                Ok(Answer::Replies { replies: work.job.into_replies(), single })
+            }
+            Job::Read(ref read) if read.part.failure().is_some() => {
+                let fault = self.fault();
+                self.cut_short(fault)
+            }
+            Job::Read(work) => Ok(work.join()),
+            Job::Write(part) => Ok(Answer::Written(part)),
+        }
+    }
+
+    /// What to make of a job that ended before all its replies came.
+    pub(crate) fn cut_short(self, fault: Fault) -> Result<Answer, Fault> {
+        match self {
+            Job::Read(work) => work.incomplete(fault),
+            Job::Raw(_) | Job::Write(_) => Err(fault),
+        }
+    }
+}
+
+impl RawWork {
+    fn new(commands: Vec<u8>, count: usize, single: bool, limit: usize) -> Self {
+        let job = RawJob::new(count, limit);
+        RawWork { commands, count, single, limit, job }
+    }
+
+    /// The error that a single command was answered with.
+    fn error(&self) -> Option<&[u8]> {
+        match self.job.replies().first() {
+            Some(Ok(Reply::Error(text))) if self.single => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl ReadWork {
+    fn join(self) -> Answer {
+        Answer::Table(self.read.join(vec![self.part]))
+    }
+
+    /// A partial answer is one if something was answered, and what failed may pass: a wrong set-up
+    /// must not look like a slow server.
+    fn incomplete(self, fault: Fault) -> Result<Answer, Fault> {
+        let passing = matches!(fault.kind, ErrorKind::DeadlineExceeded | ErrorKind::Unavailable);
+        if !self.partial || !passing {
+            return Err(fault);
+        }
+        let table = self.read.join(vec![self.part]);
+        let unavailable = Status::Unavailable as u8;
+        if table.statuses().iter().all(|&status| status == unavailable) {
+            return Err(fault);
+        }
+        Ok(Answer::Table(table))
+    }
+}
+
+impl Replies for Job {
+    fn expected(&self) -> usize {
+        match self {
+            Job::Raw(work) => work.job.expected(),
+            Job::Read(work) => work.part.expected(),
+            Job::Write(part) => part.expected(),
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
+        match self {
+            Job::Raw(work) => work.job.token(reply, depth, token),
+            Job::Read(work) => work.part.token(reply, depth, token),
+            Job::Write(part) => part.token(reply, depth, token),
+        }
+    }
+
+    fn finish(&mut self, reply: usize) {
+        match self {
+            Job::Raw(work) => work.job.finish(reply),
+            Job::Read(work) => work.part.finish(reply),
+            Job::Write(part) => part.finish(reply),
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self {
+            Answer::Table(table) => table::to_python(py, table),
+            Answer::Written(part) => write::to_python(py, &part),
+            Answer::Replies { mut replies, single: true } => {
+                reply_to_python(py, replies.pop().unwrap_or(Ok(Reply::Null)))
+            }
+            Answer::Replies { replies, single: false } => {
+                let values: Vec<Py<PyAny>> = replies
+                    .into_iter()
+                    .map(|reply| reply_to_python(py, reply))
+                    .collect::<PyResult<_>>()?;
+                Ok(values.into_pyobject(py)?.into_any().unbind())
+            }
+        }
+    }
+}
+
+fn reply_to_python(py: Python<'_>, reply: Result<Reply, ReplyTooLarge>) -> PyResult<Py<PyAny>> {
+    match reply {
+        Ok(reply) => reply::to_python(py, reply),
+        Err(error) => Err(Fault::new(ErrorKind::ProtocolError, error.to_string()).into()),
+    }
+}
+
+/// What the caller hears of a connection that ended under its request.
+pub(crate) fn lost(reason: LostReason, sent: bool) -> Fault {
+    let uncertain = if sent {
+        "; whether the request was carried out is not known"
+    } else {
+        "; the request was not sent"
+    };
+    match reason {
+        LostReason::Closed => Fault::new(
+            ErrorKind::Unavailable,
+            format!("the connection to the server ended{uncertain}"),
+        ),
+        LostReason::Handshake(kind) => {
+            Fault::new(kind, format!("the connection could not be set up{uncertain}"))
+        }
+        LostReason::Protocol(error) => {
+            Fault::new(ErrorKind::ProtocolError, format!("{error}{uncertain}"))
+        }
+    }
+}
+
+/// What the caller hears when its deadline passed.
+pub(crate) fn timed_out(sent: bool) -> Fault {
+    let text = if sent {
+        "the deadline passed before the server had answered"
+    } else {
+        "the deadline passed before the request could be sent"
+    };
+    Fault::new(ErrorKind::DeadlineExceeded, text)
+}

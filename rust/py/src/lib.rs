@@ -1,0 +1,36 @@
+//! The extension module `fscore._fscore`: the only crate that knows Python.
+
+mod blocking;
+mod command;
+mod config;
+mod connection;
+mod errors;
+mod job;
+mod json;
+mod keys;
+mod plan;
+mod reply;
+mod table;
+mod value;
+mod write;
+
+/// The Rust core of fscore.
+#[pyo3::pymodule]
+mod _fscore {
+    #[pymodule_export]
+    use crate::blocking::BlockingPool;
+    #[pymodule_export]
+    use crate::connection::Connection;
+    #[pymodule_export]
+    use crate::json::{ReadRequest, parse_read_request};
+    #[pymodule_export]
+    use crate::keys::KeyColumns;
+    #[pymodule_export]
+    use crate::plan::ReadPlan;
+    #[pymodule_export]
+    use crate::reply::ReplyParser;
+    #[pymodule_export]
+    use crate::table::FeatureTable;
+    #[pymodule_export]
+    use crate::write::{WriteBatch, WritePlan};
+}
