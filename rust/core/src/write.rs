@@ -1,5 +1,7 @@
 //! Writes: rows of a view to HSET and HDEL commands, and the replies to them.
 
+use std::sync::Arc;
+
 use crate::connection::Replies;
 use crate::resp::encode::{write_array_header, write_blob};
 use crate::resp::token::Token;
@@ -7,16 +9,22 @@ use crate::resp::token::Token;
 /// How many rejected rows are kept in words; the count goes on.
 const MAX_REJECTED: usize = 32;
 
-/// Rows of one view, encoded as commands.
+/// Rows of one view, encoded as commands; sent any number of times.
 ///
 /// A row is one HSET of its values and its event time. Values that are explicitly null are removed
 /// before that, so that with the new event time they read as `NULL`.
 #[derive(Debug, Default)]
-pub struct WritePart {
+pub struct WriteBatch {
     commands: Vec<u8>,
     /// The row of each command, in order.
     rows: Vec<u32>,
     row: RowBuffer,
+}
+
+/// A [`WriteBatch`] under way.
+#[derive(Debug)]
+pub struct WritePart {
+    batch: Arc<WriteBatch>,
     outcome: Outcome,
 }
 
@@ -28,7 +36,7 @@ struct RowBuffer {
     null: usize,
 }
 
-/// What the server said to a [`WritePart`].
+/// What the server said to a [`WriteBatch`].
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// How many commands were carried out.
@@ -43,7 +51,7 @@ pub struct Outcome {
     pub rejections: Vec<(u32, String)>,
 }
 
-impl WritePart {
+impl WriteBatch {
     /// Adds a value to the row that is being put together.
     #[inline]
     pub fn value(&mut self, field: &[u8], text: &[u8]) {
@@ -72,6 +80,12 @@ impl WritePart {
         }
     }
 
+    /// Adds the removal of `fields`, encoded one after another, from `key`.
+    pub fn remove(&mut self, key: &[u8], fields: &[u8], count: usize, row: u32) {
+        self.command(b"HDEL", key, 2 + count, row);
+        self.commands.extend_from_slice(fields);
+    }
+
     fn command(&mut self, name: &[u8], key: &[u8], arguments: usize, row: u32) {
         write_array_header(&mut self.commands, arguments);
         write_blob(&mut self.commands, name);
@@ -93,28 +107,35 @@ impl WritePart {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+}
+
+impl WritePart {
+    /// Sends `batch` once.
+    pub fn new(batch: Arc<WriteBatch>) -> Self {
+        Self { batch, outcome: Outcome::default() }
+    }
+
+    /// What is sent.
+    pub fn batch(&self) -> &Arc<WriteBatch> {
+        &self.batch
+    }
 
     /// What the server said.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// Forgets what the server said, to be sent again.
-    pub fn restart(&mut self) {
-        self.outcome = Outcome::default();
-    }
-
     fn reject(&mut self, reply: usize, reason: String) {
         self.outcome.rejected += 1;
         if self.outcome.rejections.len() < MAX_REJECTED {
-            self.outcome.rejections.push((self.rows[reply], reason));
+            self.outcome.rejections.push((self.batch.rows[reply], reason));
         }
     }
 }
 
 impl Replies for WritePart {
     fn expected(&self) -> usize {
-        self.rows.len()
+        self.batch.rows.len()
     }
 
     fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {

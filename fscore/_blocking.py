@@ -1,0 +1,226 @@
+"""The blocking client: sockets in Rust, the interpreter detached for the whole round trip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from fscore import _registry_store as store
+from fscore._client import (
+    ClientCore,
+    Consistency,
+    Keys,
+    PreparedCore,
+    WriteResult,
+    now_ms,
+)
+from fscore._fscore import BlockingPool, FeatureTable
+from fscore.config import RedisSettings, load_settings
+from fscore.registry import Registry
+from fscore.registry_diff import RegistryDiff
+
+
+def connect(
+    url: str | None = None, *, settings: RedisSettings | None = None, **overrides: Any
+) -> Client:
+    """Connect to a server and read the definitions that were applied to it.
+
+    `url` is `redis://`, `rediss://` or `unix://`; without one FSCORE_REDIS_URL counts, and without
+    that redis://127.0.0.1:6379. Any setting of `fscore.config.RedisSettings` can be given by name.
+
+    The client may be used from any number of threads, but not in a child forked after this call.
+
+    Raises ConfigError for wrong settings, Unavailable where the server cannot be reached,
+    AuthenticationFailed where it refuses the user.
+    """
+    return Client(load_settings(url, settings, overrides))
+
+
+class Client(ClientCore):
+    """A connection pool and the definitions; made by `fscore.connect`, closed by `close` or `with`."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        super().__init__(settings)
+        endpoint = self.endpoint
+        self._timeout = settings.timeout
+        files = {
+            "tls_ca_file": settings.tls_ca_file,
+            "tls_cert_file": settings.tls_cert_file,
+            "tls_key_file": settings.tls_key_file,
+        }
+        self._pool = BlockingPool(
+            host=None if endpoint.path is not None else endpoint.host,
+            port=endpoint.port,
+            path=endpoint.path,
+            tls=endpoint.tls,
+            tls_server_name=settings.tls_server_name,
+            tls_verify=settings.tls_verify,
+            max_connections=settings.max_connections,
+            **{name: None if path is None else str(path) for name, path in files.items()},
+            **settings.connection(),
+        )
+        self._pool.connect(settings.connect_timeout)
+        self._run(self._loading())
+
+    def prepare(
+        self,
+        service: str | None = None,
+        *,
+        features: Sequence[str] | None = None,
+        entity: str | None = None,
+    ) -> Prepared:
+        """Compile a feature service, or a choice of features, for reading.
+
+        `features` are `view:feature`, or the bare name where that means only one. `entity` alone is
+        every feature of it.
+
+        Raises FeatureServiceNotFound, FeatureNotFound, EntityNotFound, AmbiguousFeature.
+        """
+        self._follow()
+        return Prepared(self, service, features, entity)
+
+    def write(
+        self,
+        view: str,
+        rows: Any,
+        *,
+        event_time: Any = None,
+        version: int | None = None,
+        timeout: float | None = None,
+    ) -> WriteResult:
+        """Write rows of a feature view, thousands in a call.
+
+        `rows` is a list of dicts, a dict of columns (lists or NumPy arrays), a NumPy structured
+        array or an Arrow table; it brings the join keys, any of the features and, if wanted, an
+        `event_time` (aware datetimes or epoch ms), which otherwise is the argument of that name, or
+        now. A feature that a dict leaves out stays as it is; None makes it NULL.
+
+        Everything is checked before anything is sent. Raises InvalidValue and InvalidKeys, which
+        name the row; WriteRejected where the server takes no writes. Where the connection breaks
+        (Unavailable, DeadlineExceeded) some rows may have been written: write them all again.
+        """
+        self._follow()
+        batches = self._encode_write(view, rows, event_time, version)
+        for batch in batches:
+            self._send(batch, timeout)
+        return WriteResult(sum(batch.rows for batch in batches))
+
+    def delete(
+        self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
+    ) -> int:
+        """Remove a view's values of these entities; returns how many entities had any."""
+        self._follow()
+        batches = self._encode_delete(view, keys, version)
+        return sum(self._send(batch, timeout) for batch in batches)
+
+    def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
+        """Run any command of the server and return its reply; raises its error reply."""
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        return self._pool.command(list(arguments), timeout)
+
+    def plan(self, registry: Registry) -> RegistryDiff:
+        """What applying these definitions would change."""
+        return self._run(self._planning(registry))
+
+    def apply(self, registry: Registry, *, allow_unsafe: bool = False) -> store.ApplyResult:
+        """Store these definitions as a new revision, which servers and clients then follow.
+
+        Raises UnsafeChange where stored data would not survive, RegistryConflict where somebody
+        else applied in between.
+        """
+        return self._run(self._applying(registry, allow_unsafe))
+
+    def refresh(self) -> bool:
+        """Look for a new revision of the definitions now; True where there was one."""
+        return self._run(self._refreshing())
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """What the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
+        return self._pool.server
+
+    def close(self) -> None:
+        """Close the connections; calls under way end first."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<fscore.Client {self.endpoint}, revision {self.revision}>"
+
+    def _follow(self) -> None:
+        """Looks for a new revision where the last look is a while ago."""
+        if time.monotonic() >= self._poll_at:
+            self.refresh()
+
+    def _run(self, operation: store.Operation[store.T]) -> store.T:
+        return store.drive(operation, self.execute)
+
+    def _send(self, batch: Any, timeout: float | None) -> int:
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        # A newer write of somebody else may have come in between, so an uncertain one is not sent
+        # again behind the caller's back.
+        effective: int = self._pool.write(batch, timeout, idempotent=False)[0]
+        return effective
+
+
+class Prepared(PreparedCore):
+    """A compiled read of a blocking client; see `Client.prepare`."""
+
+    def __init__(
+        self,
+        client: Client,
+        service: str | None,
+        features: Sequence[str] | None,
+        entity: str | None,
+    ) -> None:
+        super().__init__(client, service, features, entity)
+        self._client = client
+
+    def get(
+        self,
+        keys: Keys,
+        *,
+        timeout: float | None = None,
+        partial: bool = True,
+        version: int | None = None,
+        consistency: Consistency = "eventual",
+    ) -> FeatureTable:
+        """Read the features of these entities, one row for each, in their order.
+
+        `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length, or is the
+        one column where there is one join key. `timeout` is in seconds and covers everything.
+
+        Where some of the answer is not there in time the rest has the status UNAVAILABLE, or, with
+        `partial=False` or where nothing is there, DeadlineExceeded or Unavailable is raised.
+        InvalidKeys says what is wrong with the keys.
+        """
+        client = self._client
+        if time.monotonic() >= client._poll_at:
+            client.refresh()
+        if self._compiled_from is not client._stored.registry:
+            self._compile()
+        if version is None and consistency == "eventual":
+            version = self._version
+        else:
+            version = self._checked(version, consistency)
+        table: FeatureTable = client._pool.read(
+            self._plan,
+            keys,
+            version,
+            now_ms(),
+            client._timeout if timeout is None else timeout,
+            partial=partial,
+        )
+        return table

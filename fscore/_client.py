@@ -1,0 +1,355 @@
+"""What the blocking and the asyncio client have in common: everything but waiting.
+
+A driver adds how a command is executed, a plan read and a batch written. Names, arguments, errors
+and results are the same in both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from fscore import _registry_store as store
+from fscore._fscore import KeyColumns, ReadPlan, WriteBatch, WritePlan
+from fscore.config import RedisSettings
+from fscore.errors import InvalidKeys, InvalidValue
+from fscore.registry import Registry
+from fscore.registry_resolve import ResolvedSet, resolve, write_spec
+
+Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
+"""Join keys of a read: columns by name, or the one column where there is one join key."""
+Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
+"""How fresh a read must be; see docs/concepts/consistency.md."""
+
+_CONSISTENCIES = ("eventual", "primary", "snapshot")
+_ROWS_PER_BATCH = 2_000
+_WRITE_PLANS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write did: how many rows Redis has taken."""
+
+    rows: int
+
+
+def now_ms() -> int:
+    """The wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class ClientCore:
+    """Settings, the registry as last read, and compiled plans."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.settings = settings
+        self.endpoint = settings.endpoint()
+        self._stored = store.StoredRegistry(Registry(), 0)
+        self._poll_at = 0.0
+        self._write_plans: dict[str, WritePlan] = {}
+
+    @property
+    def registry(self) -> Registry:
+        """The definitions as last read from Redis."""
+        return self._stored.registry
+
+    @property
+    def revision(self) -> int:
+        """The revision of `registry`; 0 where nothing was applied yet."""
+        return self._stored.revision
+
+    def _adopt(self, stored: store.StoredRegistry) -> bool:
+        """Takes over a registry that was read; True where it is another than before."""
+        self._polled()
+        if stored.registry == self._stored.registry and stored.revision == self._stored.revision:
+            return False
+        self._stored = stored
+        self._write_plans.clear()
+        return True
+
+    def _polled(self) -> None:
+        self._poll_at = time.monotonic() + self.settings.registry_poll
+
+    def _refreshing(self) -> store.Operation[bool]:
+        """Looks whether there is a new revision, and takes it over."""
+        # Before the answer is there: a server that is away is not asked again at every call.
+        self._polled()
+        revision = yield from store.revision(self.settings.key_prefix)
+        if revision == self._stored.revision:
+            self._polled()
+            return False
+        return (yield from self._loading())
+
+    def _loading(self) -> store.Operation[bool]:
+        return self._adopt((yield from store.load(self.settings.key_prefix)))
+
+    def _applying(
+        self, registry: Registry, allow_unsafe: bool
+    ) -> store.Operation[store.ApplyResult]:
+        prefix = self.settings.key_prefix
+        result = yield from store.apply(
+            prefix, registry, allow_unsafe=allow_unsafe, now_ms=now_ms()
+        )
+        yield from self._loading()
+        return result
+
+    def _planning(self, registry: Registry) -> store.Operation[store.RegistryDiff]:
+        stored = yield from store.load(self.settings.key_prefix)
+        self._adopt(stored)
+        return store.diff(stored.registry, registry)
+
+    def _encode_write(
+        self, view: str, rows: Any, event_time: Any, version: int | None
+    ) -> list[WriteBatch]:
+        """The commands of a write, all of them encoded before any is sent."""
+        spec, plan = self._write_plan(view)
+        version = 1 if version is None else _checked_version(version)
+        if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+            return _encode_dicts(plan, rows, event_time, version)
+        columns = _columns(rows, view)
+        return _encode_columns(plan, spec, columns, event_time, version)
+
+    def _encode_delete(self, view: str, keys: Keys, version: int | None) -> list[WriteBatch]:
+        _, plan = self._write_plan(view)
+        keys = dict(keys) if isinstance(keys, Mapping) else keys
+        return [plan.encode_delete(keys, 1 if version is None else _checked_version(version))]
+
+    def _write_plan(self, view: str) -> tuple[dict[str, Any], WritePlan]:
+        spec = write_spec(self.registry, view)
+        plan = self._write_plans.get(view)
+        if plan is None:
+            if len(self._write_plans) >= _WRITE_PLANS:
+                self._write_plans.clear()
+            plan = self._write_plans[view] = WritePlan(spec, self.settings.key_prefix)
+        return spec, plan
+
+
+class PreparedCore:
+    """A feature service, or a choice of features, compiled once; requests bring only keys.
+
+    A new revision of the definitions is compiled when it is first used.
+    """
+
+    def __init__(
+        self,
+        client: ClientCore,
+        service: str | None,
+        features: Sequence[str] | None,
+        entity: str | None,
+    ) -> None:
+        if isinstance(features, str):
+            raise InvalidKeys("features must be a list of names, not one string")
+        self._core = client
+        self._asked = (service, None if features is None else list(features), entity)
+        self._compile()
+
+    def _compile(self) -> None:
+        registry = self._core.registry
+        service, features, entity = self._asked
+        resolved = resolve(registry, service, features, entity)
+        self._plan = ReadPlan(resolved.to_spec(), self._core.settings.key_prefix)
+        self._resolved: ResolvedSet = resolved
+        self._version = resolved.version
+        self._compiled_from = registry
+
+    @property
+    def service(self) -> str | None:
+        """The feature service, where it is one."""
+        return self._resolved.service
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the results."""
+        return self._resolved.names
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Types of the features, in the same order."""
+        return tuple(feature.type for feature in self._resolved.features)
+
+    @property
+    def join_keys(self) -> dict[str, str]:
+        """Join keys that a request brings, and their types."""
+        return self._resolved.join_keys
+
+    @property
+    def version(self) -> int:
+        """The version that is read where a request pins none."""
+        return self._version
+
+    @property
+    def strategies(self) -> dict[str, str]:
+        """The command that reads each entity: HMGET or HGETALL."""
+        names = (entity.name for entity in self._resolved.entities)
+        return dict(zip(names, self._plan.strategies, strict=True))
+
+    def __repr__(self) -> str:
+        what = self.service or ", ".join(self.features[:3])
+        return f"<{type(self).__name__} {what!r}: {len(self.features)} features>"
+
+    def _checked(self, version: int | None, consistency: str) -> int:
+        """The version to read, where the arguments that are rarely given are right."""
+        if consistency not in _CONSISTENCIES:
+            raise InvalidKeys(
+                f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"
+            )
+        return self._version if version is None else _checked_version(version)
+
+
+def _checked_version(version: int) -> int:
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 1 << 63:
+        raise InvalidKeys(f"version is {version!r}; it must be an integer from 1")
+    return version
+
+
+def _encode_dicts(
+    plan: WritePlan, rows: Sequence[Mapping[str, Any]], event_time: Any, version: int
+) -> list[WriteBatch]:
+    written = now_ms() if event_time is None else _one_time(event_time)
+    whole = rows if isinstance(rows, list) else list(rows)
+    return _in_batches(
+        len(whole), lambda start, end: plan.encode_rows(whole[start:end], version, written)
+    )
+
+
+def _in_batches(rows: int, encode: Callable[[int, int], WriteBatch]) -> list[WriteBatch]:
+    return [
+        encode(start, min(start + _ROWS_PER_BATCH, rows))
+        for start in range(0, rows, _ROWS_PER_BATCH)
+    ]
+
+
+def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
+    """Columns by name, each (values, nulls), of a mapping or an Arrow table."""
+    if isinstance(rows, Mapping):
+        return {str(name): _from_values(values) for name, values in rows.items()}
+    if isinstance(rows, np.ndarray) and rows.dtype.names is not None:
+        return {name: _from_values(rows[name]) for name in rows.dtype.names}
+    if type(rows).__module__.partition(".")[0] == "pyarrow":
+        from fscore import _arrow
+
+        if (columns := _arrow.columns(rows)) is not None:
+            return columns
+    raise InvalidValue(
+        f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured array "
+        f"or an Arrow table, not {type(rows).__name__}"
+    )
+
+
+_KINDS = {"i": np.int64, "u": np.int64, "b": np.bool_}
+
+
+def _from_values(values: Any) -> tuple[Any, Any]:
+    if not isinstance(values, np.ndarray):
+        return (values if isinstance(values, list) else list(values)), None
+    if values.ndim != 1:
+        # A matrix is a column of vectors.
+        return list(values), None
+    kind = values.dtype.kind
+    if kind == "M":
+        return values.astype("datetime64[ms]").astype(np.int64), np.isnat(values)
+    if kind in _KINDS:
+        if kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+            raise InvalidValue("a column of unsigned integers has values beyond Int64")
+        return values.astype(_KINDS[kind], copy=False), None
+    if kind == "f":
+        return (values if values.itemsize in (4, 8) else values.astype(np.float64)), None
+    return values.tolist(), None
+
+
+def _encode_columns(
+    plan: WritePlan,
+    spec: Mapping[str, Any],
+    columns: dict[str, tuple[Any, Any]],
+    event_time: Any,
+    version: int,
+) -> list[WriteBatch]:
+    join_keys = [name for name, _ in spec["join_keys"]]
+    view = spec["view"]
+    if missing := [name for name in join_keys if name not in columns]:
+        raise InvalidKeys(f"rows for view {view} have no column {missing[0]}", join_key=missing[0])
+    keys = {name: columns.pop(name)[0] for name in join_keys}
+    rows = len(keys[join_keys[0]])
+    if not any(feature["name"] == "event_time" for feature in spec["features"]):
+        own_times = columns.pop("event_time", None)
+        event_time = own_times if own_times is not None else event_time
+    written = now_ms()
+    times = None if event_time is None else _times(event_time, rows, written)
+    kinds = {feature["name"]: feature["type"] for feature in spec["features"]}
+    typed = [
+        (name, _as_type(values, kinds.get(name)), nulls)
+        for name, (values, nulls) in columns.items()
+    ]
+    return _in_batches(
+        rows,
+        lambda start, end: plan.encode_columns(
+            {name: column[start:end] for name, column in keys.items()},
+            [
+                (name, values[start:end], None if nulls is None else nulls[start:end])
+                for name, values, nulls in typed
+            ],
+            None if times is None else times[start:end],
+            version,
+            written,
+        ),
+    )
+
+
+def _as_type(values: Any, kind: str | None) -> Any:
+    """Numbers as the array type that the feature is encoded from, where that loses nothing."""
+    if not isinstance(values, np.ndarray):
+        return values
+    if kind == "Float64" and values.dtype.kind in "if":
+        return values.astype(np.float64, copy=False)
+    if kind == "Float32" and values.dtype.kind in "if":
+        return values.astype(np.float32, copy=False)
+    expected = {
+        "Int64": np.int64,
+        "Timestamp": np.int64,
+        "Timestamp[s]": np.int64,
+        "Bool": np.bool_,
+    }
+    if kind in expected and values.dtype == expected[kind]:
+        return values
+    # Checked one by one, so that the error names the row.
+    return list(values) if values.ndim > 1 else values.tolist()
+
+
+def _times(event_time: Any, rows: int, written: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if isinstance(event_time, tuple):
+        values, nulls = event_time
+    elif isinstance(event_time, datetime | int):
+        return np.full(rows, _one_time(event_time), dtype=np.int64)
+    else:
+        values, nulls = _from_values(event_time)
+    if isinstance(values, list):
+        values = [written if value is None else _one_time(value) for value in values]
+    times = np.array(values, dtype=np.int64)
+    if nulls is not None:
+        times[nulls] = written
+    if times.size and times.min() < 0:
+        raise InvalidValue("an event time is before 1970", feature="event_time")
+    return times
+
+
+def _one_time(event_time: Any) -> int:
+    if isinstance(event_time, datetime):
+        if event_time.tzinfo is None:
+            raise InvalidValue(
+                f"event_time is {event_time} without a time zone; give it one, such as datetime.UTC",
+                feature="event_time",
+            )
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        since = event_time - epoch
+        return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+    if isinstance(event_time, int) and not isinstance(event_time, bool) and event_time >= 0:
+        return event_time
+    raise InvalidValue(
+        f"event_time is {event_time!r}; it must be a datetime with a time zone, or epoch ms",
+        feature="event_time",
+    )

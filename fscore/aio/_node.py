@@ -1,0 +1,336 @@
+"""One server: its connection, dialled when needed, and the callers that wait on it.
+
+All callers share one connection. What they submit in one turn of the event loop leaves in one send;
+their replies are decoded in Rust where the bytes arrive, and each waiting future is settled once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from fscore._endpoint import Endpoint
+from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, reconnect_pause
+from fscore.config import RedisSettings
+from fscore.errors import ConfigError, FscoreError, Unavailable
+
+_USER_TIMEOUT_MS = 1_500
+_KEEPALIVE_S = 1
+
+
+class _Link(asyncio.Protocol):
+    """A connection being made, or made; it lives until its transport is lost."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self.core = Connection(loop.time(), **node.connection_settings)
+        self._node = node
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._flushing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        _keep_alive(transport.get_extra_info("socket"))
+        self.core.connected(self._loop.time())
+        self._flush()
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        core = self.core
+        was_ready = core.ready
+        _settle(core.receive(data, self._loop.time()))
+        if not was_ready:
+            self._progressed()
+        elif core.is_closed:
+            self.abandon()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        reason = f"the connection to {self._node.endpoint} ended"
+        self.end(f"{reason}: {error}" if error else reason)
+
+    def submitted(self, deadline: float) -> None:
+        """Something new is to be sent, at the end of this turn of the loop."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        if deadline < self._timer_at:
+            self._arm(deadline)
+
+    def end(self, reason: str) -> None:
+        """The transport is gone or given up: whoever still waits hears `reason`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        _settle(self.core.closed(self._loop.time(), reason))
+        self._node.lost(self)
+
+    def abandon(self) -> None:
+        """Closes the transport, where there is one; what follows is `end`."""
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self.end("the connection was given up")
+
+    def _progressed(self) -> None:
+        # The handshake: the next greeting, the end of it, or its failure.
+        if self.core.ready:
+            self._node.ready(self)
+            self._flush()
+        elif self.core.is_closed:
+            self.abandon()
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        transport = self._transport
+        if transport is not None and (output := self.core.take_output()) is not None:
+            transport.write(output)
+
+    def _watch(self) -> None:
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline < self._timer_at:
+            self._arm(deadline)
+
+    def _arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._deadline)
+
+    def _deadline(self) -> None:
+        self._timer = None
+        self._timer_at = float("inf")
+        _settle(self.core.check_deadlines(self._loop.time()))
+        if self.core.is_closed:
+            self.abandon()
+        else:
+            self._watch()
+
+
+class Node:
+    """Reads, writes and commands of one server."""
+
+    def __init__(self, endpoint: Endpoint, settings: RedisSettings) -> None:
+        self.endpoint = endpoint
+        self.connection_settings = settings.connection()
+        self._tls = _tls_context(settings) if endpoint.tls else None
+        self._tls_name = settings.tls_server_name or endpoint.host
+        self._connect_timeout = settings.connect_timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._link: _Link | None = None
+        self._dialling: asyncio.Task[None] | None = None
+        self._dialled_in_vain = 0
+        self._fault: Exception | None = None
+        self._retrying = 0
+        self._closed = False
+        self._server: dict[str, Any] = {}
+
+    async def open(self) -> None:
+        """Connects for the first time; raises what keeps it from that."""
+        await self.command(["PING"], self._connect_timeout)
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """Who the server said it is; empty before the first connection."""
+        return dict(self._server)
+
+    async def read(
+        self,
+        plan: ReadPlan,
+        keys: Any,
+        version: int,
+        now_ms: int,
+        timeout: float,
+        partial: bool,
+    ) -> FeatureTable:
+        """Reads `keys` by `plan`."""
+
+        def submit(
+            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
+        ) -> int:
+            return core.submit_read(
+                plan, keys, version, now_ms, waiter, deadline, now, partial=partial, attempt=attempt
+            )
+
+        table: FeatureTable = await self._request(submit, timeout)
+        return table
+
+    async def write(self, batch: WriteBatch, timeout: float) -> tuple[int, int, Any]:
+        """Sends `batch`; returns how many of its commands changed something, and refusals."""
+
+        def submit(
+            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
+        ) -> int:
+            return core.submit_write(
+                batch, waiter, deadline, now, idempotent=False, attempt=attempt
+            )
+
+        outcome: tuple[int, int, Any] = await self._request(submit, timeout)
+        return outcome
+
+    async def command(self, arguments: list[Any], timeout: float) -> Any:
+        """Runs any one command."""
+
+        def submit(
+            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
+        ) -> int:
+            return core.submit_command(arguments, waiter, deadline, now, attempt=attempt)
+
+        return await self._request(submit, timeout)
+
+    async def _request(
+        self, submit: Callable[[Connection, Any, float, float, int], int], timeout: float
+    ) -> Any:
+        loop = self._loop or self._begin()
+        now = loop.time()
+        deadline = now + timeout
+        attempt = 1
+        while True:
+            link = self._link or self._dial(loop)
+            waiter = loop.create_future()
+            ticket = submit(link.core, waiter, deadline, now, attempt)
+            link.submitted(deadline)
+            if attempt > 1:
+                self._retrying += 1
+            try:
+                return await waiter
+            except asyncio.CancelledError:
+                link.core.cancel(ticket)
+                raise
+            except FscoreError as error:
+                pause = getattr(error, "_retry_after", None)
+                if pause is None or self._closed:
+                    raise self._explained(error) from None
+            finally:
+                if attempt > 1:
+                    self._retrying -= 1
+            await asyncio.sleep(pause)
+            attempt += 1
+            now = loop.time()
+
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _explained(self, error: FscoreError) -> Exception:
+        """The error that says most: a deadline that passed while there was no connection hides why."""
+        fault = self._fault
+        if fault is None or (self._link is not None and self._link.core.ready):
+            return error
+        if isinstance(fault, ConfigError):
+            return fault
+        if isinstance(error, TimeoutError | Unavailable):
+            return Unavailable(
+                f"cannot connect to {self.endpoint}: {fault}", node=str(self.endpoint)
+            )
+        return error
+
+    # The connection
+
+    def _dial(self, loop: asyncio.AbstractEventLoop) -> _Link:
+        if self._closed:
+            raise Unavailable(f"the client of {self.endpoint} is closed")
+        link = self._link = _Link(self, loop)
+        self._dialling = loop.create_task(self._connect(loop, link))
+        return link
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, link: _Link) -> None:
+        """Dials until `link` has a transport, or until it has waited for one too long itself.
+
+        Requests wait in `link` meanwhile, each until its own deadline.
+        """
+        endpoint = self.endpoint
+        while not link.core.is_closed and self._link is link:
+            if self._dialled_in_vain:
+                await asyncio.sleep(reconnect_pause(self._dialled_in_vain, random.random()))
+                if link.core.is_closed or self._link is not link:
+                    return
+            try:
+                if endpoint.path is not None:
+                    await loop.create_unix_connection(lambda: link, endpoint.path)
+                else:
+                    await loop.create_connection(
+                        lambda: link,
+                        endpoint.host,
+                        endpoint.port,
+                        ssl=self._tls,
+                        server_hostname=self._tls_name if self._tls else None,
+                    )
+            except OSError as error:
+                self._dialled_in_vain += 1
+                self._fault = error
+                _settle(link.core.check_deadlines(loop.time()))
+            else:
+                return
+        link.abandon()
+
+    def ready(self, link: _Link) -> None:
+        """The handshake of `link` is over."""
+        self._dialled_in_vain = 0
+        self._fault = None
+        self._server = link.core.server
+
+    def lost(self, link: _Link) -> None:
+        """`link` has ended; the next request dials anew."""
+        if (error := link.core.error) is not None:
+            self._fault = error
+            self._dialled_in_vain = max(self._dialled_in_vain, 1)
+        if self._link is link:
+            self._link = None
+
+    async def close(self) -> None:
+        """Closes the connection; whoever waits hears it."""
+        self._closed = True
+        link, task = self._link, self._dialling
+        self._link = None
+        if link is not None:
+            link.abandon()
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    for waiter, result, error in settled:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(result)
+        else:
+            waiter.set_exception(error)
+
+
+def _keep_alive(sock: Any) -> None:
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_S),
+        ("TCP_KEEPINTVL", _KEEPALIVE_S),
+        # With data in flight keepalive alone does not notice a peer that is gone.
+        ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _tls_context(settings: RedisSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca_file)
+        if settings.tls_cert_file is not None:
+            context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    except OSError as error:
+        raise ConfigError(f"the TLS files cannot be used: {error}") from None
+    if not settings.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,58 @@
+//! The body of a read request.
+
+use fscore_core::json;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::errors;
+use crate::keys::KeyColumns;
+
+/// A parsed and validated read request.
+#[pyclass(frozen, get_all, module = "fscore._fscore")]
+#[derive(Debug)]
+pub(crate) struct ReadRequest {
+    /// The feature service, or None.
+    service: Option<String>,
+    /// The features asked for instead, or None.
+    features: Option<Py<PyList>>,
+    /// The join keys, which every read takes as they are.
+    entities: Py<KeyColumns>,
+    /// How many rows are asked for.
+    rows: usize,
+    /// `eventual`, `primary`, `snapshot` or None.
+    consistency: Option<String>,
+    /// Whether event times are wanted.
+    timestamps: bool,
+    /// The pinned version, or None.
+    version: Option<i64>,
+    /// Whether an answer with gaps is welcome, or None.
+    partial: Option<bool>,
+}
+
+/// Parses the JSON body of a read request of at most `max_rows` rows.
+#[pyfunction]
+pub(crate) fn parse_read_request(py: Python<'_>, body: &[u8], max_rows: usize) -> PyResult<ReadRequest> {
+    let request = json::parse_read_request(body, max_rows).map_err(|problem| {
+        let class = match problem.kind {
+            json::ProblemKind::Malformed => "MalformedRequest",
+            json::ProblemKind::Invalid => "InvalidRequest",
+            json::ProblemKind::TooLarge => "RequestTooLarge",
+        };
+        let message = format!("{} (at byte {})", problem.detail, problem.offset);
+        errors::new(py, class, &message, |attributes| match problem.kind {
+            json::ProblemKind::TooLarge => attributes.set_item("limit", max_rows),
+            _ => attributes.set_item("offset", problem.offset),
+        })
+    })?;
+    let features = request.features.map(|features| PyList::new(py, features)).transpose()?;
+    Ok(ReadRequest {
+        service: request.service,
+        features: features.map(Bound::unbind),
+        rows: request.keys.rows(),
+        entities: Py::new(py, KeyColumns { inner: request.keys })?,
+        consistency: request.consistency,
+        timestamps: request.timestamps,
+        version: request.version,
+        partial: request.partial,
+    })
+}

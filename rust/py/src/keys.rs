@@ -1,0 +1,147 @@
+//! Join keys: Python sequences to typed columns, in one pass.
+
+use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns as CoreKeyColumns, KeyType, KeysError};
+use numpy::{PyArray1, PyArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+
+use crate::errors;
+
+/// Join keys that were parsed before, as a request's body is.
+#[pyclass(frozen, module = "fscore._fscore")]
+#[derive(Debug)]
+pub(crate) struct KeyColumns {
+    pub(crate) inner: CoreKeyColumns,
+}
+
+#[pymethods]
+impl KeyColumns {
+    /// Names of the join keys, in the order given.
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        self.inner.columns.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.inner.rows()
+    }
+}
+
+/// The keys in `keys`: a mapping of join key to column, one column where one is wanted, or parsed
+/// keys.
+pub(crate) fn extract(
+    wanted: &[(String, KeyType)],
+    keys: &Bound<'_, PyAny>,
+) -> PyResult<CoreKeyColumns> {
+    if let Ok(parsed) = keys.cast::<KeyColumns>() {
+        return Ok(parsed.get().inner.clone());
+    }
+    if let Ok(mapping) = keys.cast::<PyDict>() {
+        let mut columns = Vec::with_capacity(mapping.len());
+        for (name, values) in mapping {
+            let Ok(name) = name.cast::<PyString>() else {
+                return Err(errors::invalid_keys(
+                    keys.py(),
+                    "the names of join keys must be strings",
+                    None,
+                    None,
+                ));
+            };
+            let name = name.to_str()?;
+            let Some((_, key_type)) = wanted.iter().find(|(known, _)| known == name) else {
+                let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
+                let message =
+                    format!("{name:?} is no join key here; the join keys are {}", known.join(", "));
+                return Err(errors::invalid_keys(keys.py(), &message, Some(name), None));
+            };
+            columns.push((name.to_owned(), column(name, *key_type, &values)?));
+        }
+        return Ok(CoreKeyColumns { columns });
+    }
+    let [(name, key_type)] = wanted else {
+        let known: Vec<_> = wanted.iter().map(|(known, _)| format!("{known:?}: […]")).collect();
+        let message =
+            format!("there are several join keys; give a dict {{{}}}", known.join(", "));
+        return Err(errors::invalid_keys(keys.py(), &message, None, None));
+    };
+    Ok(CoreKeyColumns { columns: vec![(name.clone(), column(name, *key_type, keys)?)] })
+}
+
+/// The error of `error` as Python's.
+pub(crate) fn error(py: Python<'_>, error: &KeysError) -> PyErr {
+    errors::invalid_keys(py, &error.to_string(), Some(&error.join_key), error.row)
+}
+
+fn column(name: &str, key_type: KeyType, values: &Bound<'_, PyAny>) -> PyResult<KeyColumn> {
+    if key_type == KeyType::Integer
+        && let Ok(array) = values.cast::<PyArray1<i64>>()
+    {
+        return Ok(KeyColumn::Integer(array.readonly().as_array().to_vec()));
+    }
+    if let Ok(list) = values.cast::<PyList>() {
+        return from_objects(name, key_type, list.len(), list.iter());
+    }
+    if let Ok(tuple) = values.cast::<PyTuple>() {
+        return from_objects(name, key_type, tuple.len(), tuple.iter());
+    }
+    let scalar = values.is_instance_of::<PyString>()
+        || values.is_instance_of::<PyBytes>()
+        || values.is_instance_of::<PyInt>();
+    if !scalar {
+        // NumPy, pandas, Polars and Arrow, in this order.
+        for method in ["tolist", "to_list", "to_pylist"] {
+            if values.hasattr(method)? {
+                let list = values.call_method0(method)?;
+                if let Ok(list) = list.cast_into::<PyList>() {
+                    return from_objects(name, key_type, list.len(), list.iter());
+                }
+            }
+        }
+    }
+    let message = format!(
+        "the values of join key {name} must be a list or an array of {}; for one entity give a \
+         list of one",
+        key_type.name()
+    );
+    Err(errors::invalid_keys(values.py(), &message, Some(name), None))
+}
+
+fn from_objects<'py>(
+    name: &str,
+    key_type: KeyType,
+    rows: usize,
+    values: impl Iterator<Item = Bound<'py, PyAny>>,
+) -> PyResult<KeyColumn> {
+    match key_type {
+        KeyType::Integer => {
+            let mut ids = Vec::with_capacity(rows);
+            for (row, value) in values.enumerate() {
+                let id = if value.is_instance_of::<PyBool>() { None } else { value.cast::<PyInt>().ok() };
+                let id = id.ok_or_else(|| wrong_type(name, key_type, row, &value))?;
+                ids.push(id.extract().map_err(|_| {
+                    let message = format!("join key {name} (row {row}) is beyond 64 bits");
+                    errors::invalid_keys(value.py(), &message, Some(name), Some(row))
+                })?);
+            }
+            Ok(KeyColumn::Integer(ids))
+        }
+        KeyType::Text => {
+            let mut ids = ByteColumn::with_capacity(rows, 12 * rows);
+            for (row, value) in values.enumerate() {
+                let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
+                let text = text.ok_or_else(|| wrong_type(name, key_type, row, &value))?;
+                ids.push(text.as_bytes());
+            }
+            Ok(KeyColumn::Text(ids))
+        }
+    }
+}
+
+fn wrong_type(name: &str, key_type: KeyType, row: usize, value: &Bound<'_, PyAny>) -> PyErr {
+    let given = value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let message = format!(
+        "join key {name} (row {row}) must be {}, not {given}; keys are not converted",
+        key_type.name()
+    );
+    errors::invalid_keys(value.py(), &message, Some(name), Some(row))
+}

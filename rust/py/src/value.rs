@@ -1,0 +1,203 @@
+//! Single values: Python objects to stored text, and cells to Python objects.
+
+use fscore_core::types::{DataType, Scalar};
+use fscore_core::value::{Value, encode, encode_element, vector_elements};
+use numpy::{PyArray1, PyArrayMethods};
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDateTime, PyFloat, PyInt, PyList, PyString, PyTuple,
+    PyTzInfoAccess,
+};
+
+/// Appends the stored text of `object`, or says why it is not of the type.
+pub(crate) fn encode_object(
+    out: &mut Vec<u8>,
+    data_type: DataType,
+    object: &Bound<'_, PyAny>,
+) -> Result<(), String> {
+    match data_type {
+        DataType::Scalar(scalar) => with_scalar(scalar, object, |value| encode(out, value, scalar)),
+        DataType::List(scalar) => {
+            out.push(b'[');
+            let mut first = true;
+            for_each(object, data_type, |element| {
+                if !std::mem::take(&mut first) {
+                    out.push(b',');
+                }
+                with_scalar(scalar, element, |value| encode_element(out, value, scalar))
+            })?;
+            out.push(b']');
+            Ok(())
+        }
+        DataType::Vector(dimension) => vector(out, dimension, object),
+    }
+}
+
+fn vector(out: &mut Vec<u8>, dimension: u32, object: &Bound<'_, PyAny>) -> Result<(), String> {
+    let start = out.len();
+    if let Ok(array) = object.cast::<PyArray1<f32>>() {
+        for element in array.readonly().as_array() {
+            out.extend_from_slice(&element.to_le_bytes());
+        }
+    } else {
+        for_each(object, DataType::Vector(dimension), |element| {
+            with_scalar(Scalar::Float32, element, |value| {
+                if let Value::Float32(value) = value {
+                    out.extend_from_slice(&value.to_le_bytes());
+                }
+            })
+        })?;
+    }
+    let length = (out.len() - start) / 4;
+    if length == dimension as usize {
+        Ok(())
+    } else {
+        Err(format!("has {length} elements where {} needs {dimension}", DataType::Vector(dimension)))
+    }
+}
+
+fn for_each(
+    object: &Bound<'_, PyAny>,
+    data_type: DataType,
+    mut each: impl FnMut(&Bound<'_, PyAny>) -> Result<(), String>,
+) -> Result<(), String> {
+    let listed;
+    let object = if object.hasattr("tolist").unwrap_or(false) {
+        listed = object.call_method0("tolist").map_err(|error| error.to_string())?;
+        &listed
+    } else {
+        object
+    };
+    if let Ok(list) = object.cast::<PyList>() {
+        list.iter().try_for_each(|element| each(&element))
+    } else if let Ok(tuple) = object.cast::<PyTuple>() {
+        tuple.iter().try_for_each(|element| each(&element))
+    } else {
+        Err(not_of(object, &data_type.to_string()))
+    }
+}
+
+fn with_scalar(
+    scalar: Scalar,
+    object: &Bound<'_, PyAny>,
+    take: impl FnOnce(Value<'_>),
+) -> Result<(), String> {
+    let wrong = || not_of(object, &scalar.to_string());
+    match scalar {
+        Scalar::Int64 => take(Value::Integer(integer(object, scalar)?)),
+        Scalar::Timestamp(_) => match object.cast::<PyDateTime>() {
+            Ok(time) => take(Value::Integer(epoch_ms(time)?)),
+            Err(_) => take(Value::Integer(integer(object, scalar)?)),
+        },
+        Scalar::Float64 => take(Value::Float64(float(object).ok_or_else(wrong)?)),
+        Scalar::Float32 => {
+            let wide = float(object).ok_or_else(wrong)?;
+            let narrow = wide as f32;
+            if narrow.is_infinite() && wide.is_finite() {
+                return Err(format!("is {wide}, which is beyond Float32"));
+            }
+            take(Value::Float32(narrow));
+        }
+        Scalar::Bool => {
+            let value = match object.cast::<PyBool>() {
+                Ok(value) => value.is_true(),
+                // NumPy's own boolean is no `bool`.
+                Err(_) if type_name(object) == "bool" => object.is_truthy().map_err(|_| wrong())?,
+                Err(_) => return Err(wrong()),
+            };
+            take(Value::Bool(value));
+        }
+        Scalar::String => {
+            let text = object.cast::<PyString>().map_err(|_| wrong())?;
+            take(Value::String(text.to_str().map_err(|_| "has a lone surrogate, which is not UTF-8")?));
+        }
+        Scalar::Bytes => {
+            if let Ok(bytes) = object.cast::<PyBytes>() {
+                take(Value::Bytes(bytes.as_bytes()));
+            } else if let Ok(bytes) = object.cast::<PyByteArray>() {
+                take(Value::Bytes(&bytes.to_vec()));
+            } else {
+                return Err(wrong());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn integer(object: &Bound<'_, PyAny>, scalar: Scalar) -> Result<i64, String> {
+    if object.is_instance_of::<PyBool>() || object.is_instance_of::<PyFloat>() {
+        return Err(not_of(object, &scalar.to_string()));
+    }
+    object.extract::<i64>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            "is beyond 64 bits".to_owned()
+        } else {
+            not_of(object, &scalar.to_string())
+        }
+    })
+}
+
+fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
+    if let Ok(value) = object.cast::<PyFloat>() {
+        return Some(value.value());
+    }
+    if object.is_instance_of::<PyBool>() || object.is_instance_of::<PyString>() {
+        return None;
+    }
+    let number = object.is_instance_of::<PyInt>() || object.hasattr("dtype").unwrap_or(false);
+    if number { object.extract().ok() } else { None }
+}
+
+/// Milliseconds since the epoch of an aware `datetime`, rounded down.
+pub(crate) fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
+    if time.get_tzinfo().is_none() {
+        return Err(format!("is {time} without a time zone; give it one, such as datetime.UTC"));
+    }
+    let seconds: f64 = time
+        .call_method0("timestamp")
+        .and_then(|seconds| seconds.extract())
+        .map_err(|error| error.to_string())?;
+    Ok(((seconds * 1e6).round() as i64).div_euclid(1_000))
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}
+
+fn not_of(object: &Bound<'_, PyAny>, wanted: &str) -> String {
+    format!("must be {wanted}, not {}", type_name(object))
+}
+
+/// The Python object of `value`: int, float, bool, str, bytes or a list; timestamps are epoch
+/// milliseconds.
+pub(crate) fn to_object<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Integer(value) => value.into_pyobject(py)?.into_any(),
+        Value::Float64(value) => PyFloat::new(py, value).into_any(),
+        // The shortest decimal that is this Float32, as people wrote it: 0.1, not 0.10000000149.
+        Value::Float32(value) => PyFloat::new(py, shortest(value)).into_any(),
+        Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+        Value::String(text) => PyString::new(py, text).into_any(),
+        Value::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+        Value::List(elements) => {
+            let objects: Vec<_> =
+                elements.map(|element| to_object(py, element)).collect::<PyResult<_>>()?;
+            PyList::new(py, objects)?.into_any()
+        }
+        Value::Vector(bytes) => {
+            let elements: Vec<f64> = vector_elements(bytes).map(shortest).collect();
+            PyList::new(py, elements)?.into_any()
+        }
+    })
+}
+
+fn shortest(value: f32) -> f64 {
+    if !value.is_finite() {
+        return f64::from(value);
+    }
+    let mut text = Vec::with_capacity(16);
+    encode(&mut text, Value::Float32(value), Scalar::Float32);
+    // It was just written as a decimal.
+    std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::from(value))
+}
