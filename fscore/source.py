@@ -41,7 +41,7 @@ newest of the entity's rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 WhereValue = str | int | float | bool | None
-Where = Mapping[str, WhereValue | Sequence[WhereValue]]
+Where = Mapping[str, WhereValue | Collection[WhereValue]]
 
 _NUMBERS = frozenset({"Int64", "Float32", "Float64"})
 _ORDERED = _NUMBERS | {"Timestamp", "String"}

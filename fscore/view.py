@@ -118,7 +118,7 @@ class ViewMeta(type):
     __fscore_view__: ViewDeclaration | None
 
     def __new__(
-        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
     ) -> ViewMeta:
         """Make the class; what is wrong with it is noted in its declaration."""
         cls = super().__new__(mcls, name, bases, namespace)
@@ -140,7 +140,7 @@ class ViewMeta(type):
         return cls
 
     def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
     ) -> None:
         """Take the options that `__new__` has read."""
         super().__init__(name, bases, namespace)
