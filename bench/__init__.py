@@ -1,0 +1,1 @@
+"""Benchmarks of fscore against its peers: `python -m bench` runs them all (docs/performance.md)."""

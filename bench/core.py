@@ -1,0 +1,94 @@
+"""fscore's core by itself: bytes out and bytes in, without sockets, through the extension module.
+
+The asyncio driver's `Connection` has no socket of its own, so replies captured from a server once
+can be fed to it as often as wanted: what is timed then is encoding and decoding, nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bench.definitions import registry
+from bench.resp import Connection as Socket
+from bench.servers import Server
+from bench.workload import EVENT_TIME, Workload
+from fscore import resolve
+from fscore._fscore import Connection, FeatureTable, ReadPlan
+
+# What a read of a socket brings at most, in the asyncio driver and in the blocking one alike.
+CHUNK = 1 << 16
+
+
+class Core:
+    """One connection's state machine, ready, and the plan of a workload."""
+
+    def __init__(self, server: Server, workload: Workload) -> None:
+        asked = [f"{workload.view}:{name}" for name in workload.asked]
+        resolved = resolve(registry([workload.stored]), None, asked, None)
+        self.plan = ReadPlan(resolved.to_spec(), "")
+        self.connection = Connection(0.0)
+        self.connection.connected(0.0)
+        with_socket = Socket.unix(server.path)
+        self._socket = with_socket.sock
+        while not self.connection.ready:
+            self._exchange()
+
+    @property
+    def strategy(self) -> str:
+        return self.plan.strategies[0]
+
+    def capture(self, ids: list[int]) -> list[bytes]:
+        """A server's reply to a read of these ids, in the chunks that a driver would get."""
+        self.submit(ids)
+        self._send()
+        chunks: list[bytes] = []
+        settled: list[Any] = []
+        while not settled:
+            chunks.append(self._socket.recv(CHUNK))
+            settled = self.connection.receive(chunks[-1], 0.0)
+        whole = b"".join(chunks)
+        return [whole[start : start + CHUNK] for start in range(0, len(whole), CHUNK)]
+
+    def submit(self, ids: list[int]) -> None:
+        self.connection.submit_read(self.plan, ids, 1, EVENT_TIME, None, 60.0, 0.0)
+
+    def encode(self, ids: list[int]) -> bytes:
+        """Keys to the bytes of the commands; the answer has to be decoded before the next."""
+        self.submit(ids)
+        output = self.connection.take_output()
+        assert output is not None
+        return output
+
+    def decode(self, chunks: list[bytes]) -> FeatureTable:
+        """The bytes of the replies to a table."""
+        for chunk in chunks:
+            settled = self.connection.receive(chunk, 0.0)
+        ((_, table, error),) = settled
+        if error is not None:
+            raise error
+        return table
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _exchange(self) -> None:
+        self._send()
+        self.connection.receive(self._socket.recv(CHUNK), 0.0)
+
+    def _send(self) -> None:
+        output = self.connection.take_output()
+        if output:
+            self._socket.sendall(output)
+
+
+def cpu_per_call(core: Core, ids: list[int], chunks: list[bytes], seconds: float) -> float:
+    """CPU seconds of one encode and decode, matrix included."""
+    calls = 0
+    before = time.thread_time()
+    while (spent := time.thread_time() - before) < seconds:
+        for _ in range(8):
+            core.encode(ids)
+            core.decode(chunks).to_numpy()
+        calls += 8
+    return spent / calls

@@ -1,0 +1,43 @@
+"""The contestants. Each takes ids and gives a float per id and feature, in the order asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bench.servers import Server
+from bench.workload import Workload
+
+Matrix = Sequence[Sequence[float]]
+
+
+class Blocking(Protocol):
+    """A client which holds the thread for the round trip."""
+
+    name: str
+
+    def __call__(self, ids: list[int]) -> Matrix: ...
+    def close(self) -> None: ...
+
+
+class Asynchronous(Protocol):
+    """A client for an event loop."""
+
+    name: str
+
+    async def __call__(self, ids: list[int]) -> Matrix: ...
+    async def close(self) -> None: ...
+
+
+class Unavailable(Exception):
+    """This contestant cannot run here; the reason is the message."""
+
+
+class BlockingFactory(Protocol):
+    def __call__(self, server: Server, workload: Workload, transport: str) -> Blocking: ...
+
+
+class AsynchronousFactory(Protocol):
+    async def __call__(
+        self, server: Server, workload: Workload, transport: str
+    ) -> Asynchronous: ...

@@ -1,0 +1,121 @@
+"""A relay that notes what a client and the server say, for the floor to say it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+
+@dataclass
+class Exchange:
+    """What a client sent before its first read, and per read; sizes of what it got back."""
+
+    handshake: bytes = b""
+    handshake_reply: int = 0
+    calls: dict[tuple[int, ...], tuple[bytes, int]] = field(default_factory=dict)
+
+
+@dataclass
+class _Talk:
+    sent: bytearray = field(default_factory=bytearray)
+    received: int = 0
+
+    def mark(self) -> tuple[int, int]:
+        return len(self.sent), self.received
+
+
+class Tap:
+    """Listens at `path`, relays every connection to `target` and remembers it."""
+
+    def __init__(self, path: str, target: str) -> None:
+        self.path = path
+        self._target = target
+        self._talks: list[_Talk] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen()
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        os.close(self._stopped)
+        self._thread.join()
+        self._listener.close()
+        os.close(self._stop)
+
+    def record(self, batches: list[list[int]], call: Callable[[list[int]], object]) -> Exchange:
+        """Makes each call and notes what it exchanged; its answer is whole when it returns.
+
+        Two unnoted calls come first, for everything that happens once only.
+        """
+        for ids in batches[:2]:
+            call(ids)
+        marks = [[talk.mark() for talk in self._talks]]
+        for ids in batches:
+            call(ids)
+            marks.append([talk.mark() for talk in self._talks])
+        busy = [i for i, talk in enumerate(self._talks) if talk.mark() != marks[0][i : i + 1][0]]
+        if len(busy) != 1:
+            raise RuntimeError(f"the reads used {len(busy)} connections; the floor replays one")
+        talk = self._talks[busy[0]]
+        exchange = Exchange(bytes(talk.sent[: marks[0][busy[0]][0]]), marks[0][busy[0]][1])
+        for ids, (before, after) in zip(batches, pairwise(marks), strict=True):
+            (start, had), (end, has) = before[busy[0]], after[busy[0]]
+            exchange.calls[tuple(ids)] = (bytes(talk.sent[start:end]), has - had)
+        return exchange
+
+    def _accept(self) -> None:
+        peers: dict[socket.socket, tuple[socket.socket, _Talk, bool]] = {}
+        while True:
+            ready, _, _ = select.select([self._listener, self._stop, *peers], [], [])
+            if self._stop in ready:
+                break
+            if self._listener in ready:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                talk = _Talk()
+                self._talks.append(talk)
+                peers[client], peers[server] = (server, talk, True), (client, talk, False)
+            for source in [s for s in ready if s in peers]:
+                self._relay(source, peers)
+        for source in peers:
+            source.close()
+
+    @staticmethod
+    def _relay(
+        source: socket.socket, peers: dict[socket.socket, tuple[socket.socket, _Talk, bool]]
+    ) -> None:
+        if source not in peers:
+            return
+        other, talk, outward = peers[source]
+        data = source.recv(1 << 16)
+        if not data:
+            for end in (source, other):
+                peers.pop(end, None)
+                end.close()
+            return
+        # Noted before it is passed on, so that it is there when the client's call returns.
+        if outward:
+            talk.sent += data
+        else:
+            talk.received += len(data)
+        other.sendall(data)
+
+
+@contextlib.contextmanager
+def tapped(target: str) -> Iterator[Tap]:
+    with tempfile.TemporaryDirectory(prefix="fscore-tap-") as folder:
+        tap = Tap(f"{folder}/tap.sock", target)
+        try:
+            yield tap
+        finally:
+            tap.close()
