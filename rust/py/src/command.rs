@@ -9,13 +9,13 @@ use fscore_core::resp::encode::{write_array_header, write_blob, write_integer};
 use crate::errors::wrong_type;
 
 /// Appends one command of `bytes`, `str`, `int` and `float` arguments.
-pub(crate) fn encode(out: &mut Vec<u8>, arguments: &[Bound<'_, PyAny>]) -> PyResult<()> {
+pub(crate) fn encode(out: &mut Vec<u8>, arguments: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
     if arguments.is_empty() {
         return Err(PyValueError::new_err("a command needs at least its name"));
     }
     write_array_header(out, arguments.len());
     for argument in arguments {
-        write_argument(out, argument)?;
+        write_argument(out, &argument)?;
     }
     Ok(())
 }

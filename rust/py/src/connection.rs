@@ -123,7 +123,10 @@ impl Connection {
 
     /// When to call `check_deadlines`, in seconds of the loop's clock.
     fn next_deadline(&self) -> Option<f64> {
-        self.lock().protocol.next_deadline().map(|deadline| deadline.as_secs_f64())
+        self.lock()
+            .protocol
+            .next_deadline()
+            .map(|deadline| deadline.as_secs_f64())
     }
 
     /// What to send now, if anything.
@@ -180,7 +183,7 @@ impl Connection {
     ) -> PyResult<u64> {
         self.check_process()?;
         let mut commands = Vec::new();
-        command::encode(&mut commands, &arguments)?;
+        command::encode(&mut commands, arguments)?;
         self.submit(waiter, Job::command(commands, max_reply), deadline, now)
     }
 
@@ -197,10 +200,11 @@ impl Connection {
     ) -> PyResult<u64> {
         self.check_process()?;
         let mut encoded = Vec::new();
-        for arguments in &commands {
+        let count = commands.len();
+        for arguments in commands {
             command::encode(&mut encoded, arguments)?;
         }
-        let job = Job::pipeline(encoded, commands.len(), max_reply);
+        let job = Job::pipeline(encoded, count, max_reply);
         self.submit(waiter, job, deadline, now)
     }
 
@@ -213,7 +217,10 @@ impl Connection {
     /// Messages that the server pushed since the last call, each a list.
     fn take_pushes(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let pushes = std::mem::take(&mut self.lock().pushes);
-        pushes.into_iter().map(|items| reply::list(py, items)).collect()
+        pushes
+            .into_iter()
+            .map(|items| reply::list(py, items))
+            .collect()
     }
 
     /// Whether commands flow.
@@ -287,8 +294,9 @@ impl Connection {
         let waiting = Waiting { waiter, job };
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
         let mut inner = self.lock();
-        let submitted =
-            inner.protocol.submit(waiting, encode, seconds(deadline), seconds(now));
+        let submitted = inner
+            .protocol
+            .submit(waiting, encode, seconds(deadline), seconds(now));
         match submitted {
             Ok(Ticket(ticket)) => Ok(ticket),
             Err(error) => {
@@ -312,13 +320,25 @@ impl Inner {
         let mut settled = Vec::new();
         while let Some(event) = self.protocol.poll_event() {
             match event {
-                Event::Done { job: Waiting { waiter, job }, .. } => {
+                Event::Done {
+                    job: Waiting { waiter, job },
+                    ..
+                } => {
                     settled.push((waiter, job.into_answer()));
                 }
-                Event::TimedOut { job: Waiting { waiter, job }, sent, .. } => {
+                Event::TimedOut {
+                    job: Waiting { waiter, job },
+                    sent,
+                    ..
+                } => {
                     settled.push((waiter, job.cut_short(job::timed_out(sent))));
                 }
-                Event::Lost { job: Waiting { waiter, job }, sent, reason, .. } => {
+                Event::Lost {
+                    job: Waiting { waiter, job },
+                    sent,
+                    reason,
+                    ..
+                } => {
                     let fault = match &self.fault {
                         // More telling than "the connection ended".
                         Some(fault) if fault.kind != ErrorKind::ProtocolError => fault.clone(),
@@ -328,7 +348,8 @@ impl Inner {
                 }
                 Event::Push(items) => self.pushes.push(items),
                 Event::HandshakeFailed(error) => {
-                    self.fault.get_or_insert(Fault::new(error.kind, error.message));
+                    self.fault
+                        .get_or_insert(Fault::new(error.kind, error.message));
                 }
                 Event::Ready => {}
             }
@@ -341,7 +362,9 @@ fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
     let list = PyList::empty(py);
     for (waiter, result) in settled {
         // What cannot be made into a Python object is this waiter's error, not everybody's.
-        let result = result.map_err(PyErr::from).and_then(|answer| answer.into_python(py));
+        let result = result
+            .map_err(PyErr::from)
+            .and_then(|answer| answer.into_python(py));
         let entry = match result {
             Ok(value) => (waiter, value, py.None()),
             Err(error) => (waiter, py.None(), error.into_value(py).into_any()),

@@ -44,7 +44,10 @@ pub(crate) struct ReadWork {
 
 /// The answer, before it is a Python object: made while the interpreter may be detached.
 pub(crate) enum Answer {
-    Replies { replies: Vec<Result<Reply, ReplyTooLarge>>, single: bool },
+    Replies {
+        replies: Vec<Result<Reply, ReplyTooLarge>>,
+        single: bool,
+    },
     Table(Table),
     Written(Box<WritePart>),
 }
@@ -59,7 +62,11 @@ impl Job {
     }
 
     pub(crate) fn read(read: Read, part: ReadPart, partial: bool) -> Self {
-        Job::Read(Box::new(ReadWork { read, part, partial }))
+        Job::Read(Box::new(ReadWork {
+            read,
+            part,
+            partial,
+        }))
     }
 
     pub(crate) fn write(part: WritePart) -> Self {
@@ -77,9 +84,12 @@ impl Job {
     /// The same job with nothing answered.
     pub(crate) fn restarted(self) -> Self {
         match self {
-            Job::Raw(work) => {
-                Job::Raw(RawWork::new(work.commands, work.count, work.single, work.limit))
-            }
+            Job::Raw(work) => Job::Raw(RawWork::new(
+                work.commands,
+                work.count,
+                work.single,
+                work.limit,
+            )),
             Job::Read(mut work) => {
                 work.part = work.part.restarted();
                 Job::Read(work)
@@ -97,9 +107,11 @@ impl Job {
                 PartFailure::Server(text) => Some(server(text.as_bytes())),
                 PartFailure::Protocol(_) => Some(Failure::Protocol),
             },
-            Job::Write(part) => {
-                part.outcome().rejections.first().map(|(_, text)| server(text.as_bytes()))
-            }
+            Job::Write(part) => part
+                .outcome()
+                .rejections
+                .first()
+                .map(|(_, text)| server(text.as_bytes())),
         }
     }
 
@@ -115,7 +127,11 @@ impl Job {
                 None => Fault::server(b""),
             },
             Job::Write(part) => {
-                let text = part.outcome().rejections.first().map(|(_, text)| text.as_bytes());
+                let text = part
+                    .outcome()
+                    .rejections
+                    .first()
+                    .map(|(_, text)| text.as_bytes());
                 Fault::server(text.unwrap_or_default())
             }
         }
@@ -127,7 +143,10 @@ impl Job {
             Job::Raw(ref work) if work.error().is_some() => Err(self.fault()),
             Job::Raw(work) => {
                 let single = work.single;
-                Ok(Answer::Replies { replies: work.job.into_replies(), single })
+                Ok(Answer::Replies {
+                    replies: work.job.into_replies(),
+                    single,
+                })
             }
             Job::Read(ref read) if read.part.failure().is_some() => {
                 let fault = self.fault();
@@ -150,7 +169,13 @@ impl Job {
 impl RawWork {
     fn new(commands: Vec<u8>, count: usize, single: bool, limit: usize) -> Self {
         let job = RawJob::new(count, limit);
-        RawWork { commands, count, single, limit, job }
+        RawWork {
+            commands,
+            count,
+            single,
+            limit,
+            job,
+        }
     }
 
     /// The error that a single command was answered with.
@@ -170,7 +195,10 @@ impl ReadWork {
     /// A partial answer is one if something was answered, and what failed may pass: a wrong set-up
     /// must not look like a slow server.
     fn incomplete(self, fault: Fault) -> Result<Answer, Fault> {
-        let passing = matches!(fault.kind, ErrorKind::DeadlineExceeded | ErrorKind::Unavailable);
+        let passing = matches!(
+            fault.kind,
+            ErrorKind::DeadlineExceeded | ErrorKind::Unavailable
+        );
         if !self.partial || !passing {
             return Err(fault);
         }
@@ -215,10 +243,14 @@ impl Answer {
         match self {
             Answer::Table(table) => table::to_python(py, table),
             Answer::Written(part) => write::to_python(py, &part),
-            Answer::Replies { mut replies, single: true } => {
-                reply_to_python(py, replies.pop().unwrap_or(Ok(Reply::Null)))
-            }
-            Answer::Replies { replies, single: false } => {
+            Answer::Replies {
+                mut replies,
+                single: true,
+            } => reply_to_python(py, replies.pop().unwrap_or(Ok(Reply::Null))),
+            Answer::Replies {
+                replies,
+                single: false,
+            } => {
                 let values: Vec<Py<PyAny>> = replies
                     .into_iter()
                     .map(|reply| reply_to_python(py, reply))
@@ -248,9 +280,10 @@ pub(crate) fn lost(reason: LostReason, sent: bool) -> Fault {
             ErrorKind::Unavailable,
             format!("the connection to the server ended{uncertain}"),
         ),
-        LostReason::Handshake(kind) => {
-            Fault::new(kind, format!("the connection could not be set up{uncertain}"))
-        }
+        LostReason::Handshake(kind) => Fault::new(
+            kind,
+            format!("the connection could not be set up{uncertain}"),
+        ),
         LostReason::Protocol(error) => {
             Fault::new(ErrorKind::ProtocolError, format!("{error}{uncertain}"))
         }

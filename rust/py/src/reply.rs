@@ -17,16 +17,18 @@ pub(crate) fn to_python(py: Python<'_>, reply: Reply) -> PyResult<Py<PyAny>> {
     Ok(match reply {
         Reply::Null => py.None(),
         Reply::Blob(bytes) => PyBytes::new(py, &bytes).into_any().unbind(),
-        Reply::Simple(text) => {
-            PyString::new(py, &String::from_utf8_lossy(&text)).into_any().unbind()
-        }
+        Reply::Simple(text) => PyString::new(py, &String::from_utf8_lossy(&text))
+            .into_any()
+            .unbind(),
         Reply::Error(text) => PyErr::from(Fault::server(&text)).into_value(py).into_any(),
         Reply::Integer(value) => value.into_pyobject(py)?.into_any().unbind(),
         Reply::Double(value) => value.into_pyobject(py)?.into_any().unbind(),
         Reply::Boolean(value) => value.into_pyobject(py)?.to_owned().into_any().unbind(),
         Reply::BigNumber(digits) => {
             let digits = String::from_utf8_lossy(&digits).into_owned();
-            py.get_type::<pyo3::types::PyInt>().call1((digits,))?.unbind()
+            py.get_type::<pyo3::types::PyInt>()
+                .call1((digits,))?
+                .unbind()
         }
         Reply::Array(items) | Reply::Push(items) => list(py, items)?,
         Reply::Map(pairs) => {
@@ -48,8 +50,10 @@ pub(crate) fn to_python(py: Python<'_>, reply: Reply) -> PyResult<Py<PyAny>> {
 
 /// The elements of an aggregate.
 pub(crate) fn list(py: Python<'_>, items: Vec<Reply>) -> PyResult<Py<PyAny>> {
-    let values: Vec<Py<PyAny>> =
-        items.into_iter().map(|item| to_python(py, item)).collect::<PyResult<_>>()?;
+    let values: Vec<Py<PyAny>> = items
+        .into_iter()
+        .map(|item| to_python(py, item))
+        .collect::<PyResult<_>>()?;
     Ok(PyList::new(py, values)?.into_any().unbind())
 }
 
@@ -124,14 +128,21 @@ impl Parser {
         let fault = |message: String| Fault::new(ErrorKind::ProtocolError, message);
         loop {
             let buffer = &self.buffer[self.used..];
-            let scanned = self.scanner.next(buffer).map_err(|error| fault(error.to_string()))?;
+            let scanned = self
+                .scanner
+                .next(buffer)
+                .map_err(|error| fault(error.to_string()))?;
             let Some(scanned) = scanned else {
                 return Ok(None);
             };
             self.used += scanned.consumed;
             self.builder.token(scanned.token);
             if scanned.last {
-                return self.builder.finish().map(Some).map_err(|error| fault(error.to_string()));
+                return self
+                    .builder
+                    .finish()
+                    .map(Some)
+                    .map_err(|error| fault(error.to_string()));
             }
         }
     }

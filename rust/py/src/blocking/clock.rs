@@ -15,7 +15,9 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Clock { origin: Instant::now() }
+        Clock {
+            origin: Instant::now(),
+        }
     }
 
     #[inline]
@@ -26,6 +28,10 @@ impl Clock {
 
 /// Runs Python's signal handlers, as any blocking call has to; for threads that are detached.
 pub(super) fn check_signals() -> PyResult<()> {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "its lifetimes do not fit"
+    )]
     Python::attach(|py| py.check_signals())
 }
 

@@ -63,7 +63,8 @@ impl Endpoint {
     /// A connected stream, within `timeout`.
     pub(super) fn dial(&self, timeout: Duration) -> Result<Stream, Fault> {
         let failed = |error: &io::Error| {
-            let message = format!("cannot connect to {self}: {error}; is the server running there?");
+            let message =
+                format!("cannot connect to {self}: {error}; is the server running there?");
             Fault::new(ErrorKind::Unavailable, message)
         };
         if let Some(path) = &self.path {

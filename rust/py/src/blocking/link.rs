@@ -27,6 +27,15 @@ pub(super) struct Link {
     buffer: Box<[u8]>,
 }
 
+/// Whether a link may be lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    Ready,
+    /// The answer to a call that gave up is still to come, and the next one's behind it.
+    Owing,
+    Dead,
+}
+
 /// A call that did not end with all its replies.
 pub(super) struct Broken {
     pub(super) job: Option<Job>,
@@ -47,10 +56,15 @@ impl Link {
         let deadline = clock.now().saturating_add(config.connect_timeout);
         let stream = endpoint.dial(config.connect_timeout)?;
         let protocol = Connection::new(config, clock.now());
-        let mut link = Link { stream, protocol, buffer: vec![0; BUFFER].into_boxed_slice() };
+        let mut link = Link {
+            stream,
+            protocol,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+        };
         link.protocol.handle_connected(clock.now());
         loop {
-            link.flush(clock, deadline, || Ok(())).map_err(|error| link.unready(endpoint, error))?;
+            link.flush(clock, deadline, || Ok(()))
+                .map_err(|error| link.unready(endpoint, error))?;
             while let Some(event) = link.protocol.poll_event() {
                 match event {
                     Event::Ready => return Ok(link),
@@ -68,38 +82,52 @@ impl Link {
 
     fn unready(&self, endpoint: &Endpoint, error: Unsent) -> Fault {
         let Unsent::Io(error) = error else {
-            return Fault::new(ErrorKind::Unavailable, format!("{endpoint} did not answer in time"));
+            return Fault::new(
+                ErrorKind::Unavailable,
+                format!("{endpoint} did not answer in time"),
+            );
         };
         let (kind, advice) = if self.stream.is_tls() && error.kind() == io::ErrorKind::InvalidData {
-            (ErrorKind::ConfigError, "; check the TLS settings of both sides")
+            (
+                ErrorKind::ConfigError,
+                "; check the TLS settings of both sides",
+            )
         } else {
             (ErrorKind::Unavailable, "")
         };
-        Fault::new(kind, format!("{endpoint}: the handshake failed: {error}{advice}"))
+        Fault::new(
+            kind,
+            format!("{endpoint}: the handshake failed: {error}{advice}"),
+        )
     }
 
     pub(super) fn server(&self) -> &ServerInfo {
         self.protocol.server()
     }
 
-    /// Whether a call may use it: cheap, and right unless the server closes it this instant.
-    pub(super) fn is_usable(&self, now: Duration) -> bool {
+    /// What a call can expect of it: cheap to say, and right unless the server closes it this
+    /// instant.
+    pub(super) fn fitness(&self, now: Duration) -> Fitness {
         if !self.is_reusable(now) {
-            return false;
+            return Fitness::Dead;
         }
-        let owed = self.protocol.silent_for(now);
+        let owes = self.protocol.silent_for(now).is_some();
         match self.stream.pending() {
-            Pending::Nothing => true,
-            // The replies to a call that gave up, or a record of TLS's own.
-            Pending::Bytes => owed.is_some() || self.stream.is_tls(),
-            Pending::End => false,
+            Pending::Nothing if owes => Fitness::Owing,
+            Pending::Nothing => Fitness::Ready,
+            // The reply to a call that gave up, or a record of TLS's own.
+            Pending::Bytes if owes || self.stream.is_tls() => Fitness::Ready,
+            Pending::Bytes | Pending::End => Fitness::Dead,
         }
     }
 
     /// Whether it is worth keeping after a call.
     pub(super) fn is_reusable(&self, now: Duration) -> bool {
         self.protocol.state() == State::Ready
-            && self.protocol.silent_for(now).is_none_or(|silence| silence <= LONGEST_SILENCE)
+            && self
+                .protocol
+                .silent_for(now)
+                .is_none_or(|silence| silence <= LONGEST_SILENCE)
     }
 
     /// Sends a job and waits for it to come back.
@@ -180,7 +208,9 @@ impl Link {
             Ok(0) => self.protocol.handle_closed(clock.now()),
             Ok(length) => {
                 // An error is in the events too, with what became of the job.
-                let _ = self.protocol.handle_data(&self.buffer[..length], clock.now());
+                let _ = self
+                    .protocol
+                    .handle_data(&self.buffer[..length], clock.now());
             }
             Err(error) if passing(&error) => {
                 interrupted().map_err(Unsent::Signal)?;
@@ -208,7 +238,11 @@ impl Link {
                 self.protocol.handle_closed(clock.now());
                 let fault = job::timed_out(true);
                 let failure = Failure::DeadlineExceeded;
-                Err(Ended::Broken(Box::new(Broken { job, failure, fault })))
+                Err(Ended::Broken(Box::new(Broken {
+                    job,
+                    failure,
+                    fault,
+                })))
             }
             Unsent::Io(_) => {
                 self.protocol.handle_closed(clock.now());
@@ -239,14 +273,20 @@ fn refused(error: SubmitError) -> Ended {
         SubmitError::DeadlineExceeded => (ErrorKind::DeadlineExceeded, Failure::DeadlineExceeded),
     };
     let fault = Fault::new(kind, error.to_string());
-    Ended::Broken(Box::new(Broken { job: None, failure, fault }))
+    Ended::Broken(Box::new(Broken {
+        job: None,
+        failure,
+        fault,
+    }))
 }
 
 fn outcome(event: Event<Job>) -> Option<Result<Job, Ended>> {
     let (job, failure, fault) = match event {
         Event::Done { job, .. } => return Some(Ok(job)),
         Event::TimedOut { job, sent, .. } => (job, Failure::DeadlineExceeded, job::timed_out(sent)),
-        Event::Lost { job, sent, reason, .. } => {
+        Event::Lost {
+            job, sent, reason, ..
+        } => {
             let failure = match reason {
                 LostReason::Protocol(_) => Failure::Protocol,
                 LostReason::Closed => Failure::Lost { sent },
@@ -256,5 +296,9 @@ fn outcome(event: Event<Job>) -> Option<Result<Job, Ended>> {
         }
         Event::Ready | Event::HandshakeFailed(_) | Event::Push(_) => return None,
     };
-    Some(Err(Ended::Broken(Box::new(Broken { job: Some(job), failure, fault }))))
+    Some(Err(Ended::Broken(Box::new(Broken {
+        job: Some(job),
+        failure,
+        fault,
+    }))))
 }

@@ -86,7 +86,7 @@ impl BlockingPool {
     ) -> PyResult<Py<PyAny>> {
         let deadline = self.begin(timeout)?;
         let mut commands = Vec::new();
-        command::encode(&mut commands, &arguments)?;
+        command::encode(&mut commands, arguments)?;
         self.call(py, Job::command(commands, max_reply), deadline, idempotent)
     }
 
@@ -103,10 +103,11 @@ impl BlockingPool {
     ) -> PyResult<Py<PyAny>> {
         let deadline = self.begin(timeout)?;
         let mut encoded = Vec::new();
-        for arguments in &commands {
+        let count = commands.len();
+        for arguments in commands {
             command::encode(&mut encoded, arguments)?;
         }
-        let job = Job::pipeline(encoded, commands.len(), max_reply);
+        let job = Job::pipeline(encoded, count, max_reply);
         self.call(py, job, deadline, idempotent)
     }
 
@@ -160,7 +161,11 @@ impl BlockingPool {
     }
 
     fn __repr__(&self) -> String {
-        format!("<BlockingPool {}, {} open>", self.pool.endpoint, self.pool.open())
+        format!(
+            "<BlockingPool {}, {} open>",
+            self.pool.endpoint,
+            self.pool.open()
+        )
     }
 }
 
@@ -185,7 +190,9 @@ impl BlockingPool {
             return Ok(Duration::MAX);
         };
         if seconds.is_nan() || seconds < 0.0 {
-            return Err(PyTypeError::new_err(format!("{seconds} is no timeout in seconds")));
+            return Err(PyTypeError::new_err(format!(
+                "{seconds} is no timeout in seconds"
+            )));
         }
         let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Ok(self.pool.clock.now().saturating_add(timeout))

@@ -9,7 +9,7 @@ use fscore_core::retry::{Failure, backoff};
 
 use super::clock::{Clock, SLICE, check_signals, jitter};
 use super::endpoint::Endpoint;
-use super::link::{Broken, Ended, Link};
+use super::link::{Broken, Ended, Fitness, Link};
 use super::run::Stopped;
 use crate::errors::Fault;
 
@@ -72,11 +72,8 @@ impl Pool {
             if links.closed {
                 return Err(closed());
             }
-            while let Some(link) = links.idle.pop() {
-                if link.is_usable(self.clock.now()) {
-                    return Ok(link);
-                }
-                links.open -= 1;
+            if let Some(link) = self.pick(&mut links) {
+                return Ok(link);
             }
             if links.failed != failed_before {
                 return Err(unreachable(&links));
@@ -111,6 +108,24 @@ impl Pool {
                 links = self.lock();
             }
         }
+    }
+
+    /// The link to lend: the one used last that owes nothing, or, where no more may be opened, one
+    /// that does.
+    fn pick(&self, links: &mut Links) -> Option<Link> {
+        let now = self.clock.now();
+        for index in (0..links.idle.len()).rev() {
+            match links.idle[index].fitness(now) {
+                Fitness::Ready => return Some(links.idle.remove(index)),
+                Fitness::Owing => {}
+                Fitness::Dead => {
+                    links.idle.remove(index);
+                    links.open -= 1;
+                }
+            }
+        }
+        let full = links.open >= self.max_links && links.dialling == 0;
+        (full && !links.idle.is_empty()).then(|| links.idle.remove(0))
     }
 
     /// Takes a link back.
@@ -168,10 +183,12 @@ impl Pool {
         links.open += 1;
         links.dialling += 1;
         let pool = Arc::clone(self);
-        let started = thread::Builder::new().name("fscore-dial".to_owned()).spawn(move || {
-            let dialled = Link::open(&pool.endpoint, pool.config.clone(), &pool.clock);
-            pool.dialled(&mut pool.lock(), dialled);
-        });
+        let started = thread::Builder::new()
+            .name("fscore-dial".to_owned())
+            .spawn(move || {
+                let dialled = Link::open(&pool.endpoint, pool.config.clone(), &pool.clock);
+                pool.dialled(&mut pool.lock(), dialled);
+            });
         if let Err(error) = started {
             let message = format!("no thread for connecting could be started: {error}");
             self.dialled(links, Err(Fault::new(ErrorKind::Unavailable, message)));
@@ -223,35 +240,56 @@ impl Drop for Counted<'_> {
 
 /// Whether waiting for the next dial is of no use to a call with this deadline.
 fn hopeless(links: &Links, deadline: Duration) -> bool {
-    let lasting = links.fault.as_ref().is_some_and(|fault| fault.kind != ErrorKind::Unavailable);
+    let lasting = links
+        .fault
+        .as_ref()
+        .is_some_and(|fault| fault.kind != ErrorKind::Unavailable);
     lasting || links.next_dial >= deadline
 }
 
 fn unreachable(links: &Links) -> Ended {
-    let fault = links.fault.clone().unwrap_or_else(|| {
-        Fault::new(ErrorKind::Unavailable, "the server cannot be reached")
-    });
+    let fault = links
+        .fault
+        .clone()
+        .unwrap_or_else(|| Fault::new(ErrorKind::Unavailable, "the server cannot be reached"));
     let failure = match fault.kind {
         ErrorKind::Unavailable => Failure::ConnectFailed,
         kind => Failure::Handshake(kind),
     };
-    Ended::Broken(Box::new(Broken { job: None, failure, fault }))
+    Ended::Broken(Box::new(Broken {
+        job: None,
+        failure,
+        fault,
+    }))
 }
 
 fn busy(max_links: usize, links: &Links) -> Ended {
     let message = if links.dialling > 0 {
         "the deadline passed before a connection was ready".to_owned()
     } else {
-        format!("the deadline passed while all {max_links} connections were busy; raise \
-                 max_connections or the timeout")
+        format!(
+            "the deadline passed while all {max_links} connections were busy; raise \
+                 max_connections or the timeout"
+        )
     };
     let fault = Fault::new(ErrorKind::DeadlineExceeded, message);
-    Ended::Broken(Box::new(Broken { job: None, failure: Failure::DeadlineExceeded, fault }))
+    Ended::Broken(Box::new(Broken {
+        job: None,
+        failure: Failure::DeadlineExceeded,
+        fault,
+    }))
 }
 
 fn closed() -> Ended {
-    let fault = Fault::new(ErrorKind::Unavailable, "this client is closed; connect again");
+    let fault = Fault::new(
+        ErrorKind::Unavailable,
+        "this client is closed; connect again",
+    );
     // Not `ConnectFailed`: trying again would not help.
     let failure = Failure::Handshake(ErrorKind::ConfigError);
-    Ended::Broken(Box::new(Broken { job: None, failure, fault }))
+    Ended::Broken(Box::new(Broken {
+        job: None,
+        failure,
+        fault,
+    }))
 }

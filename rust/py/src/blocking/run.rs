@@ -51,7 +51,15 @@ pub(super) fn run(
             retrying: pool.retrying.load(Ordering::Relaxed).saturating_sub(others),
         };
         let now = pool.clock.now();
-        let action = decide(failed.failure, attempt, idempotent, now, deadline, budget, jitter());
+        let action = decide(
+            failed.failure,
+            attempt,
+            idempotent,
+            now,
+            deadline,
+            budget,
+            jitter(),
+        );
         let pause = match action {
             Action::Fail(_) => return failed.give_up().map_err(Stopped::Fault),
             Action::RetryAfter(pause) => pause,
@@ -83,7 +91,7 @@ struct Failed {
 }
 
 impl Failed {
-    fn give_up(self) -> Result<Answer, Fault> {
+    fn give_up(self: Box<Self>) -> Result<Answer, Fault> {
         match self.job {
             Some(job) if self.answered => job.into_answer(),
             Some(job) => job.cut_short(self.fault),
@@ -93,7 +101,7 @@ impl Failed {
 }
 
 enum Tried {
-    Failed(Failed),
+    Failed(Box<Failed>),
     Signal(PyErr),
 }
 
@@ -108,7 +116,12 @@ fn try_once(
         Err(Ended::Broken(broken)) => {
             let Broken { failure, fault, .. } = *broken;
             let job = Some(job);
-            return Err(Tried::Failed(Failed { job, failure, fault, answered: false }));
+            return Err(Tried::Failed(Box::new(Failed {
+                job,
+                failure,
+                fault,
+                answered: false,
+            })));
         }
     };
     let ended = link.exchange(job, deadline, &pool.clock);
@@ -119,13 +132,27 @@ fn try_once(
             Some(failure) => {
                 let fault = job.fault();
                 let job = Some(job);
-                Err(Tried::Failed(Failed { job, failure, fault, answered: true }))
+                Err(Tried::Failed(Box::new(Failed {
+                    job,
+                    failure,
+                    fault,
+                    answered: true,
+                })))
             }
         },
         Err(Ended::Signal(error)) => Err(Tried::Signal(error)),
         Err(Ended::Broken(broken)) => {
-            let Broken { job, failure, fault } = *broken;
-            Err(Tried::Failed(Failed { job, failure, fault, answered: false }))
+            let Broken {
+                job,
+                failure,
+                fault,
+            } = *broken;
+            Err(Tried::Failed(Box::new(Failed {
+                job,
+                failure,
+                fault,
+                answered: false,
+            })))
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,10 @@ use socket2::Socket;
 use fscore_core::error::ErrorKind;
 
 use crate::errors::Fault;
+
+/// A socket's own timeout is rounded up to the kernel's ticks, 4 ms as a rule; below this the
+/// difference matters, and a second system call does not.
+const COARSE: Duration = Duration::from_millis(20);
 
 /// A connected socket, with or without TLS.
 pub(super) struct Stream {
@@ -37,17 +42,30 @@ impl Stream {
     }
 
     /// The TLS handshake itself happens with the first bytes.
-    pub(super) fn tls(socket: Socket, config: Arc<ClientConfig>, name: &str) -> Result<Self, Fault> {
+    pub(super) fn tls(
+        socket: Socket,
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> Result<Self, Fault> {
         let wrong = |error: &dyn std::fmt::Display| {
-            Fault::new(ErrorKind::ConfigError, format!("{name:?} is no TLS server name: {error}"))
+            Fault::new(
+                ErrorKind::ConfigError,
+                format!("{name:?} is no TLS server name: {error}"),
+            )
         };
         let name = ServerName::try_from(name.to_owned()).map_err(|error| wrong(&error))?;
         let session = ClientConnection::new(config, name).map_err(|error| wrong(&error))?;
-        Ok(Stream::new(Transport::Tls(Box::new(StreamOwned::new(session, socket)))))
+        Ok(Stream::new(Transport::Tls(Box::new(StreamOwned::new(
+            session, socket,
+        )))))
     }
 
     fn new(transport: Transport) -> Self {
-        Stream { transport, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
+        Stream {
+            transport,
+            read_timeout: Duration::ZERO,
+            write_timeout: Duration::ZERO,
+        }
     }
 
     fn socket(&self) -> &Socket {
@@ -64,7 +82,10 @@ impl Stream {
     /// Looks at what has arrived without taking it.
     pub(super) fn pending(&self) -> Pending {
         let mut byte = [MaybeUninit::uninit()];
-        match self.socket().recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        match self
+            .socket()
+            .recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        {
             Ok(0) => Pending::End,
             Ok(_) => Pending::Bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pending::Nothing,
@@ -79,7 +100,12 @@ impl Stream {
             self.read_timeout = new;
         }
         match &mut self.transport {
-            Transport::Plain(socket) => socket.read(buffer),
+            Transport::Plain(socket) => {
+                if timeout < COARSE && !is_readable(socket, timeout)? {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                socket.read(buffer)
+            }
             Transport::Tls(stream) => stream.read(buffer),
         }
     }
@@ -105,6 +131,26 @@ impl Stream {
     }
 }
 
+/// Waits for bytes, as precisely as Linux can.
+fn is_readable(socket: &Socket, timeout: Duration) -> io::Result<bool> {
+    let mut entry = libc::pollfd {
+        fd: socket.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
+    };
+    // SAFETY: one entry is passed and one is there, and the kernel keeps neither pointer.
+    let ready = unsafe { libc::ppoll(&raw mut entry, 1, &raw const timeout, std::ptr::null()) };
+    if ready < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(ready > 0)
+    }
+}
+
 /// The timeout to set, if the one that is set is longer than wanted or much shorter.
 ///
 /// Whoever gets a timeout looks at the clock and reads again, so a shorter one does no harm, and
@@ -123,7 +169,11 @@ mod tests {
         let wanted = Duration::from_millis(50);
         let set = changed(Duration::ZERO, wanted).unwrap();
         assert!(set < wanted);
-        for wanted in [wanted, wanted - Duration::from_micros(500), wanted - set / 5] {
+        for wanted in [
+            wanted,
+            wanted - Duration::from_micros(500),
+            wanted - set / 5,
+        ] {
             assert_eq!(changed(set, wanted), None);
         }
         assert!(changed(set, Duration::from_millis(30)).unwrap() <= Duration::from_millis(30));

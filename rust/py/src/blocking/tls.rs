@@ -104,7 +104,12 @@ fn roots(ca_file: Option<&str>) -> Result<RootCertStore, Fault> {
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let certificates = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(&format!("the certificates in {path} cannot be read"), &error))?;
+        .map_err(|error| {
+            wrong(
+                &format!("the certificates in {path} cannot be read"),
+                &error,
+            )
+        })?;
     if certificates.is_empty() {
         return Err(Fault::new(
             ErrorKind::ConfigError,
@@ -162,6 +167,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
