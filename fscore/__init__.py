@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from fscore._blocking import Client, Prepared, connect
+from fscore._client import WriteResult
+from fscore._fscore import FeatureTable, parse_read_request
+from fscore._registry_store import ApplyResult
+from fscore.config import RedisSettings
 from fscore.entity import Entity
 from fscore.errors import (
     AmbiguousFeature,
@@ -17,7 +22,9 @@ from fscore.errors import (
     FscoreError,
     InvalidDefinition,
     InvalidKeys,
+    InvalidRequest,
     InvalidValue,
+    MalformedRequest,
     Overloaded,
     ProtocolError,
     RegistryConflict,
@@ -57,10 +64,12 @@ from fscore.view import Feature, FeatureView
 
 __all__ = [
     "AmbiguousFeature",
+    "ApplyResult",
     "AuthenticationFailed",
     "Bool",
     "Bytes",
     "Change",
+    "Client",
     "ClientFault",
     "ConfigError",
     "DeadlineExceeded",
@@ -70,6 +79,7 @@ __all__ = [
     "FeatureNotFound",
     "FeatureService",
     "FeatureServiceNotFound",
+    "FeatureTable",
     "FeatureView",
     "FeatureViewNotFound",
     "FileSource",
@@ -80,12 +90,16 @@ __all__ = [
     "Int64",
     "InvalidDefinition",
     "InvalidKeys",
+    "InvalidRequest",
     "InvalidValue",
     "List",
+    "MalformedRequest",
     "Overloaded",
+    "Prepared",
     "ProtocolError",
     "Registry",
     "RegistryConflict",
+    "RedisSettings",
     "RegistryDiff",
     "RequestTooLarge",
     "ResolvedSet",
@@ -97,12 +111,15 @@ __all__ = [
     "UnsafeChange",
     "Vector",
     "WriteRejected",
+    "WriteResult",
+    "connect",
     "count",
     "diff",
     "distinct",
     "first",
     "largest",
     "latest",
+    "parse_read_request",
     "resolve",
     "smallest",
     "total",

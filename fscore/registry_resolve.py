@@ -62,12 +62,14 @@ class ResolvedEntity:
 
     `join_keys` are (name, type) in the order of the Redis key; `fields_total` is how many fields
     its hash has when everything is written: every feature of all its views and one `_ts:<view>` for
-    each.
+    each. `wide_values` says that some field may be longer than 64 bytes, which makes Redis keep the
+    hash as a hash table.
     """
 
     name: str
     join_keys: tuple[tuple[str, str], ...]
     fields_total: int
+    wide_values: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class ResolvedSet:
                     "name": entity.name,
                     "join_keys": [list(pair) for pair in entity.join_keys],
                     "fields_total": entity.fields_total,
+                    "wide_values": entity.wide_values,
                 }
                 for entity in self.entities
             ],
@@ -325,8 +328,10 @@ def _resolved(
 
 
 def _entity(registry: Registry, name: str) -> ResolvedEntity:
-    fields_total = sum(len(view.features) + 1 for view in registry.views_of(name))
-    return ResolvedEntity(name, registry.entities[name].join_keys, fields_total)
+    views = list(registry.views_of(name))
+    fields_total = sum(len(view.features) + 1 for view in views)
+    wide = any(feature.type.wide for view in views for feature in view.features)
+    return ResolvedEntity(name, registry.entities[name].join_keys, fields_total, wide)
 
 
 def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:

@@ -88,6 +88,10 @@ class Status(IntEnum):
     """Could not be read in time."""
 
 
+_LISTPACK_VALUE = 64
+"""Both servers' default `hash-max-listpack-value`: one longer value makes a hash a hash table."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataType:
     """The type of a feature's values.
@@ -117,6 +121,15 @@ class DataType:
         if int(vector[1]) > MAX_DIM:
             raise ValueError(f"a vector has 1 to {MAX_DIM} dimensions, not {vector[1]}")
         return cls("Vector", dim=int(vector[1]))
+
+    @property
+    def wide(self) -> bool:
+        """Whether stored values are likely longer than 64 bytes: lists, and vectors from 17 on.
+
+        >>> DataType.parse("Vector[16]").wide, DataType.parse("List[Int64]").wide
+        (False, True)
+        """
+        return self.kind == "List" or 4 * self.dim > _LISTPACK_VALUE
 
     def __str__(self) -> str:
         """Return the registry's spelling."""

@@ -7,11 +7,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use fscore_core::connection::{
-    Config, Connection as Protocol, Event, Replies, State, SubmitError, Ticket,
+    Config, Connection as Protocol, Event, LostReason, Replies, State, SubmitError, Ticket,
 };
 use fscore_core::error::ErrorKind;
 use fscore_core::resp::{Reply, Token};
+use fscore_core::retry::{Action, Budget, Failure, backoff, decide};
 
+use crate::blocking::jitter;
 use crate::config;
 use crate::errors::{self, Fault};
 use crate::job::{self, Answer, Job};
@@ -36,12 +38,23 @@ struct Inner {
     protocol: Protocol<Waiting>,
     pushes: Vec<Vec<Reply>>,
     fault: Option<Fault>,
+    /// Requests that were in flight before the last bytes, which the retry budget is a share of.
+    most_in_flight: usize,
 }
 
 /// A job and who waits for it.
 struct Waiting {
     waiter: Py<PyAny>,
     job: Job,
+    /// What the retry decision needs should it fail.
+    retry: Retry,
+}
+
+#[derive(Clone, Copy)]
+struct Retry {
+    attempt: u32,
+    idempotent: bool,
+    deadline: Duration,
 }
 
 impl Replies for Waiting {
@@ -73,6 +86,7 @@ impl Connection {
                 protocol: Protocol::new(config, seconds(now)),
                 pushes: Vec::new(),
                 fault: None,
+                most_in_flight: 0,
             }),
             process: std::process::id(),
         })
@@ -87,10 +101,11 @@ impl Connection {
     fn receive(&self, py: Python<'_>, data: &[u8], now: f64) -> PyResult<Py<PyList>> {
         let settled = {
             let mut inner = self.lock();
+            inner.most_in_flight = inner.protocol.in_flight();
             if let Err(error) = inner.protocol.handle_data(data, seconds(now)) {
                 inner.fault = Some(Fault::new(ErrorKind::ProtocolError, error.to_string()));
             }
-            inner.settled()
+            inner.settled(seconds(now))
         };
         hand_over(py, settled)
     }
@@ -100,7 +115,7 @@ impl Connection {
         let settled = {
             let mut inner = self.lock();
             inner.protocol.handle_deadlines(seconds(now));
-            inner.settled()
+            inner.settled(seconds(now))
         };
         hand_over(py, settled)
     }
@@ -115,8 +130,9 @@ impl Connection {
             {
                 inner.fault = Some(Fault::new(ErrorKind::Unavailable, reason));
             }
+            inner.most_in_flight = inner.protocol.in_flight();
             inner.protocol.handle_closed(seconds(now));
-            inner.settled()
+            inner.settled(seconds(now))
         };
         hand_over(py, settled)
     }
@@ -139,7 +155,7 @@ impl Connection {
     }
 
     /// Reads `keys` by `plan`. The waiter gets a `FeatureTable`.
-    #[pyo3(signature = (plan, keys, version, now_ms, waiter, deadline, now, *, partial = true))]
+    #[pyo3(signature = (plan, keys, version, now_ms, waiter, deadline, now, *, partial = true, attempt = 1))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_read(
         &self,
@@ -151,28 +167,34 @@ impl Connection {
         deadline: f64,
         now: f64,
         partial: bool,
+        attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
         let job = plan.get().read_job(keys, version, now_ms, partial)?;
-        self.submit(waiter, job, deadline, now)
+        let retry = Retry { attempt, idempotent: true, deadline: seconds(deadline) };
+        self.submit(waiter, job, retry, now)
     }
 
     /// Sends the rows of `batch`. The waiter gets what `WriteBatch` says.
+    #[pyo3(signature = (batch, waiter, deadline, now, *, idempotent = false, attempt = 1))]
     fn submit_write(
         &self,
         batch: &Bound<'_, WriteBatch>,
         waiter: Py<PyAny>,
         deadline: f64,
         now: f64,
+        idempotent: bool,
+        attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
-        let job = batch.get().job();
-        self.submit(waiter, job, deadline, now)
+        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        self.submit(waiter, batch.get().job(), retry, now)
     }
 
     /// Sends one command of any kind. The waiter gets its reply as a Python value; an error reply is
     /// its error.
-    #[pyo3(signature = (arguments, waiter, deadline, now, *, max_reply = config::MAX_REPLY))]
+    #[pyo3(signature = (arguments, waiter, deadline, now, *, max_reply = config::MAX_REPLY, idempotent = false, attempt = 1))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_command(
         &self,
         arguments: Vec<Bound<'_, PyAny>>,
@@ -180,16 +202,20 @@ impl Connection {
         deadline: f64,
         now: f64,
         max_reply: usize,
+        idempotent: bool,
+        attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
         let mut commands = Vec::new();
         command::encode(&mut commands, arguments)?;
-        self.submit(waiter, Job::command(commands, max_reply), deadline, now)
+        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        self.submit(waiter, Job::command(commands, max_reply), retry, now)
     }
 
     /// Sends several commands in one go. The waiter gets a list of replies, error replies among them
     /// as exceptions that are values.
-    #[pyo3(signature = (commands, waiter, deadline, now, *, max_reply = config::MAX_REPLY))]
+    #[pyo3(signature = (commands, waiter, deadline, now, *, max_reply = config::MAX_REPLY, idempotent = false, attempt = 1))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_pipeline(
         &self,
         commands: Vec<Vec<Bound<'_, PyAny>>>,
@@ -197,6 +223,8 @@ impl Connection {
         deadline: f64,
         now: f64,
         max_reply: usize,
+        idempotent: bool,
+        attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
         let mut encoded = Vec::new();
@@ -205,7 +233,8 @@ impl Connection {
             command::encode(&mut encoded, arguments)?;
         }
         let job = Job::pipeline(encoded, count, max_reply);
-        self.submit(waiter, job, deadline, now)
+        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        self.submit(waiter, job, retry, now)
     }
 
     /// Gives a request up; its waiter is not settled. Whether it still waited.
@@ -290,13 +319,13 @@ impl Connection {
         Err(Python::attach(errors::forked))
     }
 
-    fn submit(&self, waiter: Py<PyAny>, job: Job, deadline: f64, now: f64) -> PyResult<u64> {
-        let waiting = Waiting { waiter, job };
+    fn submit(&self, waiter: Py<PyAny>, job: Job, retry: Retry, now: f64) -> PyResult<u64> {
+        let waiting = Waiting { waiter, job, retry };
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
         let mut inner = self.lock();
         let submitted = inner
             .protocol
-            .submit(waiting, encode, seconds(deadline), seconds(now));
+            .submit(waiting, encode, retry.deadline, seconds(now));
         match submitted {
             Ok(Ticket(ticket)) => Ok(ticket),
             Err(error) => {
@@ -316,46 +345,78 @@ impl Connection {
 impl Inner {
     /// Drains the events. Python objects are made of them only after the lock is released, because
     /// making one may run any code, this connection's included.
-    fn settled(&mut self) -> Vec<Settled> {
+    fn settled(&mut self, now: Duration) -> Vec<Settled> {
         let mut settled = Vec::new();
+        let mut granted = 0;
         while let Some(event) = self.protocol.poll_event() {
             match event {
-                Event::Done {
-                    job: Waiting { waiter, job },
-                    ..
-                } => {
-                    settled.push((waiter, job.into_answer()));
+                Event::Done { job: Waiting { waiter, job, retry }, .. } => {
+                    let answer = match job.failure() {
+                        None => job.into_answer(),
+                        Some(failure) => match self.pause(failure, retry, now, &mut granted) {
+                            Some(pause) => Err(job.fault().retried_after(pause)),
+                            None => job.into_answer(),
+                        },
+                    };
+                    settled.push((waiter, answer));
                 }
-                Event::TimedOut {
-                    job: Waiting { waiter, job },
-                    sent,
-                    ..
-                } => {
+                Event::TimedOut { job: Waiting { waiter, job, .. }, sent, .. } => {
                     settled.push((waiter, job.cut_short(job::timed_out(sent))));
                 }
-                Event::Lost {
-                    job: Waiting { waiter, job },
-                    sent,
-                    reason,
-                    ..
-                } => {
+                Event::Lost { job: Waiting { waiter, job, retry }, sent, reason, .. } => {
                     let fault = match &self.fault {
                         // More telling than "the connection ended".
                         Some(fault) if fault.kind != ErrorKind::ProtocolError => fault.clone(),
                         _ => job::lost(reason, sent),
                     };
-                    settled.push((waiter, job.cut_short(fault)));
+                    let failure = match reason {
+                        LostReason::Closed => Failure::Lost { sent },
+                        LostReason::Handshake(kind) => Failure::Handshake(kind),
+                        LostReason::Protocol(_) => Failure::Protocol,
+                    };
+                    let answer = match self.pause(failure, retry, now, &mut granted) {
+                        Some(pause) => Err(fault.retried_after(pause)),
+                        None => job.cut_short(fault),
+                    };
+                    settled.push((waiter, answer));
                 }
                 Event::Push(items) => self.pushes.push(items),
                 Event::HandshakeFailed(error) => {
-                    self.fault
-                        .get_or_insert(Fault::new(error.kind, error.message));
+                    self.fault.get_or_insert(Fault::new(error.kind, error.message));
                 }
                 Event::Ready => {}
             }
         }
         settled
     }
+
+    /// After which pause a job that failed is to be sent again, if it is. `granted` counts those
+    /// that are, of all that failed together.
+    fn pause(
+        &self,
+        failure: Failure,
+        retry: Retry,
+        now: Duration,
+        granted: &mut usize,
+    ) -> Option<Duration> {
+        let Retry { attempt, idempotent, deadline } = retry;
+        let in_flight = self.protocol.in_flight().max(self.most_in_flight);
+        let budget = Budget { in_flight, retrying: *granted };
+        match decide(failure, attempt, idempotent, now, deadline, budget, jitter()) {
+            Action::RetryAfter(pause) | Action::ReconnectAndRetry(pause) => {
+                *granted += 1;
+                Some(pause)
+            }
+            Action::Fail(_) => None,
+        }
+    }
+}
+
+/// How many seconds to wait before the `attempt`-th try to reconnect, counted from 1; `jitter` is a
+/// random number in 0..1.
+#[pyfunction]
+pub(crate) fn reconnect_pause(attempt: u32, jitter: f64) -> f64 {
+    backoff(attempt, jitter).as_secs_f64()
 }
 
 fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {

@@ -2,6 +2,8 @@
 
 use fscore_core::error::{ErrorKind, classify, printable};
 use pyo3::exceptions::PyTypeError;
+use std::time::Duration;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
@@ -79,11 +81,13 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     /// The code of the server's error, where one is the cause.
     reason: Option<String>,
+    /// After which pause the request is to be sent again, where it is.
+    pause: Option<Duration>,
 }
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Fault { kind, message: message.into(), reason: None }
+        Fault { kind, message: message.into(), reason: None, pause: None }
     }
 
     /// From the text of an error reply.
@@ -102,7 +106,13 @@ impl Fault {
             kind: known.kind,
             message: format!("the server answered {:?}{advice}", printable(text)),
             reason: Some(printable(code)),
+            pause: None,
         }
+    }
+
+    /// The same, for a driver that sends the request again after `pause`.
+    pub(crate) fn retried_after(self, pause: Duration) -> Self {
+        Fault { pause: Some(pause), ..self }
     }
 
     pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
@@ -115,10 +125,17 @@ impl Fault {
             ErrorKind::ConfigError => "ConfigError",
             ErrorKind::AuthenticationFailed => "AuthenticationFailed",
         };
-        new(py, class, &self.message, |attributes| match self.kind {
+        let error = new(py, class, &self.message, |attributes| match self.kind {
             ErrorKind::WriteRejected => attributes.set_item("reason", self.reason),
             _ => Ok(()),
-        })
+        });
+        if let Some(pause) = self.pause {
+            // Between this crate and the asyncio driver, which takes the exception and goes on.
+            if let Err(error) = error.value(py).setattr("_retry_after", pause.as_secs_f64()) {
+                return error;
+            }
+        }
+        error
     }
 }
 

@@ -153,6 +153,7 @@ impl Job {
                 self.cut_short(fault)
             }
             Job::Read(work) => Ok(work.join()),
+            Job::Write(ref part) if part.outcome().rejected > 0 => Err(self.fault()),
             Job::Write(part) => Ok(Answer::Written(part)),
         }
     }

@@ -20,7 +20,7 @@ mod _fscore {
     #[pymodule_export]
     use crate::blocking::BlockingPool;
     #[pymodule_export]
-    use crate::connection::Connection;
+    use crate::connection::{Connection, reconnect_pause};
     #[pymodule_export]
     use crate::json::{ReadRequest, parse_read_request};
     #[pymodule_export]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fscore_core::keys::KeyType;
-use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan as CoreReadPlan, ViewSpec};
+use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan as CoreReadPlan, Strategy, ViewSpec};
 use fscore_core::cluster::SlotMap;
 use fscore_core::read::Read;
 use fscore_core::types::DataType;
@@ -57,7 +57,7 @@ impl ReadPlan {
     /// The command that reads each entity.
     #[getter]
     fn strategies(&self) -> Vec<&'static str> {
-        self.inner.strategies().map(|strategy| strategy.name()).collect()
+        self.inner.strategies().map(Strategy::name).collect()
     }
 }
 

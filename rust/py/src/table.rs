@@ -25,7 +25,7 @@ pub(crate) fn to_python(py: Python<'_>, table: Table) -> PyResult<Py<PyAny>> {
     Ok(Py::new(py, FeatureTable { inner: table })?.into_any())
 }
 
-/// What NumPy stores for NaT.
+/// What `NumPy` stores for `NaT`.
 const NOT_A_TIME: i64 = i64::MIN;
 
 #[pymethods]
@@ -73,7 +73,7 @@ impl FeatureTable {
         PyArray1::from_slice(py, self.inner.statuses()).reshape(self.shape())
     }
 
-    /// Event times: datetime64[ms] of shape (rows, features), NaT where there is none.
+    /// Event times: datetime64[ms] of shape (rows, features), `NaT` where there is none.
     #[getter]
     fn event_times<'py>(
         &self,
@@ -120,13 +120,12 @@ impl FeatureTable {
     fn __repr__(&self) -> String {
         let (rows, columns) = self.shape();
         let counts = self.count_statuses();
-        let others: String = fscore_core::types::Status::ALL
-            .iter()
-            .zip(counts)
-            .skip(1)
-            .filter(|&(_, count)| count > 0)
-            .map(|(status, count)| format!(", {count} {}", status.name()))
-            .collect();
+        let mut others = String::new();
+        for (status, count) in fscore_core::types::Status::ALL.iter().zip(counts).skip(1) {
+            if count > 0 {
+                others = format!("{others}, {count} {}", status.name());
+            }
+        }
         format!("<FeatureTable {rows} rows x {columns} features, {} PRESENT{others}>", counts[0])
     }
 
@@ -203,7 +202,7 @@ impl FeatureTable {
             DataType::Vector(dimension) => {
                 let mut elements = Vec::with_capacity(rows * dimension as usize);
                 for row in 0..rows {
-                    push_vector(&mut elements, dimension, self.inner.value(row, index), |value| value);
+                    push_vector(&mut elements, dimension, self.inner.value(row, index).as_ref(), |value| value);
                 }
                 PyArray1::from_vec(py, elements).reshape((rows, dimension as usize))?.into_any()
             }
@@ -351,7 +350,7 @@ impl FeatureTable {
                 let value = self.inner.value(row, column);
                 match (feature.data_type, value) {
                     (DataType::Vector(dimension), value) => {
-                        push_vector(&mut out, dimension, value, &from_f32);
+                        push_vector(&mut out, dimension, value.as_ref(), &from_f32);
                     }
                     (_, Some(Value::Integer(value))) => out.push(from_f64(value as f64)),
                     (_, Some(Value::Float64(value))) => out.push(from_f64(value)),
@@ -368,7 +367,7 @@ impl FeatureTable {
 fn push_vector<T>(
     out: &mut Vec<T>,
     dimension: u32,
-    value: Option<Value<'_>>,
+    value: Option<&Value<'_>>,
     convert: impl Fn(f32) -> T,
 ) {
     match value {

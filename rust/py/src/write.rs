@@ -133,6 +133,7 @@ impl WritePlan {
     /// Encodes columns: `keys` as for a read; each column a feature's name, its values as an array
     /// of int64, float64, float32 or bool or a list of objects, and an array of bool that is true
     /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None.
+    #[expect(clippy::needless_pass_by_value, reason = "arguments of a Python method are owned")]
     fn encode_columns(
         &self,
         keys: &Bound<'_, PyDict>,

@@ -49,6 +49,6 @@ pub(super) fn sleep(clock: &Clock, pause: Duration) -> PyResult<()> {
 }
 
 /// A random number in 0..1. Spreading retries needs no better source than the hasher's keys.
-pub(super) fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     (RandomState::new().hash_one(Instant::now()) >> 11) as f64 / (1_u64 << 53) as f64
 }

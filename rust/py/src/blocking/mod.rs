@@ -25,6 +25,7 @@ use crate::job::{Answer, Job};
 use crate::plan::ReadPlan;
 use crate::write::WriteBatch;
 use crate::{command, config};
+pub(crate) use clock::jitter;
 use endpoint::Endpoint;
 use pool::Pool;
 use run::run;
@@ -129,9 +130,9 @@ impl BlockingPool {
         self.call(py, job, deadline, true)
     }
 
-    /// Sends the rows of `batch`; returns what `WriteBatch` says. Writes of features are idempotent,
-    /// so they are sent again where it is not known what became of them.
-    #[pyo3(signature = (batch, timeout = None, *, idempotent = true))]
+    /// Sends the rows of `batch`; returns how many commands changed something, how many were refused
+    /// and the first refusals.
+    #[pyo3(signature = (batch, timeout = None, *, idempotent = false))]
     fn write(
         &self,
         py: Python<'_>,

@@ -1,0 +1,338 @@
+"""The Rust core: what crosses the boundary between the languages, once per request."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+@final
+class ReadPlan:
+    """A feature service compiled once into commands and output columns.
+
+    `spec` is what `ResolvedSet.to_spec` gives. Raises InvalidDefinition.
+    """
+
+    def __new__(cls, spec: dict[str, Any], key_prefix: str) -> Self: ...
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the output columns, in order."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Types of the output columns, in order."""
+
+    @property
+    def join_keys(self) -> dict[str, str]:
+        """Names and types of the join keys."""
+
+    @property
+    def strategies(self) -> list[str]:
+        """The command that reads each entity: HMGET or HGETALL."""
+
+@final
+class KeyColumns:
+    """Join keys that were parsed before, as a request's body is; every read takes them as keys."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the join keys, in the order given."""
+
+    def __len__(self) -> int: ...
+
+@final
+class ReadRequest:
+    """A parsed and validated read request."""
+
+    @property
+    def service(self) -> str | None:
+        """The feature service, or None."""
+
+    @property
+    def features(self) -> list[str] | None:
+        """The features asked for instead, or None."""
+
+    @property
+    def entities(self) -> KeyColumns:
+        """The join keys."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows are asked for."""
+
+    @property
+    def consistency(self) -> str | None:
+        """`eventual`, `primary`, `snapshot` or None."""
+
+    @property
+    def timestamps(self) -> bool:
+        """Whether event times are wanted."""
+
+    @property
+    def version(self) -> int | None:
+        """The pinned version, or None."""
+
+    @property
+    def partial(self) -> bool | None:
+        """Whether an answer with gaps is welcome, or None."""
+
+def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
+    """Parse the JSON body of a read request of at most `max_rows` rows.
+
+    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN, an
+    integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset, and
+    RequestTooLarge.
+    """
+
+@final
+class FeatureTable:
+    """The answer to a read: a row for each key in its order, a column for each feature in its order.
+
+    Every value has a status (`fscore.Status`). Where it is not PRESENT there is no value, unless the
+    feature has a default, which stands in for NULL, NOT_FOUND and EXPIRED.
+    """
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Types of the features, in order, spelled as in the registry."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+
+    @property
+    def version(self) -> int:
+        """The version of the data that was read."""
+
+    @property
+    def all_present(self) -> bool:
+        """Whether every value is PRESENT."""
+
+    @property
+    def invalid(self) -> int:
+        """How many values are INVALID."""
+
+    @property
+    def statuses(self) -> npt.NDArray[np.uint8]:
+        """Status codes, of shape (rows, features)."""
+
+    @property
+    def event_times(self) -> npt.NDArray[np.datetime64]:
+        """Event time of each value's view, datetime64[ms] of shape (rows, features); NaT where none."""
+
+    @property
+    def problems(self) -> list[tuple[int, str | None, str]]:
+        """Stored values that could not be served: (row, feature or None, reason), the first 32."""
+
+    def count_statuses(self) -> list[int]:
+        """How many values have each status, indexed by its code."""
+
+    def to_numpy(self, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+        """A row-major matrix, one row for each key, one column for each feature in order.
+
+        `dtype` is float64 or float32. Without it: float32 where every feature is Float32 or a
+        vector, else float64. Int64 and Timestamp (epoch ms) become floats, exact to 2**53 in
+        float64; Bool becomes 0 and 1; a vector takes as many columns as it has dimensions. NaN where
+        there is no value. TypeError names features that are strings, bytes or lists.
+        """
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One feature, of length rows: int64, float64, float32, bool, datetime64[ms], or objects.
+
+        A vector has shape (rows, dimension), float32. Where there is no value: NaN, NaT, None, and 0
+        or False for Int64 and Bool, which only `statuses` tells apart. KeyError for unknown names.
+        """
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One dict for each row: feature to value, None where there is none.
+
+        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
+        """
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table` of typed columns, null where there is no value. Needs pyarrow."""
+
+    def to_json(self, *, timestamps: bool = False) -> bytes:
+        """The JSON document of many entities, as `POST /v1/features` answers."""
+
+    def to_json_one(self) -> bytes:
+        """The JSON document of the first row, as `GET /v1/features` answers."""
+
+    def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...
+    def _arrow_variable(self, index: int) -> tuple[bytes, bytes, bytes]: ...
+    def __len__(self) -> int: ...
+
+@final
+class WriteBatch:
+    """Encoded commands of a write, which can be sent any number of times."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it writes."""
+
+    @property
+    def commands(self) -> int:
+        """How many commands that takes."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes they have."""
+
+@final
+class WritePlan:
+    """What writing a feature view takes, compiled once; `spec` is what `write_spec` gives."""
+
+    def __new__(cls, spec: dict[str, Any], key_prefix: str) -> Self: ...
+    def encode_rows(self, rows: list[Any], version: int, now_ms: int) -> WriteBatch:
+        """Encode rows given as one dict each. Raises InvalidValue and InvalidKeys."""
+
+    def encode_columns(
+        self,
+        keys: dict[str, Any],
+        columns: Sequence[tuple[str, Any, npt.NDArray[np.bool_] | None]],
+        event_times: npt.NDArray[np.int64] | None,
+        version: int,
+        now_ms: int,
+    ) -> WriteBatch:
+        """Encode columns of (feature, values, nulls). Raises InvalidValue and InvalidKeys."""
+
+    def encode_delete(self, keys: Any, version: int) -> WriteBatch:
+        """Encode the removal of the view's values of these entities."""
+
+@final
+class Connection:
+    """One connection to one server, without its socket.
+
+    An asyncio protocol owns the transport and calls this: `connected` and `closed` as the transport
+    says, `receive` with all data, `check_deadlines` when `next_deadline` has come. Afterwards it
+    sends what `take_output` returns, best once per turn of the loop, and settles the waiters it was
+    handed as `(waiter, result, error)`. Times are seconds of the loop's clock. An error that the
+    request is to be sent again for has `_retry_after`, the pause in seconds before that.
+    """
+
+    def __new__(cls, now: float, **settings: Any) -> Self: ...
+    def connected(self, now: float) -> None: ...
+    def receive(self, data: bytes, now: float) -> list[tuple[Any, Any, Any]]: ...
+    def check_deadlines(self, now: float) -> list[tuple[Any, Any, Any]]: ...
+    def closed(self, now: float, reason: str | None = None) -> list[tuple[Any, Any, Any]]: ...
+    def next_deadline(self) -> float | None: ...
+    def take_output(self) -> bytes | None: ...
+    def submit_read(
+        self,
+        plan: ReadPlan,
+        keys: Any,
+        version: int,
+        now_ms: int,
+        waiter: Any,
+        deadline: float,
+        now: float,
+        *,
+        partial: bool = True,
+        attempt: int = 1,
+    ) -> int: ...
+    def submit_write(
+        self,
+        batch: WriteBatch,
+        waiter: Any,
+        deadline: float,
+        now: float,
+        *,
+        idempotent: bool = False,
+        attempt: int = 1,
+    ) -> int: ...
+    def submit_command(
+        self,
+        arguments: Sequence[str | bytes | int | float],
+        waiter: Any,
+        deadline: float,
+        now: float,
+        *,
+        max_reply: int = ...,
+        idempotent: bool = False,
+        attempt: int = 1,
+    ) -> int: ...
+    def submit_pipeline(
+        self,
+        commands: Sequence[Sequence[str | bytes | int | float]],
+        waiter: Any,
+        deadline: float,
+        now: float,
+        *,
+        max_reply: int = ...,
+        idempotent: bool = False,
+        attempt: int = 1,
+    ) -> int: ...
+    def cancel(self, ticket: int) -> bool: ...
+    def take_pushes(self) -> list[Any]: ...
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def error(self) -> BaseException | None: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def protocol(self) -> int: ...
+    @property
+    def server(self) -> dict[str, Any]: ...
+    def silent_for(self, now: float) -> float: ...
+
+def reconnect_pause(attempt: int, jitter: float) -> float:
+    """Seconds to wait before the `attempt`-th try to reconnect, from 1; `jitter` is random in 0..1."""
+
+@final
+class BlockingPool:
+    """Connections to one server, lent to one call each; sockets in Rust.
+
+    A `timeout` in seconds covers waiting for a connection, connecting, retries and the exchange.
+    """
+
+    def __new__(cls, **settings: Any) -> Self: ...
+    def connect(self, timeout: float | None = None) -> dict[str, Any]: ...
+    def command(
+        self,
+        arguments: Sequence[str | bytes | int | float],
+        timeout: float | None = None,
+        *,
+        idempotent: bool = False,
+        max_reply: int = ...,
+    ) -> Any: ...
+    def pipeline(
+        self,
+        commands: Sequence[Sequence[str | bytes | int | float]],
+        timeout: float | None = None,
+        *,
+        idempotent: bool = False,
+        max_reply: int = ...,
+    ) -> list[Any]: ...
+    def read(
+        self,
+        plan: ReadPlan,
+        keys: Any,
+        version: int,
+        now_ms: int,
+        timeout: float | None = None,
+        *,
+        partial: bool = True,
+    ) -> FeatureTable: ...
+    def write(
+        self, batch: WriteBatch, timeout: float | None = None, *, idempotent: bool = False
+    ) -> tuple[int, int, list[tuple[int, str]]]: ...
+    @property
+    def server(self) -> dict[str, Any]: ...
+    @property
+    def open(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class ReplyParser:
+    """Replies of a server as Python values, for tests and tools."""
+
+    def __new__(cls, *args: Any, **limits: Any) -> Self: ...
+    def feed(self, data: bytes) -> None: ...
+    def next(self) -> Any: ...
