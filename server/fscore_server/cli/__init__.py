@@ -1,0 +1,5 @@
+"""The command line: `fscore`."""
+
+from fscore_server.cli.program import main
+
+__all__ = ["main"]

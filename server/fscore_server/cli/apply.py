@@ -1,0 +1,66 @@
+"""`fscore apply` and `fscore plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from fscore.registry import Registry
+from fscore_server.cli.connection import connected, redis_url_option
+from fscore_server.cli.outcome import UNSAFE
+
+__all__ = ["apply_command", "plan_command"]
+
+_definitions = click.argument("definitions", metavar="DEFS", type=click.Path(path_type=Path))
+
+
+@click.command("apply")
+@_definitions
+@click.option("--allow-unsafe", is_flag=True, help="Apply also what stored data will not survive.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@redis_url_option
+def apply_command(
+    definitions: Path, allow_unsafe: bool, as_json: bool, redis_url: str | None
+) -> None:
+    """Store the definitions of DEFS, a folder or a Python file, in Redis.
+
+    Servers and clients pick them up by themselves. A change that stored data would not survive is
+    refused with exit code 3 unless --allow-unsafe is given.
+    """
+    registry = Registry.load(definitions)
+    with connected(redis_url, "apply") as client:
+        result = client.apply(registry, allow_unsafe=allow_unsafe)
+    if as_json:
+        outcome = {"revision": result.revision, "changed": result.changed}
+        click.echo(json.dumps(outcome | result.diff.to_json()))
+        return
+    for change in result.diff.changes:
+        click.echo(change)
+    counts = ", ".join(
+        f"{len(part)} {name}"
+        for name, part in (
+            ("entities", registry.entities),
+            ("views", registry.views),
+            ("services", registry.services),
+        )
+    )
+    what = "applied" if result.changed else "no changes:"
+    click.echo(f"{what} {definitions}: {counts}; revision {result.revision}")
+
+
+@click.command("plan")
+@_definitions
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+@redis_url_option
+def plan_command(definitions: Path, as_json: bool, redis_url: str | None) -> int:
+    """Show what `fscore apply DEFS` would change, and change nothing.
+
+    Exit code 0 when it would be applied, 3 when it has unsafe changes and would be refused.
+    """
+    registry = Registry.load(definitions)
+    with connected(redis_url, "plan") as client:
+        difference = client.plan(registry)
+    click.echo(json.dumps(difference.to_json()) if as_json else difference)
+    return 0 if difference.safe else UNSAFE

@@ -1,0 +1,143 @@
+"""What the demo asks of the server that it started, and how long the answers take."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Query", "Timing", "measure", "queries", "wait_until_ready"]
+
+_SERVICE = "recommendation"
+_TIMEOUT = 5.0
+_MOST_REQUESTS = 2_000
+_MOST_SECONDS = 2.0
+_WARM_UP = 50
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request, as a curl command, with its answer."""
+
+    title: str
+    curl: str
+    body: Any
+
+    def answer(self) -> str:
+        """The answer as JSON, a line for each member and for each row."""
+        return _laid_out(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds of so many requests: p50, p90 and p99."""
+
+    name: str
+    requests: int
+    percentiles: tuple[float, float, float]
+
+
+def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bool:
+    """Ask `/health/ready` until it says so; False when the time is up or the server has ended."""
+    deadline = time.monotonic() + seconds
+    while alive() and time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+        try:
+            connection.request("GET", "/health/ready")
+            if connection.getresponse().status == 200:
+                return True
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def queries(port: int) -> Iterator[Query]:
+    """Three requests of different kinds, asked now."""
+    base = f"http://localhost:{port}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    one = f"/v1/features?user_id=user_0000&service={_SERVICE}"
+    yield Query("One user", f"curl '{base}{one}'", _get(connection, one))
+    body = json.dumps(
+        {"service": _SERVICE, "entities": {"user_id": ["user_0001", "user_0002", "user_0003"]}}
+    )
+    curl = f"curl {base}/v1/features -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    yield Query("Several users at once", curl, _post(connection, body))
+    unknown = "/v1/features?user_id=nobody&features=platform,events_total,last_event_time"
+    yield Query(
+        "Chosen features, and a user that nobody has seen",
+        f"curl '{base}{unknown}'",
+        _get(connection, unknown),
+    )
+    connection.close()
+
+
+def measure(port: int) -> Iterator[Timing]:
+    """Time two kinds of request on one connection, bounded in count and in time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    users = [f"user_{number:04}" for number in range(600)]
+
+    def one(number: int) -> None:
+        user = users[number % len(users)]
+        _get(connection, f"/v1/features?user_id={user}&service={_SERVICE}")
+
+    def ten(number: int) -> None:
+        first = number * 10 % len(users)
+        entities = {"user_id": users[first : first + 10]}
+        _post(connection, json.dumps({"service": _SERVICE, "entities": entities}))
+
+    yield _timed("GET 1 user", one)
+    yield _timed("POST 10 users", ten)
+    connection.close()
+
+
+def _timed(name: str, request: Callable[[int], None]) -> Timing:
+    for number in range(_WARM_UP):
+        request(number)
+    taken: list[float] = []
+    end = time.perf_counter() + _MOST_SECONDS
+    for number in range(_MOST_REQUESTS):
+        started = time.perf_counter()
+        if started >= end:
+            break
+        request(number)
+        taken.append((time.perf_counter() - started) * 1000)
+    taken.sort()
+    p50, p90, p99 = (taken[int(len(taken) * part)] for part in (0.5, 0.9, 0.99))
+    return Timing(name, len(taken), (p50, p90, p99))
+
+
+def _get(connection: http.client.HTTPConnection, target: str) -> Any:
+    connection.request("GET", target)
+    return _answer(connection)
+
+
+def _post(connection: http.client.HTTPConnection, body: str) -> Any:
+    connection.request("POST", "/v1/features", body, {"Content-Type": "application/json"})
+    return _answer(connection)
+
+
+def _answer(connection: http.client.HTTPConnection) -> Any:
+    response = connection.getresponse()
+    content = response.read()
+    if response.status != 200:
+        raise OSError(f"the server answered {response.status}: {content.decode(errors='replace')}")
+    return json.loads(content)
+
+
+def _laid_out(body: Any) -> str:
+    lines = []
+    for name, value in body.items():
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
+            text = f"[\n{rows}\n  ]"
+        else:
+            text = json.dumps(value)
+        lines.append(f"  {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"

@@ -1,0 +1,183 @@
+"""`fscore doctor`: is this Redis fit to be a feature store, and may this user use it?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+import fscore
+from fscore.config import load_settings
+from fscore.errors import FscoreError
+from fscore_server.cli.connection import connected, redis_url_option
+from fscore_server.cli.outcome import FAILED
+
+__all__ = ["doctor_command"]
+
+_OLDEST = (6, 2)
+_SKEW_MS = 1_000
+_FIELD_TTL = {"valkey": (9, 0), "redis": (7, 4)}
+
+# What each use of the store sends; the key is put in between, as ACL DRYRUN wants it.
+_READING = (("HMGET", "field"), ("HGETALL",))
+_WRITING = (("HSET", "field", "value"), ("HDEL", "field"), ("DEL",))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check: `ok`, `warning` or `failed`, what was found and what to do."""
+
+    check: str
+    outcome: str
+    found: str
+    advice: str = ""
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@redis_url_option
+def doctor_command(as_json: bool, redis_url: str | None) -> int:
+    """Check the Redis server, this user's rights on it and the definitions stored there.
+
+    The exit code is 1 when a check failed; warnings alone leave it 0.
+    """
+    findings: list[Finding] = []
+    try:
+        with connected(redis_url, "doctor") as client:
+            for finding in _examine(client):
+                findings.append(finding)
+                if not as_json:
+                    _say(finding)
+    except FscoreError as error:
+        findings.append(Finding("server", "failed", str(error), "check the URL and the server"))
+        if not as_json:
+            _say(findings[-1])
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
+    return FAILED if any(finding.outcome == "failed" for finding in findings) else 0
+
+
+def _examine(client: fscore.Client) -> Iterator[Finding]:
+    started = time.perf_counter()
+    client.execute("PING")
+    round_trip = (time.perf_counter() - started) * 1000
+    yield Finding("server", "ok", f"answers PING in {round_trip:.2f} ms")
+    for check, examine in (
+        ("version", _version),
+        ("clock", _clock),
+        ("persistence", _persistence),
+        ("memory", _memory),
+        ("rights", _rights),
+        ("registry", _registry),
+    ):
+        try:
+            yield examine(client)
+        except FscoreError as error:
+            yield Finding(check, "warning", f"could not be looked at: {error}")
+
+
+def _version(client: fscore.Client) -> Finding:
+    info = _info(client, "server")
+    product = "valkey" if "valkey_version" in info else "redis"
+    text = info.get(f"{product}_version", "unknown")
+    numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+    found = f"{product} {text}"
+    if numbers < _OLDEST:
+        return Finding("version", "failed", found, "use Redis 6.2, Valkey 7.2 or newer")
+    if numbers < _FIELD_TTL[product]:
+        return Finding("version", "ok", f"{found}; expires whole keys, not single fields")
+    return Finding("version", "ok", f"{found}; expires single fields")
+
+
+def _clock(client: fscore.Client) -> Finding:
+    before = time.time()
+    seconds, micros = (int(part) for part in client.execute("TIME"))
+    middle = (before + time.time()) / 2
+    skew = round((seconds + micros / 1e6 - middle) * 1000)
+    if abs(skew) > _SKEW_MS:
+        advice = "synchronise both clocks (NTP): TTLs and event times are compared with them"
+        return Finding("clock", "warning", f"{skew:+} ms from this machine's", advice)
+    return Finding("clock", "ok", f"{skew:+} ms from this machine's")
+
+
+def _persistence(client: fscore.Client) -> Finding:
+    info = _info(client, "persistence")
+    if info.get("loading") == "1":
+        return Finding("persistence", "failed", "the server is loading its data", "wait for it")
+    if "err" in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")):
+        return Finding("persistence", "failed", "the last save failed", "see the server's log")
+    if info.get("aof_enabled") == "1":
+        return Finding("persistence", "ok", "append-only file")
+    advice = "turn on appendonly with appendfsync everysec, or be ready to load everything again"
+    return Finding("persistence", "warning", "no append-only file", advice)
+
+
+def _memory(client: fscore.Client) -> Finding:
+    info = _info(client, "memory")
+    limit = int(info.get("maxmemory", "0"))
+    policy = info.get("maxmemory_policy", "unknown")
+    used = info.get("used_memory_human", "?")
+    found = f"{used} used, limit {info.get('maxmemory_human', '?') if limit else 'none'}, {policy}"
+    if policy not in ("noeviction", "unknown") and limit:
+        advice = "evicted entities look as if they never existed; use noeviction and an alarm"
+        return Finding("memory", "warning", found, advice)
+    return Finding("memory", "ok", found)
+
+
+def _rights(client: fscore.Client) -> Finding:
+    user = _text(client.execute("ACL", "WHOAMI"))
+    refused = {
+        use: [command[0] for command in commands if not _allowed(client, user, command)]
+        for use, commands in (("read", _READING), ("write", _WRITING))
+    }
+    if refused["read"]:
+        found = f"user {user} may not {', '.join(refused['read'])}"
+        return Finding("rights", "failed", found, "allow these commands in the user's ACL")
+    if refused["write"]:
+        found = f"user {user} may read, and not {', '.join(refused['write'])}"
+        return Finding("rights", "warning", found, "enough for a server; not for a load or apply")
+    return Finding("rights", "ok", f"user {user} may read and write")
+
+
+def _allowed(client: fscore.Client, user: str, command: tuple[str, ...]) -> bool:
+    name, *arguments = command
+    key = f"{load_settings(None, None, {}).key_prefix}doctor:{{1}}:v1"
+    return _text(client.execute("ACL", "DRYRUN", user, name, key, *arguments)) == "OK"
+
+
+def _registry(client: fscore.Client) -> Finding:
+    registry = client.registry
+    if not registry.views:
+        return Finding("registry", "warning", "no definitions", "run `fscore apply DEFS`")
+    found = (
+        f"revision {client.revision}: {len(registry.entities)} entities,"
+        f" {len(registry.views)} views, {len(registry.services)} services"
+    )
+    return Finding("registry", "ok", found)
+
+
+def _info(client: fscore.Client, section: str) -> dict[str, str]:
+    lines = _text(client.execute("INFO", section)).splitlines()
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def _text(reply: Any) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+_STYLES: dict[str, Callable[[str], str]] = {
+    "ok": lambda text: click.style(text, fg="green"),
+    "warning": lambda text: click.style(text, fg="yellow"),
+    "failed": lambda text: click.style(text, fg="red", bold=True),
+}
+
+
+def _say(finding: Finding) -> None:
+    mark = _STYLES[finding.outcome](f"{finding.outcome:8}")
+    advice = f" -> {finding.advice}" if finding.advice else ""
+    click.echo(f"{mark} {finding.check:12} {finding.found}{advice}")

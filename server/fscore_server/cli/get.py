@@ -1,0 +1,159 @@
+"""`fscore get`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fscore.types import Status
+from fscore_server.cli.connection import connected, redis_url_option
+from fscore_server.cli.outcome import CommandFailed
+
+if TYPE_CHECKING:
+    import fscore
+    from fscore._fscore import FeatureTable
+
+__all__ = ["get_command"]
+
+
+@click.command("get")
+@click.argument("keys", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.option("--service", help="The features of this service.")
+@click.option("--features", help="These features, separated by commas: platform,user_activity:age.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object for each entity.")
+@redis_url_option
+def get_command(
+    keys: tuple[str, ...],
+    service: str | None,
+    features: str | None,
+    as_json: bool,
+    redis_url: str | None,
+) -> None:
+    """Read the features of an entity.
+
+    Join keys are given as name=value, several entities by giving them again: user_id=ann
+    user_id=bob. Without --service and --features, every feature of the entity with these join keys
+    is read.
+    """
+    columns = _columns(keys)
+    with connected(redis_url, "get") as client:
+        names = features.split(",") if features else None
+        entity = None if service or names else _entity_of(client, set(columns))
+        prepared = client.prepare(service, features=names, entity=entity)
+        typed = {
+            name: [_typed(name, value, prepared.join_keys.get(name)) for value in values]
+            for name, values in columns.items()
+        }
+        table = prepared.get(typed)
+        moments = {
+            name
+            for name, spelling in zip(prepared.features, prepared.types, strict=True)
+            if spelling.startswith("Timestamp")
+        }
+    entities = [dict(zip(typed, row, strict=True)) for row in zip(*typed.values(), strict=True)]
+    if as_json:
+        _print_json(entities, table)
+    else:
+        _print_tables(entities, table, moments)
+
+
+def _columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    for pair in keys:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise click.UsageError(f"{pair!r} is not KEY=VALUE; write it like user_id=user_0000")
+        columns.setdefault(name, []).append(value)
+    if len({len(values) for values in columns.values()}) > 1:
+        counts = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
+        raise click.UsageError(f"every join key needs as many values as the others: {counts}")
+    return columns
+
+
+def _entity_of(client: fscore.Client, names: set[str]) -> str:
+    found = [
+        entity.name
+        for entity in client.registry.entities.values()
+        if {name for name, _ in entity.join_keys} == names
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CommandFailed(f"no entity has the join keys {', '.join(sorted(names))}")
+    raise CommandFailed(
+        f"{', '.join(found)} have these join keys; choose features with --service or --features"
+    )
+
+
+def _typed(name: str, value: str, kind: str | None) -> str | int:
+    if kind != "Int64":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.UsageError(f"{name}={value}: {name} is an Int64, write an integer") from None
+
+
+def _print_json(entities: list[dict[str, Any]], table: FeatureTable) -> None:
+    for row, (entity, values) in enumerate(zip(entities, table.to_dicts(), strict=True)):
+        statuses = {
+            name: Status(int(code)).name
+            for name, code in zip(table.features, table.statuses[row], strict=True)
+            if code != Status.PRESENT
+        }
+        answer: dict[str, Any] = {"entity": entity, "features": values, "version": table.version}
+        if statuses:
+            answer["statuses"] = statuses
+        click.echo(json.dumps(answer, default=_jsonable))
+
+
+def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, moments: set[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for row, (entity, values) in enumerate(zip(entities, table.to_dicts(), strict=True)):
+        title = ", ".join(f"{name}={value}" for name, value in entity.items())
+        shown = Table(title=f"{title} (version {table.version})", title_justify="left")
+        for column in ("feature", "value", "status", "event time"):
+            shown.add_column(column, overflow="fold")
+        for index, name in enumerate(table.features):
+            status = Status(int(table.statuses[row, index]))
+            moment = table.event_times[row, index]
+            shown.add_row(
+                Text(name),
+                Text(_text(values[name], name in moments)),
+                Text(status.name, style="" if status is Status.PRESENT else "yellow"),
+                Text("" if str(moment) == "NaT" else _moment(int(moment.astype("int64")))),
+            )
+        console.print(shown)
+    for row, feature, reason in table.problems:
+        click.echo(f"{feature} of entity {row + 1}: {reason}", err=True)
+
+
+def _text(value: Any, is_time: bool) -> str:
+    if value is None:
+        return "-"
+    if is_time:
+        return f"{_moment(value)} ({value})"
+    return value if isinstance(value, str) else json.dumps(value, default=_jsonable)
+
+
+def _moment(epoch_ms: int) -> str:
+    try:
+        moment = dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(epoch_ms)
+    return moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode()
+    return value.tolist()

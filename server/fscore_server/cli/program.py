@@ -1,0 +1,56 @@
+"""The group of all commands. Their modules import what is slow to import only when they run."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from fscore_server import __version__
+from fscore_server.cli.apply import apply_command, plan_command
+from fscore_server.cli.demo import demo_command
+from fscore_server.cli.doctor import doctor_command
+from fscore_server.cli.get import get_command
+from fscore_server.cli.load import load_command
+from fscore_server.cli.outcome import ended
+from fscore_server.cli.serve import serve_command
+from fscore_server.cli.version_info import version_info_command
+
+__all__ = ["main", "program"]
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without --redis-url and FSCORE_REDIS_URL a command uses the embedded Valkey of ./data"
+    " (FSCORE_DATA_DIR), which it starts where none runs. Exit codes: 0 done, 1 failed, 2 wrong"
+    " usage, 3 unsafe change refused, 130 interrupted.",
+)
+@click.version_option(__version__, message="fscore %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def program(debug: bool) -> None:
+    """fscore: a realtime feature store on Redis and Valkey."""
+    # `ended` has taken --debug away already; it stands here for the help.
+    del debug
+
+
+for _command in (
+    apply_command,
+    plan_command,
+    load_command,
+    get_command,
+    serve_command,
+    demo_command,
+    doctor_command,
+    version_info_command,
+):
+    program.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+
+    def run(arguments: list[str]) -> object:
+        return program.main(arguments, prog_name="fscore", standalone_mode=False)
+
+    sys.exit(ended(run, sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""How far a load is: a bar where a person watches, plain lines elsewhere. Both go to standard
+error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from fscore_server.ingest.load import Progress as Watcher
+from fscore_server.ingest.load import Silent
+
+__all__ = ["watching"]
+
+_LINE_SECONDS = 2.0
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watcher]:
+    """What watches a load on this terminal; with `quiet` only a terminal gets anything."""
+    if sys.stderr.isatty():
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        ) as progress:
+            yield _Bars(progress)
+    elif quiet:
+        yield Silent()
+    else:
+        yield _Lines()
+
+
+class _Bars:
+    """A bar for each file that is read and each view that is written."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, tuple[TaskID, float]] = {}
+
+    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None:
+        """Move the bar of a file."""
+        detail = f"{rows:,} rows"
+        if rejected:
+            detail += f", {rejected:,} rejected"
+        self._move(f"read {path.name}", position, size, rows, detail)
+
+    def writing(self, view: str, written: int, total: int) -> None:
+        """Move the bar of a view."""
+        self._move(f"write {view}", written, total, written, f"{written:,} entities")
+
+    def _move(self, name: str, done: int, total: int, count: int, detail: str) -> None:
+        if name not in self._tasks:
+            task = self._progress.add_task(name, total=max(total, 1), detail="")
+            self._tasks[name] = (task, time.perf_counter())
+        task, started = self._tasks[name]
+        elapsed = time.perf_counter() - started
+        rate = f", {count / elapsed:,.0f}/s" if count and elapsed else ""
+        self._progress.update(task, completed=done if total else 1, detail=detail + rate)
+
+
+class _Lines:
+    """A line every few seconds."""
+
+    def __init__(self) -> None:
+        self._said = time.perf_counter()
+
+    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None:
+        """Say how much of a file is read."""
+        percent = 100 * position // max(size, 1)
+        self._say(f"{path}: {percent} % read, {rows} rows, {rejected} rejected")
+
+    def writing(self, view: str, written: int, total: int) -> None:
+        """Say how much of a view is written."""
+        self._say(f"{view}: {written} of {total} entities written")
+
+    def _say(self, line: str) -> None:
+        if time.perf_counter() - self._said >= _LINE_SECONDS:
+            self._said = time.perf_counter()
+            click.echo(line, err=True)
