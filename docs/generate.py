@@ -16,12 +16,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args, get_origin
 
+import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fscore import errors
 from fscore.config import RedisSettings
 from fscore_server import problems
+from fscore_server.cli.program import program
 from fscore_server.settings import ServerSettings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -115,11 +117,22 @@ def default(field: FieldInfo) -> str:
             return f"`{value}`"
 
 
+def command_line() -> str:
+    """The help of every command, as the command line shows it."""
+    parent = click.Context(program, info_name="fscore", terminal_width=90)
+    sections = []
+    for name, command in sorted(program.commands.items()):
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=90)
+        sections.append(f"## fscore {name}\n\n```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(sections)
+
+
 # The page, the name of its part, and what writes it.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),
     ("errors.md", "server faults", lambda: error_table(errors.ServerFault)),
     ("http.md", "problems", problem_table),
+    ("cli.md", "commands", command_line),
     ("settings.md", "redis", lambda: settings_table(RedisSettings)),
     ("settings.md", "server", lambda: settings_table(ServerSettings)),
 ]

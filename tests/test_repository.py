@@ -32,9 +32,9 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "misc", "common"
 
 
 def run(*command: str) -> str:
-    return subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
-    ).stdout
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+    return done.stdout
 
 
 def tracked() -> list[str]:
@@ -130,11 +130,7 @@ def test_importing_the_library_brings_no_framework() -> None:
     program = (
         "import sys, fscore, fscore.aio; print(*sorted(name.split('.')[0] for name in sys.modules))"
     )
-    loaded = set(
-        subprocess.run(
-            [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
-        ).stdout.split()
-    )
+    loaded = set(run(sys.executable, "-I", "-c", program).split())
     assert "fscore" in loaded
     unwanted = {
         *("starlette", "uvicorn", "httptools", "fastapi", "click", "rich", "redis", "hiredis"),
