@@ -141,7 +141,7 @@ pub(crate) fn join_keys(pairs: &Bound<'_, PyAny>) -> PyResult<Vec<(String, KeyTy
     pairs
         .try_iter()?
         .map(|pair| {
-            let (name, type_name): (String, String) = pair?.extract()?;
+            let [name, type_name]: [String; 2] = pair?.extract()?;
             let key_type = KeyType::parse(&type_name).ok_or_else(|| {
                 let message =
                     format!("join key {name} is {type_name}; a join key is Int64 or String");

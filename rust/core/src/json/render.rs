@@ -30,7 +30,8 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"},\"version\":");
     write_integer(out, table.version());
-    if unsaid || !table.all_present() {
+    let all_present = (0..table.columns()).all(|column| table.status(0, column) == Status::Present);
+    if unsaid || !all_present {
         out.extend_from_slice(b",\"statuses\":{");
         for (column, feature) in table.plan().features().iter().enumerate() {
             comma(out, column);

@@ -246,10 +246,10 @@ impl Scanner {
                     last,
                 }));
             }
-            self.dropped += found.length;
-            if self.dropped > self.limits.attributes {
+            if self.dropped + found.length > self.limits.attributes {
                 return Err(self.fail(ScanErrorKind::AttributesTooLong, 0));
             }
+            self.dropped += found.length;
             if found.attribute {
                 let children = found.token.children();
                 if children > 0 {
