@@ -231,3 +231,13 @@ def test_nan_survives_json() -> None:
 def test_json_that_is_not_of_the_type_is_refused(spelling: str, value: Any) -> None:
     with pytest.raises(ValueError, match="is no"):
         DataType.parse(spelling).from_json(value)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_lists_and_long_vectors_are_wide(spelling: str) -> None:
+    narrow = {*SCALARS, "Timestamp[s]", "Vector[1]"}
+    assert DataType.parse(spelling).wide == (spelling not in narrow)
+
+
+def test_a_vector_is_wide_from_seventeen_on() -> None:
+    assert [dim for dim in range(1, 33) if DataType("Vector", dim=dim).wide] == [*range(17, 33)]

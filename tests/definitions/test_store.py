@@ -1,0 +1,192 @@
+"""The registry in Redis: the operations with replies written out, and once against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from fscore import (
+    ConfigError,
+    Entity,
+    FeatureView,
+    Float64,
+    Int64,
+    Registry,
+    RegistryConflict,
+    String,
+    UnsafeChange,
+)
+from fscore import _registry_store as store
+
+user = Entity("user", join_keys={"user_id": String})
+
+
+def with_age_as(marker: Any) -> Registry:
+    """Return definitions whose one feature has this type."""
+
+    class Profile(FeatureView, entity=user):
+        age: marker
+
+    return Registry.from_definitions([Profile])
+
+
+WHOLE, REAL, TEXT = (with_age_as(marker) for marker in (Int64, Float64, String))
+
+
+def stored(registry: Registry, revision: int) -> list[Any]:
+    """Return the reply that reading this registry gets."""
+    return [
+        str(revision).encode(),
+        registry.to_json().encode(),
+        registry.digest.encode(),
+        b"1700000000000",
+    ]
+
+
+def answered(operation: store.Operation[Any], *replies: Any) -> tuple[Any, list[store.Command]]:
+    """Run an operation on these replies; return its result and what it asked."""
+    asked: list[store.Command] = []
+    waiting = iter(replies)
+
+    def execute(*command: Any) -> Any:
+        asked.append(command)
+        return next(waiting)
+
+    result = store.drive(operation, execute)
+    assert list(waiting) == []
+    return result, asked
+
+
+@pytest.mark.parametrize("reply", [b"7", "7", 7])
+def test_the_revision_is_one_field(reply: Any) -> None:
+    result, asked = answered(store.revision("acme:"), reply)
+    assert (result, asked) == (7, [("HGET", "acme:fscore:registry", "revision")])
+
+
+def test_nothing_applied_is_revision_zero_and_an_empty_registry() -> None:
+    assert answered(store.revision(), None)[0] == 0
+    assert answered(store.load(), [None] * 4)[0] == store.StoredRegistry(Registry(), 0)
+
+
+def test_loading_takes_bytes_and_text() -> None:
+    expected = store.StoredRegistry(WHOLE, 3, 1_700_000_000_000)
+    reply = stored(WHOLE, 3)
+    result, asked = answered(store.load("acme:"), reply)
+    assert result == expected
+    assert asked == [
+        ("HMGET", "acme:fscore:registry", "revision", "definitions", "digest", "applied_at")
+    ]
+    assert answered(store.load(), [field.decode() for field in reply])[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        (0, b"one", "its field revision is b'one', not a number"),
+        (1, None, "a revision but no definitions"),
+        (1, b"{", "is no JSON"),
+        (1, b'{"format": 2}', "reads 1: upgrade fscore"),
+        (2, b"0", "its digest is not that of its definitions"),
+        (3, b"now", "its field applied_at is b'now', not a number"),
+    ],
+)
+def test_a_damaged_registry_is_told_with_its_key(field: int, value: Any, says: str) -> None:
+    reply = stored(WHOLE, 3)
+    reply[field] = value
+    with pytest.raises(ConfigError) as caught:
+        answered(store.load("acme:"), reply)
+    assert "acme:fscore:registry" in caught.value.message
+    assert says in caught.value.message
+
+
+def test_applying_replaces_the_revision_that_was_read() -> None:
+    result, asked = answered(
+        store.apply("acme:", REAL, now_ms=1_700_000_000_001), stored(WHOLE, 3), [1, 4]
+    )
+    assert (result.revision, result.changed) == (4, True)
+    assert str(result.diff) == "~ feature profile.age: type Int64 -> Float64\n1 changed"
+    name, _, keys, *arguments = asked[1]
+    assert (name, keys) == ("EVAL", 1)
+    assert arguments == [
+        *("acme:fscore:registry", 3, REAL.to_json(), REAL.digest, 1_700_000_000_001),
+    ]
+
+
+def test_applying_what_is_there_already_writes_nothing() -> None:
+    result, asked = answered(store.apply("", WHOLE, now_ms=0), stored(WHOLE, 3))
+    assert (result.revision, result.changed, len(asked)) == (3, False, 1)
+
+
+def test_an_unsafe_change_is_refused_and_names_the_flag() -> None:
+    with pytest.raises(UnsafeChange, match="--allow-unsafe") as caught:
+        answered(store.apply("", WHOLE, now_ms=0), stored(TEXT, 3))
+    assert caught.value.changes == (
+        "! feature profile.age: type String -> Int64  "
+        "(unsafe: what is stored as String does not read as Int64)",
+    )
+    assert caught.value.changes[0] in caught.value.message
+    allowed = store.apply("", WHOLE, allow_unsafe=True, now_ms=0)
+    assert answered(allowed, stored(TEXT, 3), [1, 4])[0].revision == 4
+
+
+def test_somebody_elses_apply_in_between_is_a_conflict() -> None:
+    with pytest.raises(RegistryConflict, match="from revision 3 to 5") as caught:
+        answered(store.apply("", REAL, now_ms=0), stored(WHOLE, 3), [0, 5])
+    assert (caught.value.expected, caught.value.found) == (3, 5)
+
+
+def test_an_error_of_the_driver_passes_through_both_ways_of_driving() -> None:
+    def refuse(*command: Any) -> Any:
+        raise ConnectionError("gone")
+
+    async def refuse_later(*command: Any) -> Any:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError, match="gone"):
+        store.drive(store.load(), refuse)
+    with pytest.raises(ConnectionError, match="gone"):
+        asyncio.run(store.drive_async(store.load(), refuse_later))
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Redis]:
+    """Any client will do: the operations bring their own commands."""
+    with Redis.from_url(redis_url) as connected:
+        yield connected
+
+
+def test_a_real_server_keeps_revisions_and_notices_conflicts(client: Redis) -> None:
+    def apply(registry: Registry) -> store.ApplyResult:
+        operation = store.apply("acme:", registry, now_ms=1_700_000_000_000)
+        return store.drive(operation, client.execute_command)
+
+    assert store.drive(store.revision("acme:"), client.execute_command) == 0
+    assert apply(WHOLE).revision == 1
+    assert apply(WHOLE).revision == 1
+    assert apply(REAL).revision == 2
+    loaded = store.drive(store.load("acme:"), client.execute_command)
+    assert loaded == store.StoredRegistry(REAL, 2, 1_700_000_000_000)
+    assert client.type("acme:fscore:registry") == b"hash"
+
+    late = store.apply("acme:", TEXT, now_ms=0)
+    reply = client.execute_command(*next(late))
+    command = late.send(reply)
+    apply(with_age_as(String))
+    with pytest.raises(RegistryConflict):
+        late.send(client.execute_command(*command))
+    assert store.drive(store.revision("acme:"), client.execute_command) == 3
+
+
+def test_asyncio_runs_the_same_operations(client: Redis) -> None:
+    async def execute(*command: Any) -> Any:
+        return client.execute_command(*command)
+
+    async def run() -> store.StoredRegistry:
+        await store.drive_async(store.apply("", WHOLE, now_ms=5), execute)
+        return await store.drive_async(store.load(), execute)
+
+    assert asyncio.run(run()) == store.StoredRegistry(WHOLE, 1, 5)
