@@ -1,0 +1,12 @@
+"""The server of fscore: features over HTTP, the file loader and the command line.
+
+The library is `fscore`; this package is what serves it.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+__all__ = ["__version__"]
+
+__version__ = version("fscore-server")

@@ -1,0 +1,77 @@
+"""`create_app(settings)`: the ASGI application of one worker process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import Route, Router
+
+from fscore_server.boundary import Boundary
+from fscore_server.metrics import Metrics
+from fscore_server.routes import catalogue, health
+from fscore_server.routes.documentation import DocsPage, OpenApiDocument
+from fscore_server.routes.features import Features
+from fscore_server.settings import ServerSettings
+from fscore_server.state import State
+
+
+def create_app(
+    settings: ServerSettings,
+    *,
+    worker: int = 0,
+    workers: int = 1,
+    metrics_path: Path | None = None,
+) -> Boundary:
+    """The application, which connects to Redis in its lifespan. Reads no environment.
+
+    `worker` of `workers` counts in its own part of the file `metrics_path`, which all share.
+    """
+    methods = {
+        "/v1/features": ["GET", "POST"],
+        "/v1/services": ["GET"],
+        "/v1/views": ["GET"],
+        "/v1/versions": ["GET"],
+        "/health/live": ["GET"],
+        "/health/ready": ["GET"],
+        "/metrics": ["GET"],
+        "/openapi.json": ["GET"],
+        "/docs": ["GET"],
+    }
+    metrics = Metrics(
+        [(method, path) for path, allowed in methods.items() for method in allowed],
+        worker=worker,
+        workers=workers,
+        path=metrics_path,
+    )
+    state = State(settings, metrics)
+    endpoints: dict[str, Any] = {
+        "/v1/features": Features(state, metrics),
+        "/v1/services": catalogue.Catalogue(state, "services", catalogue.services),
+        "/v1/views": catalogue.Catalogue(state, "views", catalogue.views),
+        "/v1/versions": catalogue.Catalogue(state, "versions", catalogue.versions),
+        "/health/live": health.Live(),
+        "/health/ready": health.Ready(state),
+        "/metrics": health.Exposition(metrics),
+        "/openapi.json": OpenApiDocument(state),
+        "/docs": DocsPage(),
+    }
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        await state.start()
+        try:
+            yield
+        finally:
+            await state.stop()
+
+    router = Router(
+        # The hot route first: they are tried in order. Endpoints that are objects are called as
+        # ASGI applications, without Starlette's request and exception wrappers.
+        [Route(path, endpoint, methods=methods[path]) for path, endpoint in endpoints.items()],
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    return Boundary(router, state, metrics)

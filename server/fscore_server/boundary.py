@@ -1,0 +1,122 @@
+"""The outermost layer: what holds for every request, whatever its route.
+
+One ASGI callable around the router does what a stack of middlewares would, without wrapping `send`
+for each of them: it names the request, bounds how many are in flight, counts, logs, and turns every
+exception into a problem document.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from fscore_server import request_id
+from fscore_server.exchange import Exchange
+from fscore_server.limits import ClientGone
+from fscore_server.logs import LOGGER, RateLimited
+from fscore_server.metrics import CLIENT_GONE, Metrics
+from fscore_server.problems import RETRY_AFTER, Problem, problem_of
+
+if TYPE_CHECKING:
+    from fscore_server.state import State
+
+# Only these are refused under load: a probe that is shed would have the process restarted for it.
+_SHEDDABLE = "/v1/"
+
+
+class Boundary:
+    """The ASGI application of one worker."""
+
+    def __init__(self, router: Router, state: State, metrics: Metrics) -> None:
+        self._router = router
+        self.state = state
+        self._metrics = metrics
+        self._max_requests = state.settings.max_requests
+        self._access_log = state.settings.access_log
+        self._next_id = request_id.generator()
+        self._error_lines = RateLimited(20, 1.0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
+            return
+        exchange = Exchange(self._request_id(scope), closing=self.state.draining)
+        exchange.attach(scope)
+        # Starlette raises its 404 and 405 instead of answering them where it finds an application.
+        scope["app"] = self
+        metrics = self._metrics
+        metrics.request_started()
+        try:
+            if metrics.in_flight > self._max_requests and scope["path"].startswith(_SHEDDABLE):
+                raise Problem(
+                    "overloaded",
+                    f"{self._max_requests} requests are being answered already.",
+                    headers=[RETRY_AFTER],
+                )
+            await self._router(scope, receive, send)
+        except ClientGone:
+            exchange.status = CLIENT_GONE
+        except Exception as error:
+            await self._answer_error(error, exchange, scope, send)
+        finally:
+            seconds = perf_counter() - exchange.started
+            metrics.request_finished(scope["method"], scope["path"], exchange.status, seconds)
+            if self._access_log:
+                self._log_access(scope, exchange, seconds)
+
+    def _request_id(self, scope: Scope) -> bytes:
+        for name, value in scope["headers"]:
+            if name == request_id.HEADER and request_id.accepted(value):
+                taken: bytes = value
+                return taken
+        return self._next_id()
+
+    async def _answer_error(
+        self, error: Exception, exchange: Exchange, scope: Scope, send: Send
+    ) -> None:
+        problem = problem_of(error)
+        status = problem.kind.status
+        if status >= 500 and (suppressed := self._error_lines.admit()) is not None:
+            LOGGER.error(
+                problem.kind.title,
+                extra={
+                    "fields": {
+                        "request_id": exchange.request_id.decode("ascii"),
+                        "path": scope["path"],
+                        "status": status,
+                        "cause": f"{type(error).__name__}: {error}",
+                        **({"suppressed": suppressed} if suppressed else {}),
+                    }
+                },
+                # A fault of the store needs no traceback; one of this program does.
+                exc_info=error if problem.kind.code == "internal_error" else None,
+            )
+        if exchange.status == 0:
+            await exchange.reply_problem(send, problem, scope["raw_path"].decode("ascii"))
+
+    def _log_access(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+        # Without the query string: it holds the ids that were asked for.
+        LOGGER.log(
+            logging.INFO,
+            "request",
+            extra={
+                "fields": {
+                    "request_id": exchange.request_id.decode("ascii"),
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": exchange.status,
+                    "ms": round(seconds * 1000, 3),
+                }
+            },
+        )
+
+    async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await self._router(scope, receive, send)

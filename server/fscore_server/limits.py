@@ -1,0 +1,90 @@
+"""Bounds on what one request may bring and how long it may take to bring it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Receive
+
+from fscore_server.problems import Header, Problem
+
+
+class ClientGone(Exception):
+    """The caller closed the connection amid its request: there is nobody to answer."""
+
+
+def header(headers: list[Header], name: bytes) -> bytes | None:
+    """The first value of a header, by its lower-case name."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+async def read_body(
+    headers: list[Header], receive: Receive, *, max_bytes: int, seconds: float
+) -> bytes:
+    """The request's whole body, counted while it arrives.
+
+    Raises `request_too_large` at the first byte over the limit, or at once where the announced
+    length is over it, and `request_timeout` when the body is not there within `seconds`.
+    """
+    announced = header(headers, b"content-length")
+    if announced is not None and _length(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _receive_all(receive, max_bytes)
+    except TimeoutError:
+        raise Problem(
+            "request_timeout",
+            f"The body was not complete after {seconds:g} s; send it faster or in smaller batches.",
+            close=True,
+        ) from None
+
+
+async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(first) > max_bytes:
+            raise _too_large(max_bytes)
+        return first
+    body = bytearray(first)
+    while message.get("more_body", False):
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return bytes(body)
+
+
+def request_timeout(headers: list[Header], default: float) -> float:
+    """The request's deadline in seconds: the setting, or less by `X-Request-Timeout-Ms`."""
+    value = header(headers, b"x-request-timeout-ms")
+    if value is None:
+        return default
+    if not value.isdigit() or len(value) > 9 or int(value) == 0:
+        raise Problem(
+            "invalid_request", "The header X-Request-Timeout-Ms takes whole milliseconds from 1."
+        )
+    return min(default, int(value) / 1000)
+
+
+def _length(value: bytes) -> int:
+    # The HTTP parser has already refused lengths that are not decimal numbers.
+    return int(value) if value.isdigit() else 0
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(
+        "request_too_large",
+        f"A body may have {max_bytes} bytes; ask for fewer entities in one request.",
+        close=True,
+    )

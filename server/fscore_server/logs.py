@@ -1,0 +1,108 @@
+"""Structured logs: one JSON object a line, or plain text for people at a terminal.
+
+A record's own fields are given with `extra={"fields": {...}}`. Nothing here takes values of
+features, bodies or query strings, and Redis URLs reach it only without their password.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal, TextIO
+
+LOGGER = logging.getLogger("fscore.server")
+
+Format = Literal["json", "text"]
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time", "level", "logger", "message", …fields, "error"?}` on one line."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": _utc(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if self._worker is not None:
+            line["worker"] = self._worker
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:34:56 info message key=value` for reading."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = getattr(record, "fields", {})
+        text = " ".join(
+            [
+                f"{clock} {record.levelname.lower():7} {record.getMessage()}",
+                *(f"{key}={value}" for key, value in fields.items()),
+            ]
+        )
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        return text
+
+
+def configure(
+    level: str, form: Format, *, worker: int | None = None, stream: TextIO | None = None
+) -> None:
+    """Sends all logging of this process to standard error in the given form."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter(worker) if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    # What uvicorn says at level info is said by this package with fields.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+class RateLimited:
+    """Lets so many messages of one kind through in a period and counts the others.
+
+    One bad row asked for ten thousand times a second must not fill the disk.
+    """
+
+    def __init__(
+        self, most: int, period: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = most
+        self._period = period
+        self._clock = clock
+        self._since = clock()
+        self._passed = 0
+        self._suppressed = 0
+
+    def admit(self) -> int | None:
+        """How many messages were suppressed before this one, or None where it is suppressed too."""
+        now = self._clock()
+        if now - self._since >= self._period:
+            self._since = now
+            self._passed = 0
+        if self._passed >= self._most:
+            self._suppressed += 1
+            return None
+        self._passed += 1
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
+
+
+def _utc(seconds: float) -> str:
+    millis = int(seconds * 1000) % 1000
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{millis:03}Z"

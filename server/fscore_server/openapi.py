@@ -1,0 +1,416 @@
+"""The OpenAPI 3.1 description of the HTTP interface, made from the constants that the routes use.
+
+It names the join keys and services of the definitions being served, so a tool that reads it can ask
+for something that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fscore.registry import Registry
+from fscore_server import __version__
+from fscore_server.exchange import ARROW_STREAM
+from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
+from fscore_server.metrics import VALUE_STATUSES
+from fscore_server.problems import KINDS
+from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
+from fscore_server.request_id import MAX_LENGTH
+from fscore_server.routes.features import CONSISTENCIES
+from fscore_server.settings import ServerSettings
+
+Json = dict[str, Any]
+
+# What any route may answer, because it is decided before the route is known or while it runs.
+_ANYWHERE = (400, 408, 431)
+_READING = (404, 406, 422, 429, 500, 502, 503, 504)
+
+
+def document(settings: ServerSettings, registry: Registry | None) -> Json:
+    """The whole description; `registry` is None while there are no definitions."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "fscore",
+            "version": __version__,
+            "summary": "Feature values for inference, read from Redis or Valkey.",
+            "description": (
+                "Every answer carries X-Request-ID. Errors are problem documents (RFC 9457) whose"
+                " `type` names the kind of error."
+            ),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [
+            {"name": "features", "description": "Reading feature values."},
+            {"name": "catalogue", "description": "What is defined."},
+            {"name": "operations", "description": "Health, metrics and this description."},
+        ],
+        "paths": {
+            "/v1/features": {
+                "get": _read_one(settings, registry),
+                "post": _read_many(settings),
+            },
+            "/v1/services": {"get": _listing("services", "The feature services.")},
+            "/v1/views": {"get": _listing("views", "The feature views and their features.")},
+            "/v1/versions": {"get": _listing("versions", "The data version of each service.")},
+            "/health/live": {"get": _live()},
+            "/health/ready": {"get": _ready()},
+            "/metrics": {
+                "get": _text("metrics", "Counters for Prometheus.", METRICS_TYPE.decode())
+            },
+            "/openapi.json": {"get": _self_description()},
+            "/docs": {
+                "get": _text("docs", "This description, to read.", "text/html; charset=utf-8")
+            },
+        },
+        "components": {
+            "schemas": _schemas(settings),
+            "headers": {
+                "RequestId": {
+                    "description": "The request's id: the one that was sent, or one made here.",
+                    "required": True,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+                }
+            },
+        },
+        "x-problems": [
+            {"code": kind.code, "status": kind.status, "title": kind.title}
+            for kind in KINDS.values()
+        ],
+    }
+
+
+def _read_one(settings: ServerSettings, registry: Registry | None) -> Json:
+    return {
+        "operationId": "read_one",
+        "tags": ["features"],
+        "summary": "The features of one entity.",
+        "description": (
+            "The entity's join keys are query parameters. Without `service` or `features` every"
+            " feature of the entity is answered. An entity that is not stored has status NOT_FOUND"
+            " for every feature; it is no error."
+        ),
+        "parameters": [
+            *_join_key_parameters(registry),
+            _parameter("service", "The feature service to answer for.", _service_schema(registry)),
+            _parameter(
+                "features",
+                "Features, as `feature` or `view:feature`, separated by commas.",
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+                style="form",
+                explode=False,
+            ),
+            _parameter(
+                "version",
+                "The data version to read instead of the service's.",
+                {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+            ),
+            *_common_query(),
+            *_headers(settings),
+        ],
+        "responses": {
+            "200": _json_response("The entity's features.", "OneEntity"),
+            **_problems(*_READING, *_ANYWHERE),
+        },
+    }
+
+
+def _read_many(settings: ServerSettings) -> Json:
+    answer = _json_response("The features, one row for each entity.", "ManyEntities")
+    answer["content"][ARROW_STREAM.decode()] = {
+        "schema": {"type": "string", "format": "binary", "contentEncoding": "binary"}
+    }
+    return {
+        "operationId": "read_many",
+        "tags": ["features"],
+        "summary": "The features of many entities.",
+        "description": (
+            "One column of values per join key, all of one length; each row is one entity. Accept"
+            f" {ARROW_STREAM.decode()} answers an Arrow IPC stream instead of JSON."
+        ),
+        "parameters": _headers(settings),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("ReadRequest")}},
+        },
+        "responses": {"200": answer, **_problems(413, 415, *_READING, *_ANYWHERE)},
+    }
+
+
+def _listing(name: str, description: str) -> Json:
+    return {
+        "operationId": f"list_{name}",
+        "tags": ["catalogue"],
+        "summary": description,
+        "responses": {
+            "200": _json_response(description, name.capitalize()),
+            **_problems(406, 422, 429, 500, 503, *_ANYWHERE),
+        },
+    }
+
+
+def _live() -> Json:
+    return {
+        "operationId": "live",
+        "tags": ["operations"],
+        "summary": "Whether the process answers.",
+        "responses": {"200": _json_response("It does.", "Live"), **_problems(*_ANYWHERE)},
+    }
+
+
+def _ready() -> Json:
+    return {
+        "operationId": "ready",
+        "tags": ["operations"],
+        "summary": "Whether requests can be answered, and why not.",
+        "responses": {
+            "200": _json_response("They can.", "Ready"),
+            "503": _json_response("They cannot, for these reasons.", "Ready"),
+            **_problems(*_ANYWHERE),
+        },
+    }
+
+
+def _text(name: str, description: str, media_type: str) -> Json:
+    return {
+        "operationId": name,
+        "tags": ["operations"],
+        "summary": description,
+        "responses": {
+            "200": _response(description, {media_type: {"schema": {"type": "string"}}}),
+            **_problems(*_ANYWHERE),
+        },
+    }
+
+
+def _self_description() -> Json:
+    content = {"application/json": {"schema": {"type": "object", "required": ["openapi"]}}}
+    return {
+        "operationId": "openapi",
+        "tags": ["operations"],
+        "summary": "This description.",
+        "responses": {
+            "200": _response("OpenAPI 3.1 document.", content),
+            **_problems(*_ANYWHERE),
+        },
+    }
+
+
+def _join_key_parameters(registry: Registry | None) -> list[Json]:
+    if registry is None or not registry.entities:
+        free = {"type": "object", "additionalProperties": {"type": "string"}}
+        return [
+            _parameter("keys", "The join keys and their values.", free, style="form", explode=True)
+        ]
+    parameters: dict[str, Json] = {}
+    for entity in registry.entities.values():
+        for name, kind in entity.join_keys:
+            schema = _INTEGER if kind == "Int64" else {"type": "string", "minLength": 1}
+            parameters[name] = _parameter(name, f"Join key of {entity.name}.", schema)
+    return list(parameters.values())
+
+
+def _service_schema(registry: Registry | None) -> Json:
+    if registry is None or not registry.services:
+        return {"type": "string", "minLength": 1}
+    return {"type": "string", "enum": list(registry.services)}
+
+
+def _common_query() -> list[Json]:
+    return [
+        _parameter("partial", _PARTIAL, {"type": "boolean", "default": True}),
+        _parameter("consistency", _CONSISTENCY, {"type": "string", "enum": list(CONSISTENCIES)}),
+    ]
+
+
+def _headers(settings: ServerSettings) -> list[Json]:
+    return [
+        {
+            "name": "X-Request-ID",
+            "in": "header",
+            "description": (
+                f"An id for logs and errors; kept where it is 1 to {MAX_LENGTH} printable ASCII"
+                " characters without spaces, replaced otherwise."
+            ),
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "X-Request-Timeout-Ms",
+            "in": "header",
+            "description": f"A deadline below the server's {settings.request_timeout_ms} ms.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+        },
+    ]
+
+
+def _parameter(name: str, description: str, schema: Json, **extra: Any) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema, **extra}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _response(description: str, content: Json) -> Json:
+    return {
+        "description": description,
+        "headers": {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}},
+        "content": content,
+    }
+
+
+def _json_response(description: str, schema: str) -> Json:
+    return _response(description, {"application/json": {"schema": _ref(schema)}})
+
+
+def _problems(*statuses: int) -> Json:
+    return {str(status): _problem(status) for status in sorted(statuses)}
+
+
+def _problem(status: int) -> Json:
+    titles = [kind.title for kind in KINDS.values() if kind.status == status]
+    content = {PROBLEM_TYPE.decode(): {"schema": _ref("Problem")}}
+    return _response(f"{'; '.join(titles)}.", content)
+
+
+_PARTIAL = (
+    "Whether values that cannot be had in time are answered as UNAVAILABLE (the default), or fail"
+    " the whole request."
+)
+_CONSISTENCY = (
+    "`eventual` may read replicas, `primary` does not, `snapshot` reads each entity at one point"
+    " in time."
+)
+_INTEGER: Json = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+_STATUS: Json = {"type": "string", "enum": [status.upper() for status in VALUE_STATUSES]}
+_NAME: Json = {"type": "string"}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_TAGS: Json = {"type": "object", "additionalProperties": _NAME}
+
+
+def _object(properties: Json, optional: Iterable[str] = ()) -> Json:
+    skipped = set(optional)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in skipped],
+        "additionalProperties": False,
+    }
+
+
+def _array(items: Json, **extra: Any) -> Json:
+    return {"type": "array", "items": items, **extra}
+
+
+def _schemas(settings: ServerSettings) -> Json:
+    key: Json = {"oneOf": [{"type": "string", "minLength": 1}, _INTEGER]}
+    join_keys: Json = {"type": "object", "additionalProperties": {"enum": ["Int64", "String"]}}
+    described: Json = {"name": _NAME, "description": _NAME, "owner": _NAME, "tags": _TAGS}
+    return {
+        "OneEntity": _object(
+            {
+                "entity": {"type": "object", "additionalProperties": key},
+                "features": {"type": "object"},
+                "version": _INTEGER,
+                "statuses": {"type": "object", "additionalProperties": _STATUS},
+            },
+            optional=["statuses"],
+        ),
+        "ReadRequest": _object(
+            {
+                "service": {"type": "string", "minLength": 1},
+                "features": _array({"type": "string", "minLength": 1}, minItems=1),
+                "entities": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": _array(key, minItems=1),
+                    "description": (
+                        "One array of values per join key. Entities times features are at most"
+                        f" {settings.max_values}."
+                    ),
+                },
+                "consistency": {
+                    "type": "string",
+                    "enum": list(CONSISTENCIES),
+                    "description": _CONSISTENCY,
+                },
+                "timestamps": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Whether the answer has `event_times`.",
+                },
+                "partial": {"type": "boolean", "default": True, "description": _PARTIAL},
+                "version": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+            },
+            optional=["service", "features", "consistency", "timestamps", "partial", "version"],
+        ),
+        "ManyEntities": _object(
+            {
+                "features": _array(_NAME),
+                "entities": {"type": "object", "additionalProperties": _array(key)},
+                "values": _array({"type": "array"}),
+                "version": _INTEGER,
+                "statuses": _array(_array(_STATUS)),
+                "event_times": _array(_array({"type": ["integer", "null"]})),
+            },
+            optional=["statuses", "event_times"],
+        ),
+        "Services": _listed(
+            "services",
+            {
+                **described,
+                "version": _INTEGER,
+                "join_keys": join_keys,
+                "features": _array(
+                    _object({"name": _NAME, "view": _NAME, "feature": _NAME, "type": _NAME})
+                ),
+            },
+        ),
+        "Views": _listed(
+            "views",
+            {
+                **described,
+                "entity": _NAME,
+                "join_keys": join_keys,
+                "ttl_ms": _COUNT,
+                "layout": _NAME,
+                "features": _array(
+                    _object(
+                        {
+                            "name": _NAME,
+                            "type": _NAME,
+                            "default": {},
+                            "description": _NAME,
+                            "tags": _TAGS,
+                        }
+                    )
+                ),
+            },
+        ),
+        "Versions": _listed("versions", {"service": _NAME, "version": _INTEGER}),
+        "Live": _object({"status": {"const": "live"}}),
+        "Ready": _object(
+            {
+                "status": {"enum": ["ready", "not ready"]},
+                "revision": _COUNT,
+                "reasons": _array(_object({"code": _NAME, "detail": _NAME})),
+            }
+        ),
+        "Problem": _object(
+            {
+                "type": {"type": "string", "enum": [kind.type for kind in KINDS.values()]},
+                "title": _NAME,
+                "status": {"enum": sorted({kind.status for kind in KINDS.values()})},
+                "detail": _NAME,
+                "instance": _NAME,
+                "request_id": _NAME,
+                "offset": {**_COUNT, "description": "Where in the body, in bytes."},
+            },
+            optional=["offset"],
+        ),
+    }
+
+
+def _listed(name: str, properties: Json) -> Json:
+    return _object({"revision": _COUNT, name: _array(_object(properties))})

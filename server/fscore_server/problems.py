@@ -1,0 +1,168 @@
+"""Errors as RFC 9457 problem documents.
+
+Every answer that is not a success is one of the kinds in `KINDS`. `problem_of` turns any exception
+into one; what is not foreseen becomes `internal_error`, whose detail tells the caller nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+
+from fscore import errors
+
+MEDIA_TYPE = b"application/problem+json"
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: what `type`, `title` and `status` of its documents say."""
+
+    code: str
+    status: int
+    title: str
+
+    @property
+    def type(self) -> str:
+        return f"/docs#{self.code}"
+
+
+# What HTTP itself and this server add to the library's errors.
+_OWN_KINDS = [
+    Kind("malformed_query", 400, "The query string cannot be read"),
+    Kind("route_not_found", 404, "There is no such route"),
+    Kind("method_not_allowed", 405, "This route does not have that method"),
+    Kind("not_acceptable", 406, "None of the accepted media types can be produced"),
+    Kind("request_timeout", 408, "The request did not arrive in time"),
+    Kind("unsupported_media_type", 415, "The body is not of a supported media type"),
+    Kind("header_too_large", 431, "The request's header is larger than the limit"),
+    Kind("internal_error", 500, "The server made a mistake"),
+    Kind("registry_absent", 503, "No definitions have been applied"),
+]
+
+_TITLES = {
+    "feature_service_not_found": "There is no such feature service",
+    "feature_view_not_found": "There is no such feature view",
+    "feature_not_found": "There is no such feature",
+    "entity_not_found": "There is no such entity",
+    "ambiguous_feature": "The feature's name fits more than one view",
+    "malformed_request": "The request cannot be read",
+    "invalid_request": "The request does not ask for something that can be answered",
+    "invalid_keys": "The entity keys do not fit their join keys",
+    "request_too_large": "The request is larger than the limit",
+    "overloaded": "The server has too much to do",
+    "unavailable": "The store cannot be reached",
+    "protocol_error": "The store's answer cannot be read",
+    "config_error": "The server's access to the store is not configured rightly",
+    "authentication_failed": "The store refuses the server's credentials",
+    "deadline_exceeded": "The request's deadline passed",
+}
+
+KINDS: Mapping[str, Kind] = {
+    kind.code: kind
+    for kind in sorted(
+        [
+            *_OWN_KINDS,
+            *(Kind(code, errors.ERRORS[code].status, title) for code, title in _TITLES.items()),
+        ],
+        key=lambda kind: (kind.status, kind.code),
+    )
+}
+
+# Faults whose text is about the server's own affairs (users, addresses): it goes to the log only.
+_WITHHELD = {
+    "unavailable": "The store cannot be reached at the moment; try again.",
+    "protocol_error": "The store's answer cannot be read; the server's log says more.",
+    "config_error": "The store refuses the server's commands; the server's log says why.",
+    "authentication_failed": "The store refuses the server's credentials; its log says more.",
+    "internal_error": "An unforeseen error; the server's log has it under this request's id.",
+}
+
+_RETRYABLE = frozenset({"unavailable", "overloaded", "config_error", "authentication_failed"})
+
+_KIND_OF_ROUTING = {404: "route_not_found", 405: "method_not_allowed"}
+
+RETRY_AFTER: Header = (b"retry-after", b"1")
+
+_LONGEST_DETAIL = 1000
+
+
+class Problem(Exception):
+    """An answer other than success, raised anywhere below the boundary."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        headers: Sequence[Header] = (),
+        members: Mapping[str, Any] | None = None,
+        close: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = KINDS[code]
+        # Details quote what was sent, which may be a name of megabytes.
+        self.detail = detail if len(detail) <= _LONGEST_DETAIL else f"{detail[:_LONGEST_DETAIL]}…"
+        self.headers = tuple(headers)
+        self.members = members or {}
+        # The connection cannot be used on: the rest of the request was not read.
+        self.close = close
+
+    def document(self, request_id: str, instance: str) -> bytes:
+        """The problem document, UTF-8 JSON."""
+        return orjson.dumps(
+            {
+                "type": self.kind.type,
+                "title": self.kind.title,
+                "status": self.kind.status,
+                "detail": self.detail,
+                "instance": instance,
+                "request_id": request_id,
+                **self.members,
+            }
+        )
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an exception is answered with."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return _routing_problem(error)
+    if isinstance(error, errors.FscoreError):
+        return _problem_of_fault(error)
+    return Problem("internal_error", _WITHHELD["internal_error"])
+
+
+def _problem_of_fault(error: errors.FscoreError) -> Problem:
+    code = error.code
+    if code not in _TITLES:
+        return Problem("internal_error", _WITHHELD["internal_error"])
+    offset = getattr(error, "offset", None)
+    members = {} if offset is None else {"offset": offset}
+    return Problem(
+        code,
+        _WITHHELD.get(code) or str(error),
+        headers=[RETRY_AFTER] if code in _RETRYABLE else [],
+        members=members,
+    )
+
+
+def _routing_problem(error: HTTPException) -> Problem:
+    code = _KIND_OF_ROUTING.get(error.status_code)
+    if code is None:
+        return Problem("internal_error", _WITHHELD["internal_error"])
+    if code == "method_not_allowed":
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        return Problem(
+            code,
+            f"The methods of this route are {allowed}.",
+            headers=[(b"allow", allowed.encode("latin-1"))],
+        )
+    return Problem(code, "The routes are listed at /openapi.json and, to read, at /docs.")

@@ -1,0 +1,217 @@
+"""uvicorn's httptools protocol with the bounds it leaves out: on the header's time and size, on the
+rest of a body that nobody waits for, and on the number of connections. What it refuses itself, it
+refuses with a problem document.
+
+Requests that reach the application are uvicorn's business; what is on their path here is a few
+comparisons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from fscore_server import request_id
+from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
+
+# How long what a caller still sends is read and dropped, so that it gets to read its answer:
+# closing a socket with unread data resets the connection, and the answer is lost with it.
+_LINGER = 2.0
+
+_next_id = request_id.generator()
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolLimits:
+    """Bounds on one connection, and on their number."""
+
+    header_timeout: float
+    header_bytes: int
+    connections: int
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One HTTP/1.1 connection. `limits` is set by `bounded`."""
+
+    limits: ProtocolLimits
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._timer: asyncio.TimerHandle | None = None
+        # Between a request's first byte and the end of its header, and how much of it has come.
+        self._in_header = False
+        self._header_bytes = 0
+        self._chunk = 0
+        # Between the end of a header and the end of its body.
+        self._in_body = False
+        # Answered for the last time; what still arrives is dropped.
+        self._lingering = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]
+        if len(self.connections) > self.limits.connections:
+            self._refuse(
+                Problem(
+                    "overloaded",
+                    f"{self.limits.connections} connections are open already.",
+                    headers=[RETRY_AFTER],
+                )
+            )
+        else:
+            self._arm(self.limits.header_timeout, self._header_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        self._chunk = len(data)
+        super().data_received(data)
+        if self._in_header and not self._lingering:
+            # The rest of the header is in a chunk still to come; when it comes, it ends the wait.
+            self._header_bytes += len(data)
+            if self._header_bytes > self.limits.header_bytes:
+                self._refuse_header()
+            elif self._timer is None:
+                self._arm(self.limits.header_timeout, self._header_late)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_header = True
+        self._header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._in_header = False
+        self._in_body = True
+        if self._timer is not None:
+            self._disarm()
+        # The chunk may hold a body too, or earlier requests: counted only when over.
+        if self._header_bytes + self._chunk > self.limits.header_bytes:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > self.limits.header_bytes:
+                self._refuse_header()
+                raise ValueError("header too large")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._timer is not None:
+            self._disarm()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and not self._lingering and self._timer is None:
+            # Answered without its body, which the connection must get past to be used again.
+            self._arm(self.limits.header_timeout, self._close)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Problem("malformed_request", msg))
+
+    def _header_late(self) -> None:
+        self._refuse(
+            Problem(
+                "request_timeout",
+                f"The request's header was not complete after {self.limits.header_timeout:g} s.",
+            )
+        )
+
+    def _refuse_header(self) -> None:
+        limit = self.limits.header_bytes
+        self._refuse(Problem("header_too_large", f"A request's header may have {limit} bytes."))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answers without the application, which has not seen the request, and closes."""
+        if self._lingering:
+            return
+        if self._nothing_being_answered():
+            identity = _next_id()
+            body = problem.document(identity.decode("ascii"), "/")
+            fields: list[Header] = [
+                *self.server_state.default_headers,
+                (b"content-type", MEDIA_TYPE),
+                (b"content-length", b"%d" % len(body)),
+                (request_id.HEADER, identity),
+                *problem.headers,
+                (b"connection", b"close"),
+            ]
+            head = b"".join(b"%s: %s\r\n" % field for field in fields)
+            self.transport.write(STATUS_LINE[problem.kind.status] + head + b"\r\n" + body)
+        # Otherwise a response is on its way, and a second one amid its parts would be taken for it.
+        self._in_body = True
+        self._close()
+
+    def _nothing_being_answered(self) -> bool:
+        """Whether a response may be written now, in the place of the newest request's."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        if self.pipeline or cycle.response_started:
+            return False
+        # Its body turned out to be none: the application, which waits for it, is let go.
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return True
+
+    def _close(self) -> None:
+        """What `transport.close()` does here: at once, or after the caller has had time to read."""
+        if self._lingering:
+            return
+        transport = self.transport.wrapped  # type: ignore[attr-defined]
+        if not self._in_body or transport.is_closing():
+            transport.close()
+            return
+        self._lingering = True
+        transport.write_eof()
+        self.flow.resume_reading()
+        self._arm(_LINGER, transport.close)
+
+    def _arm(self, seconds: float, action: Any) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, action)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Closing:
+    """A transport whose `close` is the protocol's; the other methods are the transport's own."""
+
+    __slots__ = (
+        "close",
+        "get_extra_info",
+        "is_closing",
+        "pause_reading",
+        "resume_reading",
+        "wrapped",
+        "write",
+    )
+
+    def __init__(self, transport: asyncio.Transport, close: Any) -> None:
+        self.wrapped = transport
+        self.close = close
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.write = transport.write
+
+
+def bounded(limits: ProtocolLimits) -> type[BoundedProtocol]:
+    """The protocol class with these limits; uvicorn takes a class and makes the instances."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})

@@ -1,0 +1,77 @@
+"""The query string, read strictly: what is ambiguous or unreadable is refused, not guessed."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from fscore_server.problems import Problem
+
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+def parse(query: bytes) -> dict[str, str]:
+    """The parameters by name.
+
+    Raises `malformed_query` for a broken percent escape or text that is not UTF-8, and
+    `invalid_request` for a parameter given twice.
+    """
+    parameters: dict[str, str] = {}
+    if not query:
+        return parameters
+    plain = b"%" not in query and b"+" not in query and query.isascii()
+    for pair in query.split(b"&"):
+        if not pair:
+            continue
+        raw_name, _, raw_value = pair.partition(b"=")
+        if plain:
+            name, value = raw_name.decode("ascii"), raw_value.decode("ascii")
+        else:
+            name, value = _decoded(raw_name), _decoded(raw_value)
+        if name in parameters:
+            raise Problem(
+                "invalid_request",
+                f"The parameter {name!r} is given twice; several entities are asked for with POST.",
+            )
+        parameters[name] = value
+    return parameters
+
+
+def flag(name: str, value: str) -> bool:
+    """A parameter that is `true` or `false`."""
+    if value not in ("true", "false"):
+        raise Problem("invalid_request", f"The parameter {name!r} is true or false, not {value!r}.")
+    return value == "true"
+
+
+def integer(name: str, value: str, *, least: int = -(2**63), most: int = 2**63 - 1) -> int:
+    """A parameter that is a decimal integer of 64 bits, in the range given."""
+    digits = value[1:] if value.startswith("-") else value
+    # int() also reads spaces, underscores and other scripts' digits; and 20 characters hold any
+    # 64-bit integer, so a longer one need not be converted to be refused.
+    if not digits.isascii() or not digits.isdigit() or len(value) > 20:
+        raise Problem(
+            "invalid_request", f"The parameter {name!r} is an integer, not {_shown(value)}."
+        )
+    number = int(value)
+    if not least <= number <= most:
+        raise Problem("invalid_request", f"The parameter {name!r} is from {least} to {most}.")
+    return number
+
+
+def _decoded(raw: bytes) -> str:
+    raw = raw.replace(b"+", b" ")
+    start = raw.find(b"%")
+    while start != -1:
+        if len(raw) < start + 3 or not _HEX.issuperset(raw[start + 1 : start + 3]):
+            raise Problem(
+                "malformed_query", "A percent sign is not followed by two hexadecimal digits."
+            )
+        start = raw.find(b"%", start + 3)
+    try:
+        return unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem("malformed_query", "The query string is not UTF-8.") from None
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 64 else f"{value[:64]}…")

@@ -1,0 +1,62 @@
+"""`/openapi.json` and `/docs`: the description for tools, and a page that shows it to people.
+
+The page is one file without anything from elsewhere, so it works where the server has no way to the
+internet; its policy lets it run its own script and ask its own server, nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from importlib.resources import files
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from fscore_server import openapi
+from fscore_server.exchange import JSON, exchange_of
+from fscore_server.state import Cache, State
+
+HTML = b"text/html; charset=utf-8"
+
+
+class OpenApiDocument:
+    """The OpenAPI description under the current definitions, rendered once per registry."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rendered: Cache[bytes] = Cache(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        registry = self._state.registry
+        body = self._rendered.get("document", registry)
+        if body is None:
+            body = orjson.dumps(openapi.document(self._state.settings, registry))
+            self._rendered.put("document", registry, body)
+        await exchange_of(scope).reply(send, 200, JSON, body)
+
+
+class DocsPage:
+    """The page, read once."""
+
+    def __init__(self) -> None:
+        self._page = files("fscore_server").joinpath("docs.html").read_bytes()
+        policy = (
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+            f" connect-src 'self'; img-src data:; script-src {_hash(self._page, b'script')};"
+            f" style-src {_hash(self._page, b'style')}"
+        )
+        self._headers = (
+            (b"content-security-policy", policy.encode("ascii")),
+            (b"x-content-type-options", b"nosniff"),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await exchange_of(scope).reply(send, 200, HTML, self._page, self._headers)
+
+
+def _hash(page: bytes, element: bytes) -> str:
+    """The policy's name for the page's one element of this kind: the hash of its text."""
+    (text,) = re.findall(b"<%s>(.*?)</%s>" % (element, element), page, re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'"

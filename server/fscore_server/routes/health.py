@@ -1,0 +1,47 @@
+"""`/health/live`, `/health/ready` and `/metrics`: what orchestrators and dashboards ask."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from fscore_server.exchange import JSON, exchange_of
+from fscore_server.metrics import MEDIA_TYPE, Metrics
+from fscore_server.state import State
+
+_NO_STORE = ((b"cache-control", b"no-store"),)
+
+
+class Live:
+    """200 while the process answers at all: a dead Redis is no reason to restart this server."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await exchange_of(scope).reply(send, 200, JSON, b'{"status":"live"}', _NO_STORE)
+
+
+class Ready:
+    """200 when requests can be answered, 503 with every reason why not."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reasons = self._state.reasons_not_ready()
+        body = orjson.dumps(
+            {
+                "status": "not ready" if reasons else "ready",
+                "revision": self._state.revision,
+                "reasons": reasons,
+            }
+        )
+        await exchange_of(scope).reply(send, 503 if reasons else 200, JSON, body, _NO_STORE)
+
+
+class Exposition:
+    """The counters of every worker, in Prometheus's text format."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await exchange_of(scope).reply(send, 200, MEDIA_TYPE, self._metrics.render(), _NO_STORE)

@@ -1,0 +1,134 @@
+"""From what a request names (a service, features, or nothing but keys) to a prepared set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import fscore.aio
+from fscore.errors import AmbiguousFeature
+from fscore.registry import Registry
+from fscore_server.problems import Problem
+from fscore_server.state import Cache, State
+
+_LONGEST_NAME = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a request asks for: a service or features by name, or all of the keys' entity."""
+
+    service: str | None
+    features: tuple[str, ...] | None
+    join_keys: tuple[str, ...]
+
+
+class PreparedSets:
+    """Compiled selections, bounded, made anew under each registry."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._cache: Cache[fscore.aio.Prepared] = Cache(state.settings.prepared_sets)
+
+    def prepared(self, selection: Selection) -> fscore.aio.Prepared:
+        """The prepared set of a selection; undefined names are refused without asking Redis."""
+        client = self._state.defined_client()
+        registry = client.registry
+        found = self._cache.get(selection, registry)
+        if found is not None:
+            return found
+        made = self._prepare(client, registry, selection)
+        self._cache.put(selection, registry, made)
+        return made
+
+    def _prepare(
+        self, client: fscore.aio.Client, registry: Registry, selection: Selection
+    ) -> fscore.aio.Prepared:
+        self._check_names(selection)
+        # Made directly: `client.prepare` may ask Redis for a new revision first, which the state
+        # does beside the requests; an unknown name is then a 404 even while Redis is away.
+        service, features = selection.service, selection.features
+        if service is None and features is None:
+            entity = entity_of(registry, selection.join_keys)
+            return fscore.aio.Prepared(client, None, None, entity)
+        try:
+            prepared = fscore.aio.Prepared(client, service, features, None)
+        except AmbiguousFeature:
+            # Names that several entities have are those of the entity whose keys are given.
+            entity = _only_entity_of(registry, selection.join_keys)
+            if service is not None or entity is None:
+                raise
+            prepared = fscore.aio.Prepared(client, None, features, entity)
+        check_join_keys(selection.join_keys, prepared.join_keys)
+        return prepared
+
+    def _check_names(self, selection: Selection) -> None:
+        """Bounds what is looked up: unknown names are compared with all others, to suggest one."""
+        features = selection.features or ()
+        most = self._state.settings.max_features
+        if len(features) > most:
+            raise Problem("request_too_large", f"A request may name {most} features.")
+        if selection.service is not None and len(selection.service) > _LONGEST_NAME:
+            raise Problem("feature_service_not_found", "No feature service has so long a name.")
+        if any(len(name) > _LONGEST_NAME for name in features):
+            raise Problem("feature_not_found", "No feature has so long a name.")
+
+
+def entity_of(registry: Registry, given: tuple[str, ...]) -> str:
+    """The one entity with exactly these join keys; raises where there is none, or several."""
+    fitting = _entities_of(registry, given)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise Problem(
+            "invalid_request",
+            f"The join keys {_listed(given)} are those of the entities {_listed(fitting)}:"
+            " name a service or features.",
+        )
+    known = sorted({key for entity in registry.entities.values() for key, _ in entity.join_keys})
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise Problem(
+            "invalid_request",
+            f"{_listed(unknown)}: neither a parameter nor a join key;"
+            f" the join keys are {_listed(known)}.",
+        )
+    if not given:
+        raise Problem(
+            "invalid_request", f"Name an entity by its join keys; they are {_listed(known)}."
+        )
+    raise Problem("invalid_request", f"No entity has exactly the join keys {_listed(given)}.")
+
+
+def _only_entity_of(registry: Registry, given: tuple[str, ...]) -> str | None:
+    fitting = _entities_of(registry, given)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _entities_of(registry: Registry, given: tuple[str, ...]) -> list[str]:
+    return [
+        name
+        for name, entity in registry.entities.items()
+        if {join_key for join_key, _ in entity.join_keys} == set(given)
+    ]
+
+
+def check_join_keys(given: tuple[str, ...], expected: Iterable[str]) -> None:
+    """Raises unless the join keys given are the ones that the selection has."""
+    expected = list(expected)
+    unknown = [name for name in given if name not in expected]
+    if unknown:
+        raise Problem(
+            "invalid_request",
+            f"{_listed(unknown)}: neither a parameter nor a join key of these features;"
+            f" the join keys are {_listed(expected)}.",
+        )
+    missing = [name for name in expected if name not in given]
+    if missing:
+        raise Problem(
+            "invalid_request", f"These features need a value for the join key {_listed(missing)}."
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

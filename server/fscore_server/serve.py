@@ -1,0 +1,196 @@
+"""`run(settings)`: the server process, or a parent of several that share the port.
+
+Signals: SIGTERM and SIGINT take readiness away at once, leave `drain` seconds for balancers to
+notice, then refuse connections, let requests in flight finish within `grace` seconds, and end. A
+second SIGINT ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from fscore_server import __version__, logs
+from fscore_server.app import create_app
+from fscore_server.logs import LOGGER
+from fscore_server.protocol import ProtocolLimits, bounded
+from fscore_server.settings import ServerSettings
+
+BACKLOG = 2048
+_LAST_REQUESTS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Which of the worker processes this is, and where they share their counters."""
+
+    number: int = 0
+    of: int = 1
+    metrics: Path | None = None
+
+
+def run(settings: ServerSettings) -> int:
+    """Serves until a signal ends it; the exit code.
+
+    Raises `OSError` when the address cannot be listened on.
+    """
+    if settings.workers > 1:
+        # Imported here: the parent of workers is a program of its own, which imports this one.
+        from fscore_server import workers
+
+        return workers.supervise(settings)
+    logs.configure(settings.log_level, settings.log_format)
+    listener = bind(settings.host, settings.port, shared=False)
+    announce = banner(settings, listener)
+    return run_worker(settings, Worker(), listener, ready=announce)
+
+
+def bind(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A listening socket; `shared` ones may have one port, over which connections are spread."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno, f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def banner(settings: ServerSettings, listener: socket.socket) -> Callable[[int], None]:
+    """What logs the first line, given the registry's revision once it is known."""
+    url = url_of(listener)
+
+    def announce(revision: int) -> None:
+        LOGGER.info(
+            f"fscore {__version__} serves at {url}",
+            extra={
+                "fields": {
+                    "url": url,
+                    "redis": str(settings.endpoint()),
+                    "revision": revision,
+                    "workers": settings.workers,
+                    "pid": os.getpid(),
+                }
+            },
+        )
+
+    return announce
+
+
+def run_worker(
+    settings: ServerSettings,
+    worker: Worker,
+    listener: socket.socket,
+    *,
+    ready: Callable[[int], None],
+    lifeline: int | None = None,
+) -> int:
+    """Serves on a listening socket until a signal ends it, or the end of the `lifeline` pipe."""
+    app = create_app(settings, worker=worker.number, workers=worker.of, metrics_path=worker.metrics)
+    limits = ProtocolLimits(
+        settings.header_timeout, settings.max_header_bytes, settings.max_clients
+    )
+    config = uvicorn.Config(
+        app,
+        http=bounded(limits),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=int(settings.keep_alive) or 1,
+        timeout_graceful_shutdown=max(1, round(settings.grace)),
+    )
+
+    def started() -> None:
+        ready(app.state.revision)
+
+    def drain() -> None:
+        app.state.draining = True
+
+    server = DrainingServer(config, settings.drain, started=started, drain=drain, lifeline=lifeline)
+    server.run(sockets=[listener])
+    return 0 if server.started else 3
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server, which tells the application first when it is to end."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain_seconds: float,
+        *,
+        started: Callable[[], None],
+        drain: Callable[[], None],
+        lifeline: int | None,
+    ) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._tell_started = started
+        self._tell_drain = drain
+        self._lifeline = lifeline
+        self._exit_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._lifeline is not None:
+            asyncio.get_running_loop().add_reader(self._lifeline, self._parent_ended)
+        if self.started:
+            self._tell_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT and self._exit_at is not None:
+            self.should_exit = self.force_exit = True
+        self._begin_exit()
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Callers that connected just before still send their request, and it is answered, as the
+        # last of its connection. What is idle after that is closed.
+        await asyncio.sleep(_LAST_REQUESTS)
+        await super().shutdown(sockets)
+
+    def _begin_exit(self) -> None:
+        if self._exit_at is None:
+            self._exit_at = time.monotonic() + self._drain_seconds
+            self._tell_drain()
+
+    def _parent_ended(self) -> None:
+        with contextlib.suppress(ValueError):
+            asyncio.get_running_loop().remove_reader(self._lifeline or -1)
+        self._begin_exit()

