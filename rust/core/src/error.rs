@@ -94,8 +94,8 @@ pub static SERVER_CODES: &[ServerCode] = &[
         RetryClass::Never,
         ErrorKind::AuthenticationFailed,
     ),
-    code("DENIED", RetryClass::Never, ErrorKind::AuthenticationFailed),
     // Somebody has to change data, rights or code first.
+    code("DENIED", RetryClass::Never, ErrorKind::ConfigError),
     code("NOPERM", RetryClass::Never, ErrorKind::ConfigError),
     code("WRONGTYPE", RetryClass::Never, ErrorKind::ConfigError),
     code("CROSSSLOT", RetryClass::Never, ErrorKind::ConfigError),

@@ -319,8 +319,12 @@ impl<J: Replies> Connection<J> {
         }
     }
 
-    /// When [`handle_deadlines`](Self::handle_deadlines) has something to do.
+    /// When [`handle_deadlines`](Self::handle_deadlines) has something to do. At once if events wait:
+    /// a job that needs no reply is done as soon as it is submitted.
     pub fn next_deadline(&mut self) -> Option<Duration> {
+        if !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let job = self.deadlines.earliest(is_live(&self.slots, self.first));
         match self.state {
             State::Connecting | State::Handshaking => {

@@ -1,1 +1,161 @@
 //! Both ends simulated, in virtual time.
+
+mod handshake;
+mod oracle;
+mod server;
+mod tickets;
+
+use std::time::Duration;
+
+use super::*;
+use crate::resp::encode;
+use server::Server;
+
+/// Asks for its own name a number of times, and knows what a right answer looks like.
+#[derive(Debug)]
+struct Echo {
+    name: String,
+    expected: usize,
+    replies: Vec<String>,
+    whole: usize,
+}
+
+impl Echo {
+    fn new(name: impl Into<String>, expected: usize) -> Self {
+        Echo {
+            name: name.into(),
+            expected,
+            replies: Vec::new(),
+            whole: 0,
+        }
+    }
+
+    fn encode(out: &mut Vec<u8>, echo: &Echo) {
+        for index in 0..echo.expected {
+            encode::command(out, &["ECHO", &format!("{} {index}", echo.name)]);
+        }
+    }
+
+    /// Every reply so far is this job's own and in its place.
+    fn assert_own(&self) {
+        for (index, reply) in self.replies.iter().enumerate() {
+            assert_eq!(*reply, format!("{} {index}", self.name));
+        }
+    }
+}
+
+impl Replies for Echo {
+    fn expected(&self) -> usize {
+        self.expected
+    }
+
+    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
+        assert_eq!((reply, depth), (self.replies.len(), 0));
+        let Token::Blob(text) = token else {
+            panic!("{token:?}")
+        };
+        self.replies.push(String::from_utf8(text.to_vec()).unwrap());
+    }
+
+    fn finish(&mut self, reply: usize) {
+        assert_eq!(reply, self.whole);
+        self.whole += 1;
+        assert_eq!(self.replies.len(), self.whole);
+    }
+}
+
+/// A connection, a server, and the time.
+struct Pair {
+    connection: Connection<Echo>,
+    server: Server,
+    now: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Pair {
+    fn new(config: Config, server: Server) -> Self {
+        let now = Duration::from_secs(1000);
+        Pair {
+            connection: Connection::new(config, now),
+            server,
+            now,
+        }
+    }
+
+    /// Connected, greeted, and nothing left to hear.
+    fn ready() -> Self {
+        Pair::ready_with(Config::default())
+    }
+
+    fn ready_with(config: Config) -> Self {
+        let mut pair = Pair::new(config, Server::default());
+        pair.connection.handle_connected(pair.now);
+        pair.exchange();
+        assert!(matches!(pair.connection.poll_event(), Some(Event::Ready)));
+        pair.server.commands.clear();
+        pair
+    }
+
+    fn submit(&mut self, name: &str, expected: usize, timeout: Duration) -> Ticket {
+        self.try_submit(name, expected, timeout).unwrap()
+    }
+
+    fn try_submit(
+        &mut self,
+        name: &str,
+        expected: usize,
+        timeout: Duration,
+    ) -> Result<Ticket, SubmitError> {
+        let echo = Echo::new(name, expected);
+        let deadline = self.now + timeout;
+        self.connection
+            .submit(echo, Echo::encode, deadline, self.now)
+    }
+
+    /// Sends what there is to send.
+    fn flush(&mut self) {
+        while let Some(output) = self.connection.poll_output() {
+            self.server.receive(&output);
+            self.connection.recycle(output);
+        }
+    }
+
+    /// Lets the server answer everything, until both are at rest.
+    fn exchange(&mut self) {
+        loop {
+            self.flush();
+            let answer = self.server.take_output();
+            if answer.is_empty() {
+                return;
+            }
+            if self.connection.handle_data(&answer, self.now).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.connection.handle_deadlines(self.now);
+    }
+
+    fn events(&mut self) -> Vec<Event<Echo>> {
+        std::iter::from_fn(|| self.connection.poll_event()).collect()
+    }
+
+    /// The names of the jobs that are done, which must be the only events.
+    fn done(&mut self) -> Vec<String> {
+        self.events()
+            .into_iter()
+            .map(|event| match event {
+                Event::Done { job, .. } => {
+                    assert_eq!(job.whole, job.expected);
+                    job.assert_own();
+                    job.name
+                }
+                event => panic!("{event:?}"),
+            })
+            .collect()
+    }
+}
