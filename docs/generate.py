@@ -22,6 +22,8 @@ from pydantic.fields import FieldInfo
 
 from fscore import errors
 from fscore.config import RedisSettings
+from fscore.registry_diff import type_change_is_safe
+from fscore.types import FIXED_TYPES, DataType
 from fscore_server import problems
 from fscore_server.cli.program import program
 from fscore_server.settings import ServerSettings
@@ -127,8 +129,19 @@ def command_line() -> str:
     return "\n\n".join(sections)
 
 
+def type_change_table() -> str:
+    """The types that stored values of a type still read as, with one vector for all."""
+    types = [*FIXED_TYPES, DataType.parse("Vector[64]")]
+    rows = []
+    for old in types:
+        safe = [f"`{new}`" for new in types if new != old and type_change_is_safe(old, new)]
+        rows.append((f"`{old}`", ", ".join(safe) or "none"))
+    return table(("from", "safely to"), rows)
+
+
 # The page, the name of its part, and what writes it.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
+    ("definitions.md", "safe type changes", type_change_table),
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),
     ("errors.md", "server faults", lambda: error_table(errors.ServerFault)),
     ("http.md", "problems", problem_table),

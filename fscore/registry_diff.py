@@ -14,7 +14,8 @@ the new type with the same meaning.
 | Float64 | String, Bytes |
 | Bool | Int64, Float32, Float64, String, Bytes (as 1 and 0) |
 | String | Bytes |
-| Timestamp, in its unit | Int64, String, Bytes |
+| Timestamp in milliseconds | Int64, String, Bytes |
+| Timestamp in seconds | String, Bytes: as an Int64 it would be a thousandth of what it was |
 | List[Int64], List[Float32] | List[Float64], String, Bytes |
 | any other list | String, Bytes |
 | Vector, Bytes | neither: raw bytes are only themselves, except a Vector as Bytes |
@@ -81,6 +82,8 @@ def type_change_is_safe(old: DataType, new: DataType) -> bool:
         return True
     if old.kind == new.kind:
         return old.kind == "List" and (old.element, new.element) in _SAFE_ELEMENTS
+    if old.unit == "s" and new.kind == "Int64":
+        return False
     return new.kind in _SAFE_SCALARS[old.kind]
 
 

@@ -44,6 +44,7 @@ else:
     UnitT = TypeVar("UnitT")
 
 __all__ = [
+    "FIXED_TYPES",
     "SCALARS",
     "Annotation",
     "Bool",
@@ -183,14 +184,20 @@ class DataType:
 
 
 def _fixed_types() -> Iterator[DataType]:
-    for kind in SCALARS:
-        for unit in ("ms", "s") if kind == "Timestamp" else ("",):
-            yield DataType(kind, unit=unit)
-            yield DataType("List", element=kind, unit=unit)
+    scalars = [
+        DataType(kind, unit=unit)
+        for kind in SCALARS
+        for unit in (("ms", "s") if kind == "Timestamp" else ("",))
+    ]
+    yield from scalars
+    for scalar in scalars:
+        yield DataType("List", element=scalar.kind, unit=scalar.unit)
 
 
-_BY_SPELLING = {str(data_type): data_type for data_type in _fixed_types()}
+FIXED_TYPES = tuple(_fixed_types())
 """Every type but the vectors, of which there are too many."""
+
+_BY_SPELLING = {str(data_type): data_type for data_type in FIXED_TYPES}
 
 
 def _unknown_type(spelling: str) -> str:

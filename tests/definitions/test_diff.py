@@ -35,7 +35,7 @@ SAFE = {
     "String": {"Bytes"},
     "Bytes": set(),
     "Timestamp": {"Int64", "String", "Bytes"},
-    "Timestamp[s]": {"Int64", "String", "Bytes"},
+    "Timestamp[s]": {"String", "Bytes"},
     "List[Int64]": {"List[Float64]", "String", "Bytes"},
     "List[Float32]": {"List[Float64]", "String", "Bytes"},
     "List[Float64]": {"String", "Bytes"},
