@@ -39,7 +39,10 @@ def connect(
 
 
 class Client(ClientCore):
-    """A connection pool and the definitions; made by `fscore.connect`, closed by `close` or `with`."""
+    """A connection pool and the definitions.
+
+    Made by `fscore.connect`, closed by `close` or at the end of `with`.
+    """
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__(settings)

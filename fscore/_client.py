@@ -19,6 +19,7 @@ from fscore._fscore import KeyColumns, ReadPlan, WriteBatch, WritePlan
 from fscore.config import RedisSettings
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.registry import Registry
+from fscore.registry_diff import RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
@@ -98,10 +99,10 @@ class ClientCore:
         yield from self._loading()
         return result
 
-    def _planning(self, registry: Registry) -> store.Operation[store.RegistryDiff]:
+    def _planning(self, registry: Registry) -> store.Operation[RegistryDiff]:
         stored = yield from store.load(self.settings.key_prefix)
         self._adopt(stored)
-        return store.diff(stored.registry, registry)
+        return diff(stored.registry, registry)
 
     def _encode_write(
         self, view: str, rows: Any, event_time: Any, version: int | None
@@ -236,8 +237,8 @@ def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
         if (columns := _arrow.columns(rows)) is not None:
             return columns
     raise InvalidValue(
-        f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured array "
-        f"or an Arrow table, not {type(rows).__name__}"
+        f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured "
+        f"array or an Arrow table, not {type(rows).__name__}"
     )
 
 
@@ -341,7 +342,8 @@ def _one_time(event_time: Any) -> int:
     if isinstance(event_time, datetime):
         if event_time.tzinfo is None:
             raise InvalidValue(
-                f"event_time is {event_time} without a time zone; give it one, such as datetime.UTC",
+                f"event_time is {event_time} without a time zone; give it one, "
+                "such as datetime.UTC",
                 feature="event_time",
             )
         epoch = datetime(1970, 1, 1, tzinfo=UTC)

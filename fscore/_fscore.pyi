@@ -1,10 +1,24 @@
 """The Rust core: what crosses the boundary between the languages, once per request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
+
+__all__ = [
+    "BlockingPool",
+    "Connection",
+    "FeatureTable",
+    "KeyColumns",
+    "ReadPlan",
+    "ReadRequest",
+    "ReplyParser",
+    "WriteBatch",
+    "WritePlan",
+    "parse_read_request",
+    "reconnect_pause",
+]
 
 @final
 class ReadPlan:
@@ -79,17 +93,17 @@ class ReadRequest:
 def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
     """Parse the JSON body of a read request of at most `max_rows` rows.
 
-    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN, an
-    integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset, and
-    RequestTooLarge.
+    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN,
+    an integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset,
+    and RequestTooLarge.
     """
 
 @final
 class FeatureTable:
-    """The answer to a read: a row for each key in its order, a column for each feature in its order.
+    """The answer to a read: a row for each key, a column for each feature, both in their order.
 
-    Every value has a status (`fscore.Status`). Where it is not PRESENT there is no value, unless the
-    feature has a default, which stands in for NULL, NOT_FOUND and EXPIRED.
+    Every value has a status (`fscore.Status`). Where it is not PRESENT there is no value, unless
+    the feature has a default, which stands in for NULL, NOT_FOUND and EXPIRED.
     """
 
     @property
@@ -122,7 +136,7 @@ class FeatureTable:
 
     @property
     def event_times(self) -> npt.NDArray[np.datetime64]:
-        """Event time of each value's view, datetime64[ms] of shape (rows, features); NaT where none."""
+        """Event time of each value, datetime64[ms] of shape (rows, features); NaT where none."""
 
     @property
     def problems(self) -> list[tuple[int, str | None, str]]:
@@ -136,15 +150,16 @@ class FeatureTable:
 
         `dtype` is float64 or float32. Without it: float32 where every feature is Float32 or a
         vector, else float64. Int64 and Timestamp (epoch ms) become floats, exact to 2**53 in
-        float64; Bool becomes 0 and 1; a vector takes as many columns as it has dimensions. NaN where
-        there is no value. TypeError names features that are strings, bytes or lists.
+        float64; Bool becomes 0 and 1; a vector takes as many columns as it has dimensions. NaN
+        where there is no value. TypeError names features that are strings, bytes or lists.
         """
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One feature, of length rows: int64, float64, float32, bool, datetime64[ms], or objects.
 
-        A vector has shape (rows, dimension), float32. Where there is no value: NaN, NaT, None, and 0
-        or False for Int64 and Bool, which only `statuses` tells apart. KeyError for unknown names.
+        A vector has shape (rows, dimension), float32. Where there is no value: NaN, NaT, None, and
+        0 or False for Int64 and Bool, which only `statuses` tells apart. KeyError for unknown
+        names.
         """
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -283,7 +298,7 @@ class Connection:
     def silent_for(self, now: float) -> float: ...
 
 def reconnect_pause(attempt: int, jitter: float) -> float:
-    """Seconds to wait before the `attempt`-th try to reconnect, from 1; `jitter` is random in 0..1."""
+    """Seconds to wait before the `attempt`-th try to reconnect, from 1; `jitter` is in 0..1."""
 
 @final
 class BlockingPool:
@@ -333,6 +348,6 @@ class BlockingPool:
 class ReplyParser:
     """Replies of a server as Python values, for tests and tools."""
 
-    def __new__(cls, *args: Any, **limits: Any) -> Self: ...
+    def __new__(cls, *, max_depth: int = 32, max_length: int = ...) -> Self: ...
     def feed(self, data: bytes) -> None: ...
     def next(self) -> Any: ...

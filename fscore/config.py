@@ -1,7 +1,7 @@
 """Settings of the library: every default stands here and nowhere else.
 
-Each is also an environment variable, `FSCORE_` and its name in capitals; secrets are hidden in every
-repr.
+Each is also an environment variable, `FSCORE_` and its name in capitals; secrets are hidden in
+every repr.
 
 >>> RedisSettings(redis_url="redis://:secret@127.0.0.1:6380/1").endpoint()
 Endpoint(host='127.0.0.1', port=6380, path=None, tls=False, database=1, username=None)

@@ -28,7 +28,7 @@ _BATCHES_IN_FLIGHT = 4
 
 
 class _Connecting:
-    """What `connect` returns: awaited it is the client, with `async with` it is closed at the end."""
+    """What `connect` returns: awaited the client, in `async with` a client that is closed after."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

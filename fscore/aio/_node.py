@@ -11,7 +11,7 @@ import random
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from fscore._endpoint import Endpoint
 from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, reconnect_pause
@@ -35,8 +35,8 @@ class _Link(asyncio.Protocol):
         self._timer_at = float("inf")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         _keep_alive(transport.get_extra_info("socket"))
         self.core.connected(self._loop.time())
         self._flush()
@@ -128,7 +128,7 @@ class Node:
         self._link: _Link | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._dialled_in_vain = 0
-        self._fault: Exception | None = None
+        self._fault: BaseException | None = None
         self._retrying = 0
         self._closed = False
         self._server: dict[str, Any] = {}
@@ -153,9 +153,7 @@ class Node:
     ) -> FeatureTable:
         """Reads `keys` by `plan`."""
 
-        def submit(
-            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
-        ) -> int:
+        def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_read(
                 plan, keys, version, now_ms, waiter, deadline, now, partial=partial, attempt=attempt
             )
@@ -166,9 +164,7 @@ class Node:
     async def write(self, batch: WriteBatch, timeout: float) -> tuple[int, int, Any]:
         """Sends `batch`; returns how many of its commands changed something, and refusals."""
 
-        def submit(
-            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
-        ) -> int:
+        def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_write(
                 batch, waiter, deadline, now, idempotent=False, attempt=attempt
             )
@@ -179,9 +175,7 @@ class Node:
     async def command(self, arguments: list[Any], timeout: float) -> Any:
         """Runs any one command."""
 
-        def submit(
-            core: Connection, waiter: Any, deadline: float, now: float, attempt: int
-        ) -> int:
+        def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_command(arguments, waiter, deadline, now, attempt=attempt)
 
         return await self._request(submit, timeout)
@@ -220,8 +214,8 @@ class Node:
         self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def _explained(self, error: FscoreError) -> Exception:
-        """The error that says most: a deadline that passed while there was no connection hides why."""
+    def _explained(self, error: FscoreError) -> FscoreError:
+        """The error that says most: a deadline that passed without a connection hides why."""
         fault = self._fault
         if fault is None or (self._link is not None and self._link.core.ready):
             return error
