@@ -300,6 +300,9 @@ class Connection:
 def reconnect_pause(attempt: int, jitter: float) -> float:
     """Seconds to wait before the `attempt`-th try to reconnect, from 1; `jitter` is in 0..1."""
 
+def key_slot(key: bytes) -> int:
+    """The cluster's hash slot of `key`, 0 to 16,383, as `CLUSTER KEYSLOT` answers."""
+
 @final
 class BlockingPool:
     """Connections to one server, lent to one call each; sockets in Rust.

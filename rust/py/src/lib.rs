@@ -10,6 +10,7 @@ mod json;
 mod keys;
 mod plan;
 mod reply;
+mod slot;
 mod table;
 mod value;
 mod write;
@@ -29,6 +30,8 @@ mod _fscore {
     use crate::plan::ReadPlan;
     #[pymodule_export]
     use crate::reply::ReplyParser;
+    #[pymodule_export]
+    use crate::slot::key_slot;
     #[pymodule_export]
     use crate::table::FeatureTable;
     #[pymodule_export]
