@@ -112,7 +112,10 @@ impl WriteBatch {
 impl WritePart {
     /// Sends `batch` once.
     pub fn new(batch: Arc<WriteBatch>) -> Self {
-        Self { batch, outcome: Outcome::default() }
+        Self {
+            batch,
+            outcome: Outcome::default(),
+        }
     }
 
     /// What is sent.
@@ -128,7 +131,9 @@ impl WritePart {
     fn reject(&mut self, reply: usize, reason: String) {
         self.outcome.rejected += 1;
         if self.outcome.rejections.len() < MAX_REJECTED {
-            self.outcome.rejections.push((self.batch.rows[reply], reason));
+            self.outcome
+                .rejections
+                .push((self.batch.rows[reply], reason));
         }
     }
 }

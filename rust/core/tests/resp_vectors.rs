@@ -124,13 +124,23 @@ proptest! {
 fn check(case: &Case, pieces: &[usize]) {
     let (replies, outcome) = scan(&case.bytes, pieces, case.limits);
     // By text, because NaN is not equal to itself.
-    assert_eq!(format!("{replies:?}"), format!("{:?}", case.replies), "{}", case.name);
+    assert_eq!(
+        format!("{replies:?}"),
+        format!("{:?}", case.replies),
+        "{}",
+        case.name
+    );
     match (&case.error, outcome) {
         (None, Ok(between)) => assert_eq!(between, !case.incomplete, "{}", case.name),
         (Some((kind, offset)), Err(error)) => {
             let found = format!("{:?}", error.kind);
             let found = found.split('(').next().unwrap_or_default();
-            assert_eq!((found, error.offset), (kind.as_str(), *offset), "{}", case.name);
+            assert_eq!(
+                (found, error.offset),
+                (kind.as_str(), *offset),
+                "{}",
+                case.name
+            );
         }
         (_, outcome) => panic!("{}: {outcome:?}", case.name),
     }
@@ -138,11 +148,7 @@ fn check(case: &Case, pieces: &[usize]) {
 
 /// The replies in `bytes`, fed in pieces of those lengths, the last one for the rest; and whether
 /// the stream ends between two replies.
-fn scan(
-    bytes: &[u8],
-    pieces: &[usize],
-    limits: Limits,
-) -> (Vec<Reply>, Result<bool, ScanError>) {
+fn scan(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Vec<Reply>, Result<bool, ScanError>) {
     let mut scanner = Scanner::new(limits);
     let mut builder = ReplyBuilder::new(usize::MAX);
     let mut replies = Vec::new();
@@ -164,13 +170,20 @@ fn scan(
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(scanner.next(b"+OK\r\n"), Err(error), "an error is for ever");
-                    assert_eq!(scanner.next(b"$2\r\nOK\r\n"), Err(error), "an error is for ever");
+                    assert_eq!(
+                        scanner.next(b"$2\r\nOK\r\n"),
+                        Err(error),
+                        "an error is for ever"
+                    );
                     return (replies, Err(error));
                 }
             }
         }
     }
-    (replies, Ok(scanner.between_replies() && used == bytes.len()))
+    (
+        replies,
+        Ok(scanner.between_replies() && used == bytes.len()),
+    )
 }
 
 fn cases() -> Vec<Case> {
@@ -187,7 +200,9 @@ fn cases() -> Vec<Case> {
 
 fn case(value: &Value) -> Case {
     let limit = |name: &str, default: usize| {
-        value["limits"][name].as_u64().map_or(default, |limit| limit as usize)
+        value["limits"][name]
+            .as_u64()
+            .map_or(default, |limit| limit as usize)
     };
     let default = Limits::default();
     Case {
@@ -200,25 +215,36 @@ fn case(value: &Value) -> Case {
             line: limit("line", default.line),
             attributes: limit("attributes", default.attributes),
         },
-        replies: value["replies"].as_array().unwrap().iter().map(expected).collect(),
+        replies: value["replies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(expected)
+            .collect(),
         incomplete: value["incomplete"].as_bool().unwrap_or(false),
         error: value.get("error").map(|error| {
-            (error["kind"].as_str().unwrap().to_owned(), error["offset"].as_u64().unwrap())
+            (
+                error["kind"].as_str().unwrap().to_owned(),
+                error["offset"].as_u64().unwrap(),
+            )
         }),
     }
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
     let latin1 = |text: &str| -> Vec<u8> {
-        text.chars().map(|character| u8::try_from(u32::from(character)).unwrap()).collect()
+        text.chars()
+            .map(|character| u8::try_from(u32::from(character)).unwrap())
+            .collect()
     };
     match value {
         Value::String(text) => latin1(text),
         Value::Array(pieces) => pieces
             .iter()
             .flat_map(|piece| match piece {
-                Value::Array(pair) => latin1(pair[0].as_str().unwrap())
-                    .repeat(pair[1].as_u64().unwrap() as usize),
+                Value::Array(pair) => {
+                    latin1(pair[0].as_str().unwrap()).repeat(pair[1].as_u64().unwrap() as usize)
+                }
                 piece => latin1(piece.as_str().unwrap()),
             })
             .collect(),
@@ -243,9 +269,11 @@ fn expected(value: &Value) -> Reply {
         "big_number" => Reply::BigNumber(bytes(content)),
         "array" => Reply::Array(items().map(expected).collect()),
         "push" => Reply::Push(items().map(expected).collect()),
-        "map" => {
-            Reply::Map(items().map(|pair| (expected(&pair[0]), expected(&pair[1]))).collect())
-        }
+        "map" => Reply::Map(
+            items()
+                .map(|pair| (expected(&pair[0]), expected(&pair[1])))
+                .collect(),
+        ),
         kind => panic!("{kind} is no kind of reply"),
     }
 }
@@ -253,7 +281,11 @@ fn expected(value: &Value) -> Reply {
 fn reply() -> impl Strategy<Value = Reply> {
     let text = || prop::collection::vec(any::<u8>(), 0..30);
     let line = || {
-        text().prop_map(|text| text.into_iter().filter(|byte| !b"\r\n".contains(byte)).collect())
+        text().prop_map(|text| {
+            text.into_iter()
+                .filter(|byte| !b"\r\n".contains(byte))
+                .collect()
+        })
     };
     let leaf = prop_oneof![
         Just(Reply::Null),

@@ -76,6 +76,7 @@ fn plan(features: &Json, case: &Json, more_features: usize) -> Arc<ReadPlan> {
             ttl_ms: case["ttl_ms"].as_i64().unwrap(),
         }],
         features: columns,
+        strategy: None,
     };
     Arc::new(ReadPlan::new(&spec).unwrap())
 }

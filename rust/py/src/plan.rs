@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use fscore_core::keys::KeyType;
-use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan as CoreReadPlan, Strategy, ViewSpec};
 use fscore_core::cluster::SlotMap;
+use fscore_core::keys::KeyType;
+use fscore_core::plan::{
+    EntitySpec, FeatureSpec, PlanSpec, ReadPlan as CoreReadPlan, Strategy, ViewSpec,
+};
 use fscore_core::read::Read;
 use fscore_core::types::DataType;
 use pyo3::prelude::*;
@@ -29,19 +31,33 @@ impl ReadPlan {
         let spec = read_spec(spec, key_prefix)?;
         let plan = CoreReadPlan::new(&spec)
             .map_err(|error| errors::invalid_definition(py, &error.to_string()))?;
-        Ok(Self { inner: Arc::new(plan) })
+        Ok(Self {
+            inner: Arc::new(plan),
+        })
     }
 
     /// Names of the output columns, in order.
     #[getter]
     fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.inner.features().iter().map(|feature| feature.name.as_str()))
+        PyTuple::new(
+            py,
+            self.inner
+                .features()
+                .iter()
+                .map(|feature| feature.name.as_str()),
+        )
     }
 
     /// Types of the output columns, in order.
     #[getter]
     fn types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.inner.features().iter().map(|feature| feature.data_type.to_string()))
+        PyTuple::new(
+            py,
+            self.inner
+                .features()
+                .iter()
+                .map(|feature| feature.data_type.to_string()),
+        )
     }
 
     /// Names and types of the join keys.
@@ -101,12 +117,15 @@ fn read_spec(spec: &Bound<'_, PyDict>, key_prefix: &str) -> PyResult<PlanSpec> {
             })
         })
         .collect::<PyResult<_>>()?;
-    let features = items(spec, "features")?.iter().map(|feature| read_feature(&feature));
+    let features = items(spec, "features")?
+        .iter()
+        .map(|feature| read_feature(&feature));
     Ok(PlanSpec {
         key_prefix: key_prefix.to_owned(),
         entities,
         views,
         features: features.collect::<PyResult<_>>()?,
+        strategy: None,
     })
 }
 

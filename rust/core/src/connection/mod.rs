@@ -373,18 +373,20 @@ impl<J: Replies> Connection<J> {
 
     fn scan(&mut self, data: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
-        while let Some(scanned) = self.scanner.next(&data[used..])? {
+        while self.state != State::Closed {
+            let Some(scanned) = self.scanner.next(&data[used..])? else {
+                break;
+            };
             used += scanned.consumed;
             if scanned.depth == 0 {
                 self.target = self.target_of(&scanned.token)?;
             }
             match self.target {
-                Target::Slot => self.answer(&scanned),
+                Target::Slot => {
+                    used += self.answer(scanned, &data[used..])?;
+                }
                 Target::Handshake => self.greet(&scanned)?,
                 Target::Push => self.pushed(&scanned)?,
-            }
-            if self.state == State::Closed {
-                break;
             }
         }
         Ok(used)
@@ -401,24 +403,36 @@ impl<J: Replies> Connection<J> {
         }
     }
 
-    #[inline]
-    fn answer(&mut self, scanned: &Scanned<'_>) {
-        // `target_of` saw that a slot waits, and only this function removes sent ones.
+    /// Hands a token to the front job, and as many behind it as belong to the same reply, without
+    /// asking for each again whose it is. Returns how many bytes of `rest` that took.
+    fn answer(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
+        let mut used = 0;
+        let mut scanned = first;
+        // `target_of` saw that a slot waits, and only a whole reply removes it.
         let Some(slot) = self.slots.front_mut() else {
-            return;
+            return Ok(used);
         };
-        if let Some(job) = &mut slot.job {
-            job.token(slot.answered, scanned.depth, scanned.token);
+        loop {
+            if let Some(job) = &mut slot.job {
+                job.token(slot.answered, scanned.depth, scanned.token);
+            }
             if scanned.last {
-                job.finish(slot.answered);
+                break;
             }
+            let Some(next) = self.scanner.next(&rest[used..])? else {
+                return Ok(used);
+            };
+            used += next.consumed;
+            scanned = next;
         }
-        if scanned.last {
-            slot.answered += 1;
-            if slot.answered == slot.expected {
-                self.finish_front();
-            }
+        if let Some(job) = &mut slot.job {
+            job.finish(slot.answered);
         }
+        slot.answered += 1;
+        if slot.answered == slot.expected {
+            self.finish_front();
+        }
+        Ok(used)
     }
 
     fn finish_front(&mut self) {

@@ -26,6 +26,8 @@ pub struct PlanSpec {
     pub views: Vec<ViewSpec>,
     /// The output columns.
     pub features: Vec<FeatureSpec>,
+    /// The command to read with; `None` leaves it to the measured rule.
+    pub strategy: Option<Strategy>,
 }
 
 /// An entity of a plan.
@@ -219,7 +221,7 @@ impl ReadPlan {
         let groups: Vec<Group> = builders
             .into_iter()
             .zip(&spec.entities)
-            .map(|(builder, entity)| builder.finish(entity, &spec.key_prefix, &join_keys))
+            .map(|(builder, entity)| builder.finish(entity, spec, &join_keys))
             .collect();
         let identity = groups.len() == 1
             && groups[0].columns.len() == features.len()
@@ -303,7 +305,7 @@ impl<'a> GroupBuilder<'a> {
     fn finish(
         self,
         entity: &EntitySpec,
-        key_prefix: &str,
+        spec: &PlanSpec,
         join_keys: &[(String, KeyType)],
     ) -> Group {
         let event_times: Vec<String> = self
@@ -312,7 +314,8 @@ impl<'a> GroupBuilder<'a> {
             .map(|view| format!("_ts:{view}"))
             .collect();
         let asked = event_times.len() + self.fields.len();
-        let strategy = choose(asked, entity.fields_total, entity.wide_values);
+        let chosen = choose(asked, entity.fields_total, entity.wide_values);
+        let strategy = spec.strategy.unwrap_or(chosen);
         let mut command_head = Vec::new();
         let mut command_tail = Vec::new();
         match strategy {
@@ -344,7 +347,7 @@ impl<'a> GroupBuilder<'a> {
             )
             .collect();
         Group {
-            key_head: format!("{key_prefix}{}:{{", entity.name).into_bytes(),
+            key_head: format!("{}{}:{{", spec.key_prefix, entity.name).into_bytes(),
             // Every join key of every entity was put there before.
             join_keys: entity
                 .join_keys

@@ -1,6 +1,8 @@
 //! Reads: keys to commands, grouped by node, and replies back to one table in request order.
 
 mod part;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -252,7 +252,13 @@ fn its_failure_loses_the_jobs_unsent() {
         reason,
         LostReason::Handshake(ErrorKind::AuthenticationFailed)
     );
-    assert!(!pair.server.commands.iter().any(|command| command == "ECHO a 0"));
+    assert!(
+        !pair
+            .server
+            .commands
+            .iter()
+            .any(|command| command == "ECHO a 0")
+    );
 }
 
 #[test]

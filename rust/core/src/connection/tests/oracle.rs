@@ -6,7 +6,10 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { expected: usize, timeout_ms: u64 },
+    Submit {
+        expected: usize,
+        timeout_ms: u64,
+    },
     Cancel(usize),
     Flush,
     /// The server's answers arrive, up to that many bytes.
@@ -47,8 +50,18 @@ impl Oracle {
                     let answered = job.expected;
                     (ticket, job, answered)
                 }
-                Event::TimedOut { ticket, job, answered, .. }
-                | Event::Lost { ticket, job, answered, .. } => (ticket, job, answered),
+                Event::TimedOut {
+                    ticket,
+                    job,
+                    answered,
+                    ..
+                }
+                | Event::Lost {
+                    ticket,
+                    job,
+                    answered,
+                    ..
+                } => (ticket, job, answered),
                 Event::Push(items) => {
                     assert_eq!(items.len(), 2);
                     continue;

@@ -280,10 +280,7 @@ fn a_reply_to_nothing_ends_the_connection() {
     // Submitted, but not sent: whatever this answers, it is not this job.
     pair.submit("a", 1, SECOND);
     let result = pair.connection.handle_data(b"$3\r\na 0\r\n", pair.now);
-    assert!(matches!(
-        result,
-        Err(ProtocolError::UnexpectedReply { .. })
-    ));
+    assert!(matches!(result, Err(ProtocolError::UnexpectedReply { .. })));
     let events = pair.events();
     assert!(
         matches!(
