@@ -7,6 +7,7 @@ into a place that people recognise.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -156,9 +157,9 @@ def _check_uniqueness(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
                     f"is a feature of {other} already, and both are of entity "
                     f"{view.entity}: rename one",
                 )
-        names = [feature.name for feature in view.features]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield ("views", view.name, name), "is there twice"
+        for name, times in Counter(feature.name for feature in view.features).items():
+            if times > 1:
+                yield ("views", view.name, name), "is there twice"
 
 
 def _check_sources(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from fscore.source import FeatureMapping, FileSource
@@ -72,7 +73,7 @@ class FeatureDefinition:
         return cls(data["name"], data_type, default, data["description"], data["tags"], mapping)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ViewDefinition:
     """A feature view; `ttl_ms` 0 means that nothing expires; features in declared order."""
 
@@ -88,7 +89,11 @@ class ViewDefinition:
 
     def feature(self, name: str) -> FeatureDefinition | None:
         """Return the feature of that name."""
-        return next((feature for feature in self.features if feature.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, FeatureDefinition]:
+        return {feature.name: feature for feature in self.features}
 
     def to_json(self) -> dict[str, Any]:
         """Return the registry's form."""

@@ -69,6 +69,20 @@ def revision(prefix: str = "") -> Operation[int]:
     return _integer(key, "revision", (yield ("HGET", key, "revision")))
 
 
+def is_current(stored: StoredRegistry, prefix: str = "") -> Operation[bool]:
+    """Ask whether Redis still holds this registry.
+
+    The digest is compared as well: a server that was emptied counts revisions from the beginning
+    again, and may have come back to the same one with other definitions.
+    """
+    key = registry_key(prefix)
+    number, digest = yield ("HMGET", key, "revision", "digest")
+    found = _integer(key, "revision", number)
+    if found != stored.revision:
+        return False
+    return digest is None or _text(digest) == stored.registry.digest
+
+
 def load(prefix: str = "") -> Operation[StoredRegistry]:
     """Read the registry; ConfigError where what is stored cannot be read."""
     key = registry_key(prefix)

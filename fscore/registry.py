@@ -54,7 +54,7 @@ FORMAT = 1
 """The number in the JSON; a later format is refused, not guessed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registry:
     """Entities, views and services by name, each sorted by name. Not to be changed once made."""
 
@@ -138,6 +138,14 @@ class Registry:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        """Registries are equal when their JSON is; field by field a default of NaN would not be."""
+        return isinstance(other, Registry) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Follow equality."""
+        return hash(self.digest)
 
     def views_of(self, entity: str) -> list[ViewDefinition]:
         """Return the views of an entity, sorted by name."""

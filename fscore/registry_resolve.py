@@ -14,11 +14,12 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._declaration import listed
+from fscore._declaration import MAX_NAME, listed
 from fscore._registry_model import FeatureDefinition, ServiceDefinition, ViewDefinition
 from fscore.errors import (
     AmbiguousFeature,
@@ -233,17 +234,13 @@ def _of_names(registry: Registry, names: Sequence[str], entity: str | None) -> l
     _once(names)
     if not names:
         raise FeatureNotFound("the list of features is empty: name at least one")
-    found = [_one(registry, name, entity) for name in names]
-    fields = [(view.name, feature.name) for view, feature in found]
-    for position, field in enumerate(fields):
-        if field in fields[:position]:
-            raise AmbiguousFeature(
-                f"feature {':'.join(field)} is asked for twice: leave one out", name=names[position]
-            )
-    bare = [feature.name for _, feature in found]
+    views = [view for view in registry.views.values() if entity in (None, view.entity)]
+    found = [_one(registry, name, entity, views) for name in names]
+    _once([f"{view.name}:{feature.name}" for view, feature in found])
+    times = Counter(feature.name for _, feature in found)
     return [
         (
-            feature.name if bare.count(feature.name) == 1 else f"{view.name}:{feature.name}",
+            feature.name if times[feature.name] == 1 else f"{view.name}:{feature.name}",
             view,
             feature,
         )
@@ -252,7 +249,7 @@ def _of_names(registry: Registry, names: Sequence[str], entity: str | None) -> l
 
 
 def _one(
-    registry: Registry, name: str, entity: str | None
+    registry: Registry, name: str, entity: str | None, views: Sequence[ViewDefinition]
 ) -> tuple[ViewDefinition, FeatureDefinition]:
     view_name, colon, feature_name = name.partition(":")
     if colon:
@@ -270,7 +267,6 @@ def _one(
                 f"feature {name!r} is of entity {view.entity!r}, not of {entity!r}", name=name
             )
         return view, feature
-    views = [view for view in registry.views.values() if entity in (None, view.entity)]
     found = [(view, feature) for view in views if (feature := view.feature(name)) is not None]
     if len(found) == 1:
         return found[0]
@@ -299,9 +295,11 @@ def _view(registry: Registry, name: str) -> ViewDefinition:
 
 
 def _once(names: Sequence[str]) -> None:
-    for position, name in enumerate(names):
-        if name in names[:position]:
-            raise AmbiguousFeature(f"feature {name!r} is asked for twice: leave one out", name=name)
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise AmbiguousFeature(
+                f"feature {_shown(name)} is asked for twice: leave one out", name=name
+            )
 
 
 def _resolved(
@@ -353,6 +351,8 @@ def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
+    if len(name) > MAX_NAME:  # names come from requests, and comparing long ones is slow
+        return []
     return difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3)
 
 
@@ -360,9 +360,13 @@ def _unknown(what: str, name: str, known: Iterable[str] | Mapping[str, Any]) -> 
     names = list(dict.fromkeys(known))
     near = _near(name, names)
     if near:
-        return f"unknown {what} {name!r}; did you mean {' or '.join(near)}?"
+        return f"unknown {what} {_shown(name)}; did you mean {' or '.join(near)}?"
     shown = listed(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"unknown {what} {name!r}; there are {shown}"
+    return f"unknown {what} {_shown(name)}; there are {shown}"
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…")
 
 
 def _unknown_in_view(name: str, view: ViewDefinition) -> str:

@@ -31,6 +31,7 @@ from fscore import (
     Timestamp,
     Vector,
     count,
+    diff,
     latest,
 )
 from fscore.registry import EntityDefinition, FeatureDefinition, ServiceDefinition, ViewDefinition
@@ -140,6 +141,19 @@ def test_defaults_are_written_as_json_can_hold_them() -> None:
         "several": ["/w=="],
         "vector": [1.0, 2.0],
     }
+
+
+def test_a_default_of_nan_equals_itself() -> None:
+    class Nan(FeatureView, entity=user):
+        score: Float64 = Feature(default=math.nan)
+
+    with_nan = Registry.from_definitions([Nan])
+    again = Registry.from_json(with_nan.to_json())
+    assert again == with_nan
+    assert hash(again) == hash(with_nan)
+    assert not diff(with_nan, again)
+    assert with_nan != registry
+    assert with_nan != "registry"
 
 
 def test_an_empty_registry_has_a_form_too() -> None:

@@ -173,7 +173,7 @@ def test_an_entity_alone_gives_all_its_features() -> None:
         (
             {"features": ["age", "profile:age"]},
             AmbiguousFeature,
-            "feature profile:age is asked for twice",
+            "feature 'profile:age' is asked for twice",
         ),
         (
             {"features": ["age", "balance"]},
@@ -222,6 +222,12 @@ def test_long_lists_are_cut_short() -> None:
     names = {f"s{number:02}": registry.services["ranking"] for number in range(40)}
     with pytest.raises(FeatureServiceNotFound, match=r"s19, …$"):
         resolve(Registry(services=names), "zzz")
+
+
+def test_long_names_are_cut_short() -> None:
+    with pytest.raises(FeatureNotFound) as caught:
+        resolve(registry, features=["a" * 1_000_000])
+    assert len(caught.value.message) < 500
 
 
 def test_the_read_spec() -> None:

@@ -72,6 +72,25 @@ def test_nothing_applied_is_revision_zero_and_an_empty_registry() -> None:
     assert answered(store.load(), [None] * 4)[0] == store.StoredRegistry(Registry(), 0)
 
 
+@pytest.mark.parametrize(
+    ("known", "reply", "current"),
+    [
+        (store.StoredRegistry(WHOLE, 3), [b"3", WHOLE.digest.encode()], True),
+        (store.StoredRegistry(WHOLE, 3), ["3", WHOLE.digest], True),
+        (store.StoredRegistry(WHOLE, 3), [b"4", WHOLE.digest.encode()], False),
+        (store.StoredRegistry(WHOLE, 3), [b"3", REAL.digest.encode()], False),
+        (store.StoredRegistry(WHOLE, 3), [None, None], False),
+        (store.StoredRegistry(Registry(), 0), [None, None], True),
+        (store.StoredRegistry(Registry(), 0), [b"1", WHOLE.digest.encode()], False),
+    ],
+)
+def test_a_registry_is_current_while_revision_and_digest_are_its_own(
+    known: store.StoredRegistry, reply: list[Any], current: bool
+) -> None:
+    result, asked = answered(store.is_current(known, "acme:"), reply)
+    assert (result, asked) == (current, [("HMGET", "acme:fscore:registry", "revision", "digest")])
+
+
 def test_loading_takes_bytes_and_text() -> None:
     expected = store.StoredRegistry(WHOLE, 3, 1_700_000_000_000)
     reply = stored(WHOLE, 3)
