@@ -166,6 +166,10 @@ fn doubled(first: Duration, attempt: u32, longest: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind::{
+        AuthenticationFailed, ConfigError, DeadlineExceeded, Overloaded, ProtocolError,
+        Unavailable, WriteRejected,
+    };
     use crate::error::classify;
 
     const FAR: Duration = Duration::from_secs(60);
@@ -188,10 +192,6 @@ mod tests {
         let here = Action::RetryAfter(pause);
         let anew = Action::ReconnectAndRetry(pause);
         let fail = Action::Fail;
-        use ErrorKind::{
-            AuthenticationFailed, ConfigError, DeadlineExceeded, Overloaded, ProtocolError,
-            Unavailable, WriteRejected,
-        };
         // failure, what an idempotent command gets, what any other gets
         let table = [
             (server("LOADING"), anew, anew),

@@ -159,11 +159,11 @@ fn scan(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Vec<Reply>, Result<b
         fed = fed.saturating_add(*piece).min(bytes.len());
         loop {
             match scanner.next(&bytes[used..fed]) {
-                Ok(Some(scanned)) => {
-                    used += scanned.consumed;
+                Ok(Some(element)) => {
+                    used += element.consumed;
                     assert_eq!(scanner.offset(), used as u64);
-                    builder.token(scanned.token);
-                    if scanned.last {
+                    builder.token(element.token);
+                    if element.last {
                         replies.push(builder.finish().unwrap());
                     }
                 }
@@ -326,7 +326,9 @@ fn write(out: &mut Vec<u8>, reply: &Reply) {
         Reply::BigNumber(digits) => line(out, '(', digits),
         Reply::Array(items) | Reply::Push(items) => {
             line(out, '*', items.len().to_string().as_bytes());
-            items.iter().for_each(|item| write(out, item));
+            for item in items {
+                write(out, item);
+            }
         }
         Reply::Map(pairs) => {
             line(out, '%', pairs.len().to_string().as_bytes());

@@ -159,24 +159,3 @@ fn changed(set: Duration, wanted: Duration) -> Option<Duration> {
     let fits = set <= wanted && set >= wanted / 2 && !set.is_zero();
     (!fits).then(|| (wanted / 4 * 3).max(Duration::from_micros(100)))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_timeout_is_set_once_for_calls_alike() {
-        let wanted = Duration::from_millis(50);
-        let set = changed(Duration::ZERO, wanted).unwrap();
-        assert!(set < wanted);
-        for wanted in [
-            wanted,
-            wanted - Duration::from_micros(500),
-            wanted - set / 5,
-        ] {
-            assert_eq!(changed(set, wanted), None);
-        }
-        assert!(changed(set, Duration::from_millis(30)).unwrap() <= Duration::from_millis(30));
-        assert!(changed(set, Duration::from_secs(1)).unwrap() > Duration::from_millis(500));
-    }
-}

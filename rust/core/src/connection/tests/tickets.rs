@@ -112,10 +112,10 @@ fn deadlines_out_of_order() {
     pair.flush();
     let mut names = Vec::new();
     while let Some(deadline) = pair.connection.next_deadline() {
-        let before = deadline - Duration::from_nanos(1);
+        let before = deadline.saturating_sub(Duration::from_nanos(1));
         pair.connection.handle_deadlines(before);
         assert!(pair.connection.poll_event().is_none(), "not too early");
-        pair.wait(deadline - pair.now);
+        pair.wait(deadline.saturating_sub(pair.now));
         match pair.events().remove(0) {
             Event::TimedOut { job, .. } => names.push(job.name),
             event => panic!("{event:?}"),
