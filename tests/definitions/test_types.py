@@ -23,7 +23,8 @@ from fscore import (
     Timestamp,
     Vector,
 )
-from fscore.types import MAX_DIM, SCALARS, DataType, annotation_of
+from fscore._data_type import MAX_DIM
+from fscore.types import SCALARS, DataType, annotation_of
 
 # Checkers know these by their Literals only; people who run none write less.
 AnyTimestamp: Any = Timestamp
