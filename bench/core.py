@@ -6,7 +6,6 @@ can be fed to it as often as wanted: what is timed then is encoding and decoding
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from bench.definitions import registry
@@ -80,15 +79,3 @@ class Core:
         output = self.connection.take_output()
         if output:
             self._socket.sendall(output)
-
-
-def cpu_per_call(core: Core, ids: list[int], chunks: list[bytes], seconds: float) -> float:
-    """CPU seconds of one encode and decode, matrix included."""
-    calls = 0
-    before = time.thread_time()
-    while (spent := time.thread_time() - before) < seconds:
-        for _ in range(8):
-            core.encode(ids)
-            core.decode(chunks).to_numpy()
-        calls += 8
-    return spent / calls

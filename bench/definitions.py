@@ -6,21 +6,25 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+import fscore
 from bench.servers import Server
 from bench.workload import entity_name, feature_names
-from fscore import Entity, FeatureService, FeatureView, Float64, Int64, Registry, connect
+from fscore import Entity, FeatureService, FeatureView, Float64, Int64, Registry
 
 SERVICE = "model"
 
 
-def apply(server: Server, widths: Iterable[int]) -> None:
-    """One entity type per width, each with one view of that many Float64 features."""
-    with connect(server.url()) as client:
-        client.apply(registry(widths))
+def apply(server: Server, widths: Iterable[int], asked: int | None = None) -> None:
+    """Applies `registry(widths, asked)` to a server."""
+    with fscore.connect(server.url()) as client:
+        client.apply(registry(widths, asked))
 
 
 def registry(widths: Iterable[int], asked: int | None = None) -> Registry:
-    """With `asked`, each view also has a service of its first so many features."""
+    """One entity type per width, each with one view of that many Float64 features.
+
+    With `asked`, each view also has a service of its first so many.
+    """
     declared: list[Any] = []
     for stored in widths:
         view = _view(stored)

@@ -141,18 +141,19 @@ def fit(costs: list[Cost], layout: str) -> Model | None:
         return None
     searched = layout != "hashtable"
     rows = [[1.0, c.asked, c.asked * c.fields if searched else 0.0] for c in some]
-    hmget = _solve(rows, [c.nanoseconds for c in some])
-    hgetall = _solve([[1.0, c.fields] for c in every], [c.nanoseconds for c in every])
-    guesses = [float(np.dot(r, hmget)) for r in rows] + [
-        float(np.dot((1.0, c.fields), hgetall)) for c in every
-    ]
-    errors = [abs(g / c.nanoseconds - 1) for g, c in zip(guesses, some + every, strict=True)]
-    return Model(layout, *map(float, hmget), *map(float, hgetall), max(errors))
+    fixed, ask, step = _solve(rows, [c.nanoseconds for c in some])
+    all_rows = [[1.0, c.fields] for c in every]
+    all_fixed, all_field = _solve(all_rows, [c.nanoseconds for c in every])
+    guesses = [fixed + k * ask + kn * step for _, k, kn in rows]
+    guesses += [all_fixed + n * all_field for _, n in all_rows]
+    worst = max(abs(g / c.nanoseconds - 1) for g, c in zip(guesses, some + every, strict=True))
+    return Model(layout, fixed, ask, step, all_fixed, all_field, worst)
 
 
-def _solve(rows: list[list[float]], answers: list[float]) -> np.ndarray:
+def _solve(rows: list[list[float]], answers: list[float]) -> list[float]:
     matrix, target = np.array(rows), np.array(answers)
-    return np.linalg.lstsq(matrix / target[:, None], np.ones(len(target)), rcond=None)[0]
+    solution = np.linalg.lstsq(matrix / target[:, None], np.ones(len(target)), rcond=None)[0]
+    return [float(part) for part in solution]
 
 
 def crossover(costs: list[Cost], skip: float = SKIP_NANOSECONDS) -> float | None:

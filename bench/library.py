@@ -10,17 +10,18 @@ import argparse
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from bench import report, timing
+from bench import definitions, report, timing
 from bench.peers import Asynchronous, Blocking, Unavailable
 from bench.peers.aio import BareProtocol, Glide, RedisAsyncio
 from bench.peers.blocking import BareHiredis, Floor, RedisPy
 from bench.peers.cython_decoder import CythonHiredis
+from bench.peers.fscore_clients import FscoreAsyncio, FscoreBlocking
 from bench.servers import KINDS, Server, running
 from bench.tap import tapped
 from bench.timing import Sample, figures, median, median_difference, median_ratio
@@ -39,8 +40,8 @@ class Options:
     kind: str = "redis"
     transport: str = "tcp"
     command: str = "HMGET"
-    rounds: int = 7
-    seconds: float = 0.4
+    rounds: int = 5
+    seconds: float = 0.3
     entities: tuple[int, ...] = ENTITIES
     features: tuple[int, ...] = FEATURES
     stored: int | None = None
@@ -52,6 +53,10 @@ class Options:
             for features in self.features
             for entities in self.entities
         ]
+
+    def rounds_of(self, workload: Workload) -> int:
+        """The cell that the bars are about is measured for twice as long."""
+        return self.rounds * (2 if (workload.entities, workload.features) == BAR_CELL else 1)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,10 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
     cells: list[Cell] = []
     absent: dict[str, str] = {}
     with running(options.kind) as server:
-        _prepare(server, {w.stored for w in workloads}, absent)
+        widths = sorted({workload.stored for workload in workloads})
+        for stored in widths:
+            fill(server, stored)
+        definitions.apply(server, widths)
         title = f"Library: {server.kind} {server.version} over {options.transport}"
         for workload in workloads:
             if "blocking" in options.drivers:
@@ -92,38 +100,25 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
     return report.save("library", title, data, text), found
 
 
-def _prepare(server: Server, widths: Iterable[int], absent: dict[str, str]) -> None:
-    for stored in sorted(widths):
-        fill(server, stored)
-    try:
-        from bench import definitions
-    except ImportError as error:
-        absent["fscore"] = f"not built: {error}"
-        return
-    definitions.apply(server, sorted(widths))
-
-
 def _blocking(server: Server, workload: Workload, options: Options, absent: dict[str, str]) -> Cell:
     with contextlib.ExitStack() as stack:
         contestants: list[Blocking] = []
-        ours = () if "fscore" in absent else (_fscore,)
-        for build in (*ours, RedisPy, BareHiredis, CythonHiredis):
+        for build in (FscoreBlocking, RedisPy, BareHiredis, CythonHiredis):
             try:
-                contestant = build(server, workload, options.transport)
+                contestant: Blocking = build(server, workload, options.transport)
             except Unavailable as error:
-                absent[getattr(build, "name", "fscore")] = str(error)
+                absent[build.name] = str(error)
                 continue
             stack.callback(contestant.close)
             contestants.append(contestant)
         for contestant in contestants:
             for ids in workload.batches():
                 check(contestant.name, contestant(ids), workload, ids)
-        if "fscore" not in absent:
-            floor = _floor(server, workload, options.transport)
-            stack.callback(floor.close)
-            contestants.append(floor)
+        floor = _floor(server, workload, options.transport)
+        stack.callback(floor.close)
+        contestants.append(floor)
         rounds: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
-        for _ in range(options.rounds):
+        for _ in range(options.rounds_of(workload)):
             for contestant in contestants:
                 with _quiet():
                     sample = timing.time_blocking(
@@ -133,16 +128,8 @@ def _blocking(server: Server, workload: Workload, options: Options, absent: dict
     return Cell("blocking", 1, workload, rounds)
 
 
-def _fscore(server: Server, workload: Workload, transport: str) -> Blocking:
-    from bench.peers.fscore_clients import FscoreBlocking
-
-    return FscoreBlocking(server, workload, transport)
-
-
 def _floor(server: Server, workload: Workload, transport: str) -> Floor:
     """Looks on while fscore reads, then says the same to the server without fscore."""
-    from bench.peers.fscore_clients import FscoreBlocking
-
     with tapped(server.path) as tap:
         watched = FscoreBlocking(server, workload, transport, url=f"unix://{tap.path}")
         exchange = tap.record(workload.batches(), watched)
@@ -155,17 +142,16 @@ async def _asyncio(
 ) -> Cell:
     contestants: list[Asynchronous] = []
     try:
-        ours = () if "fscore" in absent else (_fscore_aio,)
-        for open_client in (*ours, RedisAsyncio.open, Glide.open, BareProtocol.open):
+        for client in (FscoreAsyncio, RedisAsyncio, Glide, BareProtocol):
             try:
-                contestants.append(await open_client(server, workload, options.transport))
+                contestants.append(await client.open(server, workload, options.transport))
             except Unavailable as error:
-                absent[open_client.__qualname__] = str(error)
+                absent[client.name] = str(error)
         for contestant in contestants:
             for ids in workload.batches():
                 check(contestant.name, await contestant(ids), workload, ids)
         rounds: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
-        for _ in range(options.rounds):
+        for _ in range(options.rounds_of(workload)):
             for contestant in contestants:
                 with _quiet():
                     sample = await timing.time_callers(
@@ -176,12 +162,6 @@ async def _asyncio(
         for contestant in contestants:
             await contestant.close()
     return Cell("asyncio", callers, workload, rounds)
-
-
-async def _fscore_aio(server: Server, workload: Workload, transport: str) -> Asynchronous:
-    from bench.peers.fscore_clients import FscoreAsyncio
-
-    return await FscoreAsyncio.open(server, workload, transport)
 
 
 def check(name: str, answer: object, workload: Workload, ids: list[int]) -> None:
@@ -217,18 +197,18 @@ def bars(cells: Sequence[Cell]) -> list[dict[str, Any]]:
         workload, rounds = cell.workload, cell.rounds
         if (workload.entities, workload.features) != BAR_CELL:
             continue
-        if cell.driver == "blocking" and "fscore" in rounds:
+        if cell.driver == "blocking":
             p50 = {name: figures(samples, "p50") for name, samples in rounds.items()}
-            ratio = median_ratio(p50["fscore"], p50[RedisPy.name])
-            above = median_difference(p50["fscore"], p50[Floor.name])
+            ratio = median_ratio(p50[FscoreBlocking.name], p50[RedisPy.name])
+            above = median_difference(p50[FscoreBlocking.name], p50[Floor.name])
             found += [
                 report.bar(f"blocking: p50 over {RedisPy.name}", ratio, 0.45, "", at_most=True),
                 report.bar("blocking: p50 above the floor", above, 25, "µs", at_most=True),
             ]
-        if cell.driver == "asyncio" and cell.callers == 32 and "fscore.aio" in rounds:
+        if cell.driver == "asyncio" and cell.callers == 32:
             rates = {name: figures(samples, "rate") for name, samples in rounds.items()}
             for peer, limit in ((RedisAsyncio.name, 10), (BareProtocol.name, 3)):
-                ratio = median_ratio(rates["fscore.aio"], rates[peer])
+                ratio = median_ratio(rates[FscoreAsyncio.name], rates[peer])
                 what = f"asyncio, 32 callers: calls/s over {peer}"
                 found.append(report.bar(what, ratio, limit, "x", at_most=False))
     return found
@@ -238,13 +218,16 @@ def _text(
     cells: Sequence[Cell], found: list[dict[str, Any]], absent: dict[str, str], options: Options
 ) -> str:
     parts = [
-        f"{options.rounds} interleaved rounds of {options.seconds:g} s each; medians over rounds; "
+        f"{options.rounds} interleaved rounds of {options.seconds:g} s each (twice as many at "
+        f"{BAR_CELL[0]} x {BAR_CELL[1]}); medians over rounds; "
         f"peers read by {options.command}; each hash has {options.stored or 'exactly the asked'} "
         "features (and one event time)."
     ]
     parts += [f"Left out: {name}: {reason}" for name, reason in absent.items()]
     for cell in cells:
-        callers = f", {cell.callers} callers" if cell.driver == "asyncio" else ""
+        callers = (
+            f", {cell.callers} caller{'s' * (cell.callers > 1)}" if cell.driver == "asyncio" else ""
+        )
         parts.append(f"### {cell.driver}{callers}: {cell.workload.name}\n\n{_cell_table(cell)}")
     if found:
         parts.append(f"### Bars\n\n{report.bars_table(found)}")
@@ -252,16 +235,14 @@ def _text(
 
 
 def _cell_table(cell: Cell) -> str:
-    """The last column is the peer's time over fscore's (one caller) or fscore's rate over its."""
-    ours = next((name for name in cell.rounds if name.startswith("fscore")), None)
-    head = ("", *COLUMNS, *(("x fscore's time",) if ours else ()))
+    """The last column is fscore's rate over the contestant's."""
+    ours = FscoreBlocking.name if cell.driver == "blocking" else FscoreAsyncio.name
+    head = ("", *COLUMNS, "x fscore's time")
     rows = []
     for name, samples in cell.rounds.items():
         names = ("p50", "mean", "p99", "rate", "client_cpu", "server_cpu")
         row: list[object] = [name, *(median(samples, figure) for figure in names)]
-        if ours:
-            rates = figures(cell.rounds[ours], "rate"), figures(samples, "rate")
-            row.append(median_ratio(*rates))
+        row.append(median_ratio(figures(cell.rounds[ours], "rate"), figures(samples, "rate")))
         rows.append(row)
     return report.table(head, rows)
 

@@ -75,17 +75,18 @@ class Tap:
     def _accept(self) -> None:
         peers: dict[socket.socket, tuple[socket.socket, _Talk, bool]] = {}
         while True:
-            ready, _, _ = select.select([self._listener, self._stop, *peers], [], [])
+            watched = [self._stop, self._listener.fileno(), *map(socket.socket.fileno, peers)]
+            ready, _, _ = select.select(watched, [], [])
             if self._stop in ready:
                 break
-            if self._listener in ready:
+            if self._listener.fileno() in ready:
                 client, _ = self._listener.accept()
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._target)
                 talk = _Talk()
                 self._talks.append(talk)
                 peers[client], peers[server] = (server, talk, True), (client, talk, False)
-            for source in [s for s in ready if s in peers]:
+            for source in [s for s in peers if s.fileno() in ready]:
                 self._relay(source, peers)
         for source in peers:
             source.close()

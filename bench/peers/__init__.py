@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
+
+import numpy.typing as npt
 
 from bench.servers import Server
 from bench.workload import Workload
 
-Matrix = Sequence[Sequence[float]]
+# Lists of floats or an array; the comparison with what is expected takes either.
+Matrix = npt.ArrayLike
 
 
 class Blocking(Protocol):

@@ -56,7 +56,9 @@ class BareHiredis:
         rows = []
         missing = len(ids)
         while missing:
-            reader.feed(buffer, 0, self._socket.recv_into(buffer))
+            size = self._socket.recv_into(buffer)
+            # Its type stub does not know that it takes any buffer.
+            reader.feed(buffer, 0, size)  # type: ignore[arg-type]
             while missing and (row := reader.gets()) is not False:
                 rows.append(row)
                 missing -= 1
