@@ -46,6 +46,7 @@ def test_writer_writes_and_reader_reads(users: dict[str, fscore.Client]) -> None
     writer.write("user_profile", [{"user_id": "b", "platform": None}])
     assert writer.delete("user_profile", ["b"]) == 1
 
+    assert reader.refresh()
     prepared = reader.prepare(features=["platform"])
     assert prepared.get(["a"]).to_dicts() == [{"platform": "mobile"}]
     assert reader.prepare("recommendation").get(["a"]).shape[0] == 1
