@@ -90,6 +90,7 @@ class Registry:
         for path, message in check(registry.entities, registry.views, registry.services):
             problems.append(f"{collector.place(path)}: {message}")
         _raise_if_any(problems, "the definitions")
+        registry._check_text()
         return registry
 
     @classmethod
@@ -97,7 +98,7 @@ class Registry:
         """Read what `to_json` wrote; raises InvalidDefinition where it cannot be."""
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidDefinition(f"the registry is no JSON: {error}") from None
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
@@ -117,6 +118,7 @@ class Registry:
                 f"{'.'.join(map(str, path))}: {message}" for path, message in found_problems
             ]
         _raise_if_any(problems, "the registry's JSON")
+        registry._check_text()
         return registry
 
     def to_json(self) -> str:
@@ -138,6 +140,16 @@ class Registry:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def _check_text(self) -> None:
+        """Refuse what UTF-8 cannot write; Python's text can hold lone surrogates."""
+        try:
+            self.to_json().encode()
+        except UnicodeEncodeError as error:
+            near = str(error.object)[max(0, error.start - 40) : error.end]
+            raise InvalidDefinition(
+                f"the definitions hold text that is not Unicode, at the end of {near!r}: remove it"
+            ) from None
 
     def __eq__(self, other: object) -> bool:
         """Registries are equal when their JSON is; field by field a default of NaN would not be."""

@@ -17,9 +17,8 @@ class FeatureService:
     first.
 
     `features` holds features (`UserActivity.platform`, or `UserActivity.platform.alias("device")`
-    where two names would collide), whole views, and selections (`UserActivity[["platform",
-    "age"]]`). Nothing raises here: what is wrong is reported with everything else when the
-    definitions are collected.
+    where two names would collide), whole views, and selections (`UserActivity[["age"]]`). Nothing
+    raises here: what is wrong is reported with everything else when the definitions are collected.
 
     >>> from fscore import Entity, FeatureView, Int64, String
     >>> user = Entity("user", join_keys={"user_id": String})

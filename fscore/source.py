@@ -171,8 +171,7 @@ def cell_text(value: WhereValue) -> str | None:
             return str(value)
 
 
-# These return Any so that a type checker accepts them where a feature is annotated: `platform:
-# String = latest("platform")`.
+# These return Any, so that a type checker accepts them behind any feature's annotation.
 
 
 def latest(column: str, *, where: Where | None = None) -> Any:

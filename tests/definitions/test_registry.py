@@ -272,7 +272,18 @@ def test_other_json_is_refused_and_says_where(change: Callable[[Any], None], say
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", b"\xff", "1"])
+def test_text_that_is_not_unicode_is_refused() -> None:
+    class Odd(FeatureView, entity=user, owner="x\ud800"):
+        age: Int64
+
+    with pytest.raises(InvalidDefinition, match=r"not Unicode, at the end of '.*x\\ud800'"):
+        Registry.from_definitions([Odd])
+    text = registry.to_json().replace('"owner":""', '"owner":"\\ud800"')
+    with pytest.raises(InvalidDefinition, match="not Unicode"):
+        Registry.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", b"\xff", "1"])
 def test_what_is_no_registry_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidDefinition, match=r"is no JSON|has format None"):
         Registry.from_json(text)
