@@ -1,11 +1,9 @@
 //! Read plans: a feature service compiled once into commands and output columns.
 
+mod field_order;
 mod strategy;
 
 use std::fmt;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use crate::json;
 use crate::keys::KeyType;
@@ -13,6 +11,7 @@ use crate::resp::encode::{write_array_header, write_blob};
 use crate::types::{DataType, UnknownType};
 use crate::value;
 
+pub(crate) use field_order::{FieldOrder, Learned, Target, Targets};
 pub use strategy::{Strategy, choose};
 
 /// What a plan is compiled from: names resolved, nothing laid out.
@@ -142,7 +141,9 @@ pub(crate) struct Group {
     /// The command up to its key, and all that follows the key.
     pub(crate) command_head: Vec<u8>,
     pub(crate) command_tail: Vec<u8>,
-    pub(crate) targets: HashMap<Vec<u8>, Target, FixedState>,
+    pub(crate) targets: Targets,
+    /// The field order of hashes read by requests before.
+    pub(crate) learned: Learned,
     /// A row of values that are not there.
     pub(crate) absent_row: Vec<u64>,
 }
@@ -160,14 +161,6 @@ pub(crate) struct Column {
     /// Index into the group's views.
     pub(crate) view: usize,
     pub(crate) default: Option<u64>,
-}
-
-/// Where a field of a hash goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    EventTime(usize),
-    Column(usize),
-    Nowhere,
 }
 
 impl ReadPlan {
@@ -365,6 +358,7 @@ impl<'a> GroupBuilder<'a> {
             command_head,
             command_tail,
             targets,
+            learned: Learned::default(),
         }
     }
 }

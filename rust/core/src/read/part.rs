@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::connection::Replies;
 use crate::keys::ByteColumn;
-use crate::plan::{Group, ReadPlan, Strategy, Target};
+use crate::plan::{FieldOrder, ReadPlan, Strategy, Target};
 use crate::resp::encode::write_blob;
 use crate::resp::token::Token;
 use crate::table::{MAX_PROBLEMS, NO_TIME};
@@ -32,7 +32,8 @@ pub struct ReadPart {
     invalid: usize,
     failure: Option<Failure>,
     cursor: Cursor,
-    order: FieldOrder,
+    /// The order of the current group's fields, where it is read by HGETALL.
+    order: Arc<FieldOrder>,
 }
 
 /// The cells of one entity's rows.
@@ -87,9 +88,9 @@ impl ReadPart {
             invalid: 0,
             failure: None,
             cursor: Cursor::default(),
-            order: FieldOrder::default(),
+            order: Arc::default(),
         };
-        part.skip_finished_groups();
+        part.begin_group();
         part
     }
 
@@ -121,15 +122,26 @@ impl ReadPart {
         (self.answers, self.arena, self.problems, self.invalid)
     }
 
-    fn skip_finished_groups(&mut self) {
+    /// Goes to the next group that has keys, where this one's are answered.
+    fn next_group(&mut self) {
+        if let Some(group) = self.plan.groups.get(self.cursor.group) {
+            group.learned.offer(&self.order);
+        }
+        self.cursor.group += 1;
+        self.cursor.row = 0;
+        self.begin_group();
+    }
+
+    fn begin_group(&mut self) {
         while self
             .keys
             .get(self.cursor.group)
-            .is_some_and(|keys| self.cursor.row >= keys.len())
+            .is_some_and(ByteColumn::is_empty)
         {
             self.cursor.group += 1;
-            self.cursor.row = 0;
-            self.order = FieldOrder::default();
+        }
+        if let Some(group) = self.plan.groups.get(self.cursor.group) {
+            self.order = group.learned.get();
         }
     }
 
@@ -192,7 +204,7 @@ impl ReadPart {
                 let Some(target) = self.cursor.target.take() else {
                     self.cursor.target = Some(match token {
                         Token::Blob(name) | Token::Simple(name) => {
-                            self.order.target(element / 2, name, group)
+                            FieldOrder::target(&mut self.order, element / 2, name, &group.targets)
                         }
                         _ => Target::Nowhere,
                     });
@@ -329,7 +341,13 @@ impl Replies for ReadPart {
         self.cursor.target = None;
         self.cursor.bad_times = 0;
         self.cursor.settled = false;
-        self.skip_finished_groups();
+        if self
+            .keys
+            .get(self.cursor.group)
+            .is_some_and(|keys| self.cursor.row >= keys.len())
+        {
+            self.next_group();
+        }
     }
 }
 
@@ -339,47 +357,4 @@ fn preview(text: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]);
     let more = if text.len() > SHOWN { "…" } else { "" };
     format!("{shown:?}{more}")
-}
-
-/// The field order of the hashes read so far.
-///
-/// Hashes that one program wrote have their fields in one order, so the field at a position is
-/// guessed to be the one that was there in the last reply; only a wrong guess is looked up.
-#[derive(Debug, Default)]
-struct FieldOrder {
-    names: Vec<u8>,
-    positions: Vec<(usize, usize, Target)>,
-}
-
-impl FieldOrder {
-    /// Past this the names are forgotten: hashes that share no order are looked up each time.
-    const MAX_NAMES: usize = 64 * 1024;
-
-    #[inline]
-    fn target(&mut self, position: usize, name: &[u8], group: &Group) -> Target {
-        if let Some(&(start, end, target)) = self.positions.get(position)
-            && &self.names[start..end] == name
-        {
-            return target;
-        }
-        self.look_up(position, name, group)
-    }
-
-    #[cold]
-    fn look_up(&mut self, position: usize, name: &[u8], group: &Group) -> Target {
-        let target = group.targets.get(name).copied().unwrap_or(Target::Nowhere);
-        if self.names.len() + name.len() > Self::MAX_NAMES {
-            self.names.clear();
-            self.positions.clear();
-        }
-        let start = self.names.len();
-        self.names.extend_from_slice(name);
-        let learned = (start, self.names.len(), target);
-        if let Some(known) = self.positions.get_mut(position) {
-            *known = learned;
-        } else if self.positions.len() == position {
-            self.positions.push(learned);
-        }
-        target
-    }
 }

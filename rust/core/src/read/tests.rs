@@ -458,7 +458,7 @@ proptest! {
             for part in &mut parts {
                 let mut commands = Vec::new();
                 part.encode(&mut commands);
-                let replies = serve(&commands, &hash_of);
+                let replies = serve(&commands, hash_of);
                 feed(part, replies.as_bytes(), &pieces);
             }
             let mut json = Vec::new();

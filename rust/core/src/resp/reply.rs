@@ -32,6 +32,11 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Whether it has elements.
+    pub fn is_aggregate(&self) -> bool {
+        matches!(self, Reply::Array(_) | Reply::Map(_) | Reply::Push(_))
+    }
+
     /// The bytes of a blob or a status line.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
