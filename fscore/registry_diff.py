@@ -70,8 +70,9 @@ _SAFE_ELEMENTS = {("Int64", "Float64"), ("Float32", "Float64")}
 
 
 def type_change_is_safe(old: DataType, new: DataType) -> bool:
-    """Tell whether every stored text of `old` reads as `new`, with the same meaning; the module's
-    text has the table.
+    """Tell whether every stored text of `old` reads as `new`, with the same meaning.
+
+    The module's text has the table.
 
     >>> type_change_is_safe(DataType.parse("Int64"), DataType.parse("Float64"))
     True
@@ -123,9 +124,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RegistryDiff:
-    """All differences between two registries, in the order entities, views with their features,
-    services.
-    """
+    """All differences between two registries: entities, views with their features, services."""
 
     changes: tuple[Change, ...]
 

@@ -13,8 +13,7 @@ __all__ = ["FeatureService"]
 
 
 class FeatureService:
-    """The features of one model, in the order of its input, and the version of the data it reads at
-    first.
+    """The features of one model in the order of its input, and the data's version that it reads.
 
     `features` holds features (`UserActivity.platform`, or `UserActivity.platform.alias("device")`
     where two names would collide), whole views, and selections (`UserActivity[["age"]]`). Nothing
