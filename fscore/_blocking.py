@@ -207,7 +207,7 @@ class Prepared(PreparedCore):
 
         Where some of the answer is not there in time the rest has the status UNAVAILABLE, or, with
         `partial=False` or where nothing is there, DeadlineExceeded or Unavailable is raised.
-        InvalidKeys says what is wrong with the keys.
+        InvalidKeys says what is wrong with the keys; more rows than `max_keys` are RequestTooLarge.
         """
         client = self._client
         if time.monotonic() >= client._poll_at:

@@ -153,7 +153,8 @@ class PreparedCore:
         registry = self._core.registry
         service, features, entity = self._asked
         resolved = resolve(registry, service, features, entity)
-        self._plan = ReadPlan(resolved.to_spec(), self._core.settings.key_prefix)
+        settings = self._core.settings
+        self._plan = ReadPlan(resolved.to_spec(), settings.key_prefix, settings.max_keys)
         self._resolved: ResolvedSet = resolved
         self._version = resolved.version
         self._compiled_from = registry

@@ -24,10 +24,11 @@ __all__ = [
 class ReadPlan:
     """A feature service compiled once into commands and output columns.
 
-    `spec` is what `ResolvedSet.to_spec` gives. Raises InvalidDefinition.
+    `spec` is what `ResolvedSet.to_spec` gives; reads of more than `max_rows` rows raise
+    RequestTooLarge. Raises InvalidDefinition.
     """
 
-    def __new__(cls, spec: dict[str, Any], key_prefix: str) -> Self: ...
+    def __new__(cls, spec: dict[str, Any], key_prefix: str, max_rows: int = ...) -> Self: ...
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the output columns, in order."""

@@ -18,10 +18,14 @@ pub(crate) fn new(
     attributes: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>,
 ) -> PyErr {
     let make = || {
-        let module = MODULE.get_or_try_init(py, || py.import("fscore.errors").map(Bound::unbind))?;
+        let module =
+            MODULE.get_or_try_init(py, || py.import("fscore.errors").map(Bound::unbind))?;
         let keywords = PyDict::new(py);
         attributes(&keywords)?;
-        module.bind(py).getattr(class)?.call((message,), Some(&keywords))
+        module
+            .bind(py)
+            .getattr(class)?
+            .call((message,), Some(&keywords))
     };
     match make() {
         Ok(exception) => PyErr::from_value(exception),
@@ -57,6 +61,16 @@ pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
     new(py, "InvalidDefinition", message, |_| Ok(()))
 }
 
+/// A read of more rows than the client allows.
+pub(crate) fn too_many_rows(py: Python<'_>, rows: usize, limit: usize) -> PyErr {
+    let message = format!(
+        "{rows} rows are asked for where max_keys allows {limit}; ask for fewer at a time"
+    );
+    new(py, "RequestTooLarge", &message, |attributes| {
+        attributes.set_item("limit", limit)
+    })
+}
+
 /// A client was used in a child of the process that made it.
 pub(crate) fn forked(py: Python<'_>) -> PyErr {
     let message = "this client was connected before the process forked, and its sockets belong to \
@@ -87,7 +101,12 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Fault { kind, message: message.into(), reason: None, pause: None }
+        Fault {
+            kind,
+            message: message.into(),
+            reason: None,
+            pause: None,
+        }
     }
 
     /// From the text of an error reply.
@@ -112,7 +131,10 @@ impl Fault {
 
     /// The same, for a driver that sends the request again after `pause`.
     pub(crate) fn retried_after(self, pause: Duration) -> Self {
-        Fault { pause: Some(pause), ..self }
+        Fault {
+            pause: Some(pause),
+            ..self
+        }
     }
 
     pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {

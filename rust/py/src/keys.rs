@@ -2,6 +2,7 @@
 
 use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns as CoreKeyColumns, KeyType, KeysError};
 use numpy::{PyArray1, PyArrayMethods};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
@@ -19,7 +20,11 @@ impl KeyColumns {
     /// Names of the join keys, in the order given.
     #[getter]
     fn names(&self) -> Vec<&str> {
-        self.inner.columns.iter().map(|(name, _)| name.as_str()).collect()
+        self.inner
+            .columns
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     fn __len__(&self) -> usize {
@@ -50,8 +55,10 @@ pub(crate) fn extract(
             let name = name.to_str()?;
             let Some((_, key_type)) = wanted.iter().find(|(known, _)| known == name) else {
                 let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
-                let message =
-                    format!("{name:?} is no join key here; the join keys are {}", known.join(", "));
+                let message = format!(
+                    "{name:?} is no join key here; the join keys are {}",
+                    known.join(", ")
+                );
                 return Err(errors::invalid_keys(keys.py(), &message, Some(name), None));
             };
             columns.push((name.to_owned(), column(name, *key_type, &values)?));
@@ -59,12 +66,19 @@ pub(crate) fn extract(
         return Ok(CoreKeyColumns { columns });
     }
     let [(name, key_type)] = wanted else {
-        let known: Vec<_> = wanted.iter().map(|(known, _)| format!("{known:?}: […]")).collect();
-        let message =
-            format!("there are several join keys; give a dict {{{}}}", known.join(", "));
+        let known: Vec<_> = wanted
+            .iter()
+            .map(|(known, _)| format!("{known:?}: […]"))
+            .collect();
+        let message = format!(
+            "there are several join keys; give a dict {{{}}}",
+            known.join(", ")
+        );
         return Err(errors::invalid_keys(keys.py(), &message, None, None));
     };
-    Ok(CoreKeyColumns { columns: vec![(name.clone(), column(name, *key_type, keys)?)] })
+    Ok(CoreKeyColumns {
+        columns: vec![(name.clone(), column(name, *key_type, keys)?)],
+    })
 }
 
 /// The error of `error` as Python's.
@@ -103,7 +117,12 @@ fn column(name: &str, key_type: KeyType, values: &Bound<'_, PyAny>) -> PyResult<
          list of one",
         key_type.name()
     );
-    Err(errors::invalid_keys(values.py(), &message, Some(name), None))
+    Err(errors::invalid_keys(
+        values.py(),
+        &message,
+        Some(name),
+        None,
+    ))
 }
 
 fn from_objects<'py>(
@@ -116,9 +135,14 @@ fn from_objects<'py>(
         KeyType::Integer => {
             let mut ids = Vec::with_capacity(rows);
             for (row, value) in values.enumerate() {
-                let id = if value.is_instance_of::<PyBool>() { None } else { value.cast::<PyInt>().ok() };
-                let id = id.ok_or_else(|| wrong_type(name, key_type, row, &value))?;
-                ids.push(id.extract().map_err(|_| {
+                if value.is_instance_of::<PyBool>() {
+                    return Err(wrong_type(name, key_type, row, &value));
+                }
+                // Whatever is an integer to Python, NumPy's scalars included.
+                ids.push(value.extract().map_err(|error: PyErr| {
+                    if !error.is_instance_of::<PyOverflowError>(value.py()) {
+                        return wrong_type(name, key_type, row, &value);
+                    }
                     let message = format!("join key {name} (row {row}) is beyond 64 bits");
                     errors::invalid_keys(value.py(), &message, Some(name), Some(row))
                 })?);
@@ -128,7 +152,10 @@ fn from_objects<'py>(
         KeyType::Text => {
             let mut ids = ByteColumn::with_capacity(rows, 12 * rows);
             for (row, value) in values.enumerate() {
-                let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
+                let text = value
+                    .cast::<PyString>()
+                    .ok()
+                    .and_then(|text| text.to_str().ok());
                 let text = text.ok_or_else(|| wrong_type(name, key_type, row, &value))?;
                 ids.push(text.as_bytes());
             }
@@ -138,7 +165,10 @@ fn from_objects<'py>(
 }
 
 fn wrong_type(name: &str, key_type: KeyType, row: usize, value: &Bound<'_, PyAny>) -> PyErr {
-    let given = value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let given = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
     let message = format!(
         "join key {name} (row {row}) must be {}, not {given}; keys are not converted",
         key_type.name()

@@ -22,17 +22,25 @@ use crate::value::encode_object;
 #[derive(Debug)]
 pub(crate) struct ReadPlan {
     pub(crate) inner: Arc<CoreReadPlan>,
+    max_rows: usize,
 }
 
 #[pymethods]
 impl ReadPlan {
     #[new]
-    fn new(py: Python<'_>, spec: &Bound<'_, PyDict>, key_prefix: &str) -> PyResult<Self> {
+    #[pyo3(signature = (spec, key_prefix, max_rows = usize::MAX))]
+    fn new(
+        py: Python<'_>,
+        spec: &Bound<'_, PyDict>,
+        key_prefix: &str,
+        max_rows: usize,
+    ) -> PyResult<Self> {
         let spec = read_spec(spec, key_prefix)?;
         let plan = CoreReadPlan::new(&spec)
             .map_err(|error| errors::invalid_definition(py, &error.to_string()))?;
         Ok(Self {
             inner: Arc::new(plan),
+            max_rows,
         })
     }
 
@@ -87,6 +95,13 @@ impl ReadPlan {
         partial: bool,
     ) -> PyResult<Job> {
         let columns = keys::extract(self.inner.join_keys(), keys)?;
+        if columns.rows() > self.max_rows {
+            return Err(errors::too_many_rows(
+                keys.py(),
+                columns.rows(),
+                self.max_rows,
+            ));
+        }
         let read = Read::new(&self.inner, columns, version, now_ms, &SlotMap::Standalone);
         let (read, mut parts) = read.map_err(|error| keys::error(keys.py(), &error))?;
         // A standalone server is one node, and so one part.
