@@ -1,0 +1,55 @@
+"""A driver, a client with the shop's definitions, and a witness that is not fscore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from tests.client.driver import DRIVERS, Driver, make_driver
+from tests.client.proxy import FaultProxy
+from tests.client.shop import REGISTRY
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """The blocking, then the asyncio driver."""
+    made = make_driver(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(driver: Driver, redis_url: str) -> Any:
+    """A client of an empty server on which the shop's definitions are applied."""
+    connected = driver.connect(redis_url)
+    connected.apply(REGISTRY)
+    return connected
+
+
+@pytest.fixture
+def witness(redis_url: str) -> Iterator[Any]:
+    """Another library's connection, to write and read what is stored without fscore."""
+    with redis.Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[FaultProxy]:
+    """A proxy before the empty server."""
+    with FaultProxy(redis_server.port) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A server of the same kind that the test may stop, kill and configure."""
+    server = RedisServer(redis_server.kind)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

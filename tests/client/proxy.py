@@ -1,0 +1,216 @@
+"""A TCP proxy between a client and its server that misbehaves on demand.
+
+Requests always pass; what a test does to the replies is what it asks for:
+
+    proxy.hold()             replies wait, until `release`
+    proxy.pass_bytes(100)    that many bytes of replies pass, the rest is held
+    proxy.cut_after(100)     that many bytes pass, then every connection ends
+    proxy.inject(b"…")       these bytes go out before the next reply
+    proxy.cut(), refuse(), accept()
+
+`wait_for_request` returns once a request has reached the proxy, so no test has to sleep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Self
+
+PATIENCE = 30.0
+
+
+class FaultProxy:
+    """Listens on a free port; a context manager."""
+
+    def __init__(self, port: int) -> None:
+        self._upstream = ("127.0.0.1", port)
+        self._changed = threading.Condition()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._threads: list[threading.Thread] = []
+        self._budget: int | None = None  # bytes of replies that may pass; None is all
+        self._cut_when_spent = False
+        self._injected = b""
+        self._refusing = False
+        self._closing = False
+        self.requests = 0
+        """Pieces of requests received so far."""
+        self.passed = 0
+        """Bytes of replies that went to clients so far."""
+        self.connections = 0
+        """Connections accepted so far."""
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._spawn(self._accept)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._changed:
+            self._closing = True
+        # Wakes the thread that waits in accept.
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        self.cut()
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    # What a test asks for
+
+    def hold(self) -> None:
+        """Replies wait from now on."""
+        self.pass_bytes(0)
+
+    def release(self) -> None:
+        """Replies pass, those held first."""
+        with self._changed:
+            self._budget, self._cut_when_spent = None, False
+            self._changed.notify_all()
+
+    def pass_bytes(self, count: int) -> None:
+        """This many bytes of replies pass, what follows waits."""
+        with self._changed:
+            self._budget, self._cut_when_spent = count, False
+            self._changed.notify_all()
+
+    def cut_after(self, count: int) -> None:
+        """This many bytes of replies pass, then all connections end, and replies pass again."""
+        with self._changed:
+            self._budget, self._cut_when_spent = count, True
+            self._changed.notify_all()
+
+    def inject(self, data: bytes) -> None:
+        """These bytes go out before the next reply."""
+        with self._changed:
+            self._injected = data
+
+    def cut(self) -> None:
+        """Ends all connections, as a server does that is killed."""
+        with self._changed:
+            pairs, self._pairs = self._pairs, []
+            self._changed.notify_all()
+        for pair in pairs:
+            _end(*pair)
+
+    def refuse(self) -> None:
+        """Ends all connections, and new ones as soon as they are made."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """New connections live again."""
+        self._refusing = False
+
+    def wait_for_request(self, after: int) -> None:
+        """Waits until more than this many pieces of requests have come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.requests > after, PATIENCE)
+
+    def wait_for_connection(self, after: int) -> None:
+        """Waits until more than this many connections were made."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.connections > after, PATIENCE)
+
+    # What it does
+
+    def _spawn(self, target: object, *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            with self._changed:
+                self.connections += 1
+                self._changed.notify_all()
+                if self._closing:
+                    client.close()
+                    return
+            if self._refusing:
+                _reset(client)
+                continue
+            try:
+                server = socket.create_connection(self._upstream, timeout=PATIENCE)
+            except OSError:
+                _reset(client)
+                continue
+            for end in (client, server):
+                end.settimeout(None)
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._changed:
+                self._pairs.append((client, server))
+            self._spawn(self._requests, client, server)
+            self._spawn(self._replies, client, server)
+
+    def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+                with self._changed:
+                    self.requests += 1
+                    self._changed.notify_all()
+        self._drop(client, server)
+
+    def _replies(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 16):
+                while data:
+                    piece, cut = self._admitted(data, client)
+                    data = data[len(piece) :]
+                    with self._changed:
+                        piece, self._injected = self._injected + piece, b""
+                        self.passed += len(piece)
+                    client.sendall(piece)
+                    if cut:
+                        self.release()
+                        self.cut()
+                        return
+        self._drop(client, server)
+
+    def _admitted(self, data: bytes, client: socket.socket) -> tuple[bytes, bool]:
+        """What of `data` may pass now, and whether the connections end after it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._budget != 0 or self._is_gone(client))
+            if self._is_gone(client):
+                raise ConnectionAbortedError
+            if self._budget is None:
+                return data, False
+            piece = data[: self._budget]
+            self._budget -= len(piece)
+            return piece, self._cut_when_spent and self._budget == 0
+
+    def _is_gone(self, client: socket.socket) -> bool:
+        return all(pair[0] is not client for pair in self._pairs)
+
+    def _drop(self, client: socket.socket, server: socket.socket) -> None:
+        with self._changed:
+            self._pairs = [pair for pair in self._pairs if pair[0] is not client]
+            self._changed.notify_all()
+        _end(client, server)
+
+
+def _end(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+
+def _reset(one: socket.socket) -> None:
+    # A linger of nothing sends RST, which is what a port answers that nobody listens on.
+    with contextlib.suppress(OSError):
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.close()

@@ -1,0 +1,96 @@
+"""The definitions of the clients' tests: every type, composite keys, a wide row."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal
+
+from fscore import (
+    Bool,
+    Bytes,
+    Entity,
+    Feature,
+    FeatureService,
+    FeatureView,
+    Float32,
+    Float64,
+    Int64,
+    List,
+    Registry,
+    String,
+    Timestamp,
+    Vector,
+)
+
+HOUR_MS = 3_600_000
+
+user = Entity("user", join_keys={"user_id": Int64})
+member = Entity("member", join_keys={"member_id": String})
+product = Entity("product", join_keys={"sku": String})
+affinity = Entity("affinity", join_keys={"user_id": Int64, "sku": String})
+
+
+class Profile(FeatureView, entity=user, ttl="1h"):
+    age: Int64
+    country: String
+    score: Float64
+    ratio: Float32
+    active: Bool
+    seen: Timestamp
+    joined: Timestamp[Literal["s"]]
+    token: Bytes
+
+
+class Standing(FeatureView, entity=user, ttl="1h"):
+    """Every feature with a default."""
+
+    level: Int64 = Feature(default=7)
+    tier: String = Feature(default="none")
+    credit: Float64 = Feature(default=0.5)
+    vip: Bool = Feature(default=True)
+
+
+class Behaviour(FeatureView, entity=user):
+    tags: List[String]
+    counts: List[Int64]
+    weights: List[Float64]
+    flags: List[Bool]
+    blobs: List[Bytes]
+    times: List[Timestamp]
+    taste: Vector[Literal[3]]
+
+
+class Membership(FeatureView, entity=member):
+    rank: Int64
+    note: String
+
+
+class Stock(FeatureView, entity=product):
+    price: Float64
+    left: Int64
+
+
+class Affinity(FeatureView, entity=affinity):
+    clicks: Int64
+
+
+everything = FeatureService("everything", features=[Profile, Standing, Behaviour])
+profile = FeatureService("profile", features=[Profile])
+pairs = FeatureService(
+    "pairs", features=[Stock.price, Profile.age, Affinity.clicks.alias("seen_clicks"), Stock.left]
+)
+second = FeatureService("second", features=[Profile.age, Profile.country], version=2)
+
+REGISTRY = Registry.from_definitions([everything, profile, pairs, second, Membership])
+
+
+def wide_registry(width: int) -> Registry:
+    """An entity with this many Int64 features, a service of all of them and one of the first."""
+    row = Entity("row", join_keys={"row_id": Int64})
+    namespace = {"__annotations__": {f"f{number}": Int64 for number in range(width)}}
+    view: Any = types.new_class(
+        "Wide", (FeatureView,), {"entity": row}, lambda body: body.update(namespace)
+    )
+    return Registry.from_definitions(
+        [FeatureService("all", features=[view]), FeatureService("one", features=[view.f0])]
+    )

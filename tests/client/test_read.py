@@ -1,0 +1,456 @@
+"""Reading: every type, every status, keys of every kind."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fscore import (
+    EntityNotFound,
+    FeatureNotFound,
+    FeatureServiceNotFound,
+    InvalidKeys,
+    RequestTooLarge,
+    Status,
+)
+from tests.client.driver import Driver
+from tests.client.shop import HOUR_MS, REGISTRY, wide_registry
+
+NOW = 1_900_000_000_000
+"""Long after today, so that rows of this event time do not expire while the test runs."""
+
+PROFILE = {
+    "age": "29",
+    "country": "US",
+    "score": "0.07",
+    "ratio": "0.1",
+    "active": "1",
+    "seen": "1700000000123",
+    "joined": "1700000000",
+    "token": b"\x00\xff\r\n",
+}
+PROFILE_VALUES = {
+    "age": 29,
+    "country": "US",
+    "score": 0.07,
+    "ratio": 0.1,
+    "active": True,
+    "seen": 1_700_000_000_123,
+    "joined": 1_700_000_000_000,
+    "token": b"\x00\xff\r\n",
+}
+BEHAVIOUR: dict[str, Any] = {
+    "tags": '["a","b\\"c","☕"]',
+    "counts": "[1,-2]",
+    "weights": "[0.5,1]",
+    "flags": "[true,false]",
+    "blobs": '["AP8="]',
+    "times": "[1700000000123]",
+    "taste": struct.pack("<3f", 1.0, -2.5, 0.1),
+}
+BEHAVIOUR_VALUES = {
+    "tags": ["a", 'b"c', "☕"],
+    "counts": [1, -2],
+    "weights": [0.5, 1.0],
+    "flags": [True, False],
+    "blobs": [b"\x00\xff"],
+    "times": [1_700_000_000_123],
+    "taste": [1.0, -2.5, 0.1],
+}
+STANDING_DEFAULTS = {"level": 7, "tier": "none", "credit": 0.5, "vip": True}
+
+
+def statuses(table: Any, row: int = 0) -> dict[str, str]:
+    """Names of the statuses of a row."""
+    codes = table.statuses[row]
+    return {name: Status(code).name for name, code in zip(table.features, codes, strict=True)}
+
+
+def test_every_type(client: Any, witness: Any) -> None:
+    witness.hset("user:{1}:v1", mapping={**PROFILE, **BEHAVIOUR, "_ts:profile": NOW})
+    table = client.prepare("everything").get([1])
+    assert table.to_dicts() == [{**PROFILE_VALUES, **STANDING_DEFAULTS, **BEHAVIOUR_VALUES}]
+    assert {type(value) for value in table.to_dicts()[0].values()} == {
+        int,
+        str,
+        float,
+        bool,
+        bytes,
+        list,
+    }
+
+
+def test_what_was_written_by_hand_is_served(client: Any, witness: Any) -> None:
+    witness.execute_command("HSET user:{1234}:v1 age 29 country US")
+    table = client.prepare(features=["age", "country", "score"]).get([1234])
+    assert table.to_dicts() == [{"age": 29, "country": "US", "score": None}]
+    assert statuses(table) == {"age": "PRESENT", "country": "PRESENT", "score": "NOT_FOUND"}
+    assert np.isnat(table.event_times).all()
+    assert not table.all_present
+
+
+def test_each_status_and_its_default(client: Any, witness: Any) -> None:
+    old = 1_000
+    defaulted = {"level": 7, "tier": "none", "credit": 0.5, "vip": True}
+    rows: dict[int, dict[str, Any]] = {
+        1: {"level": "3", "tier": "gold", "credit": "1.5", "vip": "0", "_ts:standing": NOW},
+        2: {"_ts:standing": NOW},
+        3: {},
+        4: {"level": "3", "tier": "gold", "credit": "1.5", "vip": "0", "_ts:standing": old},
+        5: {"level": "x", "tier": b"\xff", "credit": "", "vip": "yes", "_ts:standing": NOW},
+        6: {"level": "3", "tier": "gold", "credit": "1.5", "vip": "0", "_ts:standing": "soon"},
+    }
+    for row, fields in rows.items():
+        if fields:
+            witness.hset(f"user:{{{row}}}:v1", mapping=fields)
+    witness.set("user:{7}:v1", "no hash")
+    table = client.prepare(features=["level", "tier", "credit", "vip"]).get([1, 2, 3, 4, 5, 6, 7])
+    empty = dict.fromkeys(defaulted)
+    assert table.to_dicts() == [
+        {"level": 3, "tier": "gold", "credit": 1.5, "vip": False},
+        defaulted,
+        defaulted,
+        defaulted,
+        empty,
+        empty,
+        empty,
+    ]
+    found = [set(statuses(table, row).values()) for row in range(7)]
+    assert found == [
+        {"PRESENT"},
+        {"NULL"},
+        {"NOT_FOUND"},
+        {"EXPIRED"},
+        {"INVALID"},
+        {"INVALID"},
+        {"INVALID"},
+    ]
+    assert table.invalid == 12
+    assert table.count_statuses() == [4, 4, 4, 4, 12, 0]
+    assert [(row, feature) for row, feature, _ in table.problems] == [
+        (4, "level"),
+        (4, "tier"),
+        (4, "credit"),
+        (4, "vip"),
+        (5, None),
+        (6, None),
+    ]
+    assert "'x'" in table.problems[0][2] or '"x"' in table.problems[0][2]
+    assert repr(table) == (
+        "<FeatureTable 7 rows x 4 features, 4 PRESENT, 4 NULL, 4 NOT_FOUND, 4 EXPIRED, 12 INVALID>"
+    )
+
+
+@pytest.mark.parametrize("service", ["all", "one"])
+def test_wrong_values_do_not_disturb_their_neighbours(
+    driver: Driver, redis_url: str, witness: Any, service: str
+) -> None:
+    client = driver.connect(redis_url)
+    client.apply(wide_registry(30))
+    for row in range(5):
+        witness.hset(f"row:{{{row}}}:v1", mapping={f"f{n}": f"{row}{n}" for n in range(30)})
+    witness.hset("row:{2}:v1", "f0", "1.5")
+    witness.delete("row:{3}:v1")
+    witness.lpush("row:{3}:v1", "a list")
+    table = client.prepare(service).get([0, 1, 2, 3, 4])
+    assert [row["f0"] for row in table.to_dicts()] == [0, 10, None, None, 40]
+    assert table.statuses[:, 0].tolist() == [0, 0, 4, 4, 0]
+    assert table.event_times.shape == table.shape
+
+
+def test_hmget_and_hgetall_answer_alike(driver: Driver, redis_url: str, witness: Any) -> None:
+    client = driver.connect(redis_url)
+    client.apply(wide_registry(40))
+    for row in range(8):
+        # Some fields are missing, some invalid, some unknown to the view, in an order of their own.
+        fields = {f"f{n}": str(row * n) for n in reversed(range(40)) if (row + n) % 3}
+        witness.hset(f"row:{{{row}}}:v1", mapping={**fields, "stray": "?", "f7": "seven"})
+    witness.hset("row:{3}:v1", "_ts:wide", 1_000)
+    rows = list(range(10))
+    whole, parts = client.prepare("all"), []
+    assert whole.strategies == {"row": "HGETALL"}
+    for start in range(0, 40, 5):
+        some = client.prepare(features=[f"f{n}" for n in range(start, start + 5)])
+        assert some.strategies == {"row": "HMGET"}
+        parts.append(some.get(rows))
+    at_once = whole.get(rows)
+    assert np.array_equal(at_once.statuses, np.hstack([part.statuses for part in parts]))
+    assert at_once.to_dicts() == [
+        {name: value for row in same for name, value in row.items()}
+        for same in zip(*(part.to_dicts() for part in parts), strict=True)
+    ]
+    assert set(at_once.statuses.ravel()) == {0, 1, 2, 4}
+    assert np.array_equal(
+        at_once.event_times, np.hstack([part.event_times for part in parts]), equal_nan=True
+    )
+
+
+def test_the_ttl_ends_to_the_millisecond(
+    client: Any, witness: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.write("profile", [{"user_id": 1, "age": 29}], event_time=NOW)
+    prepared = client.prepare(features=["age"])
+    clock = [NOW + HOUR_MS - 1]
+    for module in ("fscore._blocking", "fscore.aio._client"):
+        monkeypatch.setattr(f"{module}.now_ms", lambda: clock[0])
+    assert statuses(prepared.get([1])) == {"age": "PRESENT"}
+    clock[0] += 1
+    table = prepared.get([1])
+    assert statuses(table) == {"age": "EXPIRED"}
+    assert table.to_dicts() == [{"age": None}]
+    assert table.event_times.tolist() == [[np.datetime64(NOW, "ms").astype(object)]]
+
+
+def test_duplicates_are_answered_in_order_and_read_once(client: Any, witness: Any) -> None:
+    for row in range(3):
+        witness.hset(f"user:{{{row}}}:v1", "age", row)
+    prepared = client.prepare(features=["age", "country"])
+    witness.config_resetstat()
+    table = prepared.get([2, 0, 2, 2, 1, 0])
+    assert table.column("age").tolist() == [2, 0, 2, 2, 1, 0]
+    assert witness.info("commandstats")["cmdstat_hmget"]["calls"] == 3
+
+
+def test_a_problem_of_a_duplicate_names_its_first_row(client: Any, witness: Any) -> None:
+    witness.hset("user:{5}:v1", "age", "many")
+    table = client.prepare(features=["age"]).get([1, 5, 5])
+    assert table.statuses.ravel().tolist() == [2, 4, 4]
+    assert [(row, name) for row, name, _ in table.problems] == [(1, "age")]
+    assert table.invalid == 2
+
+
+def test_a_service_of_several_entities(client: Any, witness: Any) -> None:
+    witness.hset("user:{1}:v1", "age", "29")
+    witness.hset("product:{a%2Fb}:v1".replace("%2F", "/"), mapping={"price": "9.5", "left": "3"})
+    witness.hset("affinity:{1,a/b}:v1", "clicks", "12")
+    prepared = client.prepare("pairs")
+    assert prepared.join_keys == {"sku": "String", "user_id": "Int64"}
+    assert prepared.features == ("price", "age", "seen_clicks", "left")
+    witness.config_resetstat()
+    table = prepared.get({"user_id": [1, 1, 2], "sku": ["a/b", "z", "a/b"]})
+    assert table.to_dicts() == [
+        {"price": 9.5, "age": 29, "seen_clicks": 12, "left": 3},
+        {"price": None, "age": 29, "seen_clicks": None, "left": None},
+        {"price": 9.5, "age": None, "seen_clicks": None, "left": 3},
+    ]
+    # Two users, two products, three pairs.
+    assert witness.info("commandstats")["cmdstat_hmget"]["calls"] == 7
+
+
+def test_composite_keys_are_joined_in_declared_order(client: Any, witness: Any) -> None:
+    rows = [
+        {"sku": "x,1", "user_id": 7, "clicks": 1},
+        {"sku": "1", "user_id": -7, "clicks": 2},
+    ]
+    assert client.write("affinity", rows).rows == 2
+    keys = {bytes(key) for key in witness.keys("affinity:*")}
+    assert keys == {b"affinity:{7,x%2C1}:v1", b"affinity:{-7,1}:v1"}
+    table = client.prepare(entity="affinity").get({"user_id": [-7, 7], "sku": ["1", "x,1"]})
+    assert table.to_dicts() == [{"clicks": 2}, {"clicks": 1}]
+
+
+STRANGE_IDS = {
+    "plain": "plain",
+    "a{b}c": "a%7Bb%7Dc",
+    "a:b": "a%3Ab",
+    "100%": "100%25",
+    "nul\x00": "nul%00",
+    "cr\rlf\n": "cr%0Dlf%0A",
+    "two words": "two%20words",
+    "☕": "%E2%98%95",
+    "👩‍🚀": "%F0%9F%91%A9%E2%80%8D%F0%9F%9A%80",
+    "%7B": "%257B",
+    "x" * 512: "x" * 512,
+    "}" * 512: "%7D" * 512,
+}
+
+
+def test_strange_ids(client: Any, witness: Any) -> None:
+    ids = list(STRANGE_IDS)
+    client.write("membership", [{"member_id": one, "rank": n} for n, one in enumerate(ids)])
+    stored = {key.decode() for key in witness.keys("member:*")}
+    assert stored == {f"member:{{{escaped}}}:v1" for escaped in STRANGE_IDS.values()}
+    table = client.prepare(entity="member").get({"member_id": ids})
+    assert table.column("rank").tolist() == list(range(len(ids)))
+    assert client.delete("membership", ids) == len(ids)
+    assert witness.keys("member:*") == []
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 513, "☕" * 171])
+def test_ids_that_make_no_key(client: Any, bad: str) -> None:
+    prepared = client.prepare(entity="member")
+    for call in (
+        lambda: prepared.get(["fine", bad]),
+        lambda: client.write("membership", [{"member_id": "fine"}, {"member_id": bad}]),
+        lambda: client.delete("membership", ["fine", bad]),
+    ):
+        with pytest.raises(InvalidKeys, match="member_id") as caught:
+            call()
+        assert (caught.value.join_key, caught.value.row) == ("member_id", 1)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [9223372036854775807, -9223372036854775808, 0],
+        (1, 2, 3),
+        np.array([1, 2, 3]),
+        np.array([1, 2, 3], dtype=np.int32),
+        np.array([1, 2, 3], dtype=np.uint64),
+        np.arange(6)[::2],
+        [np.int64(3), 4, 5],
+    ],
+    ids=["limits", "tuple", "int64", "int32", "uint64", "strided", "scalars"],
+)
+def test_integer_keys(client: Any, witness: Any, ids: Any) -> None:
+    for one in ids:
+        witness.hset(f"user:{{{one}}}:v1", "country", str(one))
+    prepared = client.prepare(features=["country"])
+    expected = [str(one) for one in ids]
+    assert prepared.get(ids).column("country").tolist() == expected
+    assert prepared.get({"user_id": ids}).column("country").tolist() == expected
+
+
+def test_no_keys_no_rows(client: Any) -> None:
+    table = client.prepare("everything").get([])
+    assert (len(table), table.shape, table.to_dicts()) == (0, (0, 19), [])
+    assert table.all_present
+    assert client.prepare(features=["age"]).get(np.array([], dtype=np.int64)).to_numpy().shape == (
+        0,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["1"], "Int64, not str"),
+        ([True], "Int64, not bool"),
+        ([1.0], "Int64, not float"),
+        ([None], "Int64, not NoneType"),
+        ([1, 2**63], "row 1.*64 bits"),
+        (np.array([2**63], dtype=np.uint64), "row 0.*64 bits"),
+        ({"uid": [1]}, "uid"),
+        ({}, "user_id"),
+        ({"user_id": 1}, "list"),
+        ("1", "list"),
+        (1, "list"),
+        ({1: [1]}, "strings"),
+    ],
+)
+def test_wrong_keys(client: Any, keys: Any, said: str) -> None:
+    with pytest.raises(InvalidKeys, match=said):
+        client.prepare(features=["age"]).get(keys)
+
+
+def test_wrong_keys_of_several(client: Any) -> None:
+    prepared = client.prepare("pairs")
+    with pytest.raises(InvalidKeys, match="sku has 1 values where user_id has 2"):
+        prepared.get({"user_id": [1, 2], "sku": ["a"]})
+    with pytest.raises(InvalidKeys, match="sku is missing"):
+        prepared.get({"user_id": [1, 2]})
+    with pytest.raises(InvalidKeys, match="several join keys"):
+        prepared.get([1, 2])
+
+
+def test_too_many_rows(driver: Driver, redis_url: str, client: Any) -> None:
+    small = driver.connect(redis_url, max_keys=10)
+    prepared = small.prepare(features=["age"])
+    assert len(prepared.get(list(range(10)))) == 10
+    with pytest.raises(RequestTooLarge, match="10") as caught:
+        prepared.get(list(range(11)))
+    assert caught.value.limit == 10
+
+
+def test_what_is_asked_for_must_be_there(client: Any) -> None:
+    with pytest.raises(FeatureServiceNotFound, match="profile"):
+        client.prepare("profiles")
+    with pytest.raises(FeatureNotFound, match="age"):
+        client.prepare(features=["agee"])
+    with pytest.raises(EntityNotFound, match="user"):
+        client.prepare(entity="users")
+    with pytest.raises(InvalidKeys, match="list of names"):
+        client.prepare(features="age")
+    with pytest.raises(InvalidKeys, match="consistency"):
+        client.prepare(features=["age"]).get([1], consistency="strong")
+
+
+def test_versions_are_apart(client: Any, witness: Any) -> None:
+    for version in (1, 2, 3):
+        row = {"user_id": 1, "age": version}
+        client.write("profile", [row], version=version)
+    prepared = client.prepare("second")
+    assert prepared.version == 2
+    assert prepared.get([1]).column("age").tolist() == [2]
+    assert prepared.get([1]).version == 2
+    pinned = prepared.get([1], version=3)
+    assert (pinned.column("age").tolist(), pinned.version) == ([3], 3)
+    assert client.delete("profile", [1], version=3) == 1
+    assert prepared.get([1], version=3).statuses.tolist() == [[2, 2]]
+    assert prepared.get([1], version=2, consistency="primary").column("age").tolist() == [2]
+    for wrong in (0, -1, True, "2", 1.0, 2**63):
+        with pytest.raises(InvalidKeys, match="version"):
+            prepared.get([1], version=wrong)
+
+
+def test_a_prefix_keeps_tenants_apart(driver: Driver, redis_url: str, witness: Any) -> None:
+    tenants = {
+        name: driver.connect(redis_url, key_prefix=f"{name}:") for name in ("acme", "globex")
+    }
+    for age, (name, tenant) in enumerate(tenants.items()):
+        assert tenant.revision == 0
+        tenant.apply(REGISTRY)
+        tenant.write("profile", [{"user_id": 1, "age": age}])
+        assert witness.hget(f"{name}:user:{{1}}:v1", "age") == str(age).encode()
+    for age, tenant in enumerate(tenants.values()):
+        assert tenant.prepare(features=["age"]).get([1]).to_dicts() == [{"age": age}]
+    assert {key.partition(b":")[0] for key in witness.keys("*")} == {b"acme", b"globex"}
+
+
+def test_nan_and_infinity_make_valid_json(client: Any, witness: Any) -> None:
+    text = 'quote " backslash \\ \x00\x1f\u2028 ☕'
+    fields = {"score": "nan", "ratio": "inf", "country": text, "token": b"\xff\x00"}
+    witness.hset("user:{1}:v1", mapping=fields)
+    witness.hset("user:{1}:v1", mapping={"weights": "[NaN,-Infinity,0.1]"})
+    prepared = client.prepare(features=["score", "ratio", "country", "token", "weights"])
+    table = prepared.get([1])
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    document = json.loads(table.to_json(), parse_constant=refuse)
+    assert document["features"] == ["score", "ratio", "country", "token", "weights"]
+    assert document["entities"] == {"user_id": [1]}
+    assert document["values"] == [[None, None, text, "/wA=", [None, None, 0.1]]]
+    one = json.loads(table.to_json_one(), parse_constant=refuse)
+    assert one["features"]["country"] == text
+    assert one["features"]["score"] is None
+    values = table.to_dicts()[0]
+    assert math.isnan(values["score"])
+    assert values["ratio"] == math.inf
+    with_times = json.loads(table.to_json(timestamps=True), parse_constant=refuse)
+    assert with_times["values"] == document["values"]
+    with pytest.raises(ValueError, match="no rows"):
+        prepared.get([]).to_json_one()
+
+
+def test_json_has_statuses_where_something_is_missing(client: Any) -> None:
+    client.write("profile", [{"user_id": 1, "age": 29, "country": None}], event_time=NOW)
+    prepared = client.prepare(features=["age", "country"])
+    document = json.loads(prepared.get([1, 2]).to_json())
+    assert document["statuses"] == [["PRESENT", "NULL"], ["NOT_FOUND", "NOT_FOUND"]]
+    assert document["version"] == 1
+    whole = json.loads(client.prepare(features=["age"]).get([1]).to_json())
+    assert "statuses" not in whole
+    one = json.loads(prepared.get([1]).to_json_one())
+    assert one == {
+        "entity": {"user_id": 1},
+        "features": {"age": 29, "country": None},
+        "statuses": {"age": "PRESENT", "country": "NULL"},
+        "version": 1,
+    }
