@@ -11,8 +11,8 @@ use fscore_core::resp::{Limits, Reply, ReplyBuilder, Scanner};
 
 use crate::errors::Fault;
 
-/// The Python value of a reply: `bytes` for bulk strings, `str` for status lines, `dict` for maps,
-/// and an exception as a value for an error within an aggregate.
+/// The Python value of a reply: `bytes` for bulk strings, `str` for status lines, `dict` for maps
+/// (a list of pairs where a key is an aggregate), and an exception as a value for an error within an aggregate.
 pub(crate) fn to_python(py: Python<'_>, reply: Reply) -> PyResult<Py<PyAny>> {
     Ok(match reply {
         Reply::Null => py.None(),
@@ -31,17 +31,18 @@ pub(crate) fn to_python(py: Python<'_>, reply: Reply) -> PyResult<Py<PyAny>> {
                 .unbind()
         }
         Reply::Array(items) | Reply::Push(items) => list(py, items)?,
+        Reply::Map(pairs) if pairs.iter().any(|(key, _)| key.is_aggregate()) => {
+            // Lists and dicts cannot be keys in Python.
+            let pairs: Vec<(Py<PyAny>, Py<PyAny>)> = pairs
+                .into_iter()
+                .map(|(key, value)| Ok((to_python(py, key)?, to_python(py, value)?)))
+                .collect::<PyResult<_>>()?;
+            PyList::new(py, pairs)?.into_any().unbind()
+        }
         Reply::Map(pairs) => {
             let dict = PyDict::new(py);
             for (key, value) in pairs {
-                // A key that is an aggregate cannot be one in Python.
-                let key = match key {
-                    Reply::Array(_) | Reply::Map(_) | Reply::Push(_) => {
-                        format!("{key:?}").into_pyobject(py)?.into_any().unbind()
-                    }
-                    key => to_python(py, key)?,
-                };
-                dict.set_item(key, to_python(py, value)?)?;
+                dict.set_item(to_python(py, key)?, to_python(py, value)?)?;
             }
             dict.into_any().unbind()
         }

@@ -64,6 +64,8 @@ struct Cursor {
     bad_times: u64,
     /// The reply was an error, so its row is settled.
     settled: bool,
+    /// Some of the row's reply came, but not yet all of it.
+    open: bool,
 }
 
 impl ReadPart {
@@ -118,8 +120,33 @@ impl ReadPart {
         Self::new(&self.plan, self.keys, self.now_ms)
     }
 
-    pub(super) fn into_answers(self) -> (Vec<Answers>, Vec<u8>, Vec<PartProblem>, usize) {
+    pub(super) fn into_answers(mut self) -> (Vec<Answers>, Vec<u8>, Vec<PartProblem>, usize) {
+        if self.cursor.open {
+            self.withdraw();
+        }
         (self.answers, self.arena, self.problems, self.invalid)
+    }
+
+    /// Forgets the row whose reply was cut short: a field that had not come yet is not missing, and
+    /// whether the row has expired is told by its last fields.
+    fn withdraw(&mut self) {
+        let Cursor { group, row, .. } = self.cursor;
+        let (width, views) = {
+            let group = &self.plan.groups[group];
+            (group.columns.len(), group.views.len())
+        };
+        let answers = &mut self.answers[group];
+        let statuses = &mut answers.statuses[row * width..][..width];
+        let invalid = Status::Invalid as u8;
+        self.invalid -= statuses
+            .iter()
+            .map(|&status| usize::from(status == invalid))
+            .sum::<usize>();
+        statuses.fill(Status::Unavailable as u8);
+        answers.cells[row * width..][..width].copy_from_slice(&self.plan.groups[group].absent_row);
+        answers.event_times[row * views..][..views].fill(NO_TIME);
+        self.problems
+            .retain(|problem| (problem.group, problem.row) != (group, row as u32));
     }
 
     /// Goes to the next group that has keys, where this one's are answered.
@@ -157,6 +184,7 @@ impl ReadPart {
             _ => false,
         };
         if fits {
+            self.cursor.open = true;
             let width = group.columns.len();
             let start = self.cursor.row * width;
             self.answers[self.cursor.group].statuses[start..start + width]
@@ -341,6 +369,7 @@ impl Replies for ReadPart {
         self.cursor.target = None;
         self.cursor.bad_times = 0;
         self.cursor.settled = false;
+        self.cursor.open = false;
         if self
             .keys
             .get(self.cursor.group)

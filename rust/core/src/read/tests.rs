@@ -124,6 +124,44 @@ fn hash(fields: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn a_reply_that_is_cut_short_makes_its_row_unavailable() {
+    let whole = hash(&[
+        ("_ts:a", "999000"),
+        ("age", "29"),
+        ("country", "US"),
+        ("score", "1.5"),
+    ]);
+    // Its age is unreadable, and then the connection ends.
+    let second = hash(&[
+        ("_ts:a", "999000"),
+        ("age", "x"),
+        ("country", "DE"),
+        ("score", "2.5"),
+    ]);
+    for cut in [0, 4, 20, 34, 52, second.len() - 1] {
+        let plan = plan(Command::Hgetall);
+        let (read, mut parts) = start(&plan, ids(&[1, 2]), &SlotMap::Standalone);
+        let mut scanner = Scanner::new(Limits::default());
+        let stream = format!("{whole}{}", &second[..cut]);
+        let mut rest = stream.as_bytes();
+        while let Some(scanned) = scanner.next(rest).unwrap() {
+            parts[0].token(0, scanned.depth, scanned.token);
+            if scanned.last {
+                parts[0].finish(0);
+            }
+            rest = &rest[scanned.consumed..];
+        }
+        let table = read.join(parts);
+        let row = [Present, Present, Present];
+        let cut_row = [Unavailable, Unavailable, Unavailable];
+        assert_eq!(statuses(&table), [row, cut_row].concat(), "{cut}");
+        assert_eq!((table.invalid(), table.problems().len()), (0, 0));
+        assert!(table.value(1, 1).is_none());
+        assert_eq!(table.event_time(1, 0), crate::table::NO_TIME);
+    }
+}
+
+#[test]
 fn commands_are_those_of_the_plan() {
     let mut out = Vec::new();
     start(
