@@ -15,10 +15,9 @@ from itertools import pairwise
 
 @dataclass
 class Exchange:
-    """What a client sent before its first read, and per read; sizes of what it got back."""
+    """What a client sent before its first read; what it sent per read, and how much came back."""
 
     handshake: bytes = b""
-    handshake_reply: int = 0
     calls: dict[tuple[int, ...], tuple[bytes, int]] = field(default_factory=dict)
 
 
@@ -66,7 +65,7 @@ class Tap:
         if len(busy) != 1:
             raise RuntimeError(f"the reads used {len(busy)} connections; the floor replays one")
         talk = self._talks[busy[0]]
-        exchange = Exchange(bytes(talk.sent[: marks[0][busy[0]][0]]), marks[0][busy[0]][1])
+        exchange = Exchange(bytes(talk.sent[: marks[0][busy[0]][0]]))
         for ids, (before, after) in zip(batches, pairwise(marks), strict=True):
             (start, had), (end, has) = before[busy[0]], after[busy[0]]
             exchange.calls[tuple(ids)] = (bytes(talk.sent[start:end]), has - had)
