@@ -58,7 +58,7 @@ $(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
 
 $(STAMPS)/library: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
 	@echo "building fscore-core (release)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --extras arrow,uvloop
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --quiet --extras arrow,uvloop
 	@touch $@
 
 # fscore-core is already there, so that pip looks for it nowhere.
@@ -91,7 +91,7 @@ test-wheel: build $(STAMPS)/group-test ## Build both wheels and test them instal
 
 lint: lint-python lint-rust lint-files ## Every linter and type checker, without changing a file
 
-lint-python: build $(STAMPS)/group-test $(STAMPS)/group-lint ## ruff, mypy --strict, stubtest, generated docs
+lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-lint ## ruff, mypy --strict, stubtest, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
