@@ -65,7 +65,7 @@ def document(settings: ServerSettings, registry: Registry | None) -> Json:
             },
         },
         "components": {
-            "schemas": _schemas(settings),
+            "schemas": _schemas(settings, registry),
             "headers": {
                 "RequestId": {
                     "description": "The request's id: the one that was sent, or one made here.",
@@ -206,9 +206,26 @@ def _join_key_parameters(registry: Registry | None) -> list[Json]:
     parameters: dict[str, Json] = {}
     for entity in registry.entities.values():
         for name, kind in entity.join_keys:
-            schema = _INTEGER if kind == "Int64" else {"type": "string", "minLength": 1}
-            parameters[name] = _parameter(name, f"Join key of {entity.name}.", schema)
+            parameters[name] = _parameter(name, f"Join key of {entity.name}.", _KEYS_OF[kind])
     return list(parameters.values())
+
+
+def _key_columns(registry: Registry | None) -> Json:
+    """Columns of keys by join key: the defined ones, or any where none are defined."""
+    if registry is None or not registry.entities:
+        return {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": _array(_KEY, minItems=1),
+        }
+    kinds = {name: kind for entity in registry.entities.values() for name, kind in entity.join_keys}
+    columns = {name: _array(_KEYS_OF[kind], minItems=1) for name, kind in kinds.items()}
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "properties": columns,
+        "additionalProperties": False,
+    }
 
 
 def _service_schema(registry: Registry | None) -> Json:
@@ -283,6 +300,8 @@ _CONSISTENCY = (
     " in time."
 )
 _INTEGER: Json = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+_KEYS_OF: dict[str, Json] = {"Int64": _INTEGER, "String": {"type": "string", "minLength": 1}}
+_KEY: Json = {"oneOf": list(_KEYS_OF.values())}
 _STATUS: Json = {"type": "string", "enum": [status.upper() for status in VALUE_STATUSES]}
 _NAME: Json = {"type": "string"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
@@ -303,52 +322,52 @@ def _array(items: Json, **extra: Any) -> Json:
     return {"type": "array", "items": items, **extra}
 
 
-def _schemas(settings: ServerSettings) -> Json:
-    key: Json = {"oneOf": [{"type": "string", "minLength": 1}, _INTEGER]}
+def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
     join_keys: Json = {"type": "object", "additionalProperties": {"enum": ["Int64", "String"]}}
     described: Json = {"name": _NAME, "description": _NAME, "owner": _NAME, "tags": _TAGS}
     return {
         "OneEntity": _object(
             {
-                "entity": {"type": "object", "additionalProperties": key},
+                "entity": {"type": "object", "additionalProperties": _KEY},
                 "features": {"type": "object"},
                 "version": _INTEGER,
                 "statuses": {"type": "object", "additionalProperties": _STATUS},
             },
             optional=["statuses"],
         ),
-        "ReadRequest": _object(
-            {
-                "service": {"type": "string", "minLength": 1},
-                "features": _array({"type": "string", "minLength": 1}, minItems=1),
-                "entities": {
-                    "type": "object",
-                    "minProperties": 1,
-                    "additionalProperties": _array(key, minItems=1),
-                    "description": (
-                        "One array of values per join key. Entities times features are at most"
-                        f" {settings.max_values}."
-                    ),
+        "ReadRequest": {
+            **_object(
+                {
+                    "service": _service_schema(registry),
+                    "features": _array({"type": "string", "minLength": 1}, minItems=1),
+                    "entities": {
+                        **_key_columns(registry),
+                        "description": (
+                            "One array of values per join key. Entities times features are at most"
+                            f" {settings.max_values}."
+                        ),
+                    },
+                    "consistency": {
+                        "type": "string",
+                        "enum": list(CONSISTENCIES),
+                        "description": _CONSISTENCY,
+                    },
+                    "timestamps": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Whether the answer has `event_times`.",
+                    },
+                    "partial": {"type": "boolean", "default": True, "description": _PARTIAL},
+                    "version": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
                 },
-                "consistency": {
-                    "type": "string",
-                    "enum": list(CONSISTENCIES),
-                    "description": _CONSISTENCY,
-                },
-                "timestamps": {
-                    "type": "boolean",
-                    "default": False,
-                    "description": "Whether the answer has `event_times`.",
-                },
-                "partial": {"type": "boolean", "default": True, "description": _PARTIAL},
-                "version": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
-            },
-            optional=["service", "features", "consistency", "timestamps", "partial", "version"],
-        ),
+                optional=["service", "features", "consistency", "timestamps", "partial", "version"],
+            ),
+            "oneOf": [{"required": ["service"]}, {"required": ["features"]}],
+        },
         "ManyEntities": _object(
             {
                 "features": _array(_NAME),
-                "entities": {"type": "object", "additionalProperties": _array(key)},
+                "entities": {"type": "object", "additionalProperties": _array(_KEY)},
                 "values": _array({"type": "array"}),
                 "version": _INTEGER,
                 "statuses": _array(_array(_STATUS)),

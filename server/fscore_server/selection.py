@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import fscore.aio
 from fscore.errors import AmbiguousFeature
@@ -14,8 +14,7 @@ from fscore_server.state import Cache, State
 _LONGEST_NAME = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What a request asks for: a service or features by name, or all of the keys' entity."""
 
     service: str | None
@@ -70,6 +69,8 @@ class PreparedSets:
             raise Problem("request_too_large", f"A request may name {most} features.")
         if selection.service is not None and len(selection.service) > _LONGEST_NAME:
             raise Problem("feature_service_not_found", "No feature service has so long a name.")
+        if selection.service == "":
+            raise Problem("invalid_request", "The name of the 'service' is empty.")
         if any(len(name) > _LONGEST_NAME for name in features):
             raise Problem("feature_not_found", "No feature has so long a name.")
 

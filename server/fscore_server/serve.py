@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -131,6 +132,7 @@ def run_worker(
     )
 
     def started() -> None:
+        _spare_the_collector()
         ready(app.state.revision)
 
     def drain() -> None:
@@ -139,6 +141,17 @@ def run_worker(
     server = DrainingServer(config, settings.drain, started=started, drain=drain, lifeline=lifeline)
     server.run(sockets=[listener])
     return 0 if server.started else 3
+
+
+def _spare_the_collector() -> None:
+    """Leaves what was loaded at the start out of garbage collection, and collects less often.
+
+    Requests make no cycles, so nearly every collection looks at everything and finds nothing: with
+    Python's defaults it took 8 % of a worker's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class DrainingServer(uvicorn.Server):

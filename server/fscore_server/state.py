@@ -52,8 +52,8 @@ class State:
 
     def defined_client(self) -> fscore.aio.Client:
         """The client, where there are definitions to serve; raises `registry_absent` otherwise."""
-        client = self.client
-        if self.revision == 0:
+        client = self._client or self.client
+        if client.revision == 0:
             raise Problem(
                 "registry_absent",
                 "No feature definitions have been applied to this store; run `fscore apply`.",

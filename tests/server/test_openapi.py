@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
-    unsupported_method,
 )
 
 from tests.server.process import ServerProcess
@@ -24,26 +25,62 @@ CHECKS = [
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
-    unsupported_method,
+    allow_header_conformance,
+]
+
+OPERATIONS = [
+    ("/v1/features", "GET", 150),
+    ("/v1/features", "POST", 150),
+    *((path, "GET", 10) for path in ("/v1/services", "/v1/views", "/v1/versions")),
+    *((path, "GET", 10) for path in ("/health/live", "/health/ready", "/metrics")),
+    *((path, "GET", 10) for path in ("/openapi.json", "/docs")),
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def description(server: ServerProcess) -> Any:
     """The description that the server gives of itself."""
     return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
 
 
-schema = schemathesis.pytest.from_fixture("description")
+def test_every_operation_is_tried(description: Any) -> None:
+    described = {
+        (path, method.upper())
+        for path, methods in description.raw_schema["paths"].items()
+        for method in methods
+    }
+    assert described == {(path, method) for path, method, _ in OPERATIONS}
 
 
-@schema.parametrize()
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_the_server_does_what_its_description_says(case: Any) -> None:
-    case.call_and_validate(checks=CHECKS)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(("path", "method", "examples"), OPERATIONS)
+def test_the_server_does_what_its_description_says(
+    description: Any, path: str, method: str, examples: int, mode: GenerationMode
+) -> None:
+    operation = description[path][method]
+    statuses = set()
+    if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
+        pytest.skip("it takes nothing that could be wrong")
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def try_it(case: Any) -> None:
+        statuses.add(case.call_and_validate(checks=CHECKS).status_code)
+
+    try_it()
+    # What is asked for rightly gets past validation some of the time, or nothing was tried.
+    assert mode is GenerationMode.NEGATIVE or 200 in statuses
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _, _ in OPERATIONS}))
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_methods_that_are_not_described_are_405(
+    server: ServerProcess, path: str, method: str
+) -> None:
+    assert server.client.request(method, path).status_code == 405

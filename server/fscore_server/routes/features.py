@@ -18,13 +18,18 @@ from fscore_server.metrics import Metrics
 from fscore_server.negotiation import require_json, response_type
 from fscore_server.problems import Problem
 from fscore_server.selection import PreparedSets, Selection
-from fscore_server.state import State
+from fscore_server.state import Cache, State
 
-PARAMETERS = frozenset({"service", "features", "version", "partial", "consistency"})
 CONSISTENCIES = ("eventual", "primary", "snapshot")
+
+_OPTIONS = frozenset({"version", "partial", "consistency"})
 
 _ONE = (JSON,)
 _MANY = (JSON, ARROW_STREAM)
+
+
+_Reader = Callable[[str, str], Any]
+_Prepared = tuple[fscore.aio.Prepared, list[tuple[str, _Reader]]]
 
 
 class Features:
@@ -32,7 +37,9 @@ class Features:
 
     def __init__(self, state: State, metrics: Metrics) -> None:
         settings = state.settings
+        self._state = state
         self._prepared_sets = PreparedSets(state)
+        self._queries: Cache[_Prepared] = Cache(settings.prepared_sets)
         self._metrics = metrics
         self._timeout = settings.request_timeout
         self._max_rows = settings.max_keys
@@ -52,21 +59,29 @@ class Features:
         response_type(headers, _ONE)
         timeout = request_timeout(headers, self._timeout)
         keys = query.parse(scope["query_string"])
-        options = {name: keys.pop(name) for name in PARAMETERS & keys.keys()}
-        selection = Selection(
-            _named_service(options.get("service")),
-            _named_features(options.get("features")),
-            tuple(keys),
-        )
-        prepared = self._prepared_sets.prepared(selection)
-        arguments = _arguments(options) if options else {}
-        columns = {
-            name: [_READERS[kind](name, keys[name])] for name, kind in prepared.join_keys.items()
-        }
-        table = await prepared.get(columns, timeout=timeout, **arguments)
+        service, features = keys.pop("service", None), keys.pop("features", None)
+        options = {} if _OPTIONS.isdisjoint(keys) else _options(keys)
+        prepared, readers = self._prepared_one(service, features, tuple(keys))
+        columns = {name: [read(name, keys[name])] for name, read in readers}
+        table = await prepared.get(columns, timeout=timeout, **options)
         exchange = exchange_of(scope)
         self._count(table, exchange)
         await exchange.reply(send, 200, JSON, table.to_json_one())
+
+    def _prepared_one(
+        self, service: str | None, features: str | None, join_keys: tuple[str, ...]
+    ) -> _Prepared:
+        """The prepared set of a query, and how each of its join keys is read; kept by its text."""
+        registry = self._state.defined_client().registry
+        key = (service, features, join_keys)
+        found = self._queries.get(key, registry)
+        if found is None:
+            selection = Selection(service, _feature_names(features), join_keys)
+            prepared = self._prepared_sets.prepared(selection)
+            readers = [(name, _READERS[kind]) for name, kind in prepared.join_keys.items()]
+            found = prepared, readers
+            self._queries.put(key, registry, found)
+        return found
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
@@ -148,16 +163,10 @@ def _string(_name: str, value: str) -> str:
 
 
 # A key's text in a query string is read as its join key's type.
-_READERS: dict[str, Callable[[str, str], Any]] = {"Int64": query.integer, "String": _string}
+_READERS: dict[str, _Reader] = {"Int64": query.integer, "String": _string}
 
 
-def _named_service(text: str | None) -> str | None:
-    if text == "":
-        raise Problem("invalid_request", "The parameter 'service' is empty.")
-    return text
-
-
-def _named_features(text: str | None) -> tuple[str, ...] | None:
+def _feature_names(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     names = tuple(text.split(","))
@@ -166,18 +175,18 @@ def _named_features(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def _arguments(options: dict[str, str]) -> dict[str, Any]:
-    """The optional arguments of a read, from the parameters of the same names."""
-    arguments: dict[str, Any] = {}
-    if "version" in options:
-        arguments["version"] = query.integer("version", options["version"], least=1)
-    if "partial" in options:
-        arguments["partial"] = query.flag("partial", options["partial"])
-    if "consistency" in options:
-        if options["consistency"] not in CONSISTENCIES:
+def _options(parameters: dict[str, str]) -> dict[str, Any]:
+    """The optional arguments of a read, taken out of the parameters."""
+    options: dict[str, Any] = {}
+    if (version := parameters.pop("version", None)) is not None:
+        options["version"] = query.integer("version", version, least=1)
+    if (partial := parameters.pop("partial", None)) is not None:
+        options["partial"] = query.flag("partial", partial)
+    if (consistency := parameters.pop("consistency", None)) is not None:
+        if consistency not in CONSISTENCIES:
             raise Problem(
                 "invalid_request",
                 f"The parameter 'consistency' is one of {', '.join(CONSISTENCIES)}.",
             )
-        arguments["consistency"] = options["consistency"]
-    return arguments
+        options["consistency"] = consistency
+    return options
