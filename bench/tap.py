@@ -61,14 +61,16 @@ class Tap:
         for ids in batches:
             call(ids)
             marks.append([talk.mark() for talk in self._talks])
-        busy = [i for i, talk in enumerate(self._talks) if talk.mark() != marks[0][i : i + 1][0]]
-        if len(busy) != 1:
+        first, last = marks[0], marks[-1]
+        busy = [i for i, mark in enumerate(last) if mark not in first[i : i + 1]]
+        if len(busy) != 1 or len(first) != len(last):
             raise RuntimeError(f"the reads used {len(busy)} connections; the floor replays one")
-        talk = self._talks[busy[0]]
-        exchange = Exchange(bytes(talk.sent[: marks[0][busy[0]][0]]))
+        (one,) = busy
+        sent = self._talks[one].sent
+        exchange = Exchange(bytes(sent[: first[one][0]]))
         for ids, (before, after) in zip(batches, pairwise(marks), strict=True):
-            (start, had), (end, has) = before[busy[0]], after[busy[0]]
-            exchange.calls[tuple(ids)] = (bytes(talk.sent[start:end]), has - had)
+            (start, had), (end, has) = before[one], after[one]
+            exchange.calls[tuple(ids)] = (bytes(sent[start:end]), has - had)
         return exchange
 
     def _accept(self) -> None:

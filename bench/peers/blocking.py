@@ -12,7 +12,6 @@ from bench.servers import Server
 from bench.tap import Exchange
 from bench.workload import Workload
 
-
 MARK = b"end-of-the-handshake"
 
 
