@@ -11,7 +11,7 @@ from fscore.registry import Registry
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.outcome import UNSAFE
 
-__all__ = ["apply_command", "plan_command"]
+__all__ = ["apply_command", "counted", "plan_command"]
 
 _definitions = click.argument("definitions", metavar="DEFS", type=click.Path(path_type=Path))
 
@@ -38,16 +38,22 @@ def apply_command(
         return
     for change in result.diff.changes:
         click.echo(change)
-    counts = ", ".join(
-        f"{len(part)} {name}"
-        for name, part in (
-            ("entities", registry.entities),
-            ("views", registry.views),
-            ("services", registry.services),
+    what = "applied" if result.changed else "nothing to change in"
+    click.echo(f"{what} {definitions}: {counted(registry)}; revision {result.revision}")
+
+
+def counted(registry: Registry) -> str:
+    """How much a registry defines, in words."""
+    features = sum(len(view.features) for view in registry.views.values())
+    return ", ".join(
+        f"{number} {one if number == 1 else many}"
+        for number, one, many in (
+            (len(registry.entities), "entity", "entities"),
+            (len(registry.views), "view", "views"),
+            (features, "feature", "features"),
+            (len(registry.services), "service", "services"),
         )
     )
-    what = "applied" if result.changed else "no changes:"
-    click.echo(f"{what} {definitions}: {counts}; revision {result.revision}")
 
 
 @click.command("plan")

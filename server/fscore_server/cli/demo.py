@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ import fscore
 from fscore.registry import Registry
 from fscore_server import embedded
 from fscore_server.child import spawn
+from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import redis_url_option, server_url
 from fscore_server.cli.outcome import CommandFailed
 
@@ -32,6 +34,7 @@ _DEFINITIONS = Path("examples/ecommerce")
 _CLICKSTREAM = Path("data/ecom.csv.gz")
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 15.0
+_FOREVER = 1e9
 
 
 @click.command("demo")
@@ -61,24 +64,28 @@ def demo_command(folder: Path, port: int, seconds: float | None, redis_url: str 
     console = Console(highlight=False)
     with _ended_by_signals(), server_url(redis_url, "demo", temporary=False) as url:
         _apply_and_load(console, url, folder, clickstream)
-        with _serving(console, url, port):
+        with _serving(console, url, port) as server:
             _show(console, port)
-            _wait(console, port, seconds)
+            _wait(console, server, seconds)
         console.print("stopped the server")
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: in order, with everything that it started."""
+    """SIGTERM ends the demo as Ctrl-C does: in order, with everything that it started.
+
+    Ctrl-C too is set here, because a shell that starts a command in the background has it ignored.
+    """
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _require_free(port: int) -> None:
@@ -94,8 +101,6 @@ def _require_free(port: int) -> None:
 
 
 def _apply_and_load(console: Console, url: str, folder: Path, clickstream: Path) -> None:
-    import json
-
     from fscore_server.cli.load import say_report
     from fscore_server.cli.progress import watching
     from fscore_server.ingest import load
@@ -104,10 +109,7 @@ def _apply_and_load(console: Console, url: str, folder: Path, clickstream: Path)
     registry = Registry.load(folder)
     with fscore.connect(url) as client:
         result = client.apply(registry)
-        console.print(
-            f"{len(registry.views)} views, {sum(len(v.features) for v in registry.views.values())}"
-            f" features, {len(registry.services)} service; revision {result.revision}"
-        )
+        console.print(f"{counted(registry)}; revision {result.revision}")
         _step(console, f"fscore load {folder} {clickstream}")
         with watching(quiet=True) as progress:
             report = load(client, json.loads(registry.to_json()), [clickstream], progress=progress)
@@ -116,8 +118,26 @@ def _apply_and_load(console: Console, url: str, folder: Path, clickstream: Path)
     say_report(report)
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server that the demo has started."""
+
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def last_line(self) -> str:
+        """The end of its log, for messages."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"the last line of {self.log} is: {lines[-1] if lines else '(none)'}"
+
+
 @contextmanager
-def _serving(console: Console, url: str, port: int) -> Iterator[None]:
+def _serving(console: Console, url: str, port: int) -> Iterator[_Server]:
     from fscore_server.cli.demo_http import wait_until_ready
 
     _step(console, f"fscore serve --port {port}")
@@ -129,39 +149,35 @@ def _serving(console: Console, url: str, port: int) -> Iterator[None]:
         "FSCORE_HOST": "127.0.0.1",
         "FSCORE_PORT": str(port),
     }
+    command = [sys.executable, "-m", "fscore_server.cli", "serve"]
     with log_path.open("wb") as log:
-        server = spawn(
-            [sys.executable, "-m", "fscore_server.cli", "serve"],
-            output=log,
-            environment=environment,
-        )
+        process = spawn(command, output=log, environment=environment)
+    server = _Server(port, log_path, process)
     try:
-        if not wait_until_ready(port, _READY_SECONDS, lambda: server.poll() is None):
-            lines = log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise CommandFailed(
-                f"the server is not ready after {_READY_SECONDS:g} s;"
-                f" the last line of {log_path} is: {lines[-1] if lines else '(none)'}"
-            )
-        console.print(f"ready at http://localhost:{port} (docs at /docs, its log is {log_path})")
-        yield
+        if not wait_until_ready(port, _READY_SECONDS, lambda: process.poll() is None):
+            raise CommandFailed(f"the server did not become ready; {server.last_line()}")
+        console.print(f"ready at {server.url} (see /docs there; its log is {log_path})")
+        yield server
     finally:
-        server.terminate()
+        process.terminate()
         try:
-            server.wait(_STOP_SECONDS)
+            process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            process.kill()
+            process.wait()
 
 
 def _show(console: Console, port: int) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from fscore_server.cli.demo_http import measure, queries
 
     for query in queries(port):
         _step(console, query.title)
-        console.print(f"[bold cyan]{query.curl}[/]", soft_wrap=True)
-        console.print(query.answer(), soft_wrap=True, markup=False)
+        # Never wrapped, so that the command can be copied.
+        console.print(Text(query.curl, style="bold cyan"), soft_wrap=True)
+        console.print(Text(query.answer()), soft_wrap=True)
     _step(console, "Latency over HTTP, one connection, one request at a time")
     table = Table("request", "requests", "p50", "p90", "p99", box=None, pad_edge=False)
     for column in table.columns[1:]:
@@ -175,17 +191,19 @@ def _show(console: Console, port: int) -> None:
     console.print(table)
 
 
-def _wait(console: Console, port: int, seconds: float | None) -> None:
-    console.print()
-    if seconds is not None:
-        console.print(f"serving at http://localhost:{port} for {seconds:g} s")
-        time.sleep(seconds)
-        return
-    console.print(f"serving at http://localhost:{port} until Ctrl-C")
+def _wait(console: Console, server: _Server, seconds: float | None) -> None:
+    until = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
     try:
-        signal.pause()
+        console.print(f"\nserving at {server.url} {until}")
+        # With a time limit always: a wait without one is restarted by the kernel after Ctrl-C,
+        # whose handler polars has replaced by one that asks for that.
+        server.process.wait(_FOREVER if seconds is None else seconds)
+    except subprocess.TimeoutExpired:
+        return
     except KeyboardInterrupt:
         console.print()
+        return
+    raise CommandFailed(f"the server ended by itself: {server.last_line()}")
 
 
 def _step(console: Console, text: str) -> None:

@@ -17,6 +17,7 @@ _MOST_REQUESTS = 2_000
 _MOST_SECONDS = 2.0
 _WARM_UP = 50
 _POLL_SECONDS = 0.05
+_WIDTH = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Query:
     body: Any
 
     def answer(self) -> str:
-        """The answer as JSON, a line for each member and for each row."""
+        """The answer as JSON for a terminal of 100 columns, rows on lines of their own."""
         return _laid_out(self.body)
 
 
@@ -65,7 +66,7 @@ def queries(port: int) -> Iterator[Query]:
     one = f"/v1/features?user_id=user_0000&service={_SERVICE}"
     yield Query("One user", f"curl '{base}{one}'", _get(connection, one))
     body = json.dumps(
-        {"service": _SERVICE, "entities": {"user_id": ["user_0001", "user_0002", "user_0003"]}}
+        {"service": _SERVICE, "entities": {"user_id": ["user_0000", "user_0002", "user_0003"]}}
     )
     curl = f"curl {base}/v1/features -H 'Content-Type: application/json' \\\n  -d '{body}'"
     yield Query("Several users at once", curl, _post(connection, body))
@@ -131,13 +132,30 @@ def _answer(connection: http.client.HTTPConnection) -> Any:
     return json.loads(content)
 
 
-def _laid_out(body: Any) -> str:
-    lines = []
-    for name, value in body.items():
-        if isinstance(value, list) and value and isinstance(value[0], list):
-            rows = ",\n".join(f"    {json.dumps(row)}" for row in value)
-            text = f"[\n{rows}\n  ]"
-        else:
-            text = json.dumps(value)
-        lines.append(f"  {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}"
+def _laid_out(body: dict[str, Any]) -> str:
+    members = [f"  {json.dumps(name)}: {_member(value)}" for name, value in body.items()]
+    return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _member(value: Any) -> str:
+    text = json.dumps(value)
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        rows = (_filled([json.dumps(item) for item in row], indent=5).strip() for row in value)
+        return "[\n" + ",\n".join(f"    [{row}]" for row in rows) + "\n  ]"
+    if len(text) <= _WIDTH:
+        return text
+    if isinstance(value, dict):
+        return (
+            f"{{\n{_filled([f'{json.dumps(k)}: {json.dumps(v)}' for k, v in value.items()])}\n  }}"
+        )
+    return f"[\n{_filled([json.dumps(item) for item in value])}\n  ]"
+
+
+def _filled(items: list[str], indent: int = 4) -> str:
+    """Items on as few lines as fit the width, none of them broken."""
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) + 2 > _WIDTH:
+            lines.append("")
+        lines[-1] += f"{', ' if lines[-1] else ''}{item}"
+    return ",\n".join(" " * indent + line for line in lines)

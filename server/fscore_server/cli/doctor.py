@@ -13,6 +13,7 @@ import click
 import fscore
 from fscore.config import load_settings
 from fscore.errors import FscoreError
+from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.outcome import FAILED
 
@@ -153,11 +154,7 @@ def _registry(client: fscore.Client) -> Finding:
     registry = client.registry
     if not registry.views:
         return Finding("registry", "warning", "no definitions", "run `fscore apply DEFS`")
-    found = (
-        f"revision {client.revision}: {len(registry.entities)} entities,"
-        f" {len(registry.views)} views, {len(registry.services)} services"
-    )
-    return Finding("registry", "ok", found)
+    return Finding("registry", "ok", f"revision {client.revision}: {counted(registry)}")
 
 
 def _info(client: fscore.Client, section: str) -> dict[str, str]:

@@ -111,6 +111,7 @@ def _print_json(entities: list[dict[str, Any]], table: FeatureTable) -> None:
 
 
 def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, moments: set[str]) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -118,9 +119,10 @@ def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, moments: 
     console = Console(highlight=False)
     for row, (entity, values) in enumerate(zip(entities, table.to_dicts(), strict=True)):
         title = ", ".join(f"{name}={value}" for name, value in entity.items())
-        shown = Table(title=f"{title} (version {table.version})", title_justify="left")
+        console.print(Text(f"{title} (version {table.version})", style="bold"))
+        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("feature", "value", "status", "event time"):
-            shown.add_column(column, overflow="fold")
+            shown.add_column(column, overflow="fold", no_wrap=column == "event time")
         for index, name in enumerate(table.features):
             status = Status(int(table.statuses[row, index]))
             moment = table.event_times[row, index]
@@ -139,7 +141,7 @@ def _text(value: Any, is_time: bool) -> str:
     if value is None:
         return "-"
     if is_time:
-        return f"{_moment(value)} ({value})"
+        return _moment(value)
     return value if isinstance(value, str) else json.dumps(value, default=_jsonable)
 
 
@@ -148,7 +150,8 @@ def _moment(epoch_ms: int) -> str:
         moment = dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC)
     except (OverflowError, ValueError, OSError):
         return str(epoch_ms)
-    return moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00") + "Z"
+    precision = "milliseconds" if epoch_ms % 1000 else "seconds"
+    return moment.isoformat(sep=" ", timespec=precision).removesuffix("+00:00") + "Z"
 
 
 def _jsonable(value: Any) -> Any:

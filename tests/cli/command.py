@@ -1,0 +1,63 @@
+"""The command line as people run it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLE = CHECKOUT / "examples" / "ecommerce"
+CLICKSTREAM = EXAMPLE / "data" / "ecom.csv.gz"
+
+COMMAND = [sys.executable, "-m", "fscore_server.cli"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Fscore:
+    """Calls `fscore` in a folder, with these variables and no other setting."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self.folder = folder
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FSCORE_", "DEMO_"))
+        }
+        self.environment = {**outside, "COLUMNS": "100", **variables}
+
+    def __call__(self, *arguments: object, **variables: str) -> Done:
+        """Run to the end."""
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
+        """Start, and leave it running."""
+        popen_options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            text=True,
+            **popen_options,
+        )
