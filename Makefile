@@ -78,6 +78,10 @@ test: test-rust test-python test-wheel ## All tests: the Rust core, the library 
 
 test-rust: $(STAMPS)/venv ## The Rust core's tests
 	cargo test --quiet --locked --package fscore-core
+	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then \
+		cargo build --quiet --locked --package fscore-core --target wasm32-unknown-unknown; \
+		echo "the core builds for wasm32-unknown-unknown"; \
+	fi
 
 test-python: build $(STAMPS)/group-test ## The Python suite against real servers
 	@deploy/setup/redis.sh
