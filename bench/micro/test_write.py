@@ -39,8 +39,8 @@ def stored(server: Server) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def check(batch: WriteBatch) -> None:
-    assert batch.rows == WORKLOAD.entities
+def check(batches: list[WriteBatch]) -> None:
+    assert sum(batch.rows for batch in batches) == WORKLOAD.entities
 
 
 def test_rows_rust(benchmark: BenchmarkFixture) -> None:

@@ -8,6 +8,9 @@ from bench.peers import Matrix
 from bench.servers import Server
 from bench.workload import Workload
 
+# Nothing is timed that was not answered in full: what is late raises instead of being left out.
+TIMEOUT = 30.0
+
 
 class FscoreBlocking:
     """`fscore.connect`, a prepared set, `get(...).to_numpy()`."""
@@ -21,7 +24,7 @@ class FscoreBlocking:
         self._prepared = self._client.prepare(features=qualified(workload))
 
     def __call__(self, ids: list[int]) -> Matrix:
-        matrix: Matrix = self._prepared.get(ids).to_numpy()
+        matrix: Matrix = self._prepared.get(ids, timeout=TIMEOUT, partial=False).to_numpy()
         return matrix
 
     def close(self) -> None:
@@ -43,7 +46,8 @@ class FscoreAsyncio:
         return cls(client, await client.prepare(features=qualified(workload)))
 
     async def __call__(self, ids: list[int]) -> Matrix:
-        matrix: Matrix = (await self._prepared.get(ids)).to_numpy()
+        table = await self._prepared.get(ids, timeout=TIMEOUT, partial=False)
+        matrix: Matrix = table.to_numpy()
         return matrix
 
     async def close(self) -> None:
