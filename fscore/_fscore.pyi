@@ -203,8 +203,13 @@ class WritePlan:
     """What writing a feature view takes, compiled once; `spec` is what `write_spec` gives."""
 
     def __new__(cls, spec: dict[str, Any], key_prefix: str) -> Self: ...
-    def encode_rows(self, rows: list[Any], version: int, now_ms: int) -> WriteBatch:
-        """Encode rows given as one dict each. Raises InvalidValue and InvalidKeys."""
+    def encode_rows(
+        self, rows: list[Any], version: int, now_ms: int, batch_rows: int = ...
+    ) -> list[WriteBatch]:
+        """Encode rows given as one dict each, `batch_rows` of them in a batch.
+
+        Raises InvalidValue and InvalidKeys.
+        """
 
     def encode_columns(
         self,
@@ -213,8 +218,12 @@ class WritePlan:
         event_times: npt.NDArray[np.int64] | None,
         version: int,
         now_ms: int,
-    ) -> WriteBatch:
-        """Encode columns of (feature, values, nulls). Raises InvalidValue and InvalidKeys."""
+        batch_rows: int = ...,
+    ) -> list[WriteBatch]:
+        """Encode columns of (feature, values, nulls), `batch_rows` rows in a batch.
+
+        Raises InvalidValue and InvalidKeys.
+        """
 
     def encode_delete(self, keys: Any, version: int) -> WriteBatch:
         """Encode the removal of the view's values of these entities."""
@@ -355,3 +364,5 @@ class ReplyParser:
     def __new__(cls, *, max_depth: int = 32, max_length: int = ...) -> Self: ...
     def feed(self, data: bytes) -> None: ...
     def next(self) -> Any: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
