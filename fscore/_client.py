@@ -7,7 +7,7 @@ and results are the same in both.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -214,16 +214,7 @@ def _encode_dicts(
 ) -> list[WriteBatch]:
     written = now_ms() if event_time is None else _one_time(event_time)
     whole = rows if isinstance(rows, list) else list(rows)
-    return _in_batches(
-        len(whole), lambda start, end: plan.encode_rows(whole[start:end], version, written)
-    )
-
-
-def _in_batches(rows: int, encode: Callable[[int, int], WriteBatch]) -> list[WriteBatch]:
-    return [
-        encode(start, min(start + _ROWS_PER_BATCH, rows))
-        for start in range(0, rows, _ROWS_PER_BATCH)
-    ]
+    return plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
 
 
 def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
@@ -275,7 +266,7 @@ def _encode_columns(
     view = spec["view"]
     if missing := [name for name in join_keys if name not in columns]:
         raise InvalidKeys(f"rows for view {view} have no column {missing[0]}", join_key=missing[0])
-    keys = {name: columns.pop(name)[0] for name in join_keys}
+    keys = {name: _key_column(name, *columns.pop(name)) for name in join_keys}
     rows = len(keys[join_keys[0]])
     if not any(feature["name"] == "event_time" for feature in spec["features"]):
         own_times = columns.pop("event_time", None)
@@ -287,19 +278,14 @@ def _encode_columns(
         (name, _as_type(values, kinds.get(name)), nulls)
         for name, (values, nulls) in columns.items()
     ]
-    return _in_batches(
-        rows,
-        lambda start, end: plan.encode_columns(
-            {name: column[start:end] for name, column in keys.items()},
-            [
-                (name, values[start:end], None if nulls is None else nulls[start:end])
-                for name, values, nulls in typed
-            ],
-            None if times is None else times[start:end],
-            version,
-            written,
-        ),
-    )
+    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH)
+
+
+def _key_column(name: str, values: Any, nulls: Any) -> Any:
+    if nulls is not None and nulls.any():
+        row = int(nulls.argmax())
+        raise InvalidKeys(f"join key {name} (row {row}) is null", join_key=name, row=row)
+    return values
 
 
 def _as_type(values: Any, kind: str | None) -> Any:
@@ -308,7 +294,7 @@ def _as_type(values: Any, kind: str | None) -> Any:
         return values
     if kind == "Float64" and values.dtype.kind in "if":
         return values.astype(np.float64, copy=False)
-    if kind == "Float32" and values.dtype.kind in "if":
+    if kind == "Float32" and values.dtype.kind in "if" and _fits_float32(values):
         return values.astype(np.float32, copy=False)
     expected = {
         "Int64": np.int64,
@@ -320,6 +306,13 @@ def _as_type(values: Any, kind: str | None) -> Any:
         return values
     # Checked one by one, so that the error names the row.
     return list(values) if values.ndim > 1 else values.tolist()
+
+
+def _fits_float32(values: np.ndarray[Any, Any]) -> bool:
+    if values.dtype == np.float32:
+        return True
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(values.astype(np.float32))[np.isfinite(values)].all())
 
 
 def _times(event_time: Any, rows: int, written: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -350,8 +343,11 @@ def _one_time(event_time: Any) -> int:
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         since = event_time - epoch
         return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    if isinstance(event_time, int) and not isinstance(event_time, bool) and event_time >= 0:
-        return event_time
+    if isinstance(event_time, int) and not isinstance(event_time, bool):
+        if event_time in range(1 << 63):
+            return event_time
+        place = "before 1970" if event_time < 0 else "beyond 64 bits"
+        raise InvalidValue(f"event_time is {event_time}, which is {place}", feature="event_time")
     raise InvalidValue(
         f"event_time is {event_time!r}; it must be a datetime with a time zone, or epoch ms",
         feature="event_time",

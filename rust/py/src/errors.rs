@@ -63,9 +63,8 @@ pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
 
 /// A read of more rows than the client allows.
 pub(crate) fn too_many_rows(py: Python<'_>, rows: usize, limit: usize) -> PyErr {
-    let message = format!(
-        "{rows} rows are asked for where max_keys allows {limit}; ask for fewer at a time"
-    );
+    let message =
+        format!("{rows} rows are asked for where max_keys allows {limit}; ask for fewer at a time");
     new(py, "RequestTooLarge", &message, |attributes| {
         attributes.set_item("limit", limit)
     })

@@ -92,19 +92,30 @@ impl WritePlan {
     }
 
     /// Encodes rows given as one dict each: join keys, features, and `event_time` where it is not
-    /// `now_ms`. A feature that is absent stays as it is; one that is None becomes NULL.
-    fn encode_rows(&self, rows: &Bound<'_, PyList>, version: i64, now_ms: i64) -> PyResult<WriteBatch> {
+    /// `now_ms`. A feature that is absent stays as it is; one that is None becomes NULL. Every
+    /// `batch_rows` rows make a batch.
+    #[pyo3(signature = (rows, version, now_ms, batch_rows = usize::MAX))]
+    fn encode_rows(
+        &self,
+        rows: &Bound<'_, PyList>,
+        version: i64,
+        now_ms: i64,
+        batch_rows: usize,
+    ) -> PyResult<Vec<WriteBatch>> {
         let py = rows.py();
         let keys = keys::extract(&self.join_keys, self.row_keys(rows)?.as_any())?;
         let entities = self.entity_keys(py, &keys, version)?;
-        let mut batch = CoreWriteBatch::default();
+        let mut batches = Batches::new(batch_rows);
         let mut text = Vec::new();
         for (index, row) in rows.iter().enumerate() {
+            let batch = batches.row();
             // Every row was seen to be a dict when its keys were read.
             let row = row.cast::<PyDict>()?;
             let mut known = self.join_keys.len();
             for feature in &self.features {
-                let Some(value) = row.get_item(&feature.name)? else { continue };
+                let Some(value) = row.get_item(&feature.name)? else {
+                    continue;
+                };
                 known += 1;
                 if value.is_none() {
                     batch.null(feature.name.as_bytes());
@@ -125,15 +136,21 @@ impl WritePlan {
             if known != row.len() {
                 return Err(self.unknown_member(row, index));
             }
-            self.end_row(&mut batch, &entities, index, time);
+            self.end_row(batch, &entities, index, time);
         }
-        Ok(WriteBatch { inner: Arc::new(batch), rows: rows.len() })
+        Ok(batches.finish())
     }
 
     /// Encodes columns: `keys` as for a read; each column a feature's name, its values as an array
     /// of int64, float64, float32 or bool or a list of objects, and an array of bool that is true
     /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None.
-    #[expect(clippy::needless_pass_by_value, reason = "arguments of a Python method are owned")]
+    /// Every `batch_rows` rows make a batch.
+    #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX))]
+    #[expect(
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        reason = "arguments of a Python method are owned, and one crossing is better than several"
+    )]
     fn encode_columns(
         &self,
         keys: &Bound<'_, PyDict>,
@@ -141,7 +158,8 @@ impl WritePlan {
         event_times: Option<PyReadonlyArray1<'_, i64>>,
         version: i64,
         now_ms: i64,
-    ) -> PyResult<WriteBatch> {
+        batch_rows: usize,
+    ) -> PyResult<Vec<WriteBatch>> {
         let py = keys.py();
         let keys = keys::extract(&self.join_keys, keys)?;
         let entities = self.entity_keys(py, &keys, version)?;
@@ -153,7 +171,9 @@ impl WritePlan {
                 let feature = feature.ok_or_else(|| self.unknown(py, name, None))?;
                 let nulls = nulls.as_ref().map(PyReadonlyArray1::as_array);
                 let column = Column::new(feature, values)?;
-                if column.values.len() == rows && nulls.as_ref().is_none_or(|nulls| nulls.len() == rows) {
+                if column.values.len() == rows
+                    && nulls.as_ref().is_none_or(|nulls| nulls.len() == rows)
+                {
                     return Ok((column, nulls));
                 }
                 let reason = format!("has {} values for {rows} rows", column.values.len());
@@ -164,9 +184,10 @@ impl WritePlan {
         if times.as_ref().is_some_and(|times| times.len() != rows) {
             return Err(self.invalid_column(py, "event_time", &format!("needs {rows} values")));
         }
-        let mut batch = CoreWriteBatch::default();
+        let mut batches = Batches::new(batch_rows);
         let mut text = Vec::new();
         for row in 0..rows {
+            let batch = batches.row();
             for (column, nulls) in &columns {
                 let name = column.feature.name.as_bytes();
                 if nulls.as_ref().is_some_and(|nulls| nulls[row]) {
@@ -177,13 +198,15 @@ impl WritePlan {
                 match column.encode(&mut text, row) {
                     Ok(true) => batch.value(name, &text),
                     Ok(false) => batch.null(name),
-                    Err(reason) => return Err(self.invalid(py, &column.feature.name, row, &reason)),
+                    Err(reason) => {
+                        return Err(self.invalid(py, &column.feature.name, row, &reason));
+                    }
                 }
             }
             let time = times.as_ref().map_or(now_ms, |times| times[row]);
-            self.end_row(&mut batch, &entities, row, time);
+            self.end_row(batch, &entities, row, time);
         }
-        Ok(WriteBatch { inner: Arc::new(batch), rows })
+        Ok(batches.finish())
     }
 
     /// Encodes the removal of the view's values of these entities.
@@ -199,7 +222,10 @@ impl WritePlan {
         for (row, key) in entities.keys.iter().enumerate() {
             batch.remove(key, &fields, self.features.len() + 1, row as u32);
         }
-        Ok(WriteBatch { inner: Arc::new(batch), rows: keys_read.rows() })
+        Ok(WriteBatch {
+            inner: Arc::new(batch),
+            rows: keys_read.rows(),
+        })
     }
 }
 
@@ -210,11 +236,58 @@ impl WriteBatch {
     }
 }
 
+/// Rows on their way into batches.
+struct Batches {
+    whole: Vec<WriteBatch>,
+    current: CoreWriteBatch,
+    rows: usize,
+    most: usize,
+}
+
+impl Batches {
+    fn new(most: usize) -> Self {
+        Batches {
+            whole: Vec::new(),
+            current: CoreWriteBatch::default(),
+            rows: 0,
+            most,
+        }
+    }
+
+    /// Where the next row goes.
+    fn row(&mut self) -> &mut CoreWriteBatch {
+        if self.rows == self.most {
+            self.close();
+        }
+        self.rows += 1;
+        &mut self.current
+    }
+
+    fn close(&mut self) {
+        let batch = std::mem::take(&mut self.current);
+        self.whole.push(WriteBatch {
+            inner: Arc::new(batch),
+            rows: std::mem::take(&mut self.rows),
+        });
+    }
+
+    fn finish(mut self) -> Vec<WriteBatch> {
+        if self.rows > 0 {
+            self.close();
+        }
+        self.whole
+    }
+}
+
 /// What became of a write: `(commands that changed something, commands refused, first refusals)`,
 /// each refusal a row and the server's words.
 pub(crate) fn to_python(py: Python<'_>, part: &WritePart) -> PyResult<Py<PyAny>> {
     let outcome = part.outcome();
-    let refused = (outcome.effective, outcome.rejected, outcome.rejections.clone());
+    let refused = (
+        outcome.effective,
+        outcome.rejected,
+        outcome.rejections.clone(),
+    );
     Ok(refused.into_pyobject(py)?.into_any().unbind())
 }
 
@@ -230,7 +303,8 @@ impl WritePlan {
                     return Err(errors::invalid_value(py, &message, None, Some(index)));
                 };
                 let Some(id) = row.get_item(name)? else {
-                    let message = format!("row {index} of view {} has no join key {name}", self.view);
+                    let message =
+                        format!("row {index} of view {} has no join key {name}", self.view);
                     return Err(errors::invalid_keys(py, &message, Some(name), Some(index)));
                 };
                 column.append(id)?;
@@ -240,13 +314,10 @@ impl WritePlan {
         Ok(keys)
     }
 
-    fn entity_keys(
-        &self,
-        py: Python<'_>,
-        keys: &KeyColumns,
-        version: i64,
-    ) -> PyResult<EntityKeys> {
-        let bound = keys.bind(&self.join_keys).map_err(|error| keys::error(py, &error))?;
+    fn entity_keys(&self, py: Python<'_>, keys: &KeyColumns, version: i64) -> PyResult<EntityKeys> {
+        let bound = keys
+            .bind(&self.join_keys)
+            .map_err(|error| keys::error(py, &error))?;
         let columns: Vec<_> = bound
             .iter()
             .map(|&index| {
@@ -261,7 +332,10 @@ impl WritePlan {
 
     fn end_row(&self, batch: &mut CoreWriteBatch, entities: &EntityKeys, row: usize, time: i64) {
         batch.value(self.time_field.as_bytes(), itoa(time).as_slice());
-        let key = entities.key_of_row.as_ref().map_or(row, |keys| keys[row] as usize);
+        let key = entities
+            .key_of_row
+            .as_ref()
+            .map_or(row, |keys| keys[row] as usize);
         batch.end_row(entities.keys.at(key), row as u32);
     }
 
@@ -275,9 +349,15 @@ impl WritePlan {
         } else if time.is_instance_of::<PyInt>() && !time.is_instance_of::<PyBool>() {
             time.extract().map_err(|_| invalid("is beyond 64 bits"))?
         } else {
-            return Err(invalid("must be a datetime with a time zone, or epoch milliseconds"));
+            return Err(invalid(
+                "must be a datetime with a time zone, or epoch milliseconds",
+            ));
         };
-        if ms < 0 { Err(invalid("is before 1970")) } else { Ok(ms) }
+        if ms < 0 {
+            Err(invalid("is before 1970"))
+        } else {
+            Ok(ms)
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -295,10 +375,17 @@ impl WritePlan {
     }
 
     fn unknown(&self, py: Python<'_>, name: &str, row: Option<usize>) -> PyErr {
-        let known: Vec<_> = self.features.iter().map(|feature| feature.name.as_str()).collect();
+        let known: Vec<_> = self
+            .features
+            .iter()
+            .map(|feature| feature.name.as_str())
+            .collect();
         let place = row.map_or_else(String::new, |row| format!("row {row}: "));
-        let message =
-            format!("{place}view {} has no feature {name:?}; it has {}", self.view, known.join(", "));
+        let message = format!(
+            "{place}view {} has no feature {name:?}; it has {}",
+            self.view,
+            known.join(", ")
+        );
         errors::invalid_value(py, &message, Some(name), row)
     }
 
@@ -308,10 +395,13 @@ impl WritePlan {
                 || self.has(name)
                 || self.join_keys.iter().any(|(join_key, _)| join_key == name)
         };
-        let stray = row.keys().iter().find_map(|name| match name.cast::<PyString>() {
-            Ok(text) if text.to_str().is_ok_and(known) => None,
-            _ => Some(name.to_string()),
-        });
+        let stray = row
+            .keys()
+            .iter()
+            .find_map(|name| match name.cast::<PyString>() {
+                Ok(text) if text.to_str().is_ok_and(known) => None,
+                _ => Some(name.to_string()),
+            });
         self.unknown(row.py(), &stray.unwrap_or_default(), Some(index))
     }
 }
@@ -346,23 +436,29 @@ impl<'a, 'py> Column<'a, 'py> {
     /// whose types are checked one by one.
     fn new(feature: &'a Feature, values: &Bound<'py, PyAny>) -> PyResult<Self> {
         let typed = match feature.data_type {
-            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => {
-                values.cast::<PyArray1<i64>>().ok().map(|array| Values::Int64(array.readonly()))
-            }
-            DataType::Scalar(Scalar::Float64) => {
-                values.cast::<PyArray1<f64>>().ok().map(|array| Values::Float64(array.readonly()))
-            }
-            DataType::Scalar(Scalar::Float32) => {
-                values.cast::<PyArray1<f32>>().ok().map(|array| Values::Float32(array.readonly()))
-            }
-            DataType::Scalar(Scalar::Bool) => {
-                values.cast::<PyArray1<bool>>().ok().map(|array| Values::Bool(array.readonly()))
-            }
+            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => values
+                .cast::<PyArray1<i64>>()
+                .ok()
+                .map(|array| Values::Int64(array.readonly())),
+            DataType::Scalar(Scalar::Float64) => values
+                .cast::<PyArray1<f64>>()
+                .ok()
+                .map(|array| Values::Float64(array.readonly())),
+            DataType::Scalar(Scalar::Float32) => values
+                .cast::<PyArray1<f32>>()
+                .ok()
+                .map(|array| Values::Float32(array.readonly())),
+            DataType::Scalar(Scalar::Bool) => values
+                .cast::<PyArray1<bool>>()
+                .ok()
+                .map(|array| Values::Bool(array.readonly())),
             _ => None,
         };
         let values = match typed {
             Some(values) => values,
-            None if values.is_instance_of::<PyList>() => Values::Objects(values.clone().cast_into()?),
+            None if values.is_instance_of::<PyList>() => {
+                Values::Objects(values.clone().cast_into()?)
+            }
             None => Values::Objects(PyList::new(
                 values.py(),
                 values.try_iter()?.collect::<PyResult<Vec<_>>>()?,
