@@ -16,12 +16,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fscore import Status
 from fscore_server.problems import KINDS
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-VALUE_STATUSES = ("present", "null", "not_found", "expired", "invalid", "unavailable")
+VALUE_STATUSES = tuple(status.name for status in Status)
 
 # Where a request counts whose route or method is not one of the server's.
 OTHER = ("other", "other")

@@ -50,12 +50,12 @@ def test_metrics_count_requests_and_values(server: ServerProcess) -> None:
     def values(status: str) -> float:
         return server.metric("fscore_feature_values_total", status=status)
 
-    before = requests("200"), requests("404"), values("present"), values("invalid")
+    before = requests("200"), requests("404"), values("PRESENT"), values("INVALID")
     assert server.client.get(ONE).status_code == 200
     assert server.client.get(f"{ONE}&user_id=").status_code == 422
     assert server.client.get("/v1/features?user_id=u1&service=no").status_code == 404
     assert server.client.get("/v1/features?user_id=invalid&service=ranking").status_code == 200
-    after = requests("200"), requests("404"), values("present"), values("invalid")
+    after = requests("200"), requests("404"), values("PRESENT"), values("INVALID")
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1, 5, 2]
     assert server.metric("fscore_http_request_duration_seconds_count", route="/v1/features") > 0
     # The scrape itself is in flight.

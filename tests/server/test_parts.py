@@ -180,7 +180,7 @@ def test_workers_count_apart_and_are_shown_together(tmp_path: Path) -> None:
             assert f'requests_total{{{labels},status="200"}} {number + 1}\n' in text
             assert f'duration_seconds_bucket{{{labels},le="0.002"}} 0\n' in text
             assert f'duration_seconds_bucket{{{labels},le="0.005"}} {number + 1}\n' in text
-            assert f'values_total{{worker="{number}",status="invalid"}} 1\n' in text
+            assert f'values_total{{worker="{number}",status="INVALID"}} 1\n' in text
 
 
 def test_a_replaced_worker_goes_on_counting_without_the_dead_ones_requests(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_replaced_worker_goes_on_counting_without_the_dead_ones_requests(tmp_p
     first.values_present(3)
     second = Metrics([], path=tmp_path / "m")
     assert second.in_flight == 0
-    assert 'values_total{worker="0",status="present"} 3\n' in second.render().decode()
+    assert 'values_total{worker="0",status="PRESENT"} 3\n' in second.render().decode()
 
 
 def test_unknown_routes_are_counted_as_others() -> None:
