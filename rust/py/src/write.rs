@@ -148,8 +148,7 @@ impl WritePlan {
     #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX))]
     #[expect(
         clippy::needless_pass_by_value,
-        clippy::too_many_arguments,
-        reason = "arguments of a Python method are owned, and one crossing is better than several"
+        reason = "arguments of a Python method are owned"
     )]
     fn encode_columns(
         &self,
