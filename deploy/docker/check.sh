@@ -18,19 +18,25 @@ git ls-files -z -- pyproject.toml Cargo.toml Cargo.lock LICENSE README.md rust f
   xargs -0 cp --parents -t "$work/src"
 "$work/src/deploy/docker/build.sh" "$work/prefix"
 
-# As in the image: nothing of the checkout in sight, and not root where this shell can step down.
+# As in the image: nothing of the checkout in sight, and not root where others can run this Python too.
 cp deploy/docker/healthcheck.py "$work/prefix/healthcheck.py"
-FSCORE_PORT=$("$work/prefix/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-export FSCORE_HOST=127.0.0.1 FSCORE_PORT PATH="$work/prefix/bin:$PATH"
+python=$work/prefix/bin/python
+FSCORE_PORT=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export FSCORE_HOST=127.0.0.1 FSCORE_PORT HOME="$work/home" PATH="$work/prefix/bin:$PATH"
 cd "$work/home"
 fscore --help >/dev/null
+as=()
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
   chmod 755 "$work"
   chown -R 65534:65534 "$work/home"
-  HOME="$work/home" setpriv --reuid 65534 --regid 65534 --clear-groups fscore serve >"$work/serve.log" 2>&1 &
-else
-  HOME="$work/home" fscore serve >"$work/serve.log" 2>&1 &
+  as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+  version='import sys; print(sys.version, sys.base_prefix)'
+  if [ "$("${as[@]}" "$python" -c "$version" 2>&1)" != "$("$python" -c "$version")" ]; then
+    echo "docker-check: serving as root, because only root can run $(readlink -f "$python")"
+    as=()
+  fi
 fi
+"${as[@]}" fscore serve >"$work/serve.log" 2>&1 &
 server=$!
 
 for _ in $(seq 100); do
