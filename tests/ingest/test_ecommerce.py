@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import datetime as dt
 import gzip
@@ -139,16 +140,19 @@ def test_all_formats_and_compressions_give_the_same(
         "crlf.csv": text.replace(b"\n", b"\r\n"),
         "tabs.tsv": text.replace(b",", b"\t"),
         "zst.csv.zst": pa.compress(text, codec="zstd", asbytes=True),
+        "bz2.csv.bz2": bz2.compress(text),
         "plain.ndjson": lines,
         "packed.jsonl.gz": gzip.compress(lines),
         "zst.ndjson.zst": pa.compress(lines, codec="zstd", asbytes=True),
     }
+    with pa.CompressedOutputStream(tmp_path / "lz4.csv.lz4", "lz4") as stream:
+        stream.write(text)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     frame.write_parquet(tmp_path / "text.parquet")
     typed.write_parquet(tmp_path / "typed.parquet", row_group_size=5_000)
     paths = sorted(tmp_path.iterdir())
-    assert len(paths) == len(files) + 2
+    assert len(paths) == len(files) + 3
     for path in paths:
         sink.views.clear()
         report = load(sink, ecommerce, [path])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import datetime as dt
 import gzip
 import json
@@ -9,6 +11,7 @@ import os
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from fscore import (
@@ -55,7 +58,8 @@ def rejects_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-FAR = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=6)).isoformat()
+# Far enough to be so however long the tests before this one take.
+FAR = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).isoformat()
 NEAR = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=4)).isoformat()
 
 BAD_CSV = {
@@ -286,6 +290,11 @@ def test_missing_columns_are_one_error_that_names_those_present(
     assert not sink.views
 
 
+RANDOM = f"{HEADER}\n".encode() + base64.encodebytes(os.urandom(300_000))
+ZSTD = pa.compress(RANDOM, codec="zstd", asbytes=True)
+LZ4 = pa.compress(RANDOM, codec="lz4", asbytes=True)
+BZ2 = bz2.compress(RANDOM)
+
 UNUSABLE = {
     "empty.csv": (b"", "no header line"),
     "twice.csv": (b"user_id,at,at\n", "names at more than once"),
@@ -293,6 +302,9 @@ UNUSABLE = {
     "cut.csv.gz": (gzip.compress(os.urandom(100_000))[:50_000], "cut short"),
     "not.csv.gz": (b"user_id,at\n", "not a good gzip file"),
     "not.csv.zst": (b"user_id,at\n", "cannot read"),
+    "cut.csv.zst": (ZSTD[: len(ZSTD) // 2], "Truncated"),
+    "cut.csv.lz4": (LZ4[: len(LZ4) // 2], "Truncated"),
+    "cut.csv.bz2": (BZ2[: len(BZ2) // 2], "Truncated"),
     "not.parquet": (b"user_id,at\n", "cannot read"),
     "what.xlsx": (b"", "says no format"),
 }

@@ -14,7 +14,7 @@ from fscore_server.cli.outcome import FAILED, CommandFailed
 
 if TYPE_CHECKING:
     import fscore
-    from fscore_server.ingest.load import FileReport, LoadReport
+    from fscore_server.ingest.loader import FileReport, LoadReport
 
 __all__ = ["load_command", "require_applied", "say_report"]
 

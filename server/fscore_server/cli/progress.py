@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fscore_server.ingest.load import Progress as Watcher
-from fscore_server.ingest.load import Silent
+from fscore_server.ingest.loader import Progress as Watcher
+from fscore_server.ingest.loader import Silent
 
 __all__ = ["watching"]
 

@@ -1,6 +1,6 @@
 """Ingestion from files: read, convert, aggregate, write."""
 
 from fscore_server.ingest.failures import InputError, Reject
-from fscore_server.ingest.load import LoadReport, load
+from fscore_server.ingest.loader import LoadReport, load
 
 __all__ = ["InputError", "LoadReport", "Reject", "load"]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from fscore.errors import DeadlineExceeded, Overloaded, Unavailable
 from fscore_server.ingest.aggregate import Aggregation
 from fscore_server.ingest.events import EventReader
 from fscore_server.ingest.failures import InputError, Reject
@@ -23,6 +24,8 @@ from fscore_server.ingest.reject_file import RejectFile
 __all__ = ["FileReport", "LoadReport", "Progress", "Silent", "ViewReport", "Writer", "load"]
 
 _WRITE_ROWS = 5_000
+# Seconds between attempts to write: longer in sum than a server takes to start again.
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class Writer(Protocol):
@@ -183,6 +186,18 @@ def load(
     )
 
 
+def _write(client: Writer, view: str, columns: dict[str, list[Any]]) -> None:
+    """Write rows; a failure that may pass is tried again, which is safe as it writes the same."""
+    for pause in _PAUSES:
+        try:
+            client.write(view, columns)
+        except (Unavailable, DeadlineExceeded, Overloaded):
+            time.sleep(pause)
+        else:
+            return
+    client.write(view, columns)
+
+
 def _refuse_repeated(files: Sequence[Path]) -> None:
     seen: set[Path] = set()
     for path in files:
@@ -235,6 +250,6 @@ def _write_view(
         watcher.writing(plan.view, 0, frame.height)
         for start in range(0, frame.height, _WRITE_ROWS):
             part = frame.slice(start, _WRITE_ROWS)
-            client.write(plan.view, part.to_dict(as_series=False))
+            _write(client, plan.view, part.to_dict(as_series=False))
             watcher.writing(plan.view, start + part.height, frame.height)
     return ViewReport(plan.view, frame.height, expired)

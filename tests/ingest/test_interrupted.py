@@ -1,0 +1,98 @@
+"""A load while its server goes away: it goes on when the server is back, or says that it is not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fscore
+from fscore import Entity, Feature, FeatureView, FileSource, Int64, Registry, String, count, latest
+from fscore.errors import Unavailable
+from fscore_server.ingest import load
+from fscore_server.ingest.loader import Silent
+from tests.redis_server import SERVERS, RedisServer, binary
+
+ROWS = 12_000
+
+user = Entity("user", join_keys={"user_id": Int64})
+
+
+class Seen(FeatureView, entity=user, source=FileSource("seen", event_time="at")):
+    times: Int64 = Feature(count())
+    page: String = Feature(latest("page"))
+
+
+REGISTRY = Registry.from_definitions([Seen])
+DEFINITIONS = json.loads(REGISTRY.to_json())
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A server of this test alone, which remembers its data over a restart."""
+    if binary(request.param) is None:
+        pytest.skip(f"{request.param}-server is not installed")
+    running = RedisServer(request.param, ["--appendonly", "yes"])
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    path = tmp_path / "seen.csv"
+    rows = "".join(f"{number},2024-01-01,page{number}\n" for number in range(ROWS))
+    path.write_text(f"user_id,at,page\n{rows}")
+    return path
+
+
+class Killing(Silent):
+    """Kills the server when so many entities are written."""
+
+    def __init__(self, server: RedisServer, *, restart: bool) -> None:
+        self._server = server
+        self._restart = restart
+        self._starting: threading.Timer | None = None
+
+    def writing(self, view: str, written: int, total: int) -> None:
+        if written and self._starting is None:
+            self._server.kill()
+            self._starting = threading.Timer(0.5, self._server.start)
+            if self._restart:
+                self._starting.start()
+
+    def join(self) -> None:
+        assert self._starting is not None
+        if self._restart:
+            self._starting.join()
+
+
+def test_a_load_survives_a_restart_of_the_server(server: RedisServer, events: Path) -> None:
+    killing = Killing(server, restart=True)
+    with fscore.connect(server.url) as client:
+        client.apply(REGISTRY)
+        report = load(client, DEFINITIONS, [events], progress=killing)
+        killing.join()
+        assert [view.entities for view in report.views] == [ROWS]
+        table = client.prepare(entity="user").get({"user_id": list(range(ROWS))})
+        assert table.all_present
+        wanted: list[dict[str, Any]] = [
+            {"times": 1, "page": f"page{number}"} for number in range(ROWS)
+        ]
+        assert table.to_dicts() == wanted
+
+
+def test_a_load_whose_server_stays_away_says_so(
+    server: RedisServer, events: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fscore_server.ingest.loader._PAUSES", (0.01, 0.01))
+    with fscore.connect(server.url) as client:
+        client.apply(REGISTRY)
+        with pytest.raises(Unavailable, match=str(server.port)):
+            load(client, DEFINITIONS, [events], progress=Killing(server, restart=False))
