@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use jiter::{Jiter, NumberInt, Peek};
+use jiter::{Jiter, Peek};
 
 use crate::types::{DataType, Scalar, TimeUnit};
 
@@ -233,8 +233,11 @@ fn list_element(
 }
 
 fn known_integer(json: &mut Jiter<'_>, peek: Peek) -> Option<i64> {
-    let NumberInt::Int(value) = json.known_int(peek).ok()?;
-    Some(value)
+    if !peek.is_num() {
+        return None;
+    }
+    // By its text: the parser's own integers end before 64 bits do.
+    integer(json.known_number_bytes(peek).ok()?).ok()
 }
 
 fn known_float(json: &mut Jiter<'_>, peek: Peek) -> Option<f64> {
@@ -332,10 +335,10 @@ pub fn encode(out: &mut Vec<u8>, value: Value<'_>, scalar: Scalar) {
             out.extend_from_slice(itoa::Buffer::new().format(stored).as_bytes());
         }
         Value::Float64(value) if value.is_finite() => {
-            out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         }
         Value::Float32(value) if value.is_finite() => {
-            out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         }
         Value::Float64(value) => non_finite(out, value),
         Value::Float32(value) => non_finite(out, f64::from(value)),

@@ -129,7 +129,7 @@ fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
         None => out.extend_from_slice(b"null"),
         Some(Value::Integer(value)) => write_integer(out, value),
         Some(Value::Float64(value)) if value.is_finite() => {
-            out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         }
         Some(Value::Float32(value)) => return write_float32(out, value),
         Some(Value::Float64(_)) => {
@@ -157,7 +157,7 @@ fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
 
 fn write_float32(out: &mut Vec<u8>, value: f32) -> bool {
     if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         return true;
     }
     out.extend_from_slice(b"null");

@@ -3,9 +3,10 @@
 //! Every route and driver that takes such a body uses this parser. Nothing is coerced, repeated
 //! names are refused, and what is not JSON is told with its offset.
 
-use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, NumberInt, Peek};
+use jiter::{Jiter, JiterError, Peek};
 
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
+use crate::value;
 
 /// How deep a body may nest.
 const MAX_DEPTH: usize = 32;
@@ -264,17 +265,15 @@ impl Body<'_> {
 
     fn integer(&mut self, peek: Peek, wanted: &str) -> Parsed<i64> {
         let offset = self.json.current_index();
-        // Its text first: a fraction or exponent is JSON of another type, not malformed.
-        let number = self.json.known_number_bytes(peek).map(<[u8]>::to_vec);
-        let number = number.map_err(|error| broken(&error))?;
-        match Jiter::new(&number).next_int() {
-            Ok(NumberInt::Int(value)) => Ok(value),
-            Err(JiterError {
-                error_type: JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange),
-                ..
-            }) => Err(malformed("an integer is beyond 64 bits", offset)),
-            Err(_) => Err(invalid(wanted, offset)),
+        // Its text, because a fraction or an exponent is JSON of another type, not malformed.
+        let number = self
+            .json
+            .known_number_bytes(peek)
+            .map_err(|error| broken(&error))?;
+        if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+            return Err(invalid(wanted, offset));
         }
+        value::integer(number).map_err(|_| malformed("an integer is beyond 64 bits", offset))
     }
 
     /// A value of another type than wanted: malformed where it is no JSON, else invalid.
