@@ -70,7 +70,14 @@ impl Replies for Waiting {
     fn finish(&mut self, reply: usize) {
         self.job.finish(reply);
     }
+    #[inline]
+    fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
+        self.job.whole(reply, buf)
+    }
 }
+
+/// What a request has that was answered at once.
+const NO_TICKET: u64 = u64::MAX;
 
 /// A waiter and what it gets.
 type Settled = (Py<PyAny>, Result<Answer, Fault>);
@@ -171,7 +178,11 @@ impl Connection {
     ) -> PyResult<u64> {
         self.check_process()?;
         let job = plan.get().read_job(keys, version, now_ms, partial)?;
-        let retry = Retry { attempt, idempotent: true, deadline: seconds(deadline) };
+        let retry = Retry {
+            attempt,
+            idempotent: true,
+            deadline: seconds(deadline),
+        };
         self.submit(waiter, job, retry, now)
     }
 
@@ -187,7 +198,11 @@ impl Connection {
         attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
-        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        let retry = Retry {
+            attempt,
+            idempotent,
+            deadline: seconds(deadline),
+        };
         self.submit(waiter, batch.get().job(), retry, now)
     }
 
@@ -208,7 +223,11 @@ impl Connection {
         self.check_process()?;
         let mut commands = Vec::new();
         command::encode(&mut commands, arguments)?;
-        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        let retry = Retry {
+            attempt,
+            idempotent,
+            deadline: seconds(deadline),
+        };
         self.submit(waiter, Job::command(commands, max_reply), retry, now)
     }
 
@@ -233,7 +252,11 @@ impl Connection {
             command::encode(&mut encoded, arguments)?;
         }
         let job = Job::pipeline(encoded, count, max_reply);
-        let retry = Retry { attempt, idempotent, deadline: seconds(deadline) };
+        let retry = Retry {
+            attempt,
+            idempotent,
+            deadline: seconds(deadline),
+        };
         self.submit(waiter, job, retry, now)
     }
 
@@ -321,6 +344,14 @@ impl Connection {
 
     fn submit(&self, waiter: Py<PyAny>, job: Job, retry: Retry, now: f64) -> PyResult<u64> {
         let waiting = Waiting { waiter, job, retry };
+        if waiting.expected() == 0 {
+            // No bytes will come that could settle it.
+            return Python::attach(|py| {
+                let answer = waiting.job.into_answer()?.into_python(py)?;
+                waiting.waiter.call_method1(py, "set_result", (answer,))?;
+                Ok(NO_TICKET)
+            });
+        }
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
         let mut inner = self.lock();
         let submitted = inner
@@ -350,7 +381,10 @@ impl Inner {
         let mut granted = 0;
         while let Some(event) = self.protocol.poll_event() {
             match event {
-                Event::Done { job: Waiting { waiter, job, retry }, .. } => {
+                Event::Done {
+                    job: Waiting { waiter, job, retry },
+                    ..
+                } => {
                     let answer = match job.failure() {
                         None => job.into_answer(),
                         Some(failure) => match self.pause(failure, retry, now, &mut granted) {
@@ -360,10 +394,19 @@ impl Inner {
                     };
                     settled.push((waiter, answer));
                 }
-                Event::TimedOut { job: Waiting { waiter, job, .. }, sent, .. } => {
+                Event::TimedOut {
+                    job: Waiting { waiter, job, .. },
+                    sent,
+                    ..
+                } => {
                     settled.push((waiter, job.cut_short(job::timed_out(sent))));
                 }
-                Event::Lost { job: Waiting { waiter, job, retry }, sent, reason, .. } => {
+                Event::Lost {
+                    job: Waiting { waiter, job, retry },
+                    sent,
+                    reason,
+                    ..
+                } => {
                     let fault = match &self.fault {
                         // More telling than "the connection ended".
                         Some(fault) if fault.kind != ErrorKind::ProtocolError => fault.clone(),
@@ -382,7 +425,8 @@ impl Inner {
                 }
                 Event::Push(items) => self.pushes.push(items),
                 Event::HandshakeFailed(error) => {
-                    self.fault.get_or_insert(Fault::new(error.kind, error.message));
+                    self.fault
+                        .get_or_insert(Fault::new(error.kind, error.message));
                 }
                 Event::Ready => {}
             }
@@ -399,10 +443,25 @@ impl Inner {
         now: Duration,
         granted: &mut usize,
     ) -> Option<Duration> {
-        let Retry { attempt, idempotent, deadline } = retry;
+        let Retry {
+            attempt,
+            idempotent,
+            deadline,
+        } = retry;
         let in_flight = self.protocol.in_flight().max(self.most_in_flight);
-        let budget = Budget { in_flight, retrying: *granted };
-        match decide(failure, attempt, idempotent, now, deadline, budget, jitter()) {
+        let budget = Budget {
+            in_flight,
+            retrying: *granted,
+        };
+        match decide(
+            failure,
+            attempt,
+            idempotent,
+            now,
+            deadline,
+            budget,
+            jitter(),
+        ) {
             Action::RetryAfter(pause) | Action::ReconnectAndRetry(pause) => {
                 *granted += 1;
                 Some(pause)

@@ -237,6 +237,14 @@ impl Replies for Job {
             Job::Write(part) => part.finish(reply),
         }
     }
+
+    #[inline]
+    fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
+        match self {
+            Job::Read(work) => work.part.whole(reply, buf),
+            Job::Raw(_) | Job::Write(_) => None,
+        }
+    }
 }
 
 impl Answer {

@@ -9,6 +9,8 @@ use std::sync::{Arc, RwLock};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::resp::encode::write_blob;
+
 /// The fields a plan asks for.
 pub(crate) type Targets = HashMap<Vec<u8>, Target, FixedState>;
 
@@ -23,13 +25,34 @@ pub(crate) enum Target {
 /// The names of fields by position, and where they go.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FieldOrder {
-    names: Vec<u8>,
-    positions: Vec<(usize, usize, Target)>,
+    /// The names as they come, bulk string and all.
+    encoded: Vec<u8>,
+    positions: Vec<Known>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Of the encoded name.
+    start: usize,
+    /// Of the name itself, which ends two bytes before `end`.
+    name: usize,
+    end: usize,
+    target: Target,
 }
 
 impl FieldOrder {
     /// Past this the names are forgotten: hashes that share no order are looked up each time.
     const MAX_NAMES: usize = 64 * 1024;
+
+    /// Where the field goes whose encoded name `buf` starts with, and the length of that, if it is
+    /// the one that is expected at `position`.
+    #[inline]
+    pub(crate) fn expected(&self, position: usize, buf: &[u8]) -> Option<(Target, usize)> {
+        let known = self.positions.get(position)?;
+        let encoded = &self.encoded[known.start..known.end];
+        buf.starts_with(encoded)
+            .then_some((known.target, encoded.len()))
+    }
 
     /// Where the field `name` goes, which stands at `position` of its hash.
     #[inline]
@@ -39,10 +62,10 @@ impl FieldOrder {
         name: &[u8],
         targets: &Targets,
     ) -> Target {
-        if let Some(&(start, end, target)) = this.positions.get(position)
-            && &this.names[start..end] == name
+        if let Some(known) = this.positions.get(position)
+            && &this.encoded[known.name..known.end - 2] == name
         {
-            return target;
+            return known.target;
         }
         let target = targets.get(name).copied().unwrap_or(Target::Nowhere);
         Arc::make_mut(this).learn(position, name, target);
@@ -51,13 +74,19 @@ impl FieldOrder {
 
     #[cold]
     fn learn(&mut self, position: usize, name: &[u8], target: Target) {
-        if self.names.len() + name.len() > Self::MAX_NAMES {
-            self.names.clear();
+        if self.encoded.len() + name.len() > Self::MAX_NAMES {
+            self.encoded.clear();
             self.positions.clear();
         }
-        let start = self.names.len();
-        self.names.extend_from_slice(name);
-        let learned = (start, self.names.len(), target);
+        let start = self.encoded.len();
+        write_blob(&mut self.encoded, name);
+        let end = self.encoded.len();
+        let learned = Known {
+            start,
+            name: end - 2 - name.len(),
+            end,
+            target,
+        };
         if let Some(known) = self.positions.get_mut(position) {
             *known = learned;
         } else if self.positions.len() == position {

@@ -3,6 +3,7 @@
 mod part;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::sync::Arc;
 

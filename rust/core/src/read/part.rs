@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::whole;
 use crate::connection::Replies;
 use crate::keys::ByteColumn;
 use crate::plan::{FieldOrder, ReadPlan, Strategy, Target};
@@ -23,17 +24,17 @@ pub enum Failure {
 /// What one node is asked, and its answers as they come in.
 #[derive(Debug)]
 pub struct ReadPart {
-    plan: Arc<ReadPlan>,
+    pub(super) plan: Arc<ReadPlan>,
     now_ms: i64,
     keys: Vec<ByteColumn>,
-    answers: Vec<Answers>,
-    arena: Vec<u8>,
+    pub(super) answers: Vec<Answers>,
+    pub(super) arena: Vec<u8>,
     problems: Vec<PartProblem>,
     invalid: usize,
     failure: Option<Failure>,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
     /// The order of the current group's fields, where it is read by HGETALL.
-    order: Arc<FieldOrder>,
+    pub(super) order: Arc<FieldOrder>,
 }
 
 /// The cells of one entity's rows.
@@ -54,9 +55,9 @@ pub(super) struct PartProblem {
 
 /// Where in the part the next reply belongs.
 #[derive(Debug, Default)]
-struct Cursor {
-    group: usize,
-    row: usize,
+pub(super) struct Cursor {
+    pub(super) group: usize,
+    pub(super) row: usize,
     /// Element of the reply.
     element: usize,
     target: Option<Target>,
@@ -377,6 +378,16 @@ impl Replies for ReadPart {
         {
             self.next_group();
         }
+    }
+
+    fn whole(&mut self, _reply: usize, buf: &[u8]) -> Option<usize> {
+        let arena = self.arena.len();
+        let length = whole::decode(self, buf);
+        if length.is_none() {
+            self.withdraw();
+            self.arena.truncate(arena);
+        }
+        length
     }
 }
 

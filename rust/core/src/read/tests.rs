@@ -69,8 +69,9 @@ fn start(plan: &Arc<ReadPlan>, keys: KeyColumns, map: &SlotMap) -> (Read, Vec<Re
     (read, parts.into_iter().map(|(_, part)| part).collect())
 }
 
-/// Feeds `bytes` cut into pieces of these lengths, over and over.
-fn feed(part: &mut ReadPart, bytes: &[u8], pieces: &[usize]) {
+/// Feeds `bytes` cut into pieces of these lengths, over and over; with `whole` as a connection does,
+/// without it by tokens alone.
+fn feed(part: &mut ReadPart, bytes: &[u8], pieces: &[usize], whole: bool) {
     let mut scanner = Scanner::new(Limits::default());
     let mut held = Vec::new();
     let mut reply = 0;
@@ -83,10 +84,23 @@ fn feed(part: &mut ReadPart, bytes: &[u8], pieces: &[usize]) {
         rest = later;
         held.extend_from_slice(now);
         let mut consumed = 0;
-        while let Some(scanned) = scanner.next(&held[consumed..]).unwrap() {
-            part.token(reply, scanned.depth, scanned.token);
-            consumed += scanned.consumed;
-            if scanned.last {
+        loop {
+            if whole && scanner.between_replies() {
+                while reply < part.expected()
+                    && let Some(length) = part.whole(reply, &held[consumed..])
+                {
+                    consumed += length;
+                    scanner.skip_replies(length);
+                    part.finish(reply);
+                    reply += 1;
+                }
+            }
+            let Some(next) = scanner.next(&held[consumed..]).unwrap() else {
+                break;
+            };
+            part.token(reply, next.depth, next.token);
+            consumed += next.consumed;
+            if next.last {
                 part.finish(reply);
                 reply += 1;
             }
@@ -96,10 +110,23 @@ fn feed(part: &mut ReadPart, bytes: &[u8], pieces: &[usize]) {
     assert!(held.is_empty(), "the replies end in the middle");
 }
 
-fn read(plan: &Arc<ReadPlan>, keys: KeyColumns, replies: &[u8]) -> Table {
-    let (read, mut parts) = start(plan, keys, &SlotMap::Standalone);
-    feed(&mut parts[0], replies, &[usize::MAX]);
-    read.join(parts)
+fn read(plan: &Arc<ReadPlan>, keys: &KeyColumns, replies: &[u8]) -> Table {
+    let [by_tokens, table] = [false, true].map(|whole| {
+        let (read, mut parts) = start(plan, keys.clone(), &SlotMap::Standalone);
+        feed(&mut parts[0], replies, &[usize::MAX], whole);
+        read.join(parts)
+    });
+    let json = |table| {
+        let mut out = Vec::new();
+        render_many(table, true, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(json(&by_tokens), json(&table));
+    assert_eq!(
+        (by_tokens.invalid(), by_tokens.problems()),
+        (table.invalid(), table.problems())
+    );
+    table
 }
 
 fn statuses(table: &Table) -> Vec<Status> {
@@ -213,7 +240,7 @@ fn every_status_by_name() {
     .concat();
     let table = read(
         &plan(Command::Hmget),
-        ids(&[1, 2, 3, 4]),
+        &ids(&[1, 2, 3, 4]),
         replies.as_bytes(),
     );
     assert_eq!(
@@ -269,7 +296,7 @@ fn hgetall_takes_any_field_order_and_skips_what_was_not_asked() {
     .concat();
     let table = read(
         &plan(Command::Hgetall),
-        ids(&[1, 2, 3, 4, 5]),
+        &ids(&[1, 2, 3, 4, 5]),
         replies.as_bytes(),
     );
     assert_eq!(
@@ -294,7 +321,7 @@ fn hgetall_takes_any_field_order_and_skips_what_was_not_asked() {
 #[test]
 fn an_unreadable_event_time_makes_its_view_invalid() {
     let reply = "*5\r\n$3\r\nxyz\r\n$-1\r\n$2\r\n29\r\n$2\r\nUS\r\n$3\r\n0.5\r\n";
-    let table = read(&plan(Command::Hmget), ids(&[1]), reply.as_bytes());
+    let table = read(&plan(Command::Hmget), &ids(&[1]), reply.as_bytes());
     assert_eq!(statuses(&table), [Invalid, Invalid, Present]);
     assert_eq!((table.value(0, 0), table.value(0, 1)), (None, None));
 }
@@ -303,7 +330,7 @@ fn an_unreadable_event_time_makes_its_view_invalid() {
 fn a_key_of_another_kind_is_that_row_alone() {
     let replies =
         "-WRONGTYPE Operation against a key\r\n*5\r\n$-1\r\n$-1\r\n$1\r\n7\r\n$-1\r\n$-1\r\n";
-    let table = read(&plan(Command::Hmget), ids(&[1, 2]), replies.as_bytes());
+    let table = read(&plan(Command::Hmget), &ids(&[1, 2]), replies.as_bytes());
     assert_eq!(
         statuses(&table),
         [Invalid, Invalid, Invalid, Present, NotFound, NotFound]
@@ -318,6 +345,7 @@ fn what_was_not_answered_is_unavailable_and_never_missing() {
         &mut parts[0],
         b"*5\r\n$-1\r\n$-1\r\n$1\r\n7\r\n$-1\r\n$-1\r\n",
         &[9],
+        true,
     );
     let table = read.join(parts);
     assert_eq!(statuses(&table)[3..], [Unavailable; 3]);
@@ -332,7 +360,7 @@ fn what_was_not_answered_is_unavailable_and_never_missing() {
 fn server_errors_and_foreign_shapes_fail_the_part() {
     let failure = |replies: &[u8]| {
         let (_, mut parts) = start(&plan(Command::Hmget), ids(&[1]), &SlotMap::Standalone);
-        feed(&mut parts[0], replies, &[usize::MAX]);
+        feed(&mut parts[0], replies, &[usize::MAX], true);
         parts[0].failure().cloned()
     };
     assert_eq!(
@@ -395,7 +423,7 @@ fn a_service_may_span_entities_and_rows_are_combinations() {
     ] {
         let (read, mut parts) = start(&plan, keys.clone(), &map);
         assert_eq!(parts[0].expected(), 4);
-        feed(&mut parts[0], replies.as_bytes(), &[5]);
+        feed(&mut parts[0], replies.as_bytes(), &[5], true);
         let table = read.join(parts);
         let column = |index| {
             (0..3)
@@ -422,7 +450,7 @@ fn a_service_may_span_entities_and_rows_are_combinations() {
 #[test]
 fn json_of_one_and_of_many() {
     let replies = "*5\r\n$6\r\n995000\r\n_\r\n$2\r\n29\r\n$2\r\nU\"\r\n$3\r\nnan\r\n*5\r\n_\r\n_\r\n_\r\n_\r\n_\r\n";
-    let table = read(&plan(Command::Hmget), ids(&[1, 2]), replies.as_bytes());
+    let table = read(&plan(Command::Hmget), &ids(&[1, 2]), replies.as_bytes());
     let mut one = Vec::new();
     render_one(&table, &mut one);
     assert_eq!(
@@ -491,13 +519,13 @@ proptest! {
             let id: usize = key["p:user:{".len()..key.len() - "}:v7".len()].parse().unwrap();
             hashes.get(id).cloned().unwrap_or_default()
         };
-        let answer = |plan: &Arc<ReadPlan>, map: &SlotMap| {
+        let answer = |plan: &Arc<ReadPlan>, map: &SlotMap, whole: bool| {
             let (read, mut parts) = start(plan, ids(&keys), map);
             for part in &mut parts {
                 let mut commands = Vec::new();
                 part.encode(&mut commands);
                 let replies = serve(&commands, hash_of);
-                feed(part, replies.as_bytes(), &pieces);
+                feed(part, replies.as_bytes(), &pieces, whole);
             }
             let mut json = Vec::new();
             let table = read.join(parts);
@@ -505,10 +533,11 @@ proptest! {
             (String::from_utf8(json).unwrap(), table.invalid())
         };
         let three = SlotMap::from_ranges(&[(0, 5_000, 2), (5_001, 9_000, 0), (9_001, 16_383, 1)]);
-        let expected = answer(&plan(Command::Hmget), &SlotMap::Standalone);
-        prop_assert_eq!(&answer(&plan(Command::Hgetall), &SlotMap::Standalone), &expected);
-        prop_assert_eq!(&answer(&plan(Command::Hmget), three.as_ref().unwrap()), &expected);
-        prop_assert_eq!(&answer(&plan(Command::Hgetall), three.as_ref().unwrap()), &expected);
+        let expected = answer(&plan(Command::Hmget), &SlotMap::Standalone, false);
+        prop_assert_eq!(&answer(&plan(Command::Hmget), &SlotMap::Standalone, true), &expected);
+        prop_assert_eq!(&answer(&plan(Command::Hgetall), &SlotMap::Standalone, true), &expected);
+        prop_assert_eq!(&answer(&plan(Command::Hmget), three.as_ref().unwrap(), true), &expected);
+        prop_assert_eq!(&answer(&plan(Command::Hgetall), three.as_ref().unwrap(), false), &expected);
     }
 }
 

@@ -188,6 +188,14 @@ impl Scanner {
         self.depth == 0 && self.dropped == 0
     }
 
+    /// Steps over `length` bytes between replies that somebody else has read as whole replies.
+    pub(crate) fn skip_replies(&mut self, length: usize) {
+        debug_assert!(self.between_replies(), "in the middle of a reply");
+        self.needed = 0;
+        self.searched = 0;
+        self.offset += length as u64;
+    }
+
     /// The next token in `buf`, which starts where the last token ended. `None` needs more bytes:
     /// call again with the same bytes and more behind them.
     #[inline]
@@ -493,7 +501,7 @@ struct Fault {
 /// Where the content of a bulk string of at most 999 bytes starts and ends, if `buf` starts with
 /// one that is whole. Anything else, wrong or incomplete, is for the general path.
 #[inline]
-fn short_blob(buf: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn short_blob(buf: &[u8]) -> Option<(usize, usize)> {
     let [b'$', first, second, third, fourth, ..] = *buf else {
         return None;
     };
