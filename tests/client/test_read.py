@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import time
 from typing import Any
 
 import numpy as np
@@ -317,7 +318,9 @@ def test_integer_keys(client: Any, witness: Any, ids: Any) -> None:
 
 
 def test_no_keys_no_rows(client: Any) -> None:
-    table = client.prepare("everything").get([])
+    started = time.monotonic()
+    table = client.prepare("everything").get([], timeout=20)
+    assert time.monotonic() - started < 10
     assert (len(table), table.shape, table.to_dicts()) == (0, (0, 19), [])
     assert table.all_present
     assert client.prepare(features=["age"]).get(np.array([], dtype=np.int64)).to_numpy().shape == (
