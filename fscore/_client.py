@@ -80,8 +80,7 @@ class ClientCore:
         """Looks whether there is a new revision, and takes it over."""
         # Before the answer is there: a server that is away is not asked again at every call.
         self._polled()
-        revision = yield from store.revision(self.settings.key_prefix)
-        if revision == self._stored.revision:
+        if (yield from store.is_current(self._stored, self.settings.key_prefix)):
             self._polled()
             return False
         return (yield from self._loading())

@@ -61,8 +61,8 @@ pub(super) struct Cursor {
     /// Element of the reply.
     element: usize,
     target: Option<Target>,
-    /// A view whose stored event time is unreadable, as a bit for each of the group's views.
-    bad_times: u64,
+    /// Views of the group whose stored event time is unreadable.
+    bad_times: Vec<usize>,
     /// The reply was an error, so its row is settled.
     settled: bool,
     /// Some of the row's reply came, but not yet all of it.
@@ -283,7 +283,7 @@ impl ReadPart {
         match value::integer(text) {
             Ok(ms) => self.answers[group].event_times[row * views + view] = ms,
             Err(invalid) => {
-                self.cursor.bad_times |= 1 << (view % 64);
+                self.cursor.bad_times.push(view);
                 self.problem(None, || {
                     format!("the event time {} {}", preview(text), invalid.0)
                 });
@@ -293,12 +293,7 @@ impl ReadPart {
 
     /// Settles the statuses of a row now that its event times are known.
     fn settle(&mut self) {
-        let Cursor {
-            group: index,
-            row,
-            bad_times,
-            ..
-        } = self.cursor;
+        let (index, row) = (self.cursor.group, self.cursor.row);
         let group = &self.plan.groups[index];
         let answers = &mut self.answers[index];
         let width = group.columns.len();
@@ -308,7 +303,7 @@ impl ReadPart {
         for ((column, cell), status) in group.columns.iter().zip(cells).zip(statuses) {
             let time = times[column.view];
             let ttl = group.views[column.view].ttl_ms;
-            if bad_times & 1 << (column.view % 64) != 0 {
+            if self.cursor.bad_times.contains(&column.view) {
                 // Its age cannot be told, so it cannot be served as fresh.
                 if *status != Status::Invalid as u8 {
                     self.invalid += 1;
@@ -368,7 +363,7 @@ impl Replies for ReadPart {
         self.cursor.row += 1;
         self.cursor.element = 0;
         self.cursor.target = None;
-        self.cursor.bad_times = 0;
+        self.cursor.bad_times.clear();
         self.cursor.settled = false;
         self.cursor.open = false;
         if self
