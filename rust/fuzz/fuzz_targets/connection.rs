@@ -1,0 +1,183 @@
+//! A connection under any order of calls, with a server that answers what it was asked, or anything.
+//! No panic; every job comes back once; from a server that answers right, with its own replies.
+#![no_main]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use fscore_core::connection::{Config, Connection, Event, Replies, Ticket};
+use fscore_core::resp::{Token, encode};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Debug, Arbitrary)]
+enum Step {
+    Submit {
+        replies: u8,
+        timeout_ms: u8,
+    },
+    Cancel(u8),
+    Flush,
+    /// That many bytes of the right answers arrive.
+    Answer(u8),
+    Push,
+    /// These bytes arrive.
+    Garbage(Vec<u8>),
+    Wait(u8),
+    Close,
+}
+
+#[derive(Debug)]
+struct Job {
+    id: u64,
+    expected: usize,
+    right: bool,
+}
+
+impl Replies for Job {
+    fn expected(&self) -> usize {
+        self.expected
+    }
+
+    fn token(&mut self, reply: usize, _depth: usize, token: Token<'_>) {
+        assert!(reply < self.expected);
+        self.right &= token == Token::Integer(answer(self.id, reply));
+    }
+
+    fn finish(&mut self, _reply: usize) {}
+
+    /// Every other job reads what is there whole by itself.
+    fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
+        let expected = format!(":{}\r\n", answer(self.id, reply));
+        let reads = self.id % 2 == 0 && buf.starts_with(expected.as_bytes());
+        reads.then_some(expected.len())
+    }
+}
+
+fn answer(id: u64, reply: usize) -> i64 {
+    id as i64 * 8 + reply as i64
+}
+
+fuzz_target!(|input: (bool, Vec<Step>)| {
+    let (resp3, steps) = input;
+    let mut now = Duration::ZERO;
+    let config = Config {
+        prefer_resp3: resp3,
+        max_in_flight: 100,
+        max_bytes: 5_000,
+        ..Config::default()
+    };
+    let mut connection: Connection<Job> = Connection::new(config, now);
+    connection.handle_connected(now);
+    let _ = connection.poll_output();
+    let greeting: &[u8] = if resp3 {
+        b"%0\r\n+OK\r\n+OK\r\n"
+    } else {
+        b"+OK\r\n+OK\r\n"
+    };
+    connection.handle_data(greeting, now).unwrap();
+    assert!(matches!(connection.poll_event(), Some(Event::Ready)));
+
+    let mut open: HashMap<Ticket, u64> = HashMap::new();
+    let mut tickets = Vec::new();
+    let mut wire: Vec<u8> = Vec::new();
+    let mut honest = true;
+    let mut next_id = 0;
+    for step in steps {
+        match step {
+            Step::Submit {
+                replies,
+                timeout_ms,
+            } => {
+                let expected = usize::from(replies % 5);
+                let job = Job {
+                    id: next_id,
+                    expected,
+                    right: true,
+                };
+                let deadline = now + Duration::from_millis(timeout_ms.into());
+                let encode = |out: &mut Vec<u8>, job: &Job| {
+                    for reply in 0..job.expected {
+                        encode::write_integer(out, answer(job.id, reply));
+                    }
+                };
+                if let Ok(ticket) = connection.submit(job, encode, deadline, now) {
+                    assert!(open.insert(ticket, next_id).is_none());
+                    tickets.push(ticket);
+                }
+                next_id += 1;
+            }
+            Step::Cancel(back) => {
+                let index = tickets.len().checked_sub(usize::from(back) + 1);
+                if let Some(index) = index
+                    && let Some(job) = connection.cancel(tickets[index])
+                {
+                    assert_eq!(open.remove(&tickets[index]), Some(job.id));
+                    assert!(job.right || !honest);
+                }
+            }
+            Step::Flush => flush(&mut connection, &mut wire),
+            Step::Answer(count) => {
+                let count = usize::from(count).min(wire.len());
+                let piece: Vec<u8> = wire.drain(..count).collect();
+                let result = connection.handle_data(&piece, now);
+                assert!(result.is_ok() || !honest);
+            }
+            // After everything answered so far, which is between two replies.
+            Step::Push => wire.extend_from_slice(b">1\r\n+x\r\n"),
+            Step::Garbage(bytes) => {
+                honest = false;
+                let _ = connection.handle_data(&bytes, now);
+            }
+            Step::Wait(ms) => {
+                now += Duration::from_millis(ms.into());
+                connection.handle_deadlines(now);
+                hear(&mut connection, &mut open, honest);
+                assert!(
+                    connection
+                        .next_deadline()
+                        .is_none_or(|deadline| deadline > now)
+                );
+            }
+            Step::Close => connection.handle_closed(now),
+        }
+        hear(&mut connection, &mut open, honest);
+        assert_eq!(connection.in_flight(), open.len());
+    }
+    if honest {
+        flush(&mut connection, &mut wire);
+        connection.handle_data(&wire, now).unwrap();
+        hear(&mut connection, &mut open, honest);
+        assert!(open.is_empty());
+    }
+    connection.handle_closed(now);
+    hear(&mut connection, &mut open, honest);
+    assert!(open.is_empty());
+});
+
+/// What was sent is answered: an argument `$n\r\n<digits>\r\n` by the integer it is.
+fn flush(connection: &mut Connection<Job>, wire: &mut Vec<u8>) {
+    while let Some(output) = connection.poll_output() {
+        let mut lines = output.split(|&byte| byte == b'\n');
+        while let (Some(_length), Some(digits)) = (lines.next(), lines.next()) {
+            wire.push(b':');
+            wire.extend_from_slice(digits);
+            wire.push(b'\n');
+        }
+        connection.recycle(output);
+    }
+}
+
+fn hear(connection: &mut Connection<Job>, open: &mut HashMap<Ticket, u64>, honest: bool) {
+    while let Some(event) = connection.poll_event() {
+        let (ticket, job) = match event {
+            Event::Done { ticket, job }
+            | Event::TimedOut { ticket, job, .. }
+            | Event::Lost { ticket, job, .. } => (ticket, job),
+            Event::Push(_) => continue,
+            event => panic!("{event:?}"),
+        };
+        assert_eq!(open.remove(&ticket), Some(job.id));
+        assert!(job.right || !honest);
+    }
+}
