@@ -45,6 +45,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    @property
+    def socket(self) -> Path:
+        """The unix socket that it listens on as well."""
+        return self.folder / "socket"
+
     def start(self) -> None:
         """Starts the process and waits until it answers."""
         program = binary(self.kind)
@@ -54,6 +59,7 @@ class RedisServer:
                 [
                     program,
                     *("--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--unixsocket", str(self.socket)),
                     *("--dir", str(self.folder), "--save", "", "--appendonly", "no"),
                     *self.arguments,
                 ],
