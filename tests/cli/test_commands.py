@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import pty
@@ -268,8 +269,22 @@ def test_a_reader_that_goes_away_is_no_error(shop: Fscore) -> None:
     assert done.stderr == ""
 
 
+def test_init_makes_definitions_that_can_be_applied_and_loaded(fscore_on: Fscore) -> None:
+    done = fscore_on("init")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("then: fscore apply features\n")
+    assert fscore_on("apply", "features").code == 0
+    (fscore_on.folder / "events.csv").write_text(
+        f"user_id,timestamp,event,country\nann,{dt.datetime.now(dt.UTC).date()},purchase,NZ\n"
+    )
+    assert fscore_on("load", "features", "events.csv").code == 0
+    answer = json.loads(fscore_on("get", "user_id=ann", "--json").out)
+    assert answer["features"]["country"] == "NZ"
+    failed(fscore_on("init"), "features has definitions already: definitions.py")
+
+
 @pytest.mark.parametrize(
-    "command", ["apply", "plan", "load", "get", "serve", "demo", "doctor", "version-info"]
+    "command", ["init", "apply", "plan", "load", "get", "serve", "demo", "doctor", "version-info"]
 )
 def test_every_command_has_help(fscore: Fscore, command: str) -> None:
     done = fscore(command, "--help")

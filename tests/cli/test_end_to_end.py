@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -19,12 +20,11 @@ import httpx
 import pytest
 
 import fscore as library
+import fscore.aio
 from fscore_server import embedded
 from tests.cli.command import CHECKOUT, CLICKSTREAM, EXAMPLE, Fscore
 from tests.ingest.test_ecommerce import counted, read_events
 from tests.redis_server import RedisServer, free_port
-
-pytestmark = pytest.mark.checkout
 
 USERS = [f"user_{number:04}" for number in range(600)]
 WAIT = 30.0
@@ -76,6 +76,16 @@ def test_the_four_lines_serve_what_an_independent_count_says(
         for user in USERS:
             stored = client.execute("HGETALL", f"user:{{{user}}}:v1")
             assert pairs(stored) == as_text(expected[user])
+        prepared = client.prepare("recommendation")
+        wanted = [{name: expected[user][name] for name in prepared.features} for user in USERS]
+        assert prepared.get({"user_id": USERS}).to_dicts() == wanted
+    assert asyncio.run(read_all(redis_url)) == wanted
+
+
+async def read_all(redis_url: str) -> list[dict[str, Any]]:
+    async with fscore.aio.connect(redis_url) as client:
+        prepared = await client.prepare("recommendation")
+        return (await prepared.get({"user_id": USERS})).to_dicts()
 
 
 def is_ready(http: httpx.Client) -> bool:

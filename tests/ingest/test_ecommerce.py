@@ -39,8 +39,6 @@ TOTALS = {
     "payment_error": "payment_errors_total",
     "checkout_bug": "checkout_bugs_total",
 }
-pytestmark = pytest.mark.checkout
-
 ATTRIBUTES = ("platform", "acquisition_channel", "user_cohort", "user_lifecycle")
 
 

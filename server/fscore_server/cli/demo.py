@@ -35,6 +35,7 @@ _CLICKSTREAM = Path("data/ecom.csv.gz")
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 15.0
 _FOREVER = 1e9
+_WIDTH = 100
 
 
 @click.command("demo")
@@ -61,7 +62,7 @@ def demo_command(folder: Path, port: int, seconds: float | None, redis_url: str 
     if not clickstream.exists():
         raise CommandFailed(f"{clickstream} is missing; run the demo in a checkout of fscore")
     _require_free(port)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     with _ended_by_signals(), server_url(redis_url, "demo", temporary=False) as url:
         _apply_and_load(console, url, folder, clickstream)
         with _serving(console, url, port) as server:
@@ -156,7 +157,8 @@ def _serving(console: Console, url: str, port: int) -> Iterator[_Server]:
     try:
         if not wait_until_ready(port, _READY_SECONDS, lambda: process.poll() is None):
             raise CommandFailed(f"the server did not become ready; {server.last_line()}")
-        console.print(f"ready at {server.url} (see /docs there; its log is {log_path})")
+        ready = f"ready at {server.url} (see /docs there; its log is {os.path.relpath(log_path)})"
+        console.print(ready, soft_wrap=True)
         yield server
     finally:
         process.terminate()

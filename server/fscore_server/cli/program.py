@@ -12,6 +12,7 @@ from fscore_server.cli.apply import apply_command, plan_command
 from fscore_server.cli.demo import demo_command
 from fscore_server.cli.doctor import doctor_command
 from fscore_server.cli.get import get_command
+from fscore_server.cli.init import init_command
 from fscore_server.cli.load import load_command
 from fscore_server.cli.outcome import ended
 from fscore_server.cli.serve import serve_command
@@ -35,6 +36,7 @@ def program(debug: bool) -> None:
 
 
 for _command in (
+    init_command,
     apply_command,
     plan_command,
     load_command,
