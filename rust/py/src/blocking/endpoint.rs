@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -101,9 +101,17 @@ fn connect_unix(path: &str, timeout: Duration) -> io::Result<Socket> {
 
 fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<Socket> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()? {
+    let begun = Instant::now();
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    for (index, &address) in addresses.iter().enumerate() {
+        // An address that does not answer leaves the others their share of the time.
+        let untried = (addresses.len() - index) as u32;
+        let share = timeout.saturating_sub(begun.elapsed()) / untried;
+        if share.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        match socket.connect_timeout(&address.into(), timeout) {
+        match socket.connect_timeout(&address.into(), share) {
             Ok(()) => {
                 socket.set_tcp_nodelay(true)?;
                 let keepalive = TcpKeepalive::new()

@@ -14,7 +14,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -190,11 +190,11 @@ impl BlockingPool {
         let Some(seconds) = timeout else {
             return Ok(Duration::MAX);
         };
-        if seconds.is_nan() || seconds < 0.0 {
-            return Err(PyTypeError::new_err(format!(
-                "{seconds} is no timeout in seconds"
-            )));
+        if seconds.is_nan() {
+            return Err(PyValueError::new_err("nan is no timeout in seconds"));
         }
+        // What is left of somebody's own deadline may be less than nothing.
+        let seconds = seconds.max(0.0);
         let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Ok(self.pool.clock.now().saturating_add(timeout))
     }
