@@ -7,6 +7,7 @@ exception into a problem document.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -60,6 +61,10 @@ class Boundary:
             await self._router(scope, receive, send)
         except ClientGone:
             exchange.status = CLIENT_GONE
+        except asyncio.CancelledError:
+            # The server's grace is over; nothing waits for this task any more.
+            problem = Problem("unavailable", "The server is ending.", close=True)
+            await self._answer_error(problem, exchange, scope, send)
         except Exception as error:
             await self._answer_error(error, exchange, scope, send)
         finally:

@@ -68,9 +68,9 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # What uvicorn says at level info is said by this package with fields.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # What uvicorn says below that level is said by this package with fields, or is a line for every
+    # request that is no HTTP, at the pace of whoever sends them.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 class RateLimited:

@@ -1,6 +1,6 @@
 """uvicorn's httptools protocol with the bounds it leaves out: on the header's time and size, on the
-rest of a body that nobody waits for, and on the number of connections. What it refuses itself, it
-refuses with a problem document.
+rest of a body that nobody waits for, on an answer that nobody reads, and on the number of
+connections. What it refuses itself, it refuses with a problem document.
 
 Requests that reach the application are uvicorn's business; what is on their path here is a few
 comparisons.
@@ -9,11 +9,19 @@ comparisons.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
+import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from fscore_server import request_id
@@ -22,6 +30,8 @@ from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 # How long what a caller still sends is read and dropped, so that it gets to read its answer:
 # closing a socket with unread data resets the connection, and the answer is lost with it.
 _LINGER = 2.0
+
+_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
 _next_id = request_id.generator()
 
@@ -32,6 +42,7 @@ class ProtocolLimits:
 
     header_timeout: float
     header_bytes: int
+    write_timeout: float
     connections: int
 
 
@@ -49,17 +60,22 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        # When the last response was complete; None while a request is on its way or answered.
+        self._idle_since: float | None = None
         # Between a request's first byte and the end of its header, and how much of it has come.
         self._in_header = False
         self._header_bytes = 0
         self._chunk = 0
         # Between the end of a header and the end of its body.
         self._in_body = False
+        # The request that is being answered, or was last; others may wait behind it.
+        self.answered: RequestResponseCycle | None = None
         # Answered for the last time; what still arrives is dropped.
         self._lingering = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]
+        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         if len(self.connections) > self.limits.connections:
             self._refuse(
                 Problem(
@@ -73,13 +89,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.resume_writing()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
         self._chunk = len(data)
-        super().data_received(data)
+        self._idle_since = None
+        unread = data
+        while unread:
+            unread = self._parsed(unread)
         if self._in_header and not self._lingering:
             # The rest of the header is in a chunk still to come; when it comes, it ends the wait.
             self._header_bytes += len(data)
@@ -94,6 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_header = False
         self._in_body = True
         if self._timer is not None:
@@ -107,19 +130,96 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_body = False
         if self._timer is not None:
             self._disarm()
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.transport.flush()  # type: ignore[attr-defined]
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._expect_idleness(self.timeout_keep_alive)
         if self._in_body and not self._lingering and self._timer is None:
             # Answered without its body, which the connection must get past to be used again.
             self._arm(self.limits.header_timeout, self._close)
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(Problem("malformed_request", msg))
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self.limits.write_timeout, self._write_late)
+
+    def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    def _write_late(self) -> None:
+        self._write_timer = None
+        transport = self.transport.wrapped  # type: ignore[attr-defined]
+        # A reset instead of an end: the system would go on offering what it holds of the answer.
+        reset = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        transport.abort()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Looks once per period instead of being cancelled and armed again by every request.
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self._expect_idleness(remaining)
+
+    def _expect_idleness(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def _parsed(self, data: bytes) -> bytes:
+        """Feeds the parser; what is to be fed to it next, if anything."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.parser.get_method() != b"CONNECT":
+                return self._without_upgrade() + data[upgrade.args[0] :]
+            self._refuse(Problem("malformed_request", "This server is no proxy."))
+        except httptools.HttpParserError:
+            self._refuse(Problem("malformed_request", "What was sent is no request of HTTP 1.1."))
+        return b""
+
+    def _without_upgrade(self) -> bytes:
+        """A new parser, and the header for it of a request that offers another protocol.
+
+        A server may answer such a request as if it did not, but the parser stops behind its header,
+        body or not. Java's client, among others, offers HTTP/2 with every first request.
+        """
+        head = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [option.strip() for option in value.lower().split(b",")]
+                value = b", ".join(option for option in options if option not in _UPGRADE)
+            if name not in _UPGRADE:
+                head.append(b"%s: %s" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*head, b"", b""])
 
     def _header_late(self) -> None:
         self._refuse(
@@ -170,6 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """What `transport.close()` does here: at once, or after the caller has had time to read."""
         if self._lingering:
             return
+        self.transport.flush()  # type: ignore[attr-defined]
         transport = self.transport.wrapped  # type: ignore[attr-defined]
         if not self._in_body or transport.is_closing():
             transport.close()
@@ -189,27 +290,54 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-class _Closing:
-    """A transport whose `close` is the protocol's; the other methods are the transport's own."""
+class _Transport:
+    """A transport that closes as the protocol does, and sends a response's head with its body.
+
+    uvicorn writes the two one after the other and uvloop sends at once what it is given: that would
+    be two system calls and two packets for every small answer.
+    """
 
     __slots__ = (
+        "_headed",
+        "_held",
+        "_protocol",
         "close",
         "get_extra_info",
         "is_closing",
         "pause_reading",
         "resume_reading",
         "wrapped",
-        "write",
     )
 
-    def __init__(self, transport: asyncio.Transport, close: Any) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
         self.wrapped = transport
-        self.close = close
+        self.close = protocol._close
         self.get_extra_info = transport.get_extra_info
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
-        self.write = transport.write
+        self._protocol = protocol
+        self._held = b""
+        # The request whose response's head was held back; each has one head.
+        self._headed: RequestResponseCycle | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        else:
+            answered = self._protocol.answered
+            if answered is not self._headed and answered is not None and answered.response_started:
+                self._headed = answered
+                self._held = data
+                return
+        self.wrapped.write(data)
+
+    def flush(self) -> None:
+        """Sends a head that no body follows."""
+        if self._held:
+            self.wrapped.write(self._held)
+            self._held = b""
 
 
 def bounded(limits: ProtocolLimits) -> type[BoundedProtocol]:

@@ -113,7 +113,10 @@ def run_worker(
     """Serves on a listening socket until a signal ends it, or the end of the `lifeline` pipe."""
     app = create_app(settings, worker=worker.number, workers=worker.of, metrics_path=worker.metrics)
     limits = ProtocolLimits(
-        settings.header_timeout, settings.max_header_bytes, settings.max_clients
+        header_timeout=settings.header_timeout,
+        header_bytes=settings.max_header_bytes,
+        write_timeout=settings.write_stall_timeout,
+        connections=settings.max_clients,
     )
     config = uvicorn.Config(
         app,

@@ -42,6 +42,8 @@ class ServerSettings(RedisSettings):
     """Seconds within which a request's header must have arrived."""
     body_timeout: Seconds = 5.0
     """Seconds within which a request's body must have arrived."""
+    write_stall_timeout: Seconds = 30.0
+    """Seconds after which a connection that takes nothing of its answer is ended."""
     keep_alive: Seconds = 75.0
     """Seconds for which an idle connection is kept open."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -417,6 +418,63 @@ def test_a_caller_that_leaves_amid_its_body_is_no_error(strict: ServerProcess) -
     with httpx.Client(base_url=strict.url) as client:
         assert client.get("/health/live").status_code == 200
     assert not [line for line in strict.log if line["level"] == "error"]
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings%s\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+
+
+def test_offers_of_other_protocols_are_passed_over(server: ServerProcess) -> None:
+    body = b'{"features":["age"],"entities":{"user_id":["u1"]}}'
+    first = POST_HEAD + OFFER % b"" + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    last = b"GET /v1/features?user_id=u1 HTTP/1.1\r\nHost: x\r\n" + OFFER % b", close" + b"\r\n"
+    for parts in ([first + last], [bytes([byte]) for byte in first + last]):
+        answer, _ = exchange(server.port, *parts)
+        assert answer.count(b"HTTP/1.1 200 ") == 2
+        assert b'"values":[[29]]' in answer
+        assert b'"clicks":7' in answer
+
+
+def test_very_many_offers_in_one_chunk(server: ServerProcess) -> None:
+    request = b"GET /health/live HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    last = b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n"
+    answer, _ = exchange(server.port, request * 700 + last)
+    assert answer.count(b"HTTP/1.1 200 ") == 701
+
+
+def test_no_proxy(server: ServerProcess) -> None:
+    answer, _ = exchange(server.port, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_caller_that_does_not_read_is_left(store: RedisServer) -> None:
+    body = json.dumps({"service": "everything", "entities": {"user_id": ["nobody"] * 90_000}})
+    request = POST_HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body.encode()
+    with (
+        ServerProcess(store.url, write_stall_timeout=0.3) as process,
+        socket.socket() as connection,
+    ):
+        # Little room on this side, so that what is not read stays with the server.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", process.port))
+        connection.sendall(request)
+        # Nothing is read; that the connection was reset shows without reading.
+        watch = select.poll()
+        watch.register(connection, 0)
+        assert watch.poll(15_000)
+
+
+def test_idle_connections_are_closed_after_their_time(store: RedisServer) -> None:
+    with (
+        ServerProcess(store.url, keep_alive=1) as process,
+        socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection,
+    ):
+        for _ in range(3):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        started = time.monotonic()
+        assert connection.recv(65536) == b""
+        assert 0.5 < time.monotonic() - started < 5
 
 
 def test_pipelined_requests_are_answered_in_order(server: ServerProcess) -> None:
