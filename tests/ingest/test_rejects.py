@@ -26,6 +26,7 @@ from fscore import (
     Registry,
     String,
     count,
+    distinct,
     latest,
 )
 from fscore_server.ingest import InputError, LoadReport, load, stream
@@ -228,6 +229,21 @@ def test_all_kinds_of_bad_json_lines_together(
     load_text(sink, path, *lines)
     assert rejects_of(path) == expected
     assert sink.views["sample"]["ann"]["events_total"] == len(bad)
+
+
+def test_a_column_that_is_null_for_long_has_the_type_of_its_first_value(
+    tmp_path: Path, sink: Sink
+) -> None:
+    class Pages(FeatureView, entity=user, source=events):
+        pages: Int64 = Feature(distinct("page"))
+
+    definitions = json.loads(Registry.from_definitions([Pages]).to_json())
+    path = tmp_path / "in.ndjson"
+    lines = ['{"user_id": "ann", "at": "2024-01-01", "page": null}'] * 1500
+    lines += [f'{{"user_id": "ann", "at": "2024-01-01", "page": {n % 3}}}' for n in range(100)]
+    path.write_text("\n".join(lines))
+    assert load(sink, definitions, [path]).rejected == 0
+    assert sink.views["pages"]["ann"]["pages"] == 3
 
 
 def test_bad_parquet_rows(tmp_path: Path, sink: Sink) -> None:

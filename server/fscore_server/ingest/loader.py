@@ -5,8 +5,8 @@ Redis.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -217,7 +217,7 @@ def _read_file(
     watcher: Progress,
 ) -> FileReport:
     rows = 0
-    with closing(open_file(path, plan, format_name)) as reader:
+    with _naming(path), closing(open_file(path, plan, format_name)) as reader:
         size = path.stat().st_size
         watcher.reading(path, 0, size, 0, 0)
         for chunk in reader.chunks():
@@ -237,6 +237,17 @@ def _read_file(
         reasons=rejects.reasons,
         examples=rejects.examples,
     )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before an error that does not say which file it is about."""
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
 
 
 def _write_view(

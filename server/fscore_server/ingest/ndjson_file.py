@@ -105,7 +105,7 @@ class NdjsonFile:
         lines = block.split(b"\n")
         filled = [at for at, line in enumerate(lines) if line and not line.isspace()]
         if self._schema is None:
-            self._schema = self._probe([lines[at] for at in filled[:_PROBED_LINES]])
+            self._schema = self._probe([lines[at] for at in filled])
         table = _parse_block(block, self._schema, len(filled))
         kept = filled
         rejects: list[Reject] = []
@@ -148,7 +148,10 @@ class NdjsonFile:
     def _probe(self, lines: Sequence[bytes]) -> pa.Schema:
         """The Arrow schema: declared kinds, and for the rest what the first lines hold."""
         found: dict[str, Any] = {}
-        for line in lines:
+        undeclared = [name for name, spelling in self._wanted.items() if not kind_of(spelling)]
+        for count, line in enumerate(lines):
+            if count >= _PROBED_LINES and all(name in found for name in undeclared):
+                break
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError):
