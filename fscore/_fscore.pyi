@@ -16,6 +16,7 @@ __all__ = [
     "ReplyParser",
     "WriteBatch",
     "WritePlan",
+    "key_slot",
     "parse_read_request",
     "reconnect_pause",
 ]
