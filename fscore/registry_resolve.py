@@ -189,9 +189,12 @@ def resolve(
 def write_spec(registry: Registry, view: str) -> dict[str, Any]:
     """Return the plain data from which the extension compiles the write plan of a view.
 
-    Raises FeatureViewNotFound.
+    `key_ttl_ms` is how long Redis keeps an entity's key after a row of the view was written to it:
+    the view's TTL where every view of the entity has one, else 0, for ever. `shared_key` says that
+    there are other views. Raises FeatureViewNotFound.
     """
     definition = _view(registry, view)
+    sharing = list(registry.views_of(definition.entity))
     return {
         "entity": definition.entity,
         "join_keys": [list(pair) for pair in registry.entities[definition.entity].join_keys],
@@ -199,6 +202,8 @@ def write_spec(registry: Registry, view: str) -> dict[str, Any]:
         "features": [
             {"name": feature.name, "type": str(feature.type)} for feature in definition.features
         ],
+        "key_ttl_ms": definition.ttl_ms if all(other.ttl_ms for other in sharing) else 0,
+        "shared_key": len(sharing) > 1,
     }
 
 

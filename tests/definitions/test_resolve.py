@@ -283,6 +283,8 @@ def test_the_write_spec() -> None:
             {"name": "score", "type": "Float64"},
             {"name": "embedding", "type": "Vector[2]"},
         ],
+        "key_ttl_ms": 0,
+        "shared_key": False,
     }
     with pytest.raises(FeatureViewNotFound, match="did you mean catalogue"):
         write_spec(registry, "catalog")

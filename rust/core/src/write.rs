@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::connection::Replies;
-use crate::resp::encode::{write_array_header, write_blob};
+use crate::resp::encode::{write_array_header, write_blob, write_integer};
 use crate::resp::token::Token;
 
 /// How many rejected rows are kept in words; the count goes on.
@@ -19,6 +19,15 @@ pub struct WriteBatch {
     /// The row of each command, in order.
     rows: Vec<u32>,
     row: RowBuffer,
+}
+
+/// When a row's key has expired for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Epoch milliseconds.
+    pub at_ms: i64,
+    /// Whether other views share the key: then the latest expiry of all of them counts.
+    pub shared: bool,
 }
 
 /// A [`WriteBatch`] under way.
@@ -66,8 +75,8 @@ impl WriteBatch {
         self.row.null += 1;
     }
 
-    /// Ends the row: its commands go to `key`.
-    pub fn end_row(&mut self, key: &[u8], row: u32) {
+    /// Ends the row: its commands go to `key`, which the server may reclaim when `expiry` says.
+    pub fn end_row(&mut self, key: &[u8], row: u32, expiry: Option<Expiry>) {
         if self.row.null > 0 {
             self.command(b"HDEL", key, 2 + self.row.null, row);
             self.commands.append(&mut self.row.nulls);
@@ -77,6 +86,29 @@ impl WriteBatch {
             self.command(b"HSET", key, 2 + 2 * self.row.set, row);
             self.commands.append(&mut self.row.pairs);
             self.row.set = 0;
+        }
+        match expiry {
+            None => {}
+            Some(Expiry {
+                at_ms,
+                shared: false,
+            }) => self.expire(key, at_ms, None, row),
+            Some(Expiry {
+                at_ms,
+                shared: true,
+            }) => {
+                // GT alone takes a key without expiry for one that must never expire.
+                self.expire(key, at_ms, Some(b"NX"), row);
+                self.expire(key, at_ms, Some(b"GT"), row);
+            }
+        }
+    }
+
+    fn expire(&mut self, key: &[u8], at_ms: i64, condition: Option<&[u8]>, row: u32) {
+        self.command(b"PEXPIREAT", key, 3 + usize::from(condition.is_some()), row);
+        write_integer(&mut self.commands, at_ms);
+        if let Some(condition) = condition {
+            write_blob(&mut self.commands, condition);
         }
     }
 
@@ -159,4 +191,40 @@ impl Replies for WritePart {
     }
 
     fn finish(&mut self, _reply: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands(expiry: Option<Expiry>) -> String {
+        let mut batch = WriteBatch::default();
+        batch.value(b"a", b"1");
+        batch.null(b"b");
+        batch.end_row(b"k", 0, expiry);
+        String::from_utf8(batch.commands().to_vec())
+            .unwrap()
+            .replace("\r\n", " ")
+    }
+
+    #[test]
+    fn a_row_is_one_hset_after_what_it_nulls() {
+        let row = "*3 $4 HDEL $1 k $1 b *4 $4 HSET $1 k $1 a $1 1 ";
+        assert_eq!(commands(None), row);
+        let expiry = Expiry {
+            at_ms: 99,
+            shared: false,
+        };
+        assert_eq!(
+            commands(Some(expiry)),
+            format!("{row}*3 $9 PEXPIREAT $1 k $2 99 ")
+        );
+        let expiry = Expiry {
+            at_ms: 99,
+            shared: true,
+        };
+        let [if_none, if_later] =
+            ["NX", "GT"].map(|condition| format!("*4 $9 PEXPIREAT $1 k $2 99 $2 {condition} "));
+        assert_eq!(commands(Some(expiry)), format!("{row}{if_none}{if_later}"));
+    }
 }

@@ -1,12 +1,13 @@
 //! Rows of a view to commands: Python objects in, one encoded batch out.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use fscore_core::keys::{EntityKeys, KeyColumns, KeyType};
 use fscore_core::resp::encode::write_blob;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode};
-use fscore_core::write::{WriteBatch as CoreWriteBatch, WritePart};
+use fscore_core::write::{Expiry, WriteBatch as CoreWriteBatch, WritePart};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -27,6 +28,15 @@ pub(crate) struct WritePlan {
     join_keys: Vec<(String, KeyType)>,
     features: Vec<Feature>,
     time_field: String,
+    key_ttl: Option<KeyTtl>,
+}
+
+/// How long a key lives after a row of the view was written to it.
+#[derive(Debug, Clone, Copy)]
+struct KeyTtl {
+    ms: i64,
+    /// Whether the entity has other views, whose rows are in the same key.
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -87,6 +97,13 @@ impl WritePlan {
             join_keys: join_keys(&member("join_keys")?)?,
             features,
             time_field: format!("_ts:{view}"),
+            key_ttl: match member("key_ttl_ms")?.extract()? {
+                0 => None,
+                ms => Some(KeyTtl {
+                    ms,
+                    shared: member("shared_key")?.extract()?,
+                }),
+            },
             view,
         })
     }
@@ -335,7 +352,12 @@ impl WritePlan {
             .key_of_row
             .as_ref()
             .map_or(row, |keys| keys[row] as usize);
-        batch.end_row(entities.keys.at(key), row as u32);
+        let expiry = self.key_ttl.map(|KeyTtl { ms, shared }| Expiry {
+            // Counted from now for what is late: a write must not delete what others have there.
+            at_ms: time.max(epoch_ms_now()).saturating_add(ms),
+            shared,
+        });
+        batch.end_row(entities.keys.at(key), row as u32, expiry);
     }
 
     fn time(&self, time: &Bound<'_, PyAny>, row: usize, now_ms: i64) -> PyResult<i64> {
@@ -494,4 +516,9 @@ fn itoa(value: i64) -> Vec<u8> {
     let mut text = Vec::with_capacity(20);
     encode(&mut text, Value::Integer(value), Scalar::Int64);
     text
+}
+
+fn epoch_ms_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
 }
