@@ -1,14 +1,13 @@
 """The documentation holds: links lead somewhere, generated tables are fresh, marked code runs.
 
 A fenced block whose info string ends in `run` is executed. The blocks of one page and language run
-as one program, in the checkout, with FSCORE_REDIS_URL set to a server of their own.
+as one program, in the checkout, and all of a page on one server, which FSCORE_REDIS_URL names.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,37 +61,34 @@ def test_every_page_is_in_the_index() -> None:
     assert {page for page in (ROOT / "docs").glob("**/*.md") if page != index} <= linked
 
 
-def runnable() -> Iterator[tuple[Path, str, str]]:
-    for page in PAGES:
-        programs: dict[str, list[str]] = {}
-        for language, marks, code in FENCE.findall(page.read_text()):
-            if "run" in marks.split():
-                programs.setdefault(language, []).append(code)
-        for language, blocks in programs.items():
-            yield page, language, "\n".join(blocks)
+def programs(page: Path) -> dict[str, str]:
+    """The marked code of a page: one program per language, in the order they begin in."""
+    blocks: dict[str, list[str]] = {}
+    for language, marks, code in FENCE.findall(page.read_text()):
+        if "run" in marks.split():
+            blocks.setdefault(language, []).append(code)
+    return {language: "\n".join(parts) for language, parts in blocks.items()}
 
 
-@pytest.mark.parametrize(
-    ("page", "language", "program"),
-    [pytest.param(*item, id=f"{named(item[0])}-{item[1]}") for item in runnable()],
-)
-def test_marked_code_runs(page: Path, language: str, program: str, tmp_path: Path) -> None:
-    commands = {"python": [sys.executable, "-"], "sh": ["bash", "-euo", "pipefail", "-s"]}
+@pytest.mark.parametrize("page", [page for page in PAGES if programs(page)], ids=named)
+def test_marked_code_runs(page: Path, tmp_path: Path) -> None:
+    interpreters = {"python": [sys.executable, "-"], "sh": ["bash", "-euo", "pipefail", "-s"]}
     with embedded.start(tmp_path, owner="tests") as server:
         environment = os.environ | {
             "FSCORE_REDIS_URL": server.url,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        done = subprocess.run(
-            commands[language],
-            input=program,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        for language, program in programs(page).items():
+            done = subprocess.run(
+                interpreters[language],
+                input=program,
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, f"{language}: {done.stdout}\n{done.stderr}"
 
 
 def test_generated_tables_are_fresh() -> None:
