@@ -201,7 +201,7 @@ class Node:
                 raise
             except FscoreError as error:
                 pause = getattr(error, "_retry_after", None)
-                if pause is None or self._closed:
+                if pause is None or self._closed or isinstance(self._fault, ConfigError):
                     raise self._explained(error) from None
             finally:
                 if attempt > 1:
@@ -260,6 +260,14 @@ class Node:
                     )
             except OSError as error:
                 self._dialled_in_vain += 1
+                if _is_lasting(error):
+                    link.abandon()
+                    # After it, because it leaves a reason that says less.
+                    self._fault = ConfigError(
+                        f"cannot connect to {endpoint}: {error}; check the TLS settings of both "
+                        "sides"
+                    )
+                    return
                 self._fault = error
                 _settle(link.core.check_deadlines(loop.time()))
             else:
@@ -300,6 +308,12 @@ def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
             waiter.set_result(result)
         else:
             waiter.set_exception(error)
+
+
+def _is_lasting(error: OSError) -> bool:
+    """Whether dialling again would fail alike: a certificate that is not trusted, no TLS at all."""
+    cut_off = ssl.SSLEOFError | ssl.SSLZeroReturnError
+    return isinstance(error, ssl.SSLError) and not isinstance(error, cut_off)
 
 
 def _keep_alive(sock: Any) -> None:
