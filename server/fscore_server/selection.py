@@ -27,7 +27,7 @@ class PreparedSets:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._cache: Cache[fscore.aio.Prepared] = Cache(state.settings.prepared_sets)
+        self._cache: Cache[fscore.aio.Prepared] = Cache(state.settings.prepared_features)
 
     def prepared(self, selection: Selection) -> fscore.aio.Prepared:
         """The prepared set of a selection; undefined names are refused without asking Redis."""
@@ -37,7 +37,7 @@ class PreparedSets:
         if found is not None:
             return found
         made = self._prepare(client, registry, selection)
-        self._cache.put(selection, registry, made)
+        self._cache.put(selection, registry, made, len(made.features))
         return made
 
     def _prepare(

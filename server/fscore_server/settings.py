@@ -59,8 +59,8 @@ class ServerSettings(RedisSettings):
     """Requests that one worker answers at a time; more are answered 429."""
     max_clients: int = Field(default=10_000, ge=1)
     """Connections that one worker accepts at a time."""
-    prepared_sets: int = Field(default=1024, ge=1)
-    """Compiled feature selections that one worker keeps."""
+    prepared_features: int = Field(default=100_000, ge=1)
+    """Features, taken together, of the compiled selections that one worker keeps."""
 
     startup_wait: float = Field(default=2.0, ge=0, le=60)
     """Seconds for which a starting worker waits for its first connection before it serves."""

@@ -226,6 +226,7 @@ def test_a_request_that_does_not_end_does_not_keep_the_server(store: RedisServer
         started = time.monotonic()
         assert process.stop() == 0
     assert time.monotonic() - started < 8
+    assert not any("Traceback" in line for line in process.raw_log)
 
 
 # Workers.

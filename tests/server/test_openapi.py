@@ -52,15 +52,19 @@ def test_every_operation_is_tried(description: Any) -> None:
     assert described == {(path, method) for path, method, _ in OPERATIONS}
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize(("path", "method", "examples"), OPERATIONS)
+@pytest.mark.parametrize(
+    ("path", "method", "examples", "mode"),
+    [
+        *((*operation, GenerationMode.POSITIVE) for operation in OPERATIONS),
+        # The other operations take nothing that could be wrong.
+        *((*operation, GenerationMode.NEGATIVE) for operation in OPERATIONS[:2]),
+    ],
+)
 def test_the_server_does_what_its_description_says(
     description: Any, path: str, method: str, examples: int, mode: GenerationMode
 ) -> None:
     operation = description[path][method]
     statuses = set()
-    if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
-        pytest.skip("it takes nothing that could be wrong")
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(

@@ -215,6 +215,20 @@ def test_a_cache_is_bounded_and_forgets_with_its_registry() -> None:
     assert (cache.get("a", other), cache.get("c", other), cache.get("a", one)) == (4, None, None)
 
 
+def test_a_cache_is_bounded_by_weight() -> None:
+    cache: Cache[int] = Cache(10)
+    registry = object()
+    for number in range(5):
+        cache.put(number, registry, number, 4)
+    assert [cache.get(number, registry) for number in range(5)] == [None, None, None, 3, 4]
+    cache.put(3, registry, 33, 6)
+    assert (cache.get(3, registry), cache.get(4, registry)) == (33, 4)
+    cache.put("all", registry, 1, 10)
+    cache.put("too much", registry, 1, 11)
+    assert (cache.get("all", registry), cache.get(3, registry)) == (1, None)
+    assert cache.get("too much", registry) is None
+
+
 def test_a_rate_lets_some_through_and_counts_the_rest() -> None:
     now = 0.0
     limited = RateLimited(2, 1.0, clock=lambda: now)

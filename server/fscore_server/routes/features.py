@@ -39,7 +39,7 @@ class Features:
         settings = state.settings
         self._state = state
         self._prepared_sets = PreparedSets(state)
-        self._queries: Cache[_Prepared] = Cache(settings.prepared_sets)
+        self._queries: Cache[_Prepared] = Cache(settings.prepared_features)
         self._metrics = metrics
         self._timeout = settings.request_timeout
         self._max_rows = settings.max_keys
@@ -80,7 +80,7 @@ class Features:
             prepared = self._prepared_sets.prepared(selection)
             readers = [(name, _READERS[kind]) for name, kind in prepared.join_keys.items()]
             found = prepared, readers
-            self._queries.put(key, registry, found)
+            self._queries.put(key, registry, found, len(prepared.features))
         return found
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
