@@ -104,6 +104,7 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
 	cargo fmt --all --check
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked --config rust/deny.toml --log-level error check bans licenses sources
 
@@ -123,6 +124,7 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	cargo fmt --all
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml
 
 docs: build ## Write the tables in docs/ that are generated from code
 	$(BIN)/python docs/generate.py
