@@ -11,6 +11,7 @@ from fscore import _registry_store as store
 from fscore._client import (
     ClientCore,
     Consistency,
+    Deadline,
     Keys,
     PreparedCore,
     WriteResult,
@@ -18,6 +19,7 @@ from fscore._client import (
 )
 from fscore._fscore import BlockingPool, FeatureTable
 from fscore.config import RedisSettings, load_settings
+from fscore.errors import ServerFault
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff
 
@@ -81,7 +83,7 @@ class Client(ClientCore):
 
         Raises FeatureServiceNotFound, FeatureNotFound, EntityNotFound, AmbiguousFeature.
         """
-        self._follow()
+        self._follow(self._timeout)
         return Prepared(self, service, features, entity)
 
     def write(
@@ -100,11 +102,12 @@ class Client(ClientCore):
         `event_time` (aware datetimes or epoch ms), which otherwise is the argument of that name, or
         now. A feature that a dict leaves out stays as it is; None makes it NULL.
 
-        Everything is checked before anything is sent. Raises InvalidValue and InvalidKeys, which
-        name the row; WriteRejected where the server takes no writes. Where the connection breaks
-        (Unavailable, DeadlineExceeded) some rows may have been written: write them all again.
+        Everything is checked before anything is sent. `timeout` is in seconds and counts for each
+        2,000 rows, which leave together. Raises InvalidValue and InvalidKeys, which name the row;
+        WriteRejected where the server takes no writes. Where the connection breaks (Unavailable,
+        DeadlineExceeded) some rows may have been written: write them all again.
         """
-        self._follow()
+        timeout = self._follow(self.settings.write_timeout if timeout is None else timeout)
         batches = self._encode_write(view, rows, event_time, version)
         for batch in batches:
             self._send(batch, timeout)
@@ -114,7 +117,7 @@ class Client(ClientCore):
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
         """Remove a view's values of these entities; returns how many entities had any."""
-        self._follow()
+        timeout = self._follow(self.settings.write_timeout if timeout is None else timeout)
         batches = self._encode_delete(view, keys, version)
         return sum(self._send(batch, timeout) for batch in batches)
 
@@ -162,16 +165,27 @@ class Client(ClientCore):
     def __repr__(self) -> str:
         return f"<fscore.Client {self.endpoint}, revision {self.revision}>"
 
-    def _follow(self) -> None:
-        """Looks for a new revision where the last look is a while ago."""
-        if time.monotonic() >= self._poll_at:
-            self.refresh()
+    def _follow(self, timeout: float) -> float:
+        """Looks for a new revision where the last look is a while ago.
+
+        Returns what that leaves of `timeout`. Where the server is away, what comes next tells.
+        """
+        if time.monotonic() < self._poll_at:
+            return timeout
+        deadline = Deadline(timeout)
+        try:
+            store.drive(
+                self._refreshing(), lambda *command: self.execute(*command, timeout=deadline.left())
+            )
+        except ServerFault:
+            if not deadline.left():
+                raise
+        return deadline.left()
 
     def _run(self, operation: store.Operation[store.T]) -> store.T:
         return store.drive(operation, self.execute)
 
-    def _send(self, batch: Any, timeout: float | None) -> int:
-        timeout = self.settings.write_timeout if timeout is None else timeout
+    def _send(self, batch: Any, timeout: float) -> int:
         # A newer write of somebody else may have come in between, so an uncertain one is not sent
         # again behind the caller's back.
         effective: int = self._pool.write(batch, timeout, idempotent=False)[0]
@@ -210,8 +224,7 @@ class Prepared(PreparedCore):
         InvalidKeys says what is wrong with the keys; more rows than `max_keys` are RequestTooLarge.
         """
         client = self._client
-        if time.monotonic() >= client._poll_at:
-            client.refresh()
+        timeout = client._follow(client._timeout if timeout is None else timeout)
         if self._compiled_from is not client._stored.registry:
             self._compile()
         if version is None and consistency == "eventual":
@@ -223,7 +236,7 @@ class Prepared(PreparedCore):
             keys,
             version,
             now_ms(),
-            client._timeout if timeout is None else timeout,
+            timeout,
             partial=partial,
         )
         return table

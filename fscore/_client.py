@@ -44,6 +44,19 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Deadline:
+    """The end of a call, which everything that it does must keep."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, timeout: float) -> None:
+        self._end = time.monotonic() + timeout
+
+    def left(self) -> float:
+        """Seconds until then, 0 afterwards."""
+        return max(self._end - time.monotonic(), 0.0)
+
+
 class ClientCore:
     """Settings, the registry as last read, and compiled plans."""
 

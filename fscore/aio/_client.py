@@ -12,6 +12,7 @@ from fscore import _registry_store as store
 from fscore._client import (
     ClientCore,
     Consistency,
+    Deadline,
     Keys,
     PreparedCore,
     WriteResult,
@@ -20,7 +21,7 @@ from fscore._client import (
 from fscore._fscore import FeatureTable, WriteBatch
 from fscore.aio._node import Node
 from fscore.config import RedisSettings, load_settings
-from fscore.errors import FscoreError
+from fscore.errors import FscoreError, ServerFault
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff
 
@@ -88,7 +89,7 @@ class Client(ClientCore):
 
         Arguments and errors are those of the blocking client's `prepare`.
         """
-        await self._follow()
+        await self._follow(self._timeout)
         return Prepared(self, service, features, entity)
 
     async def write(
@@ -101,7 +102,7 @@ class Client(ClientCore):
         timeout: float | None = None,
     ) -> WriteResult:
         """Write rows of a feature view, thousands in a call; see the blocking client's `write`."""
-        await self._follow()
+        timeout = await self._follow(self.settings.write_timeout if timeout is None else timeout)
         batches = self._encode_write(view, rows, event_time, version)
         await self._send(batches, timeout)
         return WriteResult(sum(batch.rows for batch in batches))
@@ -110,7 +111,7 @@ class Client(ClientCore):
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
         """Remove a view's values of these entities; returns how many entities had any."""
-        await self._follow()
+        timeout = await self._follow(self.settings.write_timeout if timeout is None else timeout)
         return await self._send(self._encode_delete(view, keys, version), timeout)
 
     async def execute(
@@ -159,10 +160,22 @@ class Client(ClientCore):
     def __repr__(self) -> str:
         return f"<fscore.aio.Client {self.endpoint}, revision {self.revision}>"
 
-    async def _follow(self) -> None:
-        """Looks for a new revision where the last look is a while ago."""
-        if time.monotonic() >= self._poll_at:
-            await self.refresh()
+    async def _follow(self, timeout: float) -> float:
+        """Looks for a new revision where the last look is a while ago.
+
+        Returns what that leaves of `timeout`. Where the server is away, what comes next tells.
+        """
+        if time.monotonic() < self._poll_at:
+            return timeout
+        deadline = Deadline(timeout)
+        try:
+            await store.drive_async(
+                self._refreshing(), lambda *command: self.execute(*command, timeout=deadline.left())
+            )
+        except ServerFault:
+            if not deadline.left():
+                raise
+        return deadline.left()
 
     def _follow_soon(self) -> None:
         """The same beside a read, which is not kept waiting for it."""
@@ -180,8 +193,7 @@ class Client(ClientCore):
     async def _run(self, operation: store.Operation[store.T]) -> store.T:
         return await store.drive_async(operation, self.execute)
 
-    async def _send(self, batches: list[WriteBatch], timeout: float | None) -> int:
-        timeout = self.settings.write_timeout if timeout is None else timeout
+    async def _send(self, batches: list[WriteBatch], timeout: float) -> int:
         effective = 0
         # A few at a time: enough to keep the server busy, few enough for memory.
         for start in range(0, len(batches), _BATCHES_IN_FLIGHT):
