@@ -18,6 +18,10 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 mapfile -t targets < <(cargo +nightly fuzz list --fuzz-dir .)
+if [ ${#targets[@]} = 0 ]; then
+  echo "cargo fuzz lists no targets in rust/fuzz" >&2
+  exit 1
+fi
 for target in "${targets[@]}"; do
   if ! cargo +nightly fuzz run --fuzz-dir . "$target" -- -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1; then
     tail -n 40 "$log" >&2
