@@ -21,6 +21,7 @@ from types import FrameType
 
 import uvicorn
 
+from fscore.errors import ConfigError
 from fscore_server import __version__, logs
 from fscore_server.app import create_app
 from fscore_server.logs import LOGGER
@@ -43,7 +44,7 @@ class Worker:
 def run(settings: ServerSettings) -> int:
     """Serves until a signal ends it; the exit code.
 
-    Raises `OSError` when the address cannot be listened on.
+    Raises `ConfigError` when the address cannot be listened on.
     """
     if settings.workers > 1:
         # Imported here: the parent of workers is a program of its own, which imports this one.
@@ -69,8 +70,10 @@ def bind(host: str, port: int, *, shared: bool) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise OSError(
-            error.errno, f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {reason}; choose others with FSCORE_HOST and"
+            " FSCORE_PORT"
         ) from error
     return listener
 

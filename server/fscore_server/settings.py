@@ -81,7 +81,8 @@ class ServerSettings(RedisSettings):
         if not self.insecure_no_auth and not _is_loopback(self.host):
             raise ValueError(
                 f"host {self.host!r} is reachable from other machines, and requests are not"
-                " authenticated: listen on 127.0.0.1, or set insecure_no_auth to accept that"
+                " authenticated: listen on 127.0.0.1, or accept that with insecure_no_auth"
+                " (FSCORE_INSECURE_NO_AUTH=true)"
             )
         return self
 

@@ -129,6 +129,16 @@ def test_a_dead_redis_is_503_and_a_silent_one_504(own_store: RedisServer) -> Non
     assert not any("Traceback" in line for line in process.raw_log)
 
 
+def test_unknown_names_are_404_while_redis_is_away(own_store: RedisServer) -> None:
+    with ServerProcess(own_store.url) as process:
+        assert process.client.get(ONE).status_code == 200
+        own_store.kill()
+        until(lambda: process.client.get("/health/ready").status_code == 503)
+        assert process.client.get("/v1/features?user_id=u1&service=no").status_code == 404
+        assert process.client.get("/v1/features?user_id=u1&colour=red").status_code == 422
+        assert process.client.get("/v1/services").status_code == 200
+
+
 def test_requests_over_the_limit_are_429(own_store: RedisServer) -> None:
     async def burst(url: str) -> Counter[int]:
         async with httpx.AsyncClient(base_url=url, timeout=20) as client:
