@@ -57,6 +57,17 @@ def test_writer_writes_and_reader_reads(users: dict[str, fscore.Client]) -> None
     assert prepared.get(["a"]).to_dicts() == [{"platform": "mobile"}]
 
 
+def test_writer_lets_keys_expire(users: dict[str, fscore.Client]) -> None:
+    device = fscore.Entity("device", join_keys={"device_id": fscore.Int64})
+
+    class Battery(fscore.FeatureView, entity=device, ttl="1d"):
+        level: fscore.Int64
+
+    writer = users["fscore-writer"]
+    writer.apply(fscore.Registry.from_definitions([Battery]))
+    assert writer.write("battery", [{"device_id": 1, "level": 80}]).rows == 1
+
+
 def test_nobody_leaves_the_prefix(users: dict[str, fscore.Client]) -> None:
     for client in users.values():
         with pytest.raises(fscore.ConfigError, match="NOPERM"):
