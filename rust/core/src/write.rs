@@ -35,6 +35,7 @@ pub struct Expiry {
 pub struct WritePart {
     batch: Arc<WriteBatch>,
     outcome: Outcome,
+    out_of_step: bool,
 }
 
 #[derive(Debug, Default)]
@@ -147,6 +148,7 @@ impl WritePart {
         Self {
             batch,
             outcome: Outcome::default(),
+            out_of_step: false,
         }
     }
 
@@ -186,11 +188,15 @@ impl Replies for WritePart {
                 self.outcome.effective += usize::from(fields != 0);
             }
             Token::Error(text) => self.reject(reply, String::from_utf8_lossy(text).into_owned()),
-            _ => self.reject(reply, "ERR the reply to a write is no integer".to_owned()),
+            _ => self.out_of_step = true,
         }
     }
 
     fn finish(&mut self, _reply: usize) {}
+
+    fn is_out_of_step(&self) -> bool {
+        self.out_of_step
+    }
 }
 
 #[cfg(test)]

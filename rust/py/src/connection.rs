@@ -74,6 +74,10 @@ impl Replies for Waiting {
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
         self.job.whole(reply, buf)
     }
+
+    fn is_out_of_step(&self) -> bool {
+        self.job.is_out_of_step()
+    }
 }
 
 /// What a request has that was answered at once.
@@ -409,7 +413,9 @@ impl Inner {
                 } => {
                     let fault = match &self.fault {
                         // More telling than "the connection ended".
-                        Some(fault) if fault.kind != ErrorKind::ProtocolError => fault.clone(),
+                        Some(fault) if fault.kind != ErrorKind::ProtocolError => {
+                            fault.clone().and(if sent { job::UNCERTAIN } else { "" })
+                        }
                         _ => job::lost(reason, sent),
                     };
                     let failure = match reason {

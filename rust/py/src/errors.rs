@@ -128,6 +128,12 @@ impl Fault {
         }
     }
 
+    /// The same, with more to say.
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.message.push_str(more);
+        self
+    }
+
     /// The same, for a driver that sends the request again after `pause`.
     pub(crate) fn retried_after(self, pause: Duration) -> Self {
         Fault {

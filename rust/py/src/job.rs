@@ -230,6 +230,14 @@ impl Replies for Job {
         }
     }
 
+    fn is_out_of_step(&self) -> bool {
+        match self {
+            Job::Raw(_) => false,
+            Job::Read(work) => work.part.is_out_of_step(),
+            Job::Write(part) => part.is_out_of_step(),
+        }
+    }
+
     fn finish(&mut self, reply: usize) {
         match self {
             Job::Raw(work) => work.job.finish(reply),
@@ -277,10 +285,13 @@ fn reply_to_python(py: Python<'_>, reply: Result<Reply, ReplyTooLarge>) -> PyRes
     }
 }
 
+/// What an error adds whose request had left.
+pub(crate) const UNCERTAIN: &str = "; whether the request was carried out is not known";
+
 /// What the caller hears of a connection that ended under its request.
 pub(crate) fn lost(reason: LostReason, sent: bool) -> Fault {
     let uncertain = if sent {
-        "; whether the request was carried out is not known"
+        UNCERTAIN
     } else {
         "; the request was not sent"
     };

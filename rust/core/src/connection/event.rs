@@ -95,6 +95,11 @@ pub enum ProtocolError {
         /// Bytes of the stream up to about there.
         offset: u64,
     },
+    /// A reply of another shape than its command's.
+    OutOfStep {
+        /// Bytes of the stream up to about there.
+        offset: u64,
+    },
     /// A pushed message over the limit.
     PushTooLarge {
         /// The limit in bytes.
@@ -116,6 +121,13 @@ impl fmt::Display for ProtocolError {
                 write!(
                     f,
                     "the server sent a reply to no command (byte {offset} of the stream)"
+                )
+            }
+            ProtocolError::OutOfStep { offset } => {
+                write!(
+                    f,
+                    "the server sent a reply of another shape than its command's (byte {offset} \
+                     of the stream)"
                 )
             }
             ProtocolError::PushTooLarge { limit } => {

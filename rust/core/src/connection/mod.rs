@@ -38,6 +38,11 @@ pub trait Replies {
         let _ = (reply, buf);
         None
     }
+    /// Whether a reply was of no shape that its command's have. Then it is most likely another
+    /// command's, and so are those behind it.
+    fn is_out_of_step(&self) -> bool {
+        false
+    }
 }
 
 /// Where a connection stands.
@@ -81,9 +86,9 @@ pub enum State {
 ///   left is never sent.
 /// - A message that the server pushed never reaches a job.
 /// - Memory is bounded by [`Config`]; beyond, `submit` refuses.
-/// - After bytes that are not RESP, or a reply that nobody waits for, nothing is known any more: the
-///   connection closes and every job is lost, each told whether it had been sent and how many of
-///   its replies were whole.
+/// - After bytes that are not RESP, or a reply that nobody waits for or that is of another shape than
+///   its command's, nothing is known any more: the connection closes and every job is lost, each
+///   told whether it had been sent and how many of its replies were whole.
 #[derive(Debug)]
 pub struct Connection<J> {
     config: Config,
@@ -465,6 +470,10 @@ impl<J: Replies> Connection<J> {
         }
         if let Some(job) = &mut slot.job {
             job.finish(slot.answered);
+            if job.is_out_of_step() {
+                let offset = self.scanner.offset();
+                return Err(ProtocolError::OutOfStep { offset });
+            }
         }
         slot.answered += 1;
         if slot.answered == slot.expected {

@@ -356,6 +356,10 @@ impl Replies for ReadPart {
         }
     }
 
+    fn is_out_of_step(&self) -> bool {
+        matches!(self.failure, Some(Failure::Protocol(_)))
+    }
+
     fn finish(&mut self, _reply: usize) {
         if !self.cursor.settled {
             self.settle();
