@@ -27,6 +27,7 @@ class _Link(asyncio.Protocol):
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.core = Connection(loop.time(), **node.connection_settings)
+        self.was_ready = False
         self._node = node
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -202,7 +203,7 @@ class Node:
             except FscoreError as error:
                 pause = getattr(error, "_retry_after", None)
                 if pause is None or self._closed or isinstance(self._fault, ConfigError):
-                    raise self._explained(error) from None
+                    raise (error if link.was_ready else self._explained(error)) from None
             finally:
                 if attempt > 1:
                     self._retrying -= 1
@@ -276,6 +277,7 @@ class Node:
 
     def ready(self, link: _Link) -> None:
         """The handshake of `link` is over."""
+        link.was_ready = True
         self._dialled_in_vain = 0
         self._fault = None
         self._server = link.core.server
