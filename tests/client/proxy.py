@@ -17,6 +17,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Self
 
 PATIENCE = 30.0
@@ -53,7 +54,7 @@ class FaultProxy:
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._spawn(self._accept)
+        self._accepting = self._spawn(self._accept)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -62,8 +63,9 @@ class FaultProxy:
         # Wakes the thread that waits in accept.
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
             pass
-        self.cut()
+        self._accepting.join(PATIENCE)
         self._listener.close()
+        self.cut()
         for thread in self._threads:
             thread.join(PATIENCE)
 
@@ -125,10 +127,11 @@ class FaultProxy:
 
     # What it does
 
-    def _spawn(self, target: object, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+    def _spawn(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self) -> None:
         while True:
