@@ -239,7 +239,8 @@ def test_a_child_process_is_told(pool: BlockingPool) -> None:
         try:
             pool.command(["PING"], 5.0)
         except errors.ForkedProcess:
-            code = 0
+            pool.close()
+            code = pool.open
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -147,25 +147,36 @@ impl BlockingPool {
     /// Who the server said it is, empty before the first connection.
     #[getter]
     fn server<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        if self.is_forked() {
+            return Err(errors::forked(py));
+        }
         config::server_info(py, &self.pool.server())
     }
 
     /// Connections that are open, lent ones included.
     #[getter]
     fn open(&self) -> usize {
-        self.pool.open()
+        if self.is_forked() {
+            0
+        } else {
+            self.pool.open()
+        }
     }
 
     /// Closes the connections; those that are lent close when their call ends.
     fn close(&self) {
-        self.pool.close();
+        // In a child the lock may have been held, at the fork, by a thread that is not there; and the
+        // connections are the parent's.
+        if !self.is_forked() {
+            self.pool.close();
+        }
     }
 
     fn __repr__(&self) -> String {
         format!(
             "<BlockingPool {}, {} open>",
             self.pool.endpoint,
-            self.pool.open()
+            self.open()
         )
     }
 }
@@ -182,9 +193,13 @@ impl BlockingPool {
         answer.into_python(py)
     }
 
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
     /// Checks the process and turns a timeout into a deadline of the pool's clock.
     fn begin(&self, timeout: Option<f64>) -> PyResult<Duration> {
-        if std::process::id() != self.process {
+        if self.is_forked() {
             return Err(Python::attach(errors::forked));
         }
         let Some(seconds) = timeout else {
