@@ -3,6 +3,7 @@
 mod handshake;
 mod oracle;
 mod server;
+mod shapes;
 mod tickets;
 
 use std::time::Duration;
