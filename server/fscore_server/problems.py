@@ -6,6 +6,7 @@ into one; what is not foreseen becomes `internal_error`, whose detail tells the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,9 +150,15 @@ def _problem_of_fault(error: errors.FscoreError) -> Problem:
     return Problem(
         code,
         _WITHHELD.get(code) or str(error),
-        headers=[RETRY_AFTER] if code in _RETRYABLE else [],
+        headers=[_retry_after(error)] if code in _RETRYABLE else [],
         members=members,
     )
+
+
+def _retry_after(error: errors.FscoreError) -> Header:
+    """What the error suggests, in whole seconds; one where it suggests nothing."""
+    seconds = getattr(error, "retry_after", None)
+    return RETRY_AFTER if seconds is None else (b"retry-after", b"%d" % max(1, math.ceil(seconds)))
 
 
 def _routing_problem(error: HTTPException) -> Problem:

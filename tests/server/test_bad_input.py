@@ -170,7 +170,7 @@ def test_a_name_of_megabytes_is_refused_at_once_and_not_repeated(http: httpx.Cli
     body = json.dumps({"features": ["x" * 4_000_000], "entities": {"user_id": ["u1"]}})
     problem = check_problem(post(http, body), 404, "feature_not_found")
     assert len(problem["detail"]) < 2000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> None:
@@ -178,7 +178,7 @@ def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> 
     names = [f"f{number}" for number in range(100_000)]
     body = json.dumps({"features": names, "entities": {"user_id": ["u1"]}})
     check_problem(post(http, body), 413, "request_too_large")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fscore.errors import ERRORS, ConfigError, FscoreError
+from fscore.errors import ERRORS, ConfigError, FscoreError, Overloaded
 from fscore_server import query, request_id
 from fscore_server.logs import RateLimited
 from fscore_server.metrics import Metrics
@@ -107,6 +107,12 @@ def test_every_error_is_a_problem_of_its_own_status() -> None:
             assert (kind.code, kind.status) == (code, error.status)
         else:
             assert kind.code == "internal_error"
+
+
+def test_retry_after_is_whole_seconds() -> None:
+    for seconds, header in ((None, b"1"), (0.2, b"1"), (2.1, b"3")):
+        problem = problem_of(Overloaded("full", retry_after=seconds))
+        assert problem.headers == ((b"retry-after", header),)
 
 
 def test_what_is_not_foreseen_says_nothing_to_the_caller() -> None:
