@@ -1,0 +1,149 @@
+"""Cancelled callers of the asyncio client: their replies reach nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import fscore.aio
+from fscore import DeadlineExceeded
+from tests.client.driver import PATIENCE, AsyncioDriver
+from tests.client.oracle import FEATURES, check, fill
+from tests.client.proxy import FaultProxy
+from tests.client.shop import REGISTRY
+
+USERS = 300
+CALLERS = 32
+TURNS = 100
+
+
+@pytest.fixture
+def driver() -> Iterator[AsyncioDriver]:
+    made = AsyncioDriver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(driver: AsyncioDriver, redis_url: str) -> None:
+    client = driver.connect(redis_url)
+    client.apply(REGISTRY)
+    fill(client, USERS)
+
+
+async def call_and_maybe_cancel(prepared: Any, chance: random.Random) -> str:
+    """One read that is cancelled at some point, or not, or has too little time."""
+    users = [chance.randrange(USERS) for _ in range(chance.choice([1, 1, 3, 20]))]
+    timeout = chance.choice([PATIENCE, PATIENCE, PATIENCE, 0.0005])
+    task = asyncio.create_task(prepared.get(users, timeout=timeout, partial=False))
+    if chance.random() < 0.5:
+        for _ in range(chance.choice([0, 1, 2, 3, 5, 8])):
+            await asyncio.sleep(0)
+        task.cancel()
+    try:
+        table = await task
+    except asyncio.CancelledError:
+        return "cancelled"
+    except DeadlineExceeded:
+        return "late"
+    check(table, users)
+    return "answered"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_cancellation(
+    driver: AsyncioDriver, filled: None, redis_url: str, seed: int
+) -> None:
+    async def caller(prepared: Any, number: int) -> list[str]:
+        chance = random.Random(seed * 1000 + number)
+        return [await call_and_maybe_cancel(prepared, chance) for _ in range(TURNS)]
+
+    async def run() -> dict[str, int]:
+        async with fscore.aio.connect(redis_url) as client:
+            prepared = await client.prepare(features=FEATURES)
+            lists = await asyncio.gather(*(caller(prepared, n) for n in range(CALLERS)))
+            # Whatever was given up, the connection goes on.
+            check(await prepared.get([7]), [7])
+            ended = [outcome for outcomes in lists for outcome in outcomes]
+            return {outcome: ended.count(outcome) for outcome in set(ended)}
+
+    outcomes = driver.run(run())
+    assert sum(outcomes.values()) == CALLERS * TURNS
+    assert outcomes["answered"] > CALLERS * TURNS // 5
+    assert outcomes["cancelled"] > CALLERS * TURNS // 10
+
+
+def test_a_reply_on_its_way_to_a_cancelled_caller_is_nobody_elses(
+    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+) -> None:
+    client = driver.connect(proxy.url, registry_poll=3600)
+    prepared = client.prepare(features=FEATURES)
+    for round_ in range(10):
+        proxy.hold()
+        before = proxy.requests
+        given_up = driver.start(prepared.get, [round_], timeout=PATIENCE)
+        proxy.wait_for_request(before)
+        given_up.cancel()
+        before = proxy.requests
+        waiting = [driver.start(prepared.get, [user], timeout=PATIENCE) for user in (50, 51, 52)]
+        proxy.wait_for_request(before)
+        proxy.release()
+        for user, call in zip((50, 51, 52), waiting, strict=True):
+            check(call.result(PATIENCE), [user])
+
+
+def test_who_is_cancelled_before_its_turn_asks_nothing(
+    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+) -> None:
+    async def run() -> None:
+        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            witness.config_resetstat()
+            tasks = [asyncio.create_task(prepared.get([user])) for user in range(10)]
+            for task in tasks[1::2]:
+                task.cancel()
+            for user, table in enumerate(await asyncio.gather(*tasks, return_exceptions=True)):
+                if user % 2:
+                    assert isinstance(table, asyncio.CancelledError)
+                else:
+                    check(table, [user])
+
+    driver.run(run())
+    assert witness.info("commandstats")["cmdstat_hmget"]["calls"] == 5
+
+
+def test_cancelling_while_connecting(driver: AsyncioDriver, proxy: FaultProxy) -> None:
+    async def run() -> None:
+        task = asyncio.create_task(open_client())
+        await asyncio.to_thread(proxy.wait_for_request, 0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def open_client() -> None:
+        await fscore.aio.connect(proxy.url, connect_timeout=PATIENCE)
+
+    proxy.hold()
+    driver.run(run())
+    proxy.release()
+
+
+def test_one_turn_of_the_loop_is_one_send(
+    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+) -> None:
+    async def run() -> list[Any]:
+        async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            before = proxy.requests
+            tables = await asyncio.gather(*(prepared.get([user]) for user in range(20)))
+            assert proxy.requests == before + 1
+            return tables
+
+    for user, table in enumerate(driver.run(run())):
+        check(table, [user])
