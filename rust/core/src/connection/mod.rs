@@ -4,6 +4,7 @@ mod config;
 mod deadlines;
 mod event;
 mod handshake;
+mod queue;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::resp::{Reply, ReplyBuilder, Scanned, Scanner, Token};
-use deadlines::Deadlines;
 use handshake::{Handshake, Progress};
+use queue::Queue;
 
 pub use config::Config;
 pub use event::{Event, HandshakeError, LostReason, ProtocolError, SubmitError, Ticket};
@@ -101,35 +102,11 @@ pub struct Connection<J> {
     handshake: Handshake,
     handshake_output: Vec<u8>,
     push: ReplyBuilder,
-    /// Commands not yet taken by the driver.
-    output: Vec<u8>,
-    /// Bytes of `output` whose jobs were cancelled.
-    withdrawn: usize,
-    /// Every job whose replies are still to come, and every tombstone, in the order of the stream.
-    slots: VecDeque<Slot<J>>,
-    /// The ticket of `slots[0]`.
-    first: u64,
-    /// Tickets before this one were handed to the driver.
-    sent: u64,
-    /// Jobs, not counting tombstones.
-    live: usize,
-    /// Encoded bytes of everything in `slots`.
-    bytes: usize,
-    deadlines: Deadlines,
+    queue: Queue<J>,
     handshake_deadline: Duration,
     /// When the server was last heard, or began to owe an answer.
     heard: Duration,
     events: VecDeque<Event<J>>,
-}
-
-#[derive(Debug)]
-struct Slot<J> {
-    /// `None` is a tombstone.
-    job: Option<J>,
-    /// 0 once withdrawn: no reply will come.
-    expected: usize,
-    answered: usize,
-    bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -150,14 +127,7 @@ impl<J: Replies> Connection<J> {
             handshake: Handshake::default(),
             handshake_output: Vec::new(),
             push: ReplyBuilder::new(config.max_push),
-            output: Vec::new(),
-            withdrawn: 0,
-            slots: VecDeque::new(),
-            first: 0,
-            sent: 0,
-            live: 0,
-            bytes: 0,
-            deadlines: Deadlines::default(),
+            queue: Queue::default(),
             handshake_deadline: now.saturating_add(config.connect_timeout),
             heard: now,
             events: VecDeque::new(),
@@ -172,7 +142,7 @@ impl<J: Replies> Connection<J> {
 
     /// Jobs that were submitted and have not come back.
     pub fn in_flight(&self) -> usize {
-        self.live
+        self.queue.live()
     }
 
     /// Who the server said it is. Complete once ready; with RESP2 only the protocol is known.
@@ -182,7 +152,7 @@ impl<J: Replies> Connection<J> {
 
     /// For how long the server has owed an answer without sending a byte.
     pub fn silent_for(&self, now: Duration) -> Option<Duration> {
-        (self.first < self.sent).then(|| now.saturating_sub(self.heard))
+        self.queue.is_owed().then(|| now.saturating_sub(self.heard))
     }
 
     /// The socket is connected: the handshake is ready to leave.
@@ -248,60 +218,26 @@ impl<J: Replies> Connection<J> {
             return Err(SubmitError::DeadlineExceeded);
         }
         // Tombstones count: a server that does not answer must not make this queue grow.
-        if self.slots.len() >= self.config.max_in_flight || self.bytes >= self.config.max_bytes {
+        if self.queue.len() >= self.config.max_in_flight
+            || self.queue.bytes() >= self.config.max_bytes
+        {
             return Err(SubmitError::Overloaded);
         }
-        let id = self.first + self.slots.len() as u64;
-        let ticket = Ticket(id);
         let expected = job.expected();
         if expected == 0 {
-            self.slots.push_back(Slot {
-                job: None,
-                expected: 0,
-                answered: 0,
-                bytes: 0,
-            });
+            let ticket = self.queue.push_nothing();
             self.events.push_back(Event::Done { ticket, job });
-            self.reap();
             return Ok(ticket);
         }
-        let unfinished = Unfinished {
-            start: self.output.len(),
-            output: &mut self.output,
-        };
-        encode(unfinished.output, &job);
-        let bytes = unfinished.keep();
-        if self.slots.is_empty() {
+        if self.queue.len() == 0 {
             self.heard = now;
         }
-        self.bytes += bytes;
-        self.live += 1;
-        self.slots.push_back(Slot {
-            job: Some(job),
-            expected,
-            answered: 0,
-            bytes,
-        });
-        self.deadlines.insert(deadline, id);
-        Ok(ticket)
+        Ok(self.queue.push(job, expected, encode, deadline))
     }
 
     /// Gives a job back without its answer; `None` if it came back already.
     pub fn cancel(&mut self, ticket: Ticket) -> Option<J> {
-        let index = usize::try_from(ticket.0.checked_sub(self.first)?).ok()?;
-        let slot = self.slots.get_mut(index)?;
-        let job = slot.job.take()?;
-        self.live -= 1;
-        if ticket.0 >= self.sent {
-            slot.expected = 0;
-            self.withdrawn += slot.bytes;
-            // At most half of the buffer is waste, at an amortised cost of one copy.
-            if self.withdrawn > self.output.len() / 2 {
-                self.drop_withdrawn();
-            }
-        }
-        self.reap();
-        Some(job)
+        self.queue.remove(ticket).map(|removed| removed.job)
     }
 
     /// Ends what is due: jobs by [`Event::TimedOut`], the handshake by
@@ -313,21 +249,13 @@ impl<J: Replies> Connection<J> {
             self.fail_handshake(HandshakeError::timed_out());
             return;
         }
-        while let Some(id) = self
-            .deadlines
-            .pop_due(now, is_live(&self.slots, self.first))
-        {
-            let ticket = Ticket(id);
-            let answered = self.slots[(id - self.first) as usize].answered;
-            let sent = id < self.sent;
-            if let Some(job) = self.cancel(ticket) {
-                self.events.push_back(Event::TimedOut {
-                    ticket,
-                    job,
-                    answered,
-                    sent,
-                });
-            }
+        while let Some(removed) = self.queue.remove_due(now) {
+            self.events.push_back(Event::TimedOut {
+                ticket: removed.ticket,
+                job: removed.job,
+                answered: removed.answered,
+                sent: removed.sent,
+            });
         }
     }
 
@@ -337,7 +265,7 @@ impl<J: Replies> Connection<J> {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        let job = self.deadlines.earliest(is_live(&self.slots, self.first));
+        let job = self.queue.next_deadline();
         match self.state {
             State::Connecting | State::Handshaking => {
                 Some(job.map_or(self.handshake_deadline, |job| {
@@ -355,27 +283,15 @@ impl<J: Replies> Connection<J> {
         if !self.handshake_output.is_empty() {
             return Some(std::mem::take(&mut self.handshake_output));
         }
-        if self.state != State::Ready || self.output.is_empty() {
-            return None;
+        match self.state {
+            State::Ready => self.queue.take_output(),
+            _ => None,
         }
-        if self.withdrawn > 0 {
-            self.drop_withdrawn();
-        }
-        self.sent = self.first + self.slots.len() as u64;
-        self.reap();
-        if self.output.is_empty() {
-            return None;
-        }
-        Some(std::mem::take(&mut self.output))
     }
 
     /// Takes a buffer from `poll_output` back, for the next commands.
-    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
-        const LARGEST_KEPT: usize = 1 << 20;
-        if self.output.capacity() == 0 && buffer.capacity() <= LARGEST_KEPT {
-            buffer.clear();
-            self.output = buffer;
-        }
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        self.queue.recycle(buffer);
     }
 
     /// The next thing that happened.
@@ -410,7 +326,7 @@ impl<J: Replies> Connection<J> {
     fn target_of(&self, token: &Token<'_>) -> Result<Target, ProtocolError> {
         match self.state {
             _ if matches!(token, Token::Push(_)) => Ok(Target::Push),
-            State::Ready if self.first < self.sent => Ok(Target::Slot),
+            State::Ready if self.queue.is_owed() => Ok(Target::Slot),
             State::Handshaking => Ok(Target::Handshake),
             _ => Err(ProtocolError::UnexpectedReply {
                 offset: self.scanner.offset(),
@@ -421,10 +337,7 @@ impl<J: Replies> Connection<J> {
     /// Lets jobs read replies that are there whole; returns how many bytes that took.
     fn answer_whole(&mut self, data: &[u8]) -> usize {
         let mut used = 0;
-        while self.first < self.sent {
-            let Some(slot) = self.slots.front_mut() else {
-                break;
-            };
+        while let Some(slot) = self.queue.front() {
             let Some(job) = &mut slot.job else {
                 break;
             };
@@ -452,7 +365,7 @@ impl<J: Replies> Connection<J> {
         let mut used = 0;
         let mut scanned = first;
         // `target_of` saw that a slot waits, and only a whole reply removes it.
-        let Some(slot) = self.slots.front_mut() else {
+        let Some(slot) = self.queue.front() else {
             return Ok(used);
         };
         loop {
@@ -483,51 +396,9 @@ impl<J: Replies> Connection<J> {
     }
 
     fn finish_front(&mut self) {
-        let ticket = Ticket(self.first);
-        let Some(slot) = self.slots.pop_front() else {
-            return;
-        };
-        self.first += 1;
-        self.bytes -= slot.bytes;
-        if let Some(job) = slot.job {
-            self.live -= 1;
+        if let Some((ticket, job)) = self.queue.pop() {
             self.events.push_back(Event::Done { ticket, job });
         }
-        self.reap();
-    }
-
-    /// Removes withdrawn slots from the front, so that the front one always waits for a reply. Those
-    /// whose commands still lie in `output` stay until these are gone.
-    fn reap(&mut self) {
-        while self
-            .slots
-            .front()
-            .is_some_and(|slot| slot.expected == 0 && slot.bytes == 0)
-        {
-            self.slots.pop_front();
-            self.first += 1;
-        }
-        self.sent = self.sent.max(self.first);
-    }
-
-    /// Takes the commands of withdrawn jobs out of the output.
-    fn drop_withdrawn(&mut self) {
-        let unsent = (self.sent - self.first) as usize;
-        let mut from = 0;
-        let mut to = 0;
-        for slot in self.slots.range_mut(unsent..) {
-            let length = slot.bytes;
-            if slot.expected == 0 {
-                self.bytes -= length;
-                slot.bytes = 0;
-            } else {
-                self.output.copy_within(from..from + length, to);
-                to += length;
-            }
-            from += length;
-        }
-        self.output.truncate(to);
-        self.withdrawn = 0;
     }
 
     fn greet(&mut self, scanned: &Scanned<'_>) -> Result<(), ProtocolError> {
@@ -577,27 +448,15 @@ impl<J: Replies> Connection<J> {
         }
         self.state = State::Closed;
         self.handshake_output = Vec::new();
-        self.output = Vec::new();
-        self.withdrawn = 0;
-        self.bytes = 0;
-        self.live = 0;
-        self.deadlines = Deadlines::default();
-        for slot in std::mem::take(&mut self.slots) {
-            let ticket = Ticket(self.first);
-            self.first += 1;
-            if let Some(job) = slot.job {
-                let sent = ticket.0 < self.sent;
-                let answered = slot.answered;
-                self.events.push_back(Event::Lost {
-                    ticket,
-                    job,
-                    answered,
-                    sent,
-                    reason,
-                });
-            }
+        for removed in self.queue.drain() {
+            self.events.push_back(Event::Lost {
+                ticket: removed.ticket,
+                job: removed.job,
+                answered: removed.answered,
+                sent: removed.sent,
+                reason,
+            });
         }
-        self.sent = self.first;
     }
 
     /// Puts the inbox back without its first `used` bytes.
@@ -609,34 +468,5 @@ impl<J: Replies> Connection<J> {
             inbox.drain(..used);
         }
         self.inbox = inbox;
-    }
-}
-
-fn is_live<J>(slots: &VecDeque<Slot<J>>, first: u64) -> impl Fn(u64) -> bool {
-    move |id| {
-        id.checked_sub(first)
-            .and_then(|index| slots.get(index as usize))
-            .is_some_and(|slot| slot.job.is_some())
-    }
-}
-
-/// Takes a half-encoded command out of the output if its encoder panics: a fragment would shift
-/// every reply after it to the wrong caller.
-struct Unfinished<'a> {
-    start: usize,
-    output: &'a mut Vec<u8>,
-}
-
-impl Unfinished<'_> {
-    fn keep(self) -> usize {
-        let length = self.output.len() - self.start;
-        std::mem::forget(self);
-        length
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.output.truncate(self.start);
     }
 }

@@ -108,7 +108,7 @@ proptest! {
                 Step::Cancel(back) => {
                     let index = oracle.tickets.len().checked_sub(back + 1);
                     if let Some(&ticket) = index.and_then(|index| oracle.tickets.get(index)) {
-                        let sent = ticket.0 < pair.connection.sent;
+                        let sent = pair.connection.queue.is_sent(ticket);
                         let open = oracle.open.contains_key(&ticket);
                         let job = pair.connection.cancel(ticket);
                         if let Some(job) = job {
@@ -151,8 +151,8 @@ proptest! {
         oracle.hear(&mut pair);
         prop_assert!(oracle.open.is_empty(), "{:?}", oracle.open);
         prop_assert_eq!(pair.connection.in_flight(), 0);
-        prop_assert_eq!(pair.connection.bytes, 0);
-        prop_assert!(pair.connection.slots.is_empty());
+        let (slots, bytes, _) = pair.connection.queue.held();
+        prop_assert_eq!((slots, bytes), (0, 0));
         for command in withdrawn {
             prop_assert!(!pair.server.commands.contains(&command), "{} was sent", command);
         }

@@ -186,8 +186,9 @@ fn cancelled_jobs_that_were_not_sent_leave_nothing() {
         }
     }
     assert!(pair.connection.poll_output().is_none());
-    assert_eq!((pair.connection.slots.len(), pair.connection.bytes), (0, 0));
-    assert!(pair.connection.output.capacity() < 64 << 10);
+    let (slots, bytes, capacity) = pair.connection.queue.held();
+    assert_eq!((slots, bytes), (0, 0));
+    assert!(capacity < 64 << 10);
     pair.submit("after", 1, SECOND);
     pair.exchange();
     assert_eq!(pair.done(), ["after"]);
