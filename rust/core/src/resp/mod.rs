@@ -4,10 +4,12 @@
 //! into columns; [`reply`] builds the owned tree for the few that do not.
 
 pub mod encode;
+pub mod limits;
 pub mod reply;
 pub mod scan;
 pub mod token;
 
+pub use limits::{Limits, ScanError, ScanErrorKind};
 pub use reply::{Reply, ReplyBuilder, ReplyTooLarge};
-pub use scan::{Limits, ScanError, ScanErrorKind, Scanned, Scanner};
+pub use scan::{Scanned, Scanner};
 pub use token::Token;
