@@ -147,7 +147,7 @@ def _histogram(labels: str, slots: list[float]) -> Iterator[str]:
     yield f"{name}_count{{{labels}}} {total:.0f}"
 
 
-def _shared_doubles(count: int, path: Path | None) -> memoryview:
+def _shared_doubles(count: int, path: Path | None) -> memoryview[float]:
     size = count * _DOUBLE
     if path is None:
         return memoryview(mmap.mmap(-1, size)).cast("d")

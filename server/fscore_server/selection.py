@@ -54,10 +54,10 @@ class PreparedSets:
             prepared = fscore.aio.Prepared(client, service, features, None)
         except AmbiguousFeature:
             # Names that several entities have are those of the entity whose keys are given.
-            entity = _only_entity_of(registry, selection.join_keys)
-            if service is not None or entity is None:
+            only = _only_entity_of(registry, selection.join_keys)
+            if service is not None or only is None:
                 raise
-            prepared = fscore.aio.Prepared(client, None, features, entity)
+            prepared = fscore.aio.Prepared(client, None, features, only)
         check_join_keys(selection.join_keys, prepared.join_keys)
         return prepared
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
 
 import fscore.aio
 from fscore import FeatureTable
+from fscore._client import Consistency
 from fscore._fscore import parse_read_request
 from fscore_server import query
 from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
@@ -106,7 +107,8 @@ class Features:
             timeout=timeout,
             partial=request.partial is not False,
             version=request.version,
-            consistency=request.consistency or "eventual",
+            # The parser lets no other pass.
+            consistency=cast(Consistency, request.consistency or "eventual"),
         )
         exchange = exchange_of(scope)
         self._count(table, exchange)
