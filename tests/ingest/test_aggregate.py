@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fscore import (
@@ -103,7 +103,8 @@ def modelled(own: list[Event]) -> Event:
     }
 
 
-@settings(max_examples=150, deadline=None)
+# Files are written and read for each example, which a busy machine makes slow.
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sample=event_lists, batch=st.sampled_from([1, 3, 1000]), csv=st.booleans())
 def test_every_operation_is_what_the_model_says(sample: list[Event], batch: int, csv: bool) -> None:
     groups: dict[tuple[str, int], list[Event]] = {}
