@@ -49,7 +49,7 @@ class TextFormatter(logging.Formatter):
         text = " ".join(
             [
                 f"{clock} {record.levelname.lower():7} {record.getMessage()}",
-                *(f"{key}={value}" for key, value in fields.items()),
+                *(f"{key}={_shown(value)}" for key, value in fields.items()),
             ]
         )
         if record.exc_info:
@@ -101,6 +101,12 @@ class RateLimited:
         self._passed += 1
         suppressed, self._suppressed = self._suppressed, 0
         return suppressed
+
+
+def _shown(value: object) -> str:
+    """The value as it is where it is one printable word; quoted and escaped otherwise."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def _utc(seconds: float) -> str:

@@ -77,6 +77,18 @@ def store(kind: str) -> Iterator[RedisServer]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def any_store() -> Iterator[RedisServer]:
+    """A store for tests of what does not depend on Redis: processes, connections, logs."""
+    server = RedisServer("valkey")
+    try:
+        server.start()
+        fill(server.url)
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def own_store(kind: str) -> Iterator[RedisServer]:
     """A store like it that a test may change, stop and kill."""

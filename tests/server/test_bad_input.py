@@ -311,10 +311,10 @@ def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
 
 
 @pytest.fixture(scope="module")
-def strict(store: RedisServer) -> Iterator[ServerProcess]:
+def strict(any_store: RedisServer) -> Iterator[ServerProcess]:
     """A server with little patience."""
     with ServerProcess(
-        store.url, header_timeout=0.3, body_timeout=0.3, max_header_bytes=4096, max_clients=8
+        any_store.url, header_timeout=0.3, body_timeout=0.3, max_header_bytes=4096, max_clients=8
     ) as process:
         yield process
 
@@ -446,11 +446,11 @@ def test_no_proxy(server: ServerProcess) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_caller_that_does_not_read_is_left(store: RedisServer) -> None:
+def test_a_caller_that_does_not_read_is_left(any_store: RedisServer) -> None:
     body = json.dumps({"service": "everything", "entities": {"user_id": ["nobody"] * 90_000}})
     request = POST_HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body.encode()
     with (
-        ServerProcess(store.url, write_stall_timeout=0.3) as process,
+        ServerProcess(any_store.url, write_stall_timeout=0.3) as process,
         socket.socket() as connection,
     ):
         # Little room on this side, so that what is not read stays with the server.
@@ -464,9 +464,9 @@ def test_a_caller_that_does_not_read_is_left(store: RedisServer) -> None:
         assert watch.poll(15_000)
 
 
-def test_idle_connections_are_closed_after_their_time(store: RedisServer) -> None:
+def test_idle_connections_are_closed_after_their_time(any_store: RedisServer) -> None:
     with (
-        ServerProcess(store.url, keep_alive=1) as process,
+        ServerProcess(any_store.url, keep_alive=1) as process,
         socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection,
     ):
         for _ in range(3):

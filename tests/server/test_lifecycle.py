@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 import fscore
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.server.conftest import fill
 from tests.server.process import ServerProcess
 from tests.server.shop import REGISTRY, Profile
@@ -32,11 +32,11 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def test_the_first_line_says_where_and_what(store: RedisServer) -> None:
-    with ServerProcess(store.url) as process:
+def test_the_first_line_says_where_and_what(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url) as process:
         first = next(line for line in process.log if "serves at" in line["message"])
     assert first["url"] == process.url
-    assert first["redis"] == store.url
+    assert first["redis"] == any_store.url
     assert first["revision"] == 1
 
 
@@ -177,8 +177,8 @@ async def _load(url: str, stopped: asyncio.Event, outcomes: Counter[str]) -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ending_under_load_loses_no_request(store: RedisServer, workers: int) -> None:
-    process = ServerProcess(store.url, drain=0.5, workers=workers).start()
+def test_ending_under_load_loses_no_request(any_store: RedisServer, workers: int) -> None:
+    process = ServerProcess(any_store.url, drain=0.5, workers=workers).start()
     outcomes: Counter[str] = Counter()
 
     async def scenario() -> float:
@@ -228,8 +228,8 @@ def test_a_request_in_flight_is_answered_before_the_end(own_store: RedisServer) 
     process.stop()
 
 
-def test_a_request_that_does_not_end_does_not_keep_the_server(store: RedisServer) -> None:
-    process = ServerProcess(store.url, grace=1, body_timeout=600).start()
+def test_a_request_that_does_not_end_does_not_keep_the_server(any_store: RedisServer) -> None:
+    process = ServerProcess(any_store.url, grace=1, body_timeout=600).start()
     with socket.create_connection(("127.0.0.1", process.port)) as connection:
         connection.sendall(b"POST /v1/features HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         until(lambda: process.metric("fscore_http_requests_in_flight") == 2)
@@ -242,8 +242,8 @@ def test_a_request_that_does_not_end_does_not_keep_the_server(store: RedisServer
 # Workers.
 
 
-def test_workers_share_the_port_and_their_counters(store: RedisServer) -> None:
-    with ServerProcess(store.url, workers=2) as process:
+def test_workers_share_the_port_and_their_counters(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
         for _ in range(40):
             # A connection each, so that the kernel has something to spread.
             with httpx.Client(base_url=process.url) as client:
@@ -263,8 +263,8 @@ def _children(pid: int) -> list[int]:
         return [int(child) for child in listing.read().split()]
 
 
-def test_a_worker_that_dies_is_replaced(store: RedisServer) -> None:
-    with ServerProcess(store.url, workers=2) as process:
+def test_a_worker_that_dies_is_replaced(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
         before = _children(process.process.pid)
         os.kill(before[0], signal.SIGKILL)
         process.wait_for("a worker process ended")
@@ -274,8 +274,8 @@ def test_a_worker_that_dies_is_replaced(store: RedisServer) -> None:
                 assert client.get(ONE).status_code == 200
 
 
-def test_workers_end_when_their_parent_is_killed(store: RedisServer) -> None:
-    process = ServerProcess(store.url, workers=2).start()
+def test_workers_end_when_their_parent_is_killed(any_store: RedisServer) -> None:
+    process = ServerProcess(any_store.url, workers=2).start()
     children = _children(process.process.pid)
     process.signal(signal.SIGKILL)
     process.process.wait()
@@ -283,8 +283,8 @@ def test_workers_end_when_their_parent_is_killed(store: RedisServer) -> None:
     process.stop()
 
 
-def test_a_port_in_use_is_said_and_not_shared(store: RedisServer) -> None:
-    with ServerProcess(store.url, workers=2) as process:
+def test_a_port_in_use_is_said_and_not_shared(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
         for workers in (1, 2):
             second = subprocess.run(
                 [
@@ -292,7 +292,7 @@ def test_a_port_in_use_is_said_and_not_shared(store: RedisServer) -> None:
                     "-c",
                     "from fscore_server.serve import run\n"
                     "from fscore_server.settings import ServerSettings\n"
-                    f"run(ServerSettings(redis_url={store.url!r}, port={process.port},"
+                    f"run(ServerSettings(redis_url={any_store.url!r}, port={process.port},"
                     f" workers={workers}))",
                 ],
                 capture_output=True,
@@ -302,8 +302,3 @@ def test_a_port_in_use_is_said_and_not_shared(store: RedisServer) -> None:
             )
             assert second.returncode != 0
             assert f"cannot listen on 127.0.0.1 port {process.port}" in second.stderr
-
-
-def test_free_ports_are_free() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", free_port()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from fscore.errors import ERRORS, ConfigError, FscoreError, Overloaded
 from fscore_server import query, request_id
-from fscore_server.logs import RateLimited
+from fscore_server.logs import JsonFormatter, RateLimited, TextFormatter
 from fscore_server.metrics import Metrics
 from fscore_server.negotiation import response_type
 from fscore_server.problems import KINDS, Problem, problem_of
@@ -166,6 +169,38 @@ def test_unknown_variables_and_arguments_are_refused(monkeypatch: pytest.MonkeyP
 def test_wrong_values_are_named_all_at_once() -> None:
     with pytest.raises(ConfigError, match=r"port.*workers"):
         load_settings(port=70000, workers=0)
+
+
+# Logs.
+
+
+def _record(**fields: object) -> logging.LogRecord:
+    record = logging.makeLogRecord(
+        {"name": "root", "msg": "it %s", "args": ("happened",), "levelname": "INFO"}
+    )
+    record.fields = fields
+    return record
+
+
+def test_lines_for_machines_are_one_json_object() -> None:
+    line = JsonFormatter(worker=2).format(_record(path="/a\nb", ms=1.5))
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+    assert entry == {
+        "level": "info",
+        "logger": "root",
+        "message": "it happened",
+        "worker": 2,
+        "path": "/a\nb",
+        "ms": 1.5,
+    }
+
+
+def test_lines_for_people_are_short() -> None:
+    line = TextFormatter().format(_record(path="/a\nb c", ms=1.5))
+    # What came from a caller cannot look like a line of its own.
+    assert re.fullmatch(r"\d\d:\d\d:\d\d info    it happened path='/a\\nb c' ms=1.5", line)
 
 
 # Counters.
