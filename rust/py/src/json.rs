@@ -31,7 +31,11 @@ pub(crate) struct ReadRequest {
 
 /// Parses the JSON body of a read request of at most `max_rows` rows.
 #[pyfunction]
-pub(crate) fn parse_read_request(py: Python<'_>, body: &[u8], max_rows: usize) -> PyResult<ReadRequest> {
+pub(crate) fn parse_read_request(
+    py: Python<'_>,
+    body: &[u8],
+    max_rows: usize,
+) -> PyResult<ReadRequest> {
     let request = json::parse_read_request(body, max_rows).map_err(|problem| {
         let class = match problem.kind {
             json::ProblemKind::Malformed => "MalformedRequest",
@@ -44,12 +48,20 @@ pub(crate) fn parse_read_request(py: Python<'_>, body: &[u8], max_rows: usize) -
             _ => attributes.set_item("offset", problem.offset),
         })
     })?;
-    let features = request.features.map(|features| PyList::new(py, features)).transpose()?;
+    let features = request
+        .features
+        .map(|features| PyList::new(py, features))
+        .transpose()?;
     Ok(ReadRequest {
         service: request.service,
         features: features.map(Bound::unbind),
         rows: request.keys.rows(),
-        entities: Py::new(py, KeyColumns { inner: request.keys })?,
+        entities: Py::new(
+            py,
+            KeyColumns {
+                inner: request.keys,
+            },
+        )?,
         consistency: request.consistency,
         timestamps: request.timestamps,
         version: request.version,

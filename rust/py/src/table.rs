@@ -33,7 +33,14 @@ impl FeatureTable {
     /// Names of the features, in order.
     #[getter]
     fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.inner.plan().features().iter().map(|feature| feature.name.as_str()))
+        PyTuple::new(
+            py,
+            self.inner
+                .plan()
+                .features()
+                .iter()
+                .map(|feature| feature.name.as_str()),
+        )
     }
 
     /// Types of the features, in order.
@@ -98,7 +105,9 @@ impl FeatureTable {
             .problems()
             .iter()
             .map(|problem| {
-                let feature = problem.feature.map(|index| features[index as usize].name.as_str());
+                let feature = problem
+                    .feature
+                    .map(|index| features[index as usize].name.as_str());
                 (problem.row, feature, problem.reason.as_str())
             })
             .collect()
@@ -126,7 +135,10 @@ impl FeatureTable {
                 others = format!("{others}, {count} {}", status.name());
             }
         }
-        format!("<FeatureTable {rows} rows x {columns} features, {} PRESENT{others}>", counts[0])
+        format!(
+            "<FeatureTable {rows} rows x {columns} features, {} PRESENT{others}>",
+            counts[0]
+        )
     }
 
     /// A row-major matrix of shape (rows, width); see `fscore._fscore.pyi`.
@@ -169,7 +181,9 @@ impl FeatureTable {
         }) {
             // The cells are the matrix, NaN included.
             let cells: &[f64] = bytemuck::cast_slice(self.inner.cells());
-            return Ok(PyArray1::from_slice(py, cells).reshape(self.shape())?.into_any());
+            return Ok(PyArray1::from_slice(py, cells)
+                .reshape(self.shape())?
+                .into_any());
         }
         self.matrix(py, |value| value, f64::from)
     }
@@ -202,9 +216,16 @@ impl FeatureTable {
             DataType::Vector(dimension) => {
                 let mut elements = Vec::with_capacity(rows * dimension as usize);
                 for row in 0..rows {
-                    push_vector(&mut elements, dimension, self.inner.value(row, index).as_ref(), |value| value);
+                    push_vector(
+                        &mut elements,
+                        dimension,
+                        self.inner.value(row, index).as_ref(),
+                        |value| value,
+                    );
                 }
-                PyArray1::from_vec(py, elements).reshape((rows, dimension as usize))?.into_any()
+                PyArray1::from_vec(py, elements)
+                    .reshape((rows, dimension as usize))?
+                    .into_any()
             }
             DataType::Scalar(Scalar::String | Scalar::Bytes) | DataType::List(_) => {
                 let objects = (0..rows)
@@ -238,7 +259,8 @@ impl FeatureTable {
     /// A `pyarrow.Table`: a typed column for each feature, null where there is no value.
     fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        py.import(intern!(py, "fscore._arrow"))?.call_method1(intern!(py, "table"), (slf,))
+        py.import(intern!(py, "fscore._arrow"))?
+            .call_method1(intern!(py, "table"), (slf,))
     }
 
     /// The JSON document of many entities, as `POST /v1/features` answers.
@@ -289,7 +311,11 @@ impl FeatureTable {
         &self,
         py: Python<'py>,
         index: usize,
-    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    ) -> PyResult<(
+        Bound<'py, PyBytes>,
+        Bound<'py, PyBytes>,
+        Bound<'py, PyBytes>,
+    )> {
         let fixed = match self.inner.data_type(index) {
             DataType::Vector(dimension) => 4 * dimension as usize,
             _ => 0,
@@ -311,17 +337,30 @@ impl FeatureTable {
             })?;
             offsets.extend_from_slice(&end.to_le_bytes());
         }
-        Ok((PyBytes::new(py, &offsets), PyBytes::new(py, &bytes), PyBytes::new(py, &valid)))
+        Ok((
+            PyBytes::new(py, &offsets),
+            PyBytes::new(py, &bytes),
+            PyBytes::new(py, &valid),
+        ))
     }
 }
 
 impl FeatureTable {
     fn index(&self, name: &str) -> PyResult<usize> {
         let features = self.inner.plan().features();
-        features.iter().position(|feature| feature.name == name).ok_or_else(|| {
-            let known: Vec<_> = features.iter().map(|feature| feature.name.as_str()).collect();
-            PyKeyError::new_err(format!("no feature {name:?}; there are {}", known.join(", ")))
-        })
+        features
+            .iter()
+            .position(|feature| feature.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = features
+                    .iter()
+                    .map(|feature| feature.name.as_str())
+                    .collect();
+                PyKeyError::new_err(format!(
+                    "no feature {name:?}; there are {}",
+                    known.join(", ")
+                ))
+            })
     }
 
     fn object<'py>(
@@ -343,7 +382,10 @@ impl FeatureTable {
         from_f32: impl Fn(f32) -> T,
     ) -> PyResult<Bound<'py, PyAny>> {
         let features = self.inner.plan().features();
-        let total: usize = features.iter().filter_map(|feature| width(feature.data_type)).sum();
+        let total: usize = features
+            .iter()
+            .filter_map(|feature| width(feature.data_type))
+            .sum();
         let mut out: Vec<T> = Vec::with_capacity(self.inner.rows() * total);
         for row in 0..self.inner.rows() {
             for (column, feature) in features.iter().enumerate() {
@@ -360,7 +402,9 @@ impl FeatureTable {
                 }
             }
         }
-        Ok(PyArray1::from_vec(py, out).reshape((self.inner.rows(), total))?.into_any())
+        Ok(PyArray1::from_vec(py, out)
+            .reshape((self.inner.rows(), total))?
+            .into_any())
     }
 }
 
@@ -386,7 +430,9 @@ fn width(data_type: DataType) -> Option<usize> {
 }
 
 fn is_float32(dtype: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let name: String = numpy::PyArrayDescr::new(dtype.py(), dtype)?.getattr("name")?.extract()?;
+    let name: String = numpy::PyArrayDescr::new(dtype.py(), dtype)?
+        .getattr("name")?
+        .extract()?;
     match name.as_str() {
         "float32" => Ok(true),
         "float64" => Ok(false),

@@ -53,7 +53,10 @@ fn vector(out: &mut Vec<u8>, dimension: u32, object: &Bound<'_, PyAny>) -> Resul
     if length == dimension as usize {
         Ok(())
     } else {
-        Err(format!("has {length} elements where {} needs {dimension}", DataType::Vector(dimension)))
+        Err(format!(
+            "has {length} elements where {} needs {dimension}",
+            DataType::Vector(dimension)
+        ))
     }
 }
 
@@ -64,7 +67,9 @@ fn for_each(
 ) -> Result<(), String> {
     let listed;
     let object = if object.hasattr("tolist").unwrap_or(false) {
-        listed = object.call_method0("tolist").map_err(|error| error.to_string())?;
+        listed = object
+            .call_method0("tolist")
+            .map_err(|error| error.to_string())?;
         &listed
     } else {
         object
@@ -110,7 +115,10 @@ fn with_scalar(
         }
         Scalar::String => {
             let text = object.cast::<PyString>().map_err(|_| wrong())?;
-            take(Value::String(text.to_str().map_err(|_| "has a lone surrogate, which is not UTF-8")?));
+            take(Value::String(
+                text.to_str()
+                    .map_err(|_| "has a lone surrogate, which is not UTF-8")?,
+            ));
         }
         Scalar::Bytes => {
             if let Ok(bytes) = object.cast::<PyBytes>() {
@@ -152,7 +160,9 @@ fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
 /// Milliseconds since the epoch of an aware `datetime`, rounded down.
 pub(crate) fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
     if time.get_tzinfo().is_none() {
-        return Err(format!("is {time} without a time zone; give it one, such as datetime.UTC"));
+        return Err(format!(
+            "is {time} without a time zone; give it one, such as datetime.UTC"
+        ));
     }
     let seconds: f64 = time
         .call_method0("timestamp")
@@ -162,7 +172,10 @@ pub(crate) fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
+    object
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string())
 }
 
 fn not_of(object: &Bound<'_, PyAny>, wanted: &str) -> String {
@@ -181,8 +194,9 @@ pub(crate) fn to_object<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Boun
         Value::String(text) => PyString::new(py, text).into_any(),
         Value::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
         Value::List(elements) => {
-            let objects: Vec<_> =
-                elements.map(|element| to_object(py, element)).collect::<PyResult<_>>()?;
+            let objects: Vec<_> = elements
+                .map(|element| to_object(py, element))
+                .collect::<PyResult<_>>()?;
             PyList::new(py, objects)?.into_any()
         }
         Value::Vector(bytes) => {
@@ -199,5 +213,8 @@ fn shortest(value: f32) -> f64 {
     let mut text = Vec::with_capacity(16);
     encode(&mut text, Value::Float32(value), Scalar::Float32);
     // It was just written as a decimal.
-    std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::from(value))
+    std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(f64::from(value))
 }
