@@ -236,7 +236,7 @@ class Connection:
     An asyncio protocol owns the transport and calls this: `connected` and `closed` as the transport
     says, `receive` with all data, `check_deadlines` when `next_deadline` has come. Afterwards it
     sends what `take_output` returns, best once per turn of the loop, and settles the waiters it was
-    handed as `(waiter, result, error)`. Times are seconds of the loop's clock. An error that the
+    handed as `(waiter, result, error)`. Times are seconds of one monotonic clock. An error that the
     request is to be sent again for has `_retry_after`, the pause in seconds before that.
     """
 

@@ -11,6 +11,7 @@ import random
 import socket
 import ssl
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, cast
 
 from fscore._endpoint import Endpoint
@@ -18,6 +19,9 @@ from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, recon
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, FscoreError, Unavailable
 
+# uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared
+# with the system's clock instead, and a timer that came too soon is set once more.
+_TICK = 0.001
 _USER_TIMEOUT_MS = 1_500
 _KEEPALIVE_S = 1
 
@@ -26,7 +30,7 @@ class _Link(asyncio.Protocol):
     """A connection being made, or made; it lives until its transport is lost."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
-        self.core = Connection(loop.time(), **node.connection_settings)
+        self.core = Connection(monotonic(), **node.connection_settings)
         self.was_ready = False
         self._node = node
         self._loop = loop
@@ -39,14 +43,14 @@ class _Link(asyncio.Protocol):
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         _keep_alive(transport.get_extra_info("socket"))
-        self.core.connected(self._loop.time())
+        self.core.connected(monotonic())
         self._flush()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         core = self.core
         was_ready = core.ready
-        _settle(core.receive(data, self._loop.time()))
+        _settle(core.receive(data, monotonic()))
         if not was_ready:
             self._progressed()
         elif core.is_closed:
@@ -69,7 +73,7 @@ class _Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        _settle(self.core.closed(self._loop.time(), reason))
+        _settle(self.core.closed(monotonic(), reason))
         self._node.lost(self)
 
     def abandon(self) -> None:
@@ -104,12 +108,13 @@ class _Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        self._timer = self._loop.call_at(deadline, self._deadline)
+        delay = max(deadline - monotonic(), _TICK)
+        self._timer = self._loop.call_later(delay, self._deadline)
 
     def _deadline(self) -> None:
         self._timer = None
         self._timer_at = float("inf")
-        _settle(self.core.check_deadlines(self._loop.time()))
+        _settle(self.core.check_deadlines(monotonic()))
         if self.core.is_closed:
             self.abandon()
         else:
@@ -124,7 +129,6 @@ class Node:
         self.connection_settings = settings.connection()
         self._tls = _tls_context(settings) if endpoint.tls else None
         self._tls_name = settings.tls_server_name or endpoint.host
-        self._connect_timeout = settings.connect_timeout
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: _Link | None = None
         self._dialling: asyncio.Task[None] | None = None
@@ -133,10 +137,6 @@ class Node:
         self._retrying = 0
         self._closed = False
         self._server: dict[str, Any] = {}
-
-    async def open(self) -> None:
-        """Connects for the first time; raises what keeps it from that."""
-        await self.command(["PING"], self._connect_timeout)
 
     @property
     def server(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Node:
         self, submit: Callable[[Connection, Any, float, float, int], int], timeout: float
     ) -> Any:
         loop = self._loop or self._begin()
-        now = loop.time()
+        now = monotonic()
         deadline = now + timeout
         attempt = 1
         while True:
@@ -209,7 +209,7 @@ class Node:
                     self._retrying -= 1
             await asyncio.sleep(pause)
             attempt += 1
-            now = loop.time()
+            now = monotonic()
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
@@ -270,7 +270,7 @@ class Node:
                     )
                     return
                 self._fault = error
-                _settle(link.core.check_deadlines(loop.time()))
+                _settle(link.core.check_deadlines(monotonic()))
             else:
                 return
         link.abandon()
