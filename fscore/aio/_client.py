@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Generator, Sequence
 from types import TracebackType
@@ -71,8 +72,9 @@ class Client(ClientCore):
 
     async def _open(self) -> Self:
         try:
-            await self._node.open()
-            await self._run(self._loading())
+            # No PING: a server that cannot save (MISCONF) refuses it and answers reads.
+            first = functools.partial(self.execute, timeout=self.settings.connect_timeout)
+            await store.drive_async(self._loading(), first)
         except BaseException:
             await self.close()
             raise
