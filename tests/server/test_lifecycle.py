@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -127,6 +128,17 @@ def test_a_dead_redis_is_503_and_a_silent_one_504(own_store: RedisServer) -> Non
         fill(own_store.url)
         until(lambda: process.client.get(ONE).status_code == 200)
     assert not any("Traceback" in line for line in process.raw_log)
+
+
+def test_a_redis_that_cannot_save_serves_reads(own_store: RedisServer) -> None:
+    own_store.command("CONFIG", "SET", "save", "3600 1")
+    # Its folder is gone, so saving fails, and from then on it refuses writes, and PING too.
+    shutil.rmtree(own_store.folder)
+    own_store.command("BGSAVE")
+    until(lambda: own_store.command("PING").startswith(b"-MISCONF"))
+    with ServerProcess(own_store.url) as process:
+        assert process.client.get("/health/ready").status_code == 200
+        assert process.client.get(ONE).json()["features"]["age"] == 29
 
 
 def test_unknown_names_are_404_while_redis_is_away(own_store: RedisServer) -> None:
