@@ -161,10 +161,11 @@ class FaultProxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
-                server.sendall(data)
+                # Counted first: whoever has the answer finds its request counted.
                 with self._changed:
                     self.requests += 1
                     self._changed.notify_all()
+                server.sendall(data)
         self._drop(client, server)
 
     def _replies(self, client: socket.socket, server: socket.socket) -> None:

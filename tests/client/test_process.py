@@ -26,6 +26,7 @@ def ping(user): client.execute("PING")
 def connect_again():
     with fscore.connect(sys.argv[1]) as own:
         return own.prepare(features=["age"]).get([2]).to_dicts()[0]["age"]
+def forked(): pass
 """
 _ASYNCIO = """
 import asyncio, os, sys
@@ -45,14 +46,17 @@ def connect_again():
     async def read():
         async with fscore.aio.connect(sys.argv[1]) as own:
             return (await (await own.prepare(features=["age"])).get([2])).to_dicts()[0]["age"]
-    # The loop, too, is the parent's.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as fresh:
-        return fresh.run(read())
+    return run(read())
+def forked():
+    # A loop, too, is its process's own: in the child it would take the parent's events.
+    global run
+    run = asyncio.Runner(loop_factory=uvloop.new_event_loop).run
 """
 _FORK = """
 assert get(1) == 1000001
 child = os.fork()
 if child == 0:
+    forked()
     caught = 0
     for call in (get, write, delete, ping):
         try:
