@@ -30,4 +30,4 @@ for module in (fscore, fscore._fscore, fscore_server):
     assert module.__file__.startswith(sys.prefix), f"{module.__name__} comes from {module.__file__}"
 '
 read -r -a arguments <<<"${PYTEST_ARGS:-}"
-PATH="$work/venv/bin:$PATH" "$installed" -m pytest -q -m "not checkout" "${arguments[@]}"
+PATH="$work/venv/bin:$PATH" "$installed" -m pytest -m "not checkout" "${arguments[@]}"
