@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -197,9 +197,7 @@ class Client(ClientCore):
 
     async def _send(self, batches: list[WriteBatch], timeout: float) -> int:
         effective = 0
-        # A few at a time: enough to keep the server busy, few enough for memory.
-        for start in range(0, len(batches), _BATCHES_IN_FLIGHT):
-            some = batches[start : start + _BATCHES_IN_FLIGHT]
+        for some in _in_waves(batches, self.settings.max_bytes_in_flight // 2):
             effective += sum(
                 outcome[0]
                 for outcome in await asyncio.gather(
@@ -207,6 +205,19 @@ class Client(ClientCore):
                 )
             )
         return effective
+
+
+def _in_waves(batches: list[WriteBatch], most_bytes: int) -> Iterator[list[WriteBatch]]:
+    """A few at a time: enough to keep the server busy, few enough for memory and for others."""
+    wave: list[WriteBatch] = []
+    for batch in batches:
+        held = sum(one.bytes for one in wave)
+        if wave and (len(wave) == _BATCHES_IN_FLIGHT or held + batch.bytes > most_bytes):
+            yield wave
+            wave = []
+        wave.append(batch)
+    if wave:
+        yield wave
 
 
 class Prepared(PreparedCore):

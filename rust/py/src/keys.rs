@@ -4,7 +4,9 @@ use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns as CoreKeyColumns, Key
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
+};
 
 use crate::errors;
 
@@ -65,6 +67,11 @@ pub(crate) fn extract(
         }
         return Ok(CoreKeyColumns { columns });
     }
+    if let Ok(mapping) = keys.cast::<PyMapping>() {
+        let copied = PyDict::new(keys.py());
+        copied.update(mapping)?;
+        return extract(wanted, copied.as_any());
+    }
     let [(name, key_type)] = wanted else {
         let known: Vec<_> = wanted
             .iter()
@@ -110,6 +117,10 @@ fn column(name: &str, key_type: KeyType, values: &Bound<'_, PyAny>) -> PyResult<
                     return from_objects(name, key_type, list.len(), list.iter());
                 }
             }
+        }
+        if let Ok(sequence) = values.cast::<PySequence>() {
+            let list = sequence.to_list()?;
+            return from_objects(name, key_type, list.len(), list.iter());
         }
     }
     let message = format!(

@@ -110,7 +110,7 @@ impl WritePlan {
 
     /// Encodes rows given as one dict each: join keys, features, and `event_time` where it is not
     /// `now_ms`. A feature that is absent stays as it is; one that is None becomes NULL. Every
-    /// `batch_rows` rows make a batch.
+    /// `batch_rows` rows make a batch, or 4 MiB.
     #[pyo3(signature = (rows, version, now_ms, batch_rows = usize::MAX))]
     fn encode_rows(
         &self,
@@ -161,7 +161,7 @@ impl WritePlan {
     /// Encodes columns: `keys` as for a read; each column a feature's name, its values as an array
     /// of int64, float64, float32 or bool or a list of objects, and an array of bool that is true
     /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None.
-    /// Every `batch_rows` rows make a batch.
+    /// Every `batch_rows` rows make a batch, or 4 MiB.
     #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX))]
     #[expect(
         clippy::needless_pass_by_value,
@@ -252,6 +252,9 @@ impl WriteBatch {
     }
 }
 
+/// Bytes after which a batch takes no more rows, so that wide rows do not make one of gigabytes.
+const LARGEST_BATCH: usize = 4 << 20;
+
 /// Rows on their way into batches.
 struct Batches {
     whole: Vec<WriteBatch>,
@@ -272,7 +275,7 @@ impl Batches {
 
     /// Where the next row goes.
     fn row(&mut self) -> &mut CoreWriteBatch {
-        if self.rows == self.most {
+        if self.rows == self.most || self.current.commands().len() >= LARGEST_BATCH {
             self.close();
         }
         self.rows += 1;
