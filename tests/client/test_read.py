@@ -6,9 +6,11 @@ import json
 import math
 import struct
 import time
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fscore import (
@@ -305,16 +307,24 @@ def test_ids_that_make_no_key(client: Any, bad: str) -> None:
         np.array([1, 2, 3], dtype=np.uint64),
         np.arange(6)[::2],
         [np.int64(3), 4, 5],
+        range(3, 6),
+        pa.array([3, 4, 5], type=pa.int16()),
+        pa.chunked_array([[3], [4, 5]]),
     ],
-    ids=["limits", "tuple", "int64", "int32", "uint64", "strided", "scalars"],
+    ids=[
+        *("limits", "tuple", "int64", "int32", "uint64", "strided", "scalars", "range"),
+        *("arrow", "chunked"),
+    ],
 )
 def test_integer_keys(client: Any, witness: Any, ids: Any) -> None:
-    for one in ids:
+    plain = [int(str(one)) for one in ids]
+    for one in plain:
         witness.hset(f"user:{{{one}}}:v1", "country", str(one))
     prepared = client.prepare(features=["country"])
-    expected = [str(one) for one in ids]
+    expected = [str(one) for one in plain]
     assert prepared.get(ids).column("country").tolist() == expected
-    assert prepared.get({"user_id": ids}).column("country").tolist() == expected
+    for columns in ({"user_id": ids}, MappingProxyType({"user_id": ids})):
+        assert prepared.get(columns).column("country").tolist() == expected
 
 
 def test_no_keys_no_rows(client: Any) -> None:

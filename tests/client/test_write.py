@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from fscore import FeatureViewNotFound, InvalidKeys, InvalidValue
+from tests.client.driver import Driver
 
 T1 = 1_900_000_000_000
 
@@ -414,6 +415,18 @@ def test_thousands_of_entities(client: Any, witness: Any) -> None:
     assert table.column("country").tolist() == [f"c{n}" for n in range(count)]
     assert client.delete("profile", users) == count
     assert witness.dbsize() == 1
+
+
+def test_more_bytes_than_may_be_in_flight(driver: Driver, redis_url: str, client: Any) -> None:
+    small = driver.connect(redis_url, max_bytes_in_flight=1 << 20)
+    rows = [{"user_id": n, "country": f"{n:05}" * 200} for n in range(10_000)]
+    assert small.write("profile", rows).rows == 10_000
+    # Wide rows make more batches than their number says.
+    wide = [{"user_id": n, "token": bytes([n]) * (1 << 20)} for n in range(20)]
+    assert small.write("profile", wide).rows == 20
+    table = client.prepare(features=["country", "token"]).get(list(range(20)), timeout=20)
+    assert table.column("country").tolist() == [row["country"] for row in rows[:20]]
+    assert table.column("token").tolist() == [row["token"] for row in wide]
 
 
 def test_no_rows(client: Any, witness: Any) -> None:
