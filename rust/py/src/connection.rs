@@ -413,10 +413,8 @@ impl Inner {
                 } => {
                     let fault = match &self.fault {
                         // More telling than "the connection ended".
-                        Some(fault) if fault.kind != ErrorKind::ProtocolError => {
-                            fault.clone().and(if sent { job::UNCERTAIN } else { "" })
-                        }
-                        _ => job::lost(reason, sent),
+                        Some(fault) => fault.clone().and(if sent { job::UNCERTAIN } else { "" }),
+                        None => job::lost(reason, sent),
                     };
                     let failure = match reason {
                         LostReason::Closed => Failure::Lost { sent },
@@ -431,6 +429,10 @@ impl Inner {
                 }
                 Event::Push(items) => self.pushes.push(items),
                 Event::HandshakeFailed(error) => {
+                    // It says more than what was found in the bytes, less than why the socket ended.
+                    if error.kind == ErrorKind::ProtocolError {
+                        self.fault = None;
+                    }
                     self.fault
                         .get_or_insert(Fault::new(error.kind, error.message));
                 }
