@@ -233,6 +233,13 @@ def test_a_server_that_accepts_and_says_nothing(driver: Driver, proxy: FaultProx
     assert driver.connect(proxy.url).execute("PING") == "PONG"
 
 
+def test_something_else_answers(driver: Driver, proxy: FaultProxy) -> None:
+    proxy.inject(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with within(5.0), pytest.raises(ProtocolError, match="is it a Redis or Valkey server"):
+        driver.connect(proxy.url, connect_timeout=PATIENCE)
+    assert driver.connect(proxy.url).execute("PING") == "PONG"
+
+
 def test_a_server_that_refuses_everybody(connected: Any, proxy: FaultProxy) -> None:
     prepared = connected.prepare(features=FEATURES)
     proxy.refuse()
@@ -277,9 +284,12 @@ def test_many_callers_and_a_server_that_comes_and_goes(
     assert outcomes.count(None) > 12 * 40 // 2
 
 
-def test_many_callers_of_one_client(driver: Driver, redis_url: str, client: Any) -> None:
+@pytest.mark.parametrize("connections", [2, 64])
+def test_many_callers_of_one_client(
+    driver: Driver, redis_url: str, client: Any, connections: int
+) -> None:
     fill(client, 200)
-    prepared = client.prepare(features=FEATURES)
+    prepared = driver.connect(redis_url, max_connections=connections).prepare(features=FEATURES)
 
     def caller(number: int) -> None:
         for turn in range(60):

@@ -7,19 +7,32 @@ import math
 import struct
 import time
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from fscore import (
+    Bool,
+    Bytes,
+    Entity,
     EntityNotFound,
+    Feature,
     FeatureNotFound,
     FeatureServiceNotFound,
+    FeatureView,
+    Float32,
+    Float64,
+    Int64,
     InvalidKeys,
+    List,
+    Registry,
     RequestTooLarge,
     Status,
+    String,
+    Timestamp,
+    Vector,
 )
 from tests.client.driver import Driver
 from tests.client.shop import HOUR_MS, REGISTRY, wide_registry
@@ -467,3 +480,54 @@ def test_json_has_statuses_where_something_is_missing(client: Any) -> None:
         "statuses": {"age": "PRESENT", "country": "NULL"},
         "version": 1,
     }
+
+
+def test_only_the_first_problems_are_told_and_all_are_counted(client: Any, witness: Any) -> None:
+    for user in range(50):
+        witness.hset(f"user:{{{user}}}:v1", "age", f"x{user}" * 100)
+    table = client.prepare(features=["age"]).get(list(range(50)))
+    assert table.invalid == 50
+    assert [row for row, _, _ in table.problems] == list(range(32))
+    # What is shown of a value is short, however long it is.
+    assert all(len(reason) < 200 for _, _, reason in table.problems)
+
+
+class Defaults(FeatureView, entity=Entity("user", join_keys={"user_id": Int64})):
+    whole: Int64 = Feature(default=-1)
+    real: Float64 = Feature(default=0.1)
+    single: Float32 = Feature(default=0.1)
+    flag: Bool = Feature(default=False)
+    text: String = Feature(default="☕")
+    raw: Bytes = Feature(default=b"\x00\xff")
+    moment: Timestamp = Feature(default=1_700_000_000_123)
+    second: Timestamp[Literal["s"]] = Feature(default=1_700_000_000_000)
+    words: List[String] = Feature(default=["a", "☕"])
+    numbers: List[Int64] = Feature(default=[])
+    taste: Vector[Literal[2]] = Feature(default=[0.1, -1])
+
+
+def test_defaults_of_every_type(driver: Driver, redis_url: str, witness: Any) -> None:
+    client = driver.connect(redis_url)
+    client.apply(Registry.from_definitions([Defaults]))
+    expected = {
+        "whole": -1,
+        "real": 0.1,
+        "single": 0.1,
+        "flag": False,
+        "text": "☕",
+        "raw": b"\x00\xff",
+        "moment": 1_700_000_000_123,
+        "second": 1_700_000_000_000,
+        "words": ["a", "☕"],
+        "numbers": [],
+        "taste": [0.1, -1.0],
+    }
+    prepared = client.prepare(entity="user")
+    witness.hset("user:{2}:v1", mapping={"whole": "5", "text": "x", "_ts:defaults": NOW})
+    table = prepared.get([1, 2, 1])
+    assert table.to_dicts() == [expected, {**expected, "whole": 5, "text": "x"}, expected]
+    assert table.count_statuses() == [2, 9, 22, 0, 0, 0]
+    assert table.to_arrow()["words"].to_pylist() == [["a", "☕"]] * 3
+    assert table.column("taste").tolist() == np.full((3, 2), [0.1, -1], dtype=np.float32).tolist()
+    # The same from a registry that was read back.
+    assert driver.connect(redis_url).prepare(entity="user").get([1]).to_dicts() == [expected]

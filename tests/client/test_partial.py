@@ -1,0 +1,88 @@
+"""Answers that stop anywhere: what is there is right, the rest is UNAVAILABLE and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fscore import DeadlineExceeded
+from tests.client.driver import PATIENCE, Driver
+from tests.client.proxy import FaultProxy
+from tests.client.shop import REGISTRY, wide_registry
+
+POSITIONS = 12
+UNAVAILABLE = 5
+
+
+def read_in_part(prepared: Any, keys: Any, proxy: FaultProxy, position: int) -> Any:
+    """What a read gives whose answer ends after so many bytes; None where that is nothing."""
+    proxy.pass_bytes(position)
+    try:
+        return prepared.get(keys, timeout=0.05)
+    except DeadlineExceeded:
+        return None
+    finally:
+        proxy.release()
+
+
+def check_part(part: Any, whole: Any) -> int:
+    """Compares value by value; returns how many are there."""
+    there = part.statuses != UNAVAILABLE
+    assert np.array_equal(part.statuses[there], whole.statuses[there])
+    for row, (found, expected) in enumerate(zip(part.to_dicts(), whole.to_dicts(), strict=True)):
+        for column, name in enumerate(part.features):
+            assert found[name] == (expected[name] if there[row, column] else None)
+    assert all(there[row].any() for row, _, _ in part.problems)
+    return int(there.sum())
+
+
+@pytest.mark.parametrize("resp3", [True, False], ids=["resp3", "resp2"])
+@pytest.mark.parametrize("service", ["one", "all"])
+def test_one_entity(
+    driver: Driver, proxy: FaultProxy, redis_url: str, witness: Any, service: str, resp3: bool
+) -> None:
+    driver.connect(redis_url).apply(wide_registry(30))
+    for row in range(6):
+        fields = {f"f{n}": "x" if (row, n) == (2, 0) else f"{n}" for n in range(row, 30)}
+        witness.hset(f"row:{{{row}}}:v1", mapping=fields)
+    witness.delete("row:{4}:v1")
+    witness.set("row:{4}:v1", "no hash")
+    client = driver.connect(proxy.url, registry_poll=3600, prefer_resp3=resp3)
+    prepared = client.prepare(service)
+    rows = list(range(8))
+    before = proxy.passed
+    whole = prepared.get(rows, timeout=PATIENCE)
+    length = proxy.passed - before
+    counts = []
+    for step in range(POSITIONS):
+        part = read_in_part(prepared, rows, proxy, 1 + step * length // POSITIONS)
+        counts.append(0 if part is None else check_part(part, whole))
+        assert check_part(prepared.get(rows, timeout=PATIENCE), whole) == whole.statuses.size
+    assert counts == sorted(counts)
+    assert counts[0] == 0 < counts[-1] < whole.statuses.size
+    # Rows come whole or not at all.
+    assert all(count % whole.shape[1] == 0 for count in counts)
+
+
+def test_several_entities(driver: Driver, proxy: FaultProxy, redis_url: str, witness: Any) -> None:
+    direct = driver.connect(redis_url)
+    direct.apply(REGISTRY)
+    users, skus = [1, 1, 2, 3], ["a", "b", "a", "b"]
+    direct.write("profile", [{"user_id": user, "age": user} for user in (1, 2)])
+    direct.write("stock", [{"sku": sku, "price": 1.5, "left": 9} for sku in "ab"])
+    direct.write("affinity", {"user_id": users, "sku": skus, "clicks": [1, 2, 3, 4]})
+    prepared = driver.connect(proxy.url, registry_poll=3600).prepare("pairs")
+    keys = {"user_id": users, "sku": skus}
+    before = proxy.passed
+    whole = prepared.get(keys, timeout=PATIENCE)
+    length = proxy.passed - before
+    counts = []
+    for step in range(POSITIONS):
+        part = read_in_part(prepared, keys, proxy, 1 + step * length // POSITIONS)
+        counts.append(0 if part is None else check_part(part, whole))
+        # What comes late is behind before the next answer is counted.
+        assert check_part(prepared.get(keys, timeout=PATIENCE), whole) == whole.statuses.size
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 4
