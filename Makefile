@@ -23,8 +23,9 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?=
 export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
 
-# rustup puts cargo here; a login shell has it on the PATH, a CI job may not.
-export PATH := $(HOME)/.cargo/bin:$(PATH)
+# Tools that make compiles itself, and where rustup puts cargo: a login shell has that on the PATH, a CI
+# job may not.
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 export PYTEST_ARGS
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs' -o -name Cargo.toml)
