@@ -334,7 +334,7 @@ def test_a_server_killed_and_restarted(driver: Driver, durable: RedisServer) -> 
         fill(client, USERS, sequence)
         check(prepared.get([1, 2]), [1, 2], sequence)
         durable.kill()
-        for _ in range(3):
+        for _ in range(2):
             with within(2.0), pytest.raises((Unavailable, DeadlineExceeded)):
                 prepared.get([1], timeout=0.3)
         with within(2.0), pytest.raises((Unavailable, DeadlineExceeded)):

@@ -12,7 +12,7 @@ from tests.client.driver import PATIENCE, Driver
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY, wide_registry
 
-POSITIONS = 12
+POSITIONS = 9
 UNAVAILABLE = 5
 
 
