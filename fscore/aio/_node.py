@@ -22,6 +22,8 @@ from fscore.errors import ConfigError, FscoreError, Unavailable
 # uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared
 # with the system's clock instead, and a timer that came too soon is set once more.
 _TICK = 0.001
+# About 70 us of a server's work, and still many commands for one system call.
+_EARLY_COMMANDS = 64
 _USER_TIMEOUT_MS = 1_500
 _KEEPALIVE_S = 1
 
@@ -61,8 +63,14 @@ class _Link(asyncio.Protocol):
         self.end(f"{reason}: {error}" if error else reason)
 
     def submitted(self, deadline: float) -> None:
-        """Something new is to be sent, at the end of this turn of the loop."""
-        if not self._flushing:
+        """Something new is to be sent: at the end of this turn of the loop, or before.
+
+        What is much leaves before, so that the server works on it while the callers behind go on: a
+        turn of many callers would otherwise wait for the server, and the server for it.
+        """
+        if self.core.unsent >= _EARLY_COMMANDS:
+            self._send()
+        elif not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
         if deadline < self._timer_at:
@@ -95,6 +103,9 @@ class _Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
+        self._send()
+
+    def _send(self) -> None:
         transport = self._transport
         if transport is not None and (output := self.core.take_output()) is not None:
             transport.write(output)

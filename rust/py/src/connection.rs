@@ -40,6 +40,8 @@ struct Inner {
     fault: Option<Fault>,
     /// Requests that were in flight before the last bytes, which the retry budget is a share of.
     most_in_flight: usize,
+    /// Commands that were submitted since the output was last taken.
+    unsent: usize,
 }
 
 /// A job and who waits for it.
@@ -98,6 +100,7 @@ impl Connection {
                 pushes: Vec::new(),
                 fault: None,
                 most_in_flight: 0,
+                unsent: 0,
             }),
             process: std::process::id(),
         })
@@ -159,6 +162,7 @@ impl Connection {
     /// What to send now, if anything.
     fn take_output<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let mut inner = self.lock();
+        inner.unsent = 0;
         let output = inner.protocol.poll_output()?;
         let bytes = PyBytes::new(py, &output);
         inner.protocol.recycle(output);
@@ -298,6 +302,12 @@ impl Connection {
         Some(PyErr::from(fault).into_value(py).into_any())
     }
 
+    /// Commands submitted since `take_output` was last called.
+    #[getter]
+    fn unsent(&self) -> usize {
+        self.lock().unsent
+    }
+
     /// Requests that wait for their answer.
     #[getter]
     fn in_flight(&self) -> usize {
@@ -357,12 +367,16 @@ impl Connection {
             });
         }
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
+        let commands = waiting.expected();
         let mut inner = self.lock();
         let submitted = inner
             .protocol
             .submit(waiting, encode, retry.deadline, seconds(now));
         match submitted {
-            Ok(Ticket(ticket)) => Ok(ticket),
+            Ok(Ticket(ticket)) => {
+                inner.unsent += commands;
+                Ok(ticket)
+            }
             Err(error) => {
                 let kind = match error {
                     SubmitError::Closed => ErrorKind::Unavailable,
