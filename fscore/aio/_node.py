@@ -26,6 +26,8 @@ _TICK = 0.001
 _EARLY_COMMANDS = 64
 _USER_TIMEOUT_MS = 1_500
 _KEEPALIVE_S = 1
+# A connection on which the server has owed an answer for this many seconds gets no more requests.
+_LONGEST_SILENCE = 1.0
 
 
 class _Link(asyncio.Protocol):
@@ -34,6 +36,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.core = Connection(monotonic(), **node.connection_settings)
         self.was_ready = False
+        self.retired = False
         self._node = node
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -55,7 +58,7 @@ class _Link(asyncio.Protocol):
         _settle(core.receive(data, monotonic()))
         if not was_ready:
             self._progressed()
-        elif core.is_closed:
+        elif core.is_closed or self._is_done:
             self.abandon()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -125,11 +128,18 @@ class _Link(asyncio.Protocol):
     def _deadline(self) -> None:
         self._timer = None
         self._timer_at = float("inf")
-        _settle(self.core.check_deadlines(monotonic()))
-        if self.core.is_closed:
+        now = monotonic()
+        _settle(self.core.check_deadlines(now))
+        if self.core.silent_for(now) > _LONGEST_SILENCE:
+            self._node.retire(self)
+        if self.core.is_closed or self._is_done:
             self.abandon()
         else:
             self._watch()
+
+    @property
+    def _is_done(self) -> bool:
+        return self.retired and not self.core.in_flight
 
 
 class Node:
@@ -142,6 +152,7 @@ class Node:
         self._tls_name = settings.tls_server_name or endpoint.host
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: _Link | None = None
+        self._retired: set[_Link] = set()
         self._dialling: asyncio.Task[None] | None = None
         self._dialled_in_vain = 0
         self._fault: BaseException | None = None
@@ -293,8 +304,18 @@ class Node:
         self._fault = None
         self._server = link.core.server
 
+    def retire(self, link: _Link) -> None:
+        """`link` is silent: new requests go elsewhere, those on it may still be answered."""
+        link.retired = True
+        self._retired.add(link)
+        if self._link is link:
+            self._link = None
+
     def lost(self, link: _Link) -> None:
         """`link` has ended; the next request dials anew."""
+        if link.retired:
+            self._retired.discard(link)
+            return
         if (error := link.core.error) is not None:
             self._fault = error
             self._dialled_in_vain = max(self._dialled_in_vain, 1)
@@ -304,9 +325,11 @@ class Node:
     async def close(self) -> None:
         """Closes the connection; whoever waits hears it."""
         self._closed = True
-        link, task = self._link, self._dialling
+        links, task = [*self._retired], self._dialling
+        if self._link is not None:
+            links.append(self._link)
         self._link = None
-        if link is not None:
+        for link in links:
             link.abandon()
         if task is not None and not task.done():
             task.cancel()
