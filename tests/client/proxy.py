@@ -2,7 +2,7 @@
 
 Requests always pass; what a test does to the replies is what it asks for:
 
-    proxy.hold()             replies wait, until `release`
+    proxy.hold()             replies wait, until `release`; `hold_these`: on today's connections
     proxy.pass_bytes(100)    that many bytes of replies pass, the rest is held
     proxy.cut_after(100)     that many bytes pass, then every connection ends
     proxy.inject(b"…")       these bytes go out before the next reply
@@ -33,6 +33,7 @@ class FaultProxy:
         self._threads: list[threading.Thread] = []
         self._budget: int | None = None  # bytes of replies that may pass; None is all
         self._cut_when_spent = False
+        self._held: list[socket.socket] = []
         self._injected = b""
         self._refusing = False
         self._closing = False
@@ -75,10 +76,15 @@ class FaultProxy:
         """Replies wait from now on."""
         self.pass_bytes(0)
 
+    def hold_these(self) -> None:
+        """Replies on the connections there are wait from now on; later ones are not concerned."""
+        with self._changed:
+            self._held = [client for client, _ in self._pairs]
+
     def release(self) -> None:
         """Replies pass, those held first."""
         with self._changed:
-            self._budget, self._cut_when_spent = None, False
+            self._budget, self._cut_when_spent, self._held = None, False, []
             self._changed.notify_all()
 
     def pass_bytes(self, count: int) -> None:
@@ -187,7 +193,7 @@ class FaultProxy:
     def _admitted(self, data: bytes, client: socket.socket) -> tuple[bytes, bool]:
         """What of `data` may pass now, and whether the connections end after it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._budget != 0 or self._is_gone(client))
+            self._changed.wait_for(lambda: self._may_pass(client) or self._is_gone(client))
             if self._is_gone(client):
                 raise ConnectionAbortedError
             if self._budget is None:
@@ -195,6 +201,9 @@ class FaultProxy:
             piece = data[: self._budget]
             self._budget -= len(piece)
             return piece, self._cut_when_spent and self._budget == 0
+
+    def _may_pass(self, client: socket.socket) -> bool:
+        return self._budget != 0 and all(held is not client for held in self._held)
 
     def _is_gone(self, client: socket.socket) -> bool:
         return all(pair[0] is not client for pair in self._pairs)

@@ -361,6 +361,24 @@ def test_a_server_that_stands_still(driver: Driver, own_server: RedisServer) -> 
         check(until_it_works(partial(prepared.get, [user])), [user])
 
 
+def test_a_connection_that_falls_silent_is_left(
+    driver: Driver, connected: Any, proxy: FaultProxy
+) -> None:
+    prepared = connected.prepare(features=FEATURES)
+    check(prepared.get([1]), [1])
+    before = proxy.connections
+    proxy.hold_these()
+    # Nothing ends this connection, and it may yet answer: who has the time waits for it.
+    patient = driver.start(prepared.get, [2], timeout=PATIENCE)
+    with within(5.0):
+        check(until_it_works(lambda: prepared.get([3], timeout=0.2)), [3])
+    assert proxy.connections > before
+    proxy.release()
+    check(patient.result(PATIENCE), [2])
+    for user in range(4, 8):
+        check(prepared.get([user]), [user])
+
+
 def test_all_connections_killed_by_the_server(driver: Driver, client: Any, witness: Any) -> None:
     fill(client, USERS)
     prepared = client.prepare(features=FEATURES)
