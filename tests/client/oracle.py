@@ -10,13 +10,17 @@ EPOCH = 1_900_000_000_000
 FEATURES = ["age", "country"]
 
 
-def fill(client: Any, users: int, sequence: int = 0) -> None:
-    """Writes rows whose every value names its user, and whose event time the sequence number."""
-    rows = [
+def rows(users: int, sequence: int = 0) -> list[dict[str, Any]]:
+    """Rows whose every value names its user, and the sequence number they were written with."""
+    return [
         {"user_id": user, "age": 1_000_000 + user, "country": f"user-{user:06}-{sequence:06}"}
         for user in range(users)
     ]
-    client.write("profile", rows, event_time=EPOCH + sequence)
+
+
+def fill(client: Any, users: int, sequence: int = 0) -> None:
+    """Writes such rows; their event time has the sequence number too."""
+    client.write("profile", rows(users, sequence), event_time=EPOCH + sequence)
 
 
 def check(table: Any, users: Any, sequence: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Cancelled callers of the asyncio client: their replies reach nobody else."""
+"""What only the asyncio client has: cancelled callers, turns of the loop, the loop itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.client.driver import PATIENCE, AsyncioDriver
 from tests.client.oracle import FEATURES, check, fill
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY
+from tests.redis_server import RedisServer
 
 USERS = 300
 CALLERS = 32
@@ -147,3 +148,32 @@ def test_one_turn_of_the_loop_is_one_send(
 
     for user, table in enumerate(driver.run(run())):
         check(table, [user])
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_the_loop_of_the_standard_library_will_do(
+    redis_server: RedisServer, redis_url: str, proxy: FaultProxy, unix: bool
+) -> None:
+    async def run() -> None:
+        url = f"unix://{redis_server.socket}" if unix else redis_url
+        async with fscore.aio.connect(url) as client:
+            await client.apply(REGISTRY)
+            rows = [
+                {"user_id": n, "age": 1_000_000 + n, "country": f"user-{n}-0"} for n in range(99)
+            ]
+            await client.write("profile", rows)
+            prepared = await client.prepare(features=FEATURES)
+            tables = await asyncio.gather(*(prepared.get([user]) for user in range(99)))
+            for user, table in enumerate(tables):
+                check(table, [user])
+        async with fscore.aio.connect(proxy.url) as client:
+            prepared = await client.prepare(features=FEATURES)
+            proxy.hold()
+            with pytest.raises(DeadlineExceeded):
+                await prepared.get([1], timeout=0.05)
+            proxy.release()
+            check(await prepared.get([2], timeout=PATIENCE), [2])
+            proxy.cut()
+            check(await prepared.get([3], timeout=PATIENCE), [3])
+
+    asyncio.run(run(), debug=True)

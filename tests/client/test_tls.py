@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from fscore import ConfigError, ServerFault
 from tests.client.driver import DRIVERS, Driver, make_driver
 from tests.client.shop import REGISTRY
-from tests.redis_server import RedisServer, binary, free_port
+from tests.redis_server import RedisServer, free_port
 
 
 class Authority:
@@ -69,6 +70,13 @@ class TlsServer:
         return f"rediss://127.0.0.1:{self.tls_port}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _tools() -> None:
+    for tool in ("openssl", "redis-server"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls") / "authority")
@@ -88,8 +96,6 @@ def mutual(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def tls_server(authority: Authority, mutual: bool) -> Iterator[TlsServer]:
-    if binary("redis") is None:
-        pytest.skip("redis-server is not installed")
     running = TlsServer(authority, clients=mutual)
     yield running
     running.server.stop()
