@@ -83,7 +83,10 @@ pub fn decide(
     let Some(place) = place_of(failure) else {
         return Action::Fail(kind);
     };
-    if !(idempotent || changed_nothing(failure)) || attempt >= MAX_ATTEMPTS || !budget.allows() {
+    if !(idempotent || changed_nothing(failure)) {
+        return Action::Fail(kind);
+    }
+    if !is_awaited(failure) && (attempt >= MAX_ATTEMPTS || !budget.allows()) {
         return Action::Fail(kind);
     }
     let pause = pause(attempt, jitter);
@@ -137,6 +140,16 @@ fn place_of(failure: Failure) -> Option<Place> {
         | Failure::Overloaded
         | Failure::DeadlineExceeded
         | Failure::Protocol => None,
+    }
+}
+
+/// Whether the server is on its way back, so that the deadline alone ends the waiting. It is asked
+/// for nothing meanwhile: dials have a back-off of their own, and loading answers without working.
+fn is_awaited(failure: Failure) -> bool {
+    match failure {
+        Failure::ConnectFailed | Failure::Handshake(ErrorKind::Unavailable) => true,
+        Failure::Server(code) => code.code == "LOADING",
+        _ => false,
     }
 }
 
@@ -259,6 +272,28 @@ mod tests {
         }
         let action = decide(lost, MAX_ATTEMPTS, true, Duration::ZERO, FAR, IDLE, 0.5);
         assert_eq!(action, Action::Fail(ErrorKind::Unavailable));
+    }
+
+    #[test]
+    fn a_server_on_its_way_back_is_awaited_until_the_deadline() {
+        let spent = Budget {
+            in_flight: 10,
+            retrying: 9,
+        };
+        for failure in [
+            Failure::ConnectFailed,
+            Failure::Handshake(ErrorKind::Unavailable),
+            server("LOADING"),
+        ] {
+            let now = Duration::from_secs(1);
+            let action = decide(failure, 50, false, now, FAR, spent, 0.5);
+            assert!(
+                matches!(action, Action::ReconnectAndRetry(_)),
+                "{failure:?}"
+            );
+            let action = decide(failure, 50, false, now, now, spent, 0.5);
+            assert_eq!(action, Action::Fail(ErrorKind::Unavailable), "{failure:?}");
+        }
     }
 
     #[test]
