@@ -83,6 +83,8 @@ class Client(ClientCore):
 
         Raises FeatureServiceNotFound, FeatureNotFound, EntityNotFound, AmbiguousFeature.
         """
+        # Always a fresh look: what is asked for may have been applied a moment ago.
+        self._poll_at = 0.0
         self._follow(self._timeout)
         return Prepared(self, service, features, entity)
 

@@ -91,6 +91,8 @@ class Client(ClientCore):
 
         Arguments and errors are those of the blocking client's `prepare`.
         """
+        # Always a fresh look: what is asked for may have been applied a moment ago.
+        self._poll_at = 0.0
         await self._follow(self._timeout)
         return Prepared(self, service, features, entity)
 

@@ -330,7 +330,7 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     findings = {finding["check"]: finding for finding in json.loads(done.out)}
     assert done.code == 0
     assert findings["rights"]["outcome"] == "warning"
-    assert findings["rights"]["found"] == "user reader may read, and not HSET, HDEL, DEL"
+    assert findings["rights"]["found"] == "user reader may read, and not HSET, HDEL, PEXPIREAT"
 
 
 def test_doctor_says_when_there_is_no_server(fscore: Fscore) -> None:

@@ -19,13 +19,13 @@ from fscore_server.cli.outcome import FAILED
 
 __all__ = ["doctor_command"]
 
-_OLDEST = (6, 2)
+# PEXPIREAT with conditions came with it.
+_OLDEST = (7, 0)
 _SKEW_MS = 1_000
-_FIELD_TTL = {"valkey": (9, 0), "redis": (7, 4)}
 
 # What each use of the store sends; the key is put in between, as ACL DRYRUN wants it.
 _READING = (("HMGET", "field"), ("HGETALL",))
-_WRITING = (("HSET", "field", "value"), ("HDEL", "field"), ("DEL",))
+_WRITING = (("HSET", "field", "value"), ("HDEL", "field"), ("PEXPIREAT", "0", "GT"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,8 @@ def _version(client: fscore.Client) -> Finding:
     numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
     found = f"{product} {text}"
     if numbers < _OLDEST:
-        return Finding("version", "failed", found, "use Redis 6.2, Valkey 7.2 or newer")
-    if numbers < _FIELD_TTL[product]:
-        return Finding("version", "ok", f"{found}; expires whole keys, not single fields")
-    return Finding("version", "ok", f"{found}; expires single fields")
+        return Finding("version", "failed", found, "use Redis 7.0, Valkey 7.2 or newer")
+    return Finding("version", "ok", found)
 
 
 def _clock(client: fscore.Client) -> Finding:
