@@ -18,7 +18,7 @@ import numpy as np
 
 from bench import definitions, report, timing
 from bench.peers import Asynchronous, Blocking, Unavailable
-from bench.peers.aio import BareProtocol, Glide, RedisAsyncio
+from bench.peers.aio import BareProtocol, Glide, RedisAsyncio, UnjoinedProtocol
 from bench.peers.blocking import BareHiredis, Floor, RedisPy
 from bench.peers.cython_decoder import CythonHiredis
 from bench.peers.fscore_clients import FscoreAsyncio, FscoreBlocking
@@ -142,7 +142,7 @@ async def _asyncio(
 ) -> Cell:
     contestants: list[Asynchronous] = []
     try:
-        for client in (FscoreAsyncio, RedisAsyncio, Glide, BareProtocol):
+        for client in (FscoreAsyncio, RedisAsyncio, Glide, BareProtocol, UnjoinedProtocol):
             try:
                 contestants.append(await client.open(server, workload, options.transport))
             except Unavailable as error:

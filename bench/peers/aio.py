@@ -150,3 +150,16 @@ class BareProtocol(asyncio.Protocol):
     async def close(self) -> None:
         assert self._transport is not None
         self._transport.close()
+
+
+class UnjoinedProtocol(BareProtocol):
+    """The same with a send for each call, as it is written first."""
+
+    name = "bare uvloop protocol + hiredis, a send a call"
+
+    async def __call__(self, ids: list[int]) -> Matrix:
+        assert self._transport is not None
+        future = self._loop.create_future()
+        self._waiting.append((future, len(ids)))
+        self._transport.write(self._commands.encode(ids))
+        return self._commands.decode(await future)
