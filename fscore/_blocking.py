@@ -227,12 +227,7 @@ class Prepared(PreparedCore):
         """
         client = self._client
         timeout = client._follow(client._timeout if timeout is None else timeout)
-        if self._compiled_from is not client._stored.registry:
-            self._compile()
-        if version is None and consistency == "eventual":
-            version = self._version
-        else:
-            version = self._checked(version, consistency)
+        version = self._current(version, consistency)
         table: FeatureTable = client._pool.read(
             self._plan,
             keys,

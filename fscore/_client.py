@@ -206,8 +206,12 @@ class PreparedCore:
         what = self.service or ", ".join(self.features[:3])
         return f"<{type(self).__name__} {what!r}: {len(self.features)} features>"
 
-    def _checked(self, version: int | None, consistency: str) -> int:
-        """The version to read, where the arguments that are rarely given are right."""
+    def _current(self, version: int | None, consistency: str) -> int:
+        """Follows the definitions that the client has now; returns the version to read."""
+        if self._compiled_from is not self._core._stored.registry:
+            self._compile()
+        if version is None and consistency == "eventual":
+            return self._version
         if consistency not in _CONSISTENCIES:
             raise InvalidKeys(
                 f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"

@@ -253,12 +253,7 @@ class Prepared(PreparedCore):
         client = self._client
         if time.monotonic() >= client._poll_at:
             client._follow_soon()
-        if self._compiled_from is not client._stored.registry:
-            self._compile()
-        if version is None and consistency == "eventual":
-            version = self._version
-        else:
-            version = self._checked(version, consistency)
+        version = self._current(version, consistency)
         return await self._node.read(
             self._plan,
             keys,
