@@ -156,7 +156,6 @@ class Node:
         self._dialling: asyncio.Task[None] | None = None
         self._dialled_in_vain = 0
         self._fault: BaseException | None = None
-        self._retrying = 0
         self._closed = False
         self._server: dict[str, Any] = {}
 
@@ -215,8 +214,6 @@ class Node:
             waiter = loop.create_future()
             ticket = submit(link.core, waiter, deadline, now, attempt)
             link.submitted(deadline)
-            if attempt > 1:
-                self._retrying += 1
             try:
                 return await waiter
             except asyncio.CancelledError:
@@ -226,9 +223,6 @@ class Node:
                 pause = getattr(error, "_retry_after", None)
                 if pause is None or self._closed or isinstance(self._fault, ConfigError):
                     raise (error if link.was_ready else self._explained(error)) from None
-            finally:
-                if attempt > 1:
-                    self._retrying -= 1
             await asyncio.sleep(pause)
             attempt += 1
             now = monotonic()

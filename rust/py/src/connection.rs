@@ -59,6 +59,16 @@ struct Retry {
     deadline: Duration,
 }
 
+impl Retry {
+    fn new(attempt: u32, idempotent: bool, deadline: f64) -> Self {
+        Self {
+            attempt,
+            idempotent,
+            deadline: seconds(deadline),
+        }
+    }
+}
+
 impl Replies for Waiting {
     fn expected(&self) -> usize {
         self.job.expected()
@@ -186,11 +196,7 @@ impl Connection {
     ) -> PyResult<u64> {
         self.check_process()?;
         let job = plan.get().read_job(keys, version, now_ms, partial)?;
-        let retry = Retry {
-            attempt,
-            idempotent: true,
-            deadline: seconds(deadline),
-        };
+        let retry = Retry::new(attempt, true, deadline);
         self.submit(waiter, job, retry, now)
     }
 
@@ -206,11 +212,7 @@ impl Connection {
         attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
-        let retry = Retry {
-            attempt,
-            idempotent,
-            deadline: seconds(deadline),
-        };
+        let retry = Retry::new(attempt, idempotent, deadline);
         self.submit(waiter, batch.get().job(), retry, now)
     }
 
@@ -231,11 +233,7 @@ impl Connection {
         self.check_process()?;
         let mut commands = Vec::new();
         command::encode(&mut commands, arguments)?;
-        let retry = Retry {
-            attempt,
-            idempotent,
-            deadline: seconds(deadline),
-        };
+        let retry = Retry::new(attempt, idempotent, deadline);
         self.submit(waiter, Job::command(commands, max_reply), retry, now)
     }
 
@@ -260,11 +258,7 @@ impl Connection {
             command::encode(&mut encoded, arguments)?;
         }
         let job = Job::pipeline(encoded, count, max_reply);
-        let retry = Retry {
-            attempt,
-            idempotent,
-            deadline: seconds(deadline),
-        };
+        let retry = Retry::new(attempt, idempotent, deadline);
         self.submit(waiter, job, retry, now)
     }
 
