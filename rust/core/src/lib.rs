@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod connection;
 pub mod error;
+pub mod flag;
 pub mod json;
 pub mod key;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod read;
 pub mod resp;
 pub mod retry;
+pub mod series;
 pub mod slot;
 pub mod table;
 pub mod types;
