@@ -1,8 +1,9 @@
 //! The sans-IO core of fscore.
 //!
 //! Pure functions and state machines: RESP encoding and scanning, hash slots, the key codec,
-//! compiled read plans, decoding of replies into typed cells, the connection state machine, retry
-//! decisions and JSON. No Python, sockets, threads or clocks: bytes and times are arguments.
+//! compiled read plans, decoding of replies into typed cells, packed rows, the connection state
+//! machine, retry decisions and JSON. No Python, sockets, threads or clocks: bytes and times are
+//! arguments.
 #![forbid(unsafe_code)]
 
 pub mod cluster;
@@ -12,6 +13,7 @@ pub mod flag;
 pub mod json;
 pub mod key;
 pub mod keys;
+pub mod packed;
 pub mod plan;
 pub mod read;
 pub mod resp;
