@@ -1,0 +1,21 @@
+"""Schemas of packed rows: the number by which a row names the columns it was written with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from fscore._data_type import DataType
+
+
+def fingerprint(columns: Sequence[tuple[str, str]]) -> int:
+    """Return the fingerprint of columns, each a name and a type's spelling, in declared order.
+
+    The first 32 bits of SHA-256 over `name:type` and a newline for each column. ValueError where a
+    type is none.
+
+    >>> f"{fingerprint([('age', 'Int64'), ('country', 'String')]):08x}"
+    '9e4f7e34'
+    """
+    lines = (f"{name}:{DataType.parse(spelling)}\n" for name, spelling in columns)
+    return int.from_bytes(hashlib.sha256("".join(lines).encode()).digest()[:4], "big")
