@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::resp::{Reply, ReplyBuilder, Scanned, Scanner, Token};
 use handshake::{Handshake, Progress};
-use queue::Queue;
+use queue::{Popped, Queue};
 
 pub use config::Config;
 pub use event::{Event, HandshakeError, LostReason, ProtocolError, SubmitError, Ticket};
@@ -26,7 +26,7 @@ pub use raw::RawJob;
 /// Tokens arrive as they are scanned, while the rest of the reply may still be under way, so a job
 /// decodes in place and keeps nothing but its result.
 pub trait Replies {
-    /// How many replies belong to this job; the same at every call.
+    /// How many replies belong to this job; the same at every call, until it goes on.
     fn expected(&self) -> usize;
     /// One token of the reply with this index, `0..expected`.
     fn token(&mut self, reply: usize, depth: usize, token: Token<'_>);
@@ -43,6 +43,15 @@ pub trait Replies {
     /// command's, and so are those behind it.
     fn is_out_of_step(&self) -> bool {
         false
+    }
+    /// All replies are there. Whether the job has more to send on this connection before it is done,
+    /// what [`encode_rest`](Self::encode_rest) appends; its replies are counted from 0 again.
+    fn goes_on(&mut self) -> bool {
+        false
+    }
+    /// Appends the commands of a job that goes on, as many as it expects replies now.
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        let _ = out;
     }
 }
 
@@ -85,6 +94,8 @@ pub enum State {
 /// - Replies are matched in order. A job that timed out or was cancelled after its commands left
 ///   stays behind as a tombstone, whose replies are read and discarded; one whose commands had not
 ///   left is never sent.
+/// - A job that goes on after its replies keeps its ticket and its deadline, and is behind those that
+///   were submitted meanwhile.
 /// - A message that the server pushed never reaches a job.
 /// - Memory is bounded by [`Config`]; beyond, `submit` refuses.
 /// - After bytes that are not RESP, or a reply that nobody waits for or that is of another shape than
@@ -289,6 +300,11 @@ impl<J: Replies> Connection<J> {
         }
     }
 
+    /// Whether commands wait to be sent: those of a job that went on, perhaps, which nobody submitted.
+    pub fn has_output(&self) -> bool {
+        self.queue.has_output()
+    }
+
     /// Takes a buffer from `poll_output` back, for the next commands.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         self.queue.recycle(buffer);
@@ -396,7 +412,14 @@ impl<J: Replies> Connection<J> {
     }
 
     fn finish_front(&mut self) {
-        if let Some((ticket, job)) = self.queue.pop() {
+        let Some(mut popped) = self.queue.pop() else {
+            return;
+        };
+        if popped.job.goes_on() {
+            let expected = popped.job.expected();
+            self.queue.push_again(popped, expected, J::encode_rest);
+        } else {
+            let Popped { ticket, job, .. } = popped;
             self.events.push_back(Event::Done { ticket, job });
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Queue<J> {
     /// Bytes of `output` whose jobs were cancelled.
     withdrawn: usize,
     deadlines: Deadlines,
+    /// The tickets of jobs that went on, and their places now.
+    moved: Vec<(Ticket, u64)>,
 }
 
 /// A job's place in the stream.
@@ -29,10 +31,21 @@ pub(super) struct Queue<J> {
 pub(super) struct Slot<J> {
     /// `None` is a tombstone.
     pub(super) job: Option<J>,
+    /// What the job's owner knows it by.
+    ticket: Ticket,
+    deadline: Duration,
     /// 0 once withdrawn: no reply will come.
     pub(super) expected: usize,
     pub(super) answered: usize,
     bytes: usize,
+}
+
+/// A job that has all its replies.
+#[derive(Debug)]
+pub(super) struct Popped<J> {
+    pub(super) ticket: Ticket,
+    pub(super) job: J,
+    deadline: Duration,
 }
 
 /// A job that leaves the queue without all its replies.
@@ -55,6 +68,7 @@ impl<J> Default for Queue<J> {
             output: Vec::new(),
             withdrawn: 0,
             deadlines: Deadlines::default(),
+            moved: Vec::new(),
         }
     }
 }
@@ -80,9 +94,9 @@ impl<J> Queue<J> {
         self.first < self.sent
     }
 
-    /// Whether a ticket's commands were handed to the driver.
-    pub(super) fn is_sent(&self, ticket: Ticket) -> bool {
-        ticket.0 < self.sent
+    /// Whether there are commands that the driver has not taken.
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
     }
 
     /// Appends a job that expects replies, and its commands.
@@ -93,6 +107,36 @@ impl<J> Queue<J> {
         encode: impl FnOnce(&mut Vec<u8>, &J),
         deadline: Duration,
     ) -> Ticket {
+        let ticket = Ticket(self.next_id());
+        self.push_as(ticket, job, expected, encode, deadline);
+        ticket
+    }
+
+    /// Appends a job that was here before and has more to send.
+    pub(super) fn push_again(
+        &mut self,
+        popped: Popped<J>,
+        expected: usize,
+        encode_rest: impl FnOnce(&J, &mut Vec<u8>),
+    ) {
+        let Popped {
+            ticket,
+            job,
+            deadline,
+        } = popped;
+        self.moved.push((ticket, self.next_id()));
+        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
+        self.push_as(ticket, job, expected, encode, deadline);
+    }
+
+    fn push_as(
+        &mut self,
+        ticket: Ticket,
+        job: J,
+        expected: usize,
+        encode: impl FnOnce(&mut Vec<u8>, &J),
+        deadline: Duration,
+    ) {
         let id = self.next_id();
         let unfinished = Unfinished {
             start: self.output.len(),
@@ -104,34 +148,42 @@ impl<J> Queue<J> {
         self.live += 1;
         self.slots.push_back(Slot {
             job: Some(job),
+            ticket,
+            deadline,
             expected,
             answered: 0,
             bytes,
         });
         self.deadlines.insert(deadline, id);
-        Ticket(id)
     }
 
     /// A ticket for a job that expects no reply.
     pub(super) fn push_nothing(&mut self) -> Ticket {
-        let id = self.next_id();
+        let ticket = Ticket(self.next_id());
         self.slots.push_back(Slot {
             job: None,
+            ticket,
+            deadline: Duration::MAX,
             expected: 0,
             answered: 0,
             bytes: 0,
         });
         self.reap();
-        Ticket(id)
+        ticket
     }
 
     /// Takes a job out. Its commands are not sent, or leave a tombstone.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed<J>> {
-        let index = usize::try_from(ticket.0.checked_sub(self.first)?).ok()?;
-        let sent = self.is_sent(ticket);
+        let moved = self.moved.iter().find(|(known, _)| *known == ticket);
+        self.remove_at(moved.map_or(ticket.0, |&(_, id)| id))
+    }
+
+    fn remove_at(&mut self, id: u64) -> Option<Removed<J>> {
+        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        let sent = id < self.sent;
         let slot = self.slots.get_mut(index)?;
         let job = slot.job.take()?;
-        let answered = slot.answered;
+        let (ticket, answered) = (slot.ticket, slot.answered);
         self.live -= 1;
         if !sent {
             slot.expected = 0;
@@ -142,6 +194,7 @@ impl<J> Queue<J> {
             }
         }
         self.reap();
+        self.forget(ticket);
         Some(Removed {
             ticket,
             job,
@@ -150,12 +203,16 @@ impl<J> Queue<J> {
         })
     }
 
+    fn forget(&mut self, ticket: Ticket) {
+        self.moved.retain(|(known, _)| *known != ticket);
+    }
+
     /// Takes out a job whose deadline has come.
     pub(super) fn remove_due(&mut self, now: Duration) -> Option<Removed<J>> {
         let id = self
             .deadlines
             .pop_due(now, is_live(&self.slots, self.first))?;
-        self.remove(Ticket(id))
+        self.remove_at(id)
     }
 
     pub(super) fn next_deadline(&mut self) -> Option<Duration> {
@@ -192,15 +249,25 @@ impl<J> Queue<J> {
     }
 
     /// Removes the front slot, which has all its replies; the job in it, if it is no tombstone.
-    pub(super) fn pop(&mut self) -> Option<(Ticket, J)> {
-        let ticket = Ticket(self.first);
-        let slot = self.slots.pop_front()?;
+    pub(super) fn pop(&mut self) -> Option<Popped<J>> {
+        let Slot {
+            job,
+            ticket,
+            deadline,
+            bytes,
+            ..
+        } = self.slots.pop_front()?;
         self.first += 1;
-        self.bytes -= slot.bytes;
+        self.bytes -= bytes;
         self.reap();
-        let job = slot.job?;
+        let job = job?;
         self.live -= 1;
-        Some((ticket, job))
+        self.forget(ticket);
+        Some(Popped {
+            ticket,
+            job,
+            deadline,
+        })
     }
 
     /// Takes out every job.
@@ -209,14 +276,13 @@ impl<J> Queue<J> {
         self.first = queue.next_id();
         self.sent = self.first;
         (queue.first..)
-            .map(Ticket)
             .zip(queue.slots)
-            .filter_map(|(ticket, slot)| {
+            .filter_map(|(id, slot)| {
                 Some(Removed {
-                    ticket,
+                    ticket: slot.ticket,
                     job: slot.job?,
                     answered: slot.answered,
-                    sent: ticket.0 < queue.sent,
+                    sent: id < queue.sent,
                 })
             })
             .collect()
@@ -292,6 +358,11 @@ impl Drop for Unfinished<'_> {
 
 #[cfg(test)]
 impl<J> Queue<J> {
+    /// Whether the commands of a job that has not gone on were handed to the driver.
+    pub(super) fn is_sent(&self, ticket: Ticket) -> bool {
+        ticket.0 < self.sent
+    }
+
     /// Slots, bytes in flight and the capacity kept for output: what must not grow.
     pub(super) fn held(&self) -> (usize, usize, usize) {
         (self.slots.len(), self.bytes, self.output.capacity())

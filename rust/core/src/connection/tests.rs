@@ -1,5 +1,6 @@
 //! Both ends simulated, in virtual time.
 
+mod again;
 mod handshake;
 mod oracle;
 mod server;
@@ -19,6 +20,8 @@ struct Echo {
     expected: usize,
     replies: Vec<String>,
     whole: usize,
+    /// How many more times it asks all of it.
+    more: usize,
 }
 
 impl Echo {
@@ -28,6 +31,7 @@ impl Echo {
             expected,
             replies: Vec::new(),
             whole: 0,
+            more: 0,
         }
     }
 
@@ -62,6 +66,21 @@ impl Replies for Echo {
         assert_eq!(reply, self.whole);
         self.whole += 1;
         assert_eq!(self.replies.len(), self.whole);
+    }
+
+    fn goes_on(&mut self) -> bool {
+        let goes_on = self.more > 0;
+        if goes_on {
+            *self = Echo {
+                more: self.more - 1,
+                ..Echo::new(&self.name, self.expected)
+            };
+        }
+        goes_on
+    }
+
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        Echo::encode(out, self);
     }
 }
 
@@ -99,16 +118,10 @@ impl Pair {
     }
 
     fn submit(&mut self, name: &str, expected: usize, timeout: Duration) -> Ticket {
-        self.try_submit(name, expected, timeout).unwrap()
+        self.try_submit(Echo::new(name, expected), timeout).unwrap()
     }
 
-    fn try_submit(
-        &mut self,
-        name: &str,
-        expected: usize,
-        timeout: Duration,
-    ) -> Result<Ticket, SubmitError> {
-        let echo = Echo::new(name, expected);
+    fn try_submit(&mut self, echo: Echo, timeout: Duration) -> Result<Ticket, SubmitError> {
         let deadline = self.now + timeout;
         self.connection
             .submit(echo, Echo::encode, deadline, self.now)

@@ -8,6 +8,7 @@ use super::*;
 enum Step {
     Submit {
         expected: usize,
+        more: usize,
         timeout_ms: u64,
     },
     Cancel(usize),
@@ -21,8 +22,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0_usize..4, 1_u64..200)
-            .prop_map(|(expected, timeout_ms)| Step::Submit { expected, timeout_ms }),
+        8 => (0_usize..4, 0_usize..3, 1_u64..200)
+            .prop_map(|(expected, more, timeout_ms)| Step::Submit { expected, more, timeout_ms }),
         3 => (0_usize..20).prop_map(Step::Cancel),
         4 => Just(Step::Flush),
         8 => (0_usize..60).prop_map(Step::Arrive),
@@ -93,11 +94,12 @@ proptest! {
         for step in steps {
             let mut between = false;
             match step {
-                Step::Submit { expected, timeout_ms } => {
+                Step::Submit { expected, more, timeout_ms } => {
                     let name = format!("job-{}", oracle.submitted);
                     oracle.submitted += 1;
                     let timeout = Duration::from_millis(timeout_ms);
-                    match pair.try_submit(&name, expected, timeout) {
+                    let echo = Echo { more, ..Echo::new(&name, expected) };
+                    match pair.try_submit(echo, timeout) {
                         Ok(ticket) => {
                             oracle.tickets.push(ticket);
                             oracle.open.insert(ticket, name);
@@ -148,6 +150,7 @@ proptest! {
         pair.flush();
         wire.extend(pair.server.take_output());
         pair.connection.handle_data(&wire, pair.now).unwrap();
+        pair.exchange();
         oracle.hear(&mut pair);
         prop_assert!(oracle.open.is_empty(), "{:?}", oracle.open);
         prop_assert_eq!(pair.connection.in_flight(), 0);

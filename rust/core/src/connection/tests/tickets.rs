@@ -128,7 +128,7 @@ fn deadlines_out_of_order() {
 fn no_time_is_left() {
     let mut pair = Pair::ready();
     assert_eq!(
-        pair.try_submit("a", 1, Duration::ZERO),
+        pair.try_submit(Echo::new("a", 1), Duration::ZERO),
         Err(SubmitError::DeadlineExceeded)
     );
     assert!(pair.connection.poll_output().is_none());
@@ -143,13 +143,13 @@ fn tickets_are_bounded_tombstones_included() {
     let mut pair = Pair::ready_with(config);
     let tickets: Vec<Ticket> = (0..3).map(|_| pair.submit("a", 1, SECOND)).collect();
     assert_eq!(
-        pair.try_submit("b", 1, SECOND),
+        pair.try_submit(Echo::new("b", 1), SECOND),
         Err(SubmitError::Overloaded)
     );
     pair.flush();
     assert!(pair.connection.cancel(tickets[0]).is_some());
     assert_eq!(
-        pair.try_submit("b", 1, SECOND),
+        pair.try_submit(Echo::new("b", 1), SECOND),
         Err(SubmitError::Overloaded)
     );
     pair.exchange();
@@ -166,7 +166,7 @@ fn bytes_are_bounded_but_a_large_job_passes() {
     let large = "x".repeat(1000);
     let ticket = pair.submit(&large, 1, SECOND);
     assert_eq!(
-        pair.try_submit("b", 1, SECOND),
+        pair.try_submit(Echo::new("b", 1), SECOND),
         Err(SubmitError::Overloaded)
     );
     assert!(pair.connection.cancel(ticket).is_some());
@@ -265,7 +265,10 @@ fn garbage_loses_everything_and_tells_what_is_certain() {
         .map(|(name, answered, sent)| (name.as_str(), *answered, *sent))
         .collect();
     assert_eq!(told, [("a", 1, true), ("b", 0, true), ("c", 0, false)]);
-    assert_eq!(pair.try_submit("d", 1, SECOND), Err(SubmitError::Closed));
+    assert_eq!(
+        pair.try_submit(Echo::new("d", 1), SECOND),
+        Err(SubmitError::Closed)
+    );
     assert_eq!(
         pair.connection.handle_data(b"+OK\r\n", pair.now),
         Ok(()),
