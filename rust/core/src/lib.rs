@@ -19,6 +19,7 @@ pub mod read;
 pub mod resp;
 pub mod retry;
 pub mod series;
+pub mod script;
 pub mod slot;
 pub mod table;
 pub mod types;

@@ -1,0 +1,27 @@
+-- The session of a moment: from the newest event at or before it back to the first longer pause.
+-- KEYS: the series.
+-- ARGV: the moment (ms), the lower bound of scores ('-inf', or '(ms'), the longest pause (ms).
+-- Returns the times of its first and its newest event, or nothing where there is no event.
+local PAGE = 64
+local series, upto, floor, longest = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local first, newest
+repeat
+  local page = redis.call(
+    'ZRANGE', series, upto, floor, 'BYSCORE', 'REV', 'LIMIT', 0, PAGE, 'WITHSCORES')
+  local ended = #page < 2 * PAGE
+  for at = 2, #page, 2 do
+    local time = tonumber(page[at])
+    if first and first - time > longest then
+      ended = true
+      break
+    end
+    first = time
+    newest = newest or time
+  end
+  -- Events of one moment that a page cuts apart are left out, and change nothing.
+  upto = '(' .. (page[#page] or '')
+until ended
+if not newest then
+  return {}
+end
+return {string.format('%.0f', first), string.format('%.0f', newest)}
