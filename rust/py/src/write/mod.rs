@@ -1,4 +1,7 @@
-//! Rows of a view to commands: Python objects in, one encoded batch out.
+//! Rows of a view to commands: Python objects in, encoded batches out.
+
+mod batch;
+mod column;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,17 +10,19 @@ use fscore_core::keys::{EntityKeys, KeyColumns, KeyType};
 use fscore_core::resp::encode::write_blob;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode};
-use fscore_core::write::{Expiry, WriteBatch as CoreWriteBatch, WritePart};
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use fscore_core::write::{Expiry, WriteBatch as CoreWriteBatch};
+use numpy::PyReadonlyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDict, PyInt, PyList, PyString};
 
 use crate::errors;
-use crate::job::Job;
 use crate::keys;
 use crate::plan::{items, join_keys};
 use crate::value::{encode_object, epoch_ms};
+use batch::Batches;
+pub(crate) use batch::{WriteBatch, to_python};
+use column::Column;
 
 /// What writing a feature view takes, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
@@ -43,35 +48,6 @@ struct KeyTtl {
 struct Feature {
     name: String,
     data_type: DataType,
-}
-
-/// Encoded commands of a write, which can be sent any number of times.
-#[pyclass(frozen, module = "fscore._fscore")]
-#[derive(Debug)]
-pub(crate) struct WriteBatch {
-    pub(crate) inner: Arc<CoreWriteBatch>,
-    rows: usize,
-}
-
-#[pymethods]
-impl WriteBatch {
-    /// How many rows it writes.
-    #[getter]
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// How many commands that takes.
-    #[getter]
-    fn commands(&self) -> usize {
-        self.inner.len()
-    }
-
-    /// How many bytes they have.
-    #[getter]
-    fn bytes(&self) -> usize {
-        self.inner.commands().len()
-    }
 }
 
 #[pymethods]
@@ -245,71 +221,6 @@ impl WritePlan {
     }
 }
 
-impl WriteBatch {
-    /// The job that sends it once.
-    pub(crate) fn job(&self) -> Job {
-        Job::write(WritePart::new(Arc::clone(&self.inner)))
-    }
-}
-
-/// Bytes after which a batch takes no more rows, so that wide rows do not make one of gigabytes.
-const LARGEST_BATCH: usize = 4 << 20;
-
-/// Rows on their way into batches.
-struct Batches {
-    whole: Vec<WriteBatch>,
-    current: CoreWriteBatch,
-    rows: usize,
-    most: usize,
-}
-
-impl Batches {
-    fn new(most: usize) -> Self {
-        Batches {
-            whole: Vec::new(),
-            current: CoreWriteBatch::default(),
-            rows: 0,
-            most,
-        }
-    }
-
-    /// Where the next row goes.
-    fn row(&mut self) -> &mut CoreWriteBatch {
-        if self.rows == self.most || self.current.commands().len() >= LARGEST_BATCH {
-            self.close();
-        }
-        self.rows += 1;
-        &mut self.current
-    }
-
-    fn close(&mut self) {
-        let batch = std::mem::take(&mut self.current);
-        self.whole.push(WriteBatch {
-            inner: Arc::new(batch),
-            rows: std::mem::take(&mut self.rows),
-        });
-    }
-
-    fn finish(mut self) -> Vec<WriteBatch> {
-        if self.rows > 0 {
-            self.close();
-        }
-        self.whole
-    }
-}
-
-/// What became of a write: `(commands that changed something, commands refused, first refusals)`,
-/// each refusal a row and the server's words.
-pub(crate) fn to_python(py: Python<'_>, part: &WritePart) -> PyResult<Py<PyAny>> {
-    let outcome = part.outcome();
-    let refused = (
-        outcome.effective,
-        outcome.rejected,
-        outcome.rejections.clone(),
-    );
-    Ok(refused.into_pyobject(py)?.into_any().unbind())
-}
-
 impl WritePlan {
     fn row_keys<'py>(&self, rows: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
         let py = rows.py();
@@ -427,91 +338,6 @@ impl WritePlan {
                 _ => Some(name.to_string()),
             });
         self.unknown(row.py(), &stray.unwrap_or_default(), Some(index))
-    }
-}
-
-struct Column<'a, 'py> {
-    feature: &'a Feature,
-    values: Values<'py>,
-}
-
-enum Values<'py> {
-    Int64(PyReadonlyArray1<'py, i64>),
-    Float64(PyReadonlyArray1<'py, f64>),
-    Float32(PyReadonlyArray1<'py, f32>),
-    Bool(PyReadonlyArray1<'py, bool>),
-    Objects(Bound<'py, PyList>),
-}
-
-impl Values<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Int64(array) => array.as_array().len(),
-            Self::Float64(array) => array.as_array().len(),
-            Self::Float32(array) => array.as_array().len(),
-            Self::Bool(array) => array.as_array().len(),
-            Self::Objects(list) => list.len(),
-        }
-    }
-}
-
-impl<'a, 'py> Column<'a, 'py> {
-    /// Arrays are read as they are where their type is the feature's; all else goes by objects,
-    /// whose types are checked one by one.
-    fn new(feature: &'a Feature, values: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let typed = match feature.data_type {
-            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => values
-                .cast::<PyArray1<i64>>()
-                .ok()
-                .map(|array| Values::Int64(array.readonly())),
-            DataType::Scalar(Scalar::Float64) => values
-                .cast::<PyArray1<f64>>()
-                .ok()
-                .map(|array| Values::Float64(array.readonly())),
-            DataType::Scalar(Scalar::Float32) => values
-                .cast::<PyArray1<f32>>()
-                .ok()
-                .map(|array| Values::Float32(array.readonly())),
-            DataType::Scalar(Scalar::Bool) => values
-                .cast::<PyArray1<bool>>()
-                .ok()
-                .map(|array| Values::Bool(array.readonly())),
-            _ => None,
-        };
-        let values = match typed {
-            Some(values) => values,
-            None if values.is_instance_of::<PyList>() => {
-                Values::Objects(values.clone().cast_into()?)
-            }
-            None => Values::Objects(PyList::new(
-                values.py(),
-                values.try_iter()?.collect::<PyResult<Vec<_>>>()?,
-            )?),
-        };
-        Ok(Self { feature, values })
-    }
-
-    /// Appends the text of a row's value; false where it is None.
-    fn encode(&self, out: &mut Vec<u8>, row: usize) -> Result<bool, String> {
-        let scalar = match self.feature.data_type {
-            DataType::Scalar(scalar) | DataType::List(scalar) => scalar,
-            DataType::Vector(_) => Scalar::Float32,
-        };
-        let value = match &self.values {
-            Values::Int64(array) => Value::Integer(array.as_array()[row]),
-            Values::Float64(array) => Value::Float64(array.as_array()[row]),
-            Values::Float32(array) => Value::Float32(array.as_array()[row]),
-            Values::Bool(array) => Value::Bool(array.as_array()[row]),
-            Values::Objects(list) => {
-                let object = list.get_item(row).map_err(|error| error.to_string())?;
-                if object.is_none() {
-                    return Ok(false);
-                }
-                return encode_object(out, self.feature.data_type, &object).map(|()| true);
-            }
-        };
-        encode(out, value, scalar);
-        Ok(true)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes: rows of a view to HSET and HDEL commands, and the replies to them.
+//! Rows of a view as HSET and HDEL commands, and the replies to them.
 
 use std::sync::Arc;
 
