@@ -290,6 +290,24 @@ impl EntityKeys {
     }
 }
 
+/// The keys of the same ids with another head and tail; `head` and `tail` are the lengths that those
+/// of `keys` have.
+pub fn with_same_ids(
+    keys: &ByteColumn,
+    (head, tail): (usize, usize),
+    (new_head, new_tail): (&[u8], &[u8]),
+) -> ByteColumn {
+    let longer = (new_head.len() + new_tail.len()) * keys.len();
+    let mut out = ByteColumn::with_capacity(keys.len(), keys.byte_len() + longer);
+    for key in keys.iter() {
+        out.bytes.extend_from_slice(new_head);
+        out.bytes.extend_from_slice(&key[head..key.len() - tail]);
+        out.bytes.extend_from_slice(new_tail);
+        out.close();
+    }
+    out
+}
+
 /// Finds keys that were there before, so that each is read once.
 struct Distinct {
     seen: HashTable<u32>,

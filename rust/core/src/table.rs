@@ -33,6 +33,8 @@ pub struct Table {
     pub(crate) plan: Arc<ReadPlan>,
     pub(crate) keys: KeyColumns,
     pub(crate) version: i64,
+    pub(crate) pointer: Option<i64>,
+    pub(crate) unknown_schemas: Vec<u32>,
     pub(crate) rows: usize,
     pub(crate) cells: Vec<u64>,
     pub(crate) statuses: Vec<u8>,
@@ -66,6 +68,16 @@ impl Table {
     /// The version of the data that was read.
     pub fn version(&self) -> i64 {
         self.version
+    }
+
+    /// What the pointer to the version was when the snapshot was taken, where it was looked at.
+    pub fn pointer(&self) -> Option<i64> {
+        self.pointer
+    }
+
+    /// Fingerprints of stored rows whose schema the plan does not have; their values are `INVALID`.
+    pub fn unknown_schemas(&self) -> &[u32] {
+        &self.unknown_schemas
     }
 
     /// The cells, row by row; see [`value`].
@@ -115,10 +127,7 @@ impl Table {
         let feature = &self.plan.features[column];
         let served = match self.status(row, column) {
             Status::Present => true,
-            Status::Null | Status::NotFound | Status::Expired => self.plan.groups[feature.group]
-                .columns[feature.column]
-                .default
-                .is_some(),
+            Status::Null | Status::NotFound | Status::Expired => feature.has_default,
             Status::Invalid | Status::Unavailable => false,
         };
         let cell = self.cells[row * self.columns() + column];
@@ -127,6 +136,8 @@ impl Table {
 
     /// The event time of a value's row in milliseconds, or [`NO_TIME`].
     pub fn event_time(&self, row: usize, column: usize) -> i64 {
-        self.event_times[row * self.plan.views + self.plan.features[column].view]
+        self.plan.features[column].view.map_or(NO_TIME, |view| {
+            self.event_times[row * self.plan.views + view]
+        })
     }
 }

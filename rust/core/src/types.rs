@@ -106,6 +106,13 @@ pub enum DataType {
     Vector(u32),
 }
 
+impl DataType {
+    /// Whether it is `Bool`.
+    pub const fn is_bool(self) -> bool {
+        matches!(self, Self::Scalar(Scalar::Bool))
+    }
+}
+
 /// A type's spelling that is not one of ours; holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownType(pub String);

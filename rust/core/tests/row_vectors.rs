@@ -6,8 +6,9 @@ use fscore_core::cluster::SlotMap;
 use fscore_core::connection::Replies as _;
 use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns, KeyType};
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy, ViewSpec};
-use fscore_core::read::Read;
+use fscore_core::read::{Asked, Read};
 use fscore_core::resp::token::Token;
+use fscore_core::script::Calls as _;
 use fscore_core::table::Table;
 use fscore_core::value::Value;
 use serde_json::Value as Json;
@@ -74,9 +75,10 @@ fn plan(features: &Json, case: &Json, more_features: usize) -> Arc<ReadPlan> {
             entity: 0,
             name: "profile".to_owned(),
             ttl_ms: case["ttl_ms"].as_i64().unwrap(),
+            ..ViewSpec::default()
         }],
         features: columns,
-        strategy: None,
+        ..PlanSpec::default()
     };
     Arc::new(ReadPlan::new(&spec).unwrap())
 }
@@ -88,6 +90,7 @@ fn column(name: &str, data_type: &str, default: Option<Vec<u8>>) -> FeatureSpec 
         field: name.to_owned(),
         data_type: data_type.to_owned(),
         default,
+        ..FeatureSpec::default()
     }
 }
 
@@ -99,7 +102,8 @@ fn read(plan: &Arc<ReadPlan>, case: &Json, strategy: Strategy) -> Table {
         columns: vec![("user_id".to_owned(), KeyColumn::Text(ids))],
     };
     let now = case["now_ms"].as_i64().unwrap();
-    let (read, mut parts) = Read::new(plan, keys, 1, now, &SlotMap::Standalone).unwrap();
+    let (read, mut parts) =
+        Read::new(plan, keys, Asked::plain(1, now), &SlotMap::Standalone).unwrap();
     let (_, mut part) = parts.remove(0);
     assert_eq!(part.expected(), 1);
     let hash = case["hash"].as_object().unwrap();

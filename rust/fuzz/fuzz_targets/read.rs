@@ -9,7 +9,7 @@ use fscore_core::connection::Replies;
 use fscore_core::json;
 use fscore_core::keys::{KeyColumn, KeyColumns, KeyType};
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy, ViewSpec};
-use fscore_core::read::{Failure, Read};
+use fscore_core::read::{Asked, Failure, Read};
 use fscore_core::resp::{Limits, Scanner};
 use fscore_core::table::Table;
 use fscore_core::types::Status;
@@ -35,6 +35,7 @@ fn plan(strategy: Strategy) -> Arc<ReadPlan> {
         entity: 0,
         name: name.to_owned(),
         ttl_ms,
+        ..ViewSpec::default()
     };
     // One letter each, so that mutation finds them.
     let features = TYPES.iter().zip("abcdefghi".chars()).enumerate();
@@ -44,6 +45,7 @@ fn plan(strategy: Strategy) -> Arc<ReadPlan> {
         field: name.to_string(),
         data_type: (*data_type).to_owned(),
         default: (index == 4).then(|| b"default".to_vec()),
+        ..FeatureSpec::default()
     });
     let spec = PlanSpec {
         key_prefix: String::new(),
@@ -56,6 +58,7 @@ fn plan(strategy: Strategy) -> Arc<ReadPlan> {
         views: vec![view("v", 1_000), view("w", 0)],
         features: features.collect(),
         strategy: Some(strategy),
+        ..PlanSpec::default()
     };
     Arc::new(ReadPlan::new(&spec).unwrap())
 }
@@ -106,7 +109,7 @@ fn read(plan: &Arc<ReadPlan>, bytes: &[u8], as_whole: bool) -> Answer {
     let keys = KeyColumns {
         columns: vec![("id".to_owned(), KeyColumn::Integer(vec![1, 2, 1]))],
     };
-    let (read, parts) = Read::new(plan, keys, 1, 10_000, &SlotMap::Standalone).unwrap();
+    let (read, parts) = Read::new(plan, keys, Asked::plain(1, 10_000), &SlotMap::Standalone).unwrap();
     let mut parts: Vec<_> = parts.into_iter().map(|(_, part)| part).collect();
     let part = &mut parts[0];
     let mut scanner = Scanner::new(Limits::default());

@@ -1,23 +1,56 @@
 //! Reads: keys to commands, grouped by node, and replies back to one table in request order.
 
+mod flag;
+mod hash;
+mod packed;
 mod part;
+mod route;
+mod sections;
+mod series;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod whole;
 
 use std::sync::Arc;
 
 use crate::cluster::{NodeIndex, SlotMap};
-use crate::keys::{ByteColumn, EntityKeys, KeyColumns, KeysError};
-use crate::plan::ReadPlan;
+use crate::keys::{KeyColumns, KeysError};
+use crate::plan::{Output, ReadPlan};
 use crate::table::{MAX_PROBLEMS, NO_TIME, Problem, Table};
 use crate::types::Status;
 use crate::value::{self, Span};
 
 pub use part::{Failure, ReadPart};
+use route::{Place, group_keys, split};
 
 /// The parts of a read and the nodes they go to.
 pub type Parts = Vec<(NodeIndex, ReadPart)>;
+
+/// How a request wants to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The version of hashes and packed rows.
+    pub version: i64,
+    /// The moment at which windows end and rows expire, epoch milliseconds.
+    pub as_of_ms: i64,
+    /// Whether everything of one entity must be of one moment.
+    pub snapshot: bool,
+    /// Whether a snapshot looks at the pointer to the version as well.
+    pub pointer: bool,
+}
+
+impl Asked {
+    /// A plain read.
+    pub const fn plain(version: i64, as_of_ms: i64) -> Self {
+        Self {
+            version,
+            as_of_ms,
+            snapshot: false,
+            pointer: false,
+        }
+    }
+}
 
 /// A read whose parts are under way: what is needed to put their answers together.
 #[derive(Debug)]
@@ -27,65 +60,40 @@ pub struct Read {
     version: i64,
     /// For each entity and row of the request which distinct key it is; `None` for the row itself.
     key_of_row: Vec<Option<Vec<u32>>>,
-    /// For each entity and distinct key, which part has it and at which row; `None` for the only
+    /// For each group and distinct key, which part has it and at which row; `None` for the only
     /// part, at the key's own index.
     places: Vec<Option<Vec<Place>>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    part: u32,
-    row: u32,
-}
-
 impl Read {
     /// Splits a read of `keys` into one part for each node that has some of it.
-    ///
-    /// `now_ms` is the wall clock, against which rows expire.
     pub fn new(
         plan: &Arc<ReadPlan>,
         keys: KeyColumns,
-        version: i64,
-        now_ms: i64,
+        asked: Asked,
         map: &SlotMap,
     ) -> Result<(Self, Parts), KeysError> {
-        let bound = keys.bind(&plan.join_keys)?;
-        let rows = keys.rows();
-        let mut tail = b"}:v".to_vec();
-        tail.extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
-        let mut entities = Vec::with_capacity(plan.groups.len());
-        for group in &plan.groups {
-            let columns: Vec<_> = group
-                .join_keys
-                .iter()
-                .map(|&key| {
-                    let (name, column) = &keys.columns[bound[key]];
-                    (name.as_str(), column)
-                })
-                .collect();
-            entities.push(EntityKeys::build(&group.key_head, &columns, &tail, rows)?);
-        }
-        let mut key_of_row = Vec::with_capacity(entities.len());
-        let mut entity_keys = Vec::with_capacity(entities.len());
-        for entity in entities {
-            key_of_row.push(entity.key_of_row);
-            entity_keys.push(entity.keys);
-        }
+        let (groups, key_of_row) = group_keys(plan, &keys, asked.version)?;
         let read = |places| Self {
             plan: Arc::clone(plan),
             keys,
-            version,
+            version: asked.version,
             key_of_row,
             places,
         };
         match map {
             SlotMap::Standalone => {
-                let places = entity_keys.iter().map(|_| None).collect();
-                let part = ReadPart::new(plan, entity_keys, now_ms);
+                let places = groups.iter().map(|_| None).collect();
+                let part = ReadPart::new(plan, groups, asked, false);
                 Ok((read(places), vec![(0, part)]))
             }
             SlotMap::Cluster(_) => {
-                let (places, parts) = split(plan, &entity_keys, now_ms, map);
+                // The pointer is in a slot of its own.
+                let asked = Asked {
+                    pointer: false,
+                    ..asked
+                };
+                let (places, parts) = split(plan, &groups, asked, map);
                 Ok((read(places), parts))
             }
         }
@@ -94,6 +102,11 @@ impl Read {
     /// The table of the whole request. What a part has no answer for is `UNAVAILABLE`.
     pub fn join(self, mut parts: Vec<ReadPart>) -> Table {
         let rows = self.keys.rows();
+        let pointer = parts.iter().find_map(ReadPart::pointer);
+        let mut unknown_schemas: Vec<u32> = Vec::new();
+        for part in &parts {
+            unknown_schemas.extend(part.unknown_schemas());
+        }
         let whole = self.plan.identity
             && self.key_of_row.iter().all(Option::is_none)
             && self.places.iter().all(Option::is_none);
@@ -106,6 +119,8 @@ impl Read {
                     plan: self.plan,
                     keys: self.keys,
                     version: self.version,
+                    pointer,
+                    unknown_schemas,
                     rows,
                     cells: group.cells,
                     statuses: group.statuses,
@@ -124,7 +139,10 @@ impl Read {
             }
             last => {
                 parts.extend(last);
-                self.gather(parts, rows)
+                let mut table = self.gather(parts, rows);
+                table.pointer = pointer;
+                table.unknown_schemas = unknown_schemas;
+                table
             }
         }
     }
@@ -151,6 +169,8 @@ impl Read {
             invalid: 0,
             rows,
             version: self.version,
+            pointer: None,
+            unknown_schemas: Vec::new(),
             plan: Arc::clone(plan),
             keys: KeyColumns::default(),
         };
@@ -159,11 +179,15 @@ impl Read {
             places.clear();
             places.extend((0..plan.groups.len()).map(|group| self.place(group, row)));
             for feature in &plan.features {
-                let place = places[feature.group];
+                let Output::Read(index) = feature.source else {
+                    continue;
+                };
+                let read = &plan.reads[index];
+                let place = places[read.group];
                 let (groups, base) = &answers[place.part as usize];
-                let answer = &groups[feature.group];
-                let width = plan.groups[feature.group].columns.len();
-                let at = place.row as usize * width + feature.column;
+                let answer = &groups[read.group];
+                let width = plan.groups[read.group].columns.len();
+                let at = place.row as usize * width + read.column;
                 let mut cell = answer.cells[at];
                 if *base > 0 && value::in_arena(feature.data_type) {
                     let span = Span::of(cell);
@@ -192,7 +216,11 @@ impl Read {
             });
             let feature = problem.column.and_then(|column| {
                 plan.features.iter().position(|feature| {
-                    feature.group == problem.group && feature.column == column as usize
+                    let Output::Read(index) = feature.source else {
+                        return false;
+                    };
+                    let read = &plan.reads[index];
+                    read.group == problem.group && read.column == column as usize
                 })
             });
             table.problems.push(Problem {
@@ -206,7 +234,7 @@ impl Read {
     }
 
     fn place(&self, group: usize, row: usize) -> Place {
-        let key = self.key_of_row[group]
+        let key = self.key_of_row[self.plan.groups[group].entity]
             .as_ref()
             .map_or(row as u32, |keys| keys[row]);
         match &self.places[group] {
@@ -214,41 +242,4 @@ impl Read {
             Some(places) => places[key as usize],
         }
     }
-}
-
-/// Deals the keys of each entity out to the nodes that serve them.
-fn split(
-    plan: &Arc<ReadPlan>,
-    entities: &[ByteColumn],
-    now_ms: i64,
-    map: &SlotMap,
-) -> (Vec<Option<Vec<Place>>>, Parts) {
-    let mut nodes: Vec<NodeIndex> = Vec::new();
-    let mut shares: Vec<Vec<ByteColumn>> = Vec::new();
-    let mut places = Vec::with_capacity(entities.len());
-    for (group, keys) in entities.iter().enumerate() {
-        let mut group_places = Vec::with_capacity(keys.len());
-        for key in keys.iter() {
-            let node = map.node_of(key);
-            let part = nodes
-                .iter()
-                .position(|&known| known == node)
-                .unwrap_or_else(|| {
-                    nodes.push(node);
-                    shares.push(vec![ByteColumn::default(); entities.len()]);
-                    nodes.len() - 1
-                });
-            let share = &mut shares[part][group];
-            group_places.push(Place {
-                part: part as u32,
-                row: share.len() as u32,
-            });
-            share.push(key);
-        }
-        places.push(Some(group_places));
-    }
-    let parts = shares
-        .into_iter()
-        .map(|keys| ReadPart::new(plan, keys, now_ms));
-    (places, nodes.into_iter().zip(parts).collect())
 }

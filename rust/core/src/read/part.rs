@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use super::Asked;
+use super::route::GroupKeys;
+use super::sections::{Section, Step, Units};
+use super::series::{Command, Scratch};
+use super::transaction::Stage;
 use super::whole;
 use crate::connection::Replies;
-use crate::keys::ByteColumn;
-use crate::plan::{FieldOrder, ReadPlan, Strategy, Target};
-use crate::resp::encode::write_blob;
+use crate::plan::{FieldOrder, ReadPlan, Source, Target};
+use crate::resp::encode::{command, write_blob};
 use crate::resp::token::Token;
+use crate::script::{Calls, Script, is_unknown};
 use crate::table::{MAX_PROBLEMS, NO_TIME};
 use crate::types::Status;
 use crate::value;
@@ -25,19 +30,35 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct ReadPart {
     pub(super) plan: Arc<ReadPlan>,
-    now_ms: i64,
-    keys: Vec<ByteColumn>,
+    pub(super) asked: Asked,
+    pub(super) groups: Vec<GroupPart>,
+    pub(super) sections: Vec<Section>,
     pub(super) answers: Vec<Answers>,
     pub(super) arena: Vec<u8>,
     problems: Vec<PartProblem>,
-    invalid: usize,
+    pub(super) invalid: usize,
     failure: Option<Failure>,
+    pointer: Option<i64>,
+    /// Fingerprints of packed rows whose schema the plan does not have.
+    pub(super) unknown_schemas: Vec<u32>,
+    /// Whether the keys of one command must share a slot.
+    by_slot: bool,
     pub(super) cursor: Cursor,
     /// The order of the current group's fields, where it is read by HGETALL.
     pub(super) order: Arc<FieldOrder>,
+    /// What came in of the current key's events.
+    pub(super) series: Scratch,
 }
 
-/// The cells of one entity's rows.
+/// The keys of one group, and what they need beside themselves.
+#[derive(Debug)]
+pub(super) struct GroupPart {
+    pub(super) keys: GroupKeys,
+    /// What is asked of each key, where it is a series.
+    pub(super) commands: Vec<Command>,
+}
+
+/// The cells of one group's rows.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) cells: Vec<u64>,
@@ -56,57 +77,122 @@ pub(super) struct PartProblem {
 /// Where in the part the next reply belongs.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
-    pub(super) group: usize,
+    section: usize,
+    slot: usize,
+    /// The unit, which is the row where units are rows.
     pub(super) row: usize,
+    pub(super) stage: Stage,
+    pub(super) kind: Kind,
+    pub(super) group: usize,
+    /// Which of the unit's commands of this group.
+    pub(super) command: usize,
     /// Element of the reply.
-    element: usize,
-    target: Option<Target>,
+    pub(super) element: usize,
+    pub(super) target: Option<Target>,
     /// Views of the group whose stored event time is unreadable.
-    bad_times: Vec<usize>,
+    pub(super) bad_times: Vec<usize>,
     /// The reply was an error, so its row is settled.
-    settled: bool,
+    pub(super) settled: bool,
     /// Some of the row's reply came, but not yet all of it.
-    open: bool,
+    pub(super) open: bool,
+}
+
+/// What the next reply is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: all replies came.
+    #[default]
+    Done,
+    Pointer,
+    Hash,
+    Packed {
+        first: usize,
+        count: usize,
+    },
+    Series,
+    Flag,
 }
 
 impl ReadPart {
-    pub(super) fn new(plan: &Arc<ReadPlan>, keys: Vec<ByteColumn>, now_ms: i64) -> Self {
+    pub(super) fn new(
+        plan: &Arc<ReadPlan>,
+        keys: Vec<GroupKeys>,
+        asked: Asked,
+        by_slot: bool,
+    ) -> Self {
+        let groups: Vec<GroupPart> = plan
+            .groups
+            .iter()
+            .zip(keys)
+            .map(|(group, keys)| GroupPart {
+                keys,
+                commands: match &group.source {
+                    Source::Series(program) => Command::all(program, asked.as_of_ms),
+                    _ => Vec::new(),
+                },
+            })
+            .collect();
         let answers = plan
             .groups
             .iter()
-            .zip(&keys)
-            .map(|(group, keys)| Answers {
-                cells: group.absent_row.repeat(keys.len()),
-                statuses: vec![Status::Unavailable as u8; keys.len() * group.columns.len()],
-                event_times: vec![NO_TIME; keys.len() * group.views.len()],
+            .zip(&groups)
+            .map(|(group, GroupPart { keys, .. })| Answers {
+                cells: group.absent_row.repeat(keys.keys.len()),
+                statuses: vec![Status::Unavailable as u8; keys.keys.len() * group.columns.len()],
+                event_times: vec![NO_TIME; keys.keys.len() * group.views.len()],
             })
             .collect();
+        let sections = Section::all(plan, &groups, asked, by_slot);
         let mut part = Self {
             plan: Arc::clone(plan),
-            now_ms,
-            keys,
+            asked,
+            groups,
+            sections,
             answers,
             arena: plan.default_arena.clone(),
             problems: Vec::new(),
             invalid: 0,
             failure: None,
+            pointer: None,
+            unknown_schemas: Vec::new(),
+            by_slot,
             cursor: Cursor::default(),
             order: Arc::default(),
+            series: Scratch::default(),
         };
-        part.begin_group();
+        part.settle_ids_without_bits();
+        part.enter_section();
         part
     }
 
-    /// Appends the commands of this part.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        for (group, keys) in self.plan.groups.iter().zip(&self.keys) {
-            let each = group.command_head.len() + group.command_tail.len() + 8;
-            out.reserve(keys.len() * each + keys.byte_len());
-            for key in keys.iter() {
-                out.extend_from_slice(&group.command_head);
-                write_blob(out, key);
-                out.extend_from_slice(&group.command_tail);
+    #[inline]
+    fn encode_step(&self, section: &Section, step: Step, unit: usize, out: &mut Vec<u8>) {
+        match step {
+            Step::Pointer => {
+                let pointer = self.plan.pointer.as_deref().unwrap_or_default();
+                command(out, &[b"GET", pointer]);
             }
+            Step::Hash(group) => {
+                let Source::Hash(hash) = &self.plan.groups[group].source else {
+                    return;
+                };
+                let keys = &self.groups[group].keys.keys;
+                if unit == 0 {
+                    let each = hash.command_head.len() + hash.command_tail.len() + 8;
+                    out.reserve(keys.len() * each + keys.byte_len());
+                }
+                out.extend_from_slice(&hash.command_head);
+                write_blob(out, keys.at(unit));
+                out.extend_from_slice(&hash.command_tail);
+            }
+            Step::Packed { first, count } => self.encode_rows(section, (first, count), unit, out),
+            Step::Series(group) => {
+                let GroupPart { keys, commands } = &self.groups[group];
+                for command in commands {
+                    command.encode(keys.keys.at(unit), out);
+                }
+            }
+            Step::Flag(group) => self.encode_bits(section, group, unit, out),
         }
     }
 
@@ -115,10 +201,27 @@ impl ReadPart {
         self.failure.as_ref()
     }
 
+    /// What the pointer to the version was, where that was asked and answered.
+    pub fn pointer(&self) -> Option<i64> {
+        self.pointer
+    }
+
+    /// Fingerprints of stored rows whose schema the plan does not have.
+    pub fn unknown_schemas(&self) -> &[u32] {
+        &self.unknown_schemas
+    }
+
     /// Forgets all answers, to be asked again.
     #[must_use]
-    pub fn restarted(self) -> Self {
-        Self::new(&self.plan, self.keys, self.now_ms)
+    pub fn restarted(mut self) -> Self {
+        self.restart();
+        self
+    }
+
+    fn restart(&mut self) {
+        let groups = std::mem::take(&mut self.groups);
+        let keys = groups.into_iter().map(|group| group.keys).collect();
+        *self = Self::new(&self.plan, keys, self.asked, self.by_slot);
     }
 
     pub(super) fn into_answers(mut self) -> (Vec<Answers>, Vec<u8>, Vec<PartProblem>, usize) {
@@ -150,188 +253,198 @@ impl ReadPart {
             .retain(|problem| (problem.group, problem.row) != (group, row as u32));
     }
 
-    /// Goes to the next group that has keys, where this one's are answered.
-    fn next_group(&mut self) {
-        if let Some(group) = self.plan.groups.get(self.cursor.group) {
-            group.learned.offer(&self.order);
-        }
-        self.cursor.group += 1;
+    /// The units of the section that the next reply is of, and which of them it is.
+    pub(super) fn unit(&self) -> Option<(&Units, usize)> {
+        self.section()
+            .map(|section| (&section.units, self.cursor.row))
+    }
+
+    /// The section that the next reply is of.
+    pub(super) fn section(&self) -> Option<&Section> {
+        self.sections.get(self.cursor.section)
+    }
+
+    fn enter_section(&mut self) {
         self.cursor.row = 0;
-        self.begin_group();
+        self.enter_unit();
     }
 
-    fn begin_group(&mut self) {
-        while self
-            .keys
-            .get(self.cursor.group)
-            .is_some_and(ByteColumn::is_empty)
-        {
-            self.cursor.group += 1;
-        }
-        if let Some(group) = self.plan.groups.get(self.cursor.group) {
-            self.order = group.learned.get();
-        }
-    }
-
-    /// The reply itself: its shape must be the command's.
-    fn begin(&mut self, token: Token<'_>) {
-        let group = &self.plan.groups[self.cursor.group];
-        let asked = group.views.len() + group.columns.len();
-        let fits = match (token, group.strategy) {
-            (Token::Array(length), Strategy::Hmget) => length == asked,
-            (Token::Array(length), Strategy::Hgetall) => length % 2 == 0,
-            (Token::Map(_), Strategy::Hgetall) => true,
-            (Token::Error(text), _) => return self.error(text),
-            _ => false,
+    fn enter_unit(&mut self) {
+        self.cursor.slot = 0;
+        self.cursor.stage = match self.section() {
+            Some(section) if section.atomic => Stage::Begin,
+            _ => Stage::Plain,
         };
-        if fits {
-            self.cursor.open = true;
-            let width = group.columns.len();
-            let start = self.cursor.row * width;
-            self.answers[self.cursor.group].statuses[start..start + width]
-                .fill(Status::NotFound as u8);
+        self.enter_step();
+    }
+
+    fn enter_step(&mut self) {
+        let step = self
+            .section()
+            .map(|section| section.steps[self.cursor.slot]);
+        self.cursor.command = 0;
+        if let Some(group) = step.and_then(Step::group) {
+            self.cursor.group = group;
+        }
+        self.cursor.kind = match step {
+            None => Kind::Done,
+            Some(Step::Pointer) => Kind::Pointer,
+            Some(Step::Hash(group)) => {
+                // A plain read goes through the keys of one hash after the other.
+                if (self.cursor.row == 0 || self.cursor.stage != Stage::Plain)
+                    && let Source::Hash(hash) = &self.plan.groups[group].source
+                {
+                    self.order = hash.learned.get();
+                }
+                Kind::Hash
+            }
+            Some(Step::Packed { first, count }) => Kind::Packed { first, count },
+            Some(Step::Series(_)) => {
+                self.series.clear();
+                Kind::Series
+            }
+            Some(Step::Flag(_)) => Kind::Flag,
+        };
+    }
+
+    /// The reply to a command is whole: goes to the next one.
+    pub(super) fn finish_command(&mut self) {
+        match self.cursor.kind {
+            Kind::Hash if !self.cursor.settled => self.settle(self.cursor.group, self.cursor.row),
+            Kind::Series => self.finish_events(),
+            _ => {}
+        }
+        self.cursor.element = 0;
+        self.cursor.target = None;
+        self.cursor.bad_times.clear();
+        self.cursor.open = false;
+        let Some(section) = self.sections.get(self.cursor.section) else {
+            return;
+        };
+        self.cursor.command += 1;
+        let step = section.steps[self.cursor.slot];
+        if self.cursor.command < step.commands(&self.groups) {
+            return;
+        }
+        self.cursor.settled = false;
+        self.cursor.slot += 1;
+        if self.cursor.slot < section.steps.len() {
+            self.leave_hash();
+            self.enter_step();
         } else {
-            self.cursor.settled = true;
-            self.fail(Failure::Protocol(format!(
-                "{} answered with another shape than its own",
-                group.strategy.name()
-            )));
+            self.next_unit();
+        }
+    }
+
+    /// Goes to the next unit, whatever is left of this one.
+    pub(super) fn next_unit(&mut self) {
+        let Some(section) = self.sections.get(self.cursor.section) else {
+            return;
+        };
+        let (units, atomic) = (section.units.len(), section.atomic);
+        self.cursor.settled = false;
+        self.cursor.row += 1;
+        if self.cursor.row < units {
+            if atomic {
+                self.leave_hash();
+                self.enter_unit();
+            } else if self.cursor.slot > 0 {
+                self.cursor.slot = 0;
+                self.enter_step();
+            }
+        } else {
+            self.leave_hash();
+            self.cursor.section += 1;
+            self.enter_section();
+        }
+    }
+
+    fn leave_hash(&mut self) {
+        if self.cursor.kind == Kind::Hash
+            && let Source::Hash(hash) = &self.plan.groups[self.cursor.group].source
+        {
+            hash.learned.offer(&self.order);
+        }
+    }
+
+    /// A token of the reply to one command.
+    #[inline]
+    pub(super) fn command_token(&mut self, depth: usize, token: Token<'_>) {
+        if self.cursor.settled {
+            return;
+        }
+        match (self.cursor.kind, token) {
+            (_, Token::Error(text)) if depth == 0 => self.error(text),
+            (Kind::Hash, _) => match depth {
+                0 => self.begin_hash(token),
+                1 => self.field(token),
+                _ => self.misshapen("a hash field's value is nested"),
+            },
+            (Kind::Packed { first, count }, _) => self.row_token((first, count), depth, token),
+            (Kind::Series, _) => self.event_token(depth, token),
+            (Kind::Flag, _) => self.bit_token(depth, token),
+            (Kind::Pointer, Token::Blob(text) | Token::Simple(text)) if depth == 0 => {
+                self.pointer = value::integer(text).ok();
+            }
+            (Kind::Pointer, Token::Null) => {}
+            (Kind::Pointer | Kind::Done, _) => self.misshapen("a version is no text"),
         }
     }
 
     fn error(&mut self, text: &[u8]) {
-        self.cursor.settled = true;
         let text = String::from_utf8_lossy(text);
-        if text.starts_with("WRONGTYPE") {
-            // Somebody's key of another kind: the entity's values are invalid, not the request.
-            let width = self.plan.groups[self.cursor.group].columns.len();
-            let start = self.cursor.row * width;
-            self.answers[self.cursor.group].statuses[start..start + width]
-                .fill(Status::Invalid as u8);
-            self.invalid += width;
-            self.problem(None, || "the key holds no hash".to_owned());
-        } else {
-            self.fail(Failure::Server(text.into_owned()));
+        self.cursor.settled = true;
+        if !text.starts_with("WRONGTYPE") {
+            return self.fail(Failure::Server(text.into_owned()));
+        }
+        // Somebody's key of another kind: the values in it are invalid, not the request.
+        let what = match self.cursor.kind {
+            Kind::Hash => "hash",
+            Kind::Packed { .. } => "packed row",
+            Kind::Series => "sorted set",
+            Kind::Flag => "bitmap",
+            Kind::Pointer | Kind::Done => return,
+        };
+        let reason = format!("the key holds no {what}");
+        let Some((units, unit)) = self.unit() else {
+            return;
+        };
+        let rows: Vec<usize> = (0..units.rows(unit))
+            .map(|index| units.row(unit, index))
+            .collect();
+        for row in rows {
+            self.invalidate_row(row, &reason);
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
+    pub(super) fn invalidate_row(&mut self, row: usize, reason: &str) {
+        let width = self.plan.groups[self.cursor.group].columns.len();
+        self.answers[self.cursor.group].statuses[row * width..][..width]
+            .fill(Status::Invalid as u8);
+        self.invalid += width;
+        self.problem(row, None, || reason.to_owned());
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
     }
 
-    #[inline]
-    fn element(&mut self, token: Token<'_>) {
-        let Cursor { group, element, .. } = self.cursor;
-        self.cursor.element += 1;
-        let group = &self.plan.groups[group];
-        let target = match group.strategy {
-            Strategy::Hmget => match element.checked_sub(group.views.len()) {
-                None => Target::EventTime(element),
-                Some(column) => Target::Column(column),
-            },
-            Strategy::Hgetall => {
-                let Some(target) = self.cursor.target.take() else {
-                    self.cursor.target = Some(match token {
-                        Token::Blob(name) | Token::Simple(name) => {
-                            FieldOrder::target(&mut self.order, element / 2, name, &group.targets)
-                        }
-                        _ => Target::Nowhere,
-                    });
-                    return;
-                };
-                target
-            }
-        };
-        match token {
-            Token::Blob(text) | Token::Simple(text) => match target {
-                Target::Column(column) => self.value(column, text),
-                Target::EventTime(view) => self.event_time(view, text),
-                Target::Nowhere => {}
-            },
-            Token::Null => {}
-            _ => self.fail(Failure::Protocol(
-                "a hash field's value is no string".to_owned(),
-            )),
-        }
+    /// The reply has another shape than its command's: nothing after it can be trusted.
+    pub(super) fn misshapen(&mut self, what: &str) {
+        self.cursor.settled = true;
+        self.fail(Failure::Protocol(what.to_owned()));
     }
 
-    #[inline]
-    fn value(&mut self, column: usize, text: &[u8]) {
-        let Cursor { group, row, .. } = self.cursor;
-        let columns = &self.plan.groups[group].columns;
-        let at = row * columns.len() + column;
-        let data_type = columns[column].data_type;
-        match value::decode(data_type, text, &mut self.arena) {
-            Ok(cell) => {
-                let answers = &mut self.answers[group];
-                answers.cells[at] = cell;
-                answers.statuses[at] = Status::Present as u8;
-            }
-            Err(invalid) => {
-                self.answers[group].statuses[at] = Status::Invalid as u8;
-                self.invalid += 1;
-                self.problem(Some(column), || {
-                    format!("{} {}: {data_type}", preview(text), invalid.0)
-                });
-            }
-        }
-    }
-
-    fn event_time(&mut self, view: usize, text: &[u8]) {
-        let Cursor { group, row, .. } = self.cursor;
-        let views = self.plan.groups[group].views.len();
-        match value::integer(text) {
-            Ok(ms) => self.answers[group].event_times[row * views + view] = ms,
-            Err(invalid) => {
-                self.cursor.bad_times.push(view);
-                self.problem(None, || {
-                    format!("the event time {} {}", preview(text), invalid.0)
-                });
-            }
-        }
-    }
-
-    /// Settles the statuses of a row now that its event times are known.
-    fn settle(&mut self) {
-        let (index, row) = (self.cursor.group, self.cursor.row);
-        let group = &self.plan.groups[index];
-        let answers = &mut self.answers[index];
-        let width = group.columns.len();
-        let times = &answers.event_times[row * group.views.len()..][..group.views.len()];
-        let cells = &mut answers.cells[row * width..][..width];
-        let statuses = &mut answers.statuses[row * width..][..width];
-        for ((column, cell), status) in group.columns.iter().zip(cells).zip(statuses) {
-            let time = times[column.view];
-            let ttl = group.views[column.view].ttl_ms;
-            if self.cursor.bad_times.contains(&column.view) {
-                // Its age cannot be told, so it cannot be served as fresh.
-                if *status != Status::Invalid as u8 {
-                    self.invalid += 1;
-                }
-                *status = Status::Invalid as u8;
-                *cell = value::absent(column.data_type);
-            } else if time != NO_TIME && ttl > 0 && time.saturating_add(ttl) <= self.now_ms {
-                if *status == Status::Invalid as u8 {
-                    self.invalid -= 1;
-                }
-                *status = Status::Expired as u8;
-                *cell = column.default.unwrap_or(value::absent(column.data_type));
-            } else if *status == Status::NotFound as u8 {
-                if time != NO_TIME {
-                    *status = Status::Null as u8;
-                }
-                if let Some(default) = column.default {
-                    *cell = default;
-                }
-            }
-        }
-    }
-
-    fn problem(&mut self, column: Option<usize>, reason: impl FnOnce() -> String) {
+    pub(super) fn problem(
+        &mut self,
+        row: usize,
+        column: Option<usize>,
+        reason: impl FnOnce() -> String,
+    ) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(PartProblem {
                 group: self.cursor.group,
-                row: self.cursor.row as u32,
+                row: row as u32,
                 column: column.map(|column| column as u32),
                 reason: reason(),
             });
@@ -341,18 +454,17 @@ impl ReadPart {
 
 impl Replies for ReadPart {
     fn expected(&self) -> usize {
-        self.keys.iter().map(ByteColumn::len).sum()
+        self.sections
+            .iter()
+            .map(|section| section.replies(&self.groups))
+            .sum()
     }
 
     #[inline]
     fn token(&mut self, _reply: usize, depth: usize, token: Token<'_>) {
-        match depth {
-            0 => self.begin(token),
-            1 if !self.cursor.settled => self.element(token),
-            1 => {}
-            _ => self.fail(Failure::Protocol(
-                "a hash field's value is nested".to_owned(),
-            )),
+        match self.cursor.stage {
+            Stage::Plain => self.command_token(depth, token),
+            _ => self.transaction_token(depth, token),
         }
     }
 
@@ -360,26 +472,18 @@ impl Replies for ReadPart {
         matches!(self.failure, Some(Failure::Protocol(_)))
     }
 
+    #[inline]
     fn finish(&mut self, _reply: usize) {
-        if !self.cursor.settled {
-            self.settle();
-        }
-        self.cursor.row += 1;
-        self.cursor.element = 0;
-        self.cursor.target = None;
-        self.cursor.bad_times.clear();
-        self.cursor.settled = false;
-        self.cursor.open = false;
-        if self
-            .keys
-            .get(self.cursor.group)
-            .is_some_and(|keys| self.cursor.row >= keys.len())
-        {
-            self.next_group();
+        match self.cursor.stage {
+            Stage::Plain => self.finish_command(),
+            _ => self.finish_stage(),
         }
     }
 
     fn whole(&mut self, _reply: usize, buf: &[u8]) -> Option<usize> {
+        if self.cursor.kind != Kind::Hash || self.cursor.stage != Stage::Plain {
+            return None;
+        }
         let arena = self.arena.len();
         let length = whole::decode(self, buf);
         if length.is_none() {
@@ -390,8 +494,40 @@ impl Replies for ReadPart {
     }
 }
 
+impl Calls for ReadPart {
+    fn scripts(&self) -> Vec<&'static Script> {
+        self.plan.scripts()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        for section in &self.sections {
+            for unit in 0..section.units.len() {
+                if section.atomic {
+                    command(out, &[b"MULTI"]);
+                }
+                for step in &section.steps {
+                    self.encode_step(section, *step, unit, out);
+                }
+                if section.atomic {
+                    command(out, &[b"EXEC"]);
+                }
+            }
+        }
+    }
+
+    fn keep_unknown(&mut self) -> bool {
+        let unknown =
+            matches!(&self.failure, Some(Failure::Server(text)) if is_unknown(text.as_bytes()));
+        if unknown {
+            // Whatever was answered beside it belongs to another moment.
+            self.restart();
+        }
+        unknown
+    }
+}
+
 /// Stored text as a log can show it.
-fn preview(text: &[u8]) -> String {
+pub(super) fn preview(text: &[u8]) -> String {
     const SHOWN: usize = 32;
     let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]);
     let more = if text.len() > SHOWN { "…" } else { "" };

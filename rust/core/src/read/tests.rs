@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Failure, Read, ReadPart};
+use super::{Asked, Failure, Read, ReadPart};
 use crate::cluster::SlotMap;
 use crate::connection::Replies;
 use crate::json::{render_many, render_one};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns, KeyType};
 use crate::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy as Command, ViewSpec};
 use crate::resp::{Limits, Scanner};
+use crate::script::Calls as _;
 use crate::table::Table;
 use crate::types::Status::{self, Expired, Invalid, NotFound, Null, Present, Unavailable};
 use crate::value::Value;
+
+mod kinds;
 
 const NOW: i64 = 1_000_000;
 
@@ -33,6 +36,7 @@ fn feature(name: &str, view: usize, data_type: &str, default: Option<&str>) -> F
         field: name.to_owned(),
         data_type: data_type.to_owned(),
         default: default.map(|text| text.as_bytes().to_vec()),
+        ..FeatureSpec::default()
     }
 }
 
@@ -43,6 +47,7 @@ fn plan(command: Command) -> Arc<ReadPlan> {
         entity: 0,
         name: name.to_owned(),
         ttl_ms,
+        ..ViewSpec::default()
     };
     let spec = PlanSpec {
         key_prefix: "p:".to_owned(),
@@ -54,6 +59,7 @@ fn plan(command: Command) -> Arc<ReadPlan> {
             feature("score", 1, "Float64", None),
         ],
         strategy: Some(command),
+        ..PlanSpec::default()
     };
     Arc::new(ReadPlan::new(&spec).unwrap())
 }
@@ -65,7 +71,7 @@ fn ids(ids: &[i64]) -> KeyColumns {
 }
 
 fn start(plan: &Arc<ReadPlan>, keys: KeyColumns, map: &SlotMap) -> (Read, Vec<ReadPart>) {
-    let (read, parts) = Read::new(plan, keys, 7, NOW, map).unwrap();
+    let (read, parts) = Read::new(plan, keys, Asked::plain(7, NOW), map).unwrap();
     (read, parts.into_iter().map(|(_, part)| part).collect())
 }
 
@@ -385,7 +391,7 @@ fn a_service_may_span_entities_and_rows_are_combinations() {
     let view = |entity, name: &str| ViewSpec {
         entity,
         name: name.to_owned(),
-        ttl_ms: 0,
+        ..ViewSpec::default()
     };
     let spec = PlanSpec {
         key_prefix: String::new(),
@@ -399,7 +405,7 @@ fn a_service_may_span_entities_and_rows_are_combinations() {
             feature("age", 0, "Int64", None),
             feature("price", 1, "Float64", None),
         ],
-        strategy: None,
+        ..PlanSpec::default()
     };
     let plan = Arc::new(ReadPlan::new(&spec).unwrap());
     let mut items = ByteColumn::default();

@@ -5,7 +5,7 @@
 //! doubles of 10 entities takes 40 % less time this way.
 
 use super::part::ReadPart;
-use crate::plan::{FieldOrder, Strategy, Target};
+use crate::plan::{FieldOrder, Source, Strategy, Target};
 use crate::resp::scan::short_blob;
 use crate::types::Status;
 use crate::value;
@@ -22,6 +22,9 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
         ..
     } = part;
     let group = plan.groups.get(cursor.group)?;
+    let Source::Hash(hash) = &group.source else {
+        return None;
+    };
     let answers = &mut answers[cursor.group];
     let (width, views) = (group.columns.len(), group.views.len());
     let cells = &mut answers.cells[cursor.row * width..][..width];
@@ -29,7 +32,7 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
     let times = &mut answers.event_times[cursor.row * views..][..views];
 
     let (kind, count, mut at) = header(buf)?;
-    let fields = match (group.strategy, kind) {
+    let fields = match (hash.strategy, kind) {
         (Strategy::Hmget, b'*') if count == views + width => count,
         (Strategy::Hgetall, b'*') if count % 2 == 0 => count / 2,
         (Strategy::Hgetall, b'%') => count,
@@ -37,7 +40,7 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
     };
     statuses.fill(Status::NotFound as u8);
     for position in 0..fields {
-        let target = match group.strategy {
+        let target = match hash.strategy {
             Strategy::Hmget => match position.checked_sub(views) {
                 None => Target::EventTime(position),
                 Some(column) => Target::Column(column),
@@ -50,7 +53,7 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
                     let (start, end) = short_blob(&buf[at..])?;
                     let name = &buf[at + start..at + end];
                     at += end + 2;
-                    FieldOrder::target(order, position, name, &group.targets)
+                    FieldOrder::target(order, position, name, &hash.targets)
                 }
             }
         };

@@ -24,6 +24,11 @@ pub fn write_integer(out: &mut Vec<u8>, value: i64) {
     write_blob(out, itoa::Buffer::new().format(value).as_bytes());
 }
 
+/// Appends the decimal text of `value`, which is part of an argument.
+pub fn write_decimal(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
 /// Appends a whole command.
 pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
     write_array_header(out, arguments.len());

@@ -70,12 +70,12 @@ impl TileSpan {
     }
 }
 
-fn floor(time: i64, tile: i64) -> i64 {
-    time.div_euclid(tile).saturating_mul(tile)
+fn floor(moment: i64, tile: i64) -> i64 {
+    moment.div_euclid(tile).saturating_mul(tile)
 }
 
-fn ceiling(time: i64, tile: i64) -> i64 {
-    floor(time.saturating_add(tile - 1), tile)
+fn ceiling(moment: i64, tile: i64) -> i64 {
+    floor(moment.saturating_add(tile - 1), tile)
 }
 
 #[cfg(test)]

@@ -1,0 +1,410 @@
+//! Compiling a specification.
+
+use super::{
+    Column, Entity, EntitySpec, Feature, FeatureSpec, Group, GroupView, HashSource, KeyTail,
+    Learned, Output, PlanError, PlanSpec, ReadColumn, ReadPlan, SeriesProgram, Source, Strategy,
+    Target, ViewKind, ViewSpec, choose,
+};
+use crate::flag::IdPattern;
+use crate::json;
+use crate::keys::KeyType;
+use crate::packed::{Decoder, Schema};
+use crate::resp::encode::{write_array_header, write_blob};
+use crate::types::DataType;
+use crate::value;
+
+pub(super) fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
+    if spec.features.is_empty() && spec.computed.is_empty() {
+        return Err(PlanError::Malformed("a plan needs at least one feature"));
+    }
+    let join_keys = join_keys(spec)?;
+    let mut entities: Vec<Entity> = spec
+        .entities
+        .iter()
+        .map(|entity| Entity {
+            // Every join key of every entity was put there before.
+            join_keys: entity
+                .join_keys
+                .iter()
+                .filter_map(|(name, _)| join_keys.iter().position(|(known, _)| known == name))
+                .collect(),
+            groups: 0..0,
+        })
+        .collect();
+    let mut builders: Vec<GroupBuilder<'_>> = Vec::new();
+    for (index, entity) in entities.iter_mut().enumerate() {
+        let own = spec.features.iter().filter_map(|feature| {
+            let view = spec.views.get(feature.view)?;
+            (view.entity == index).then(|| Place::of(feature, view))
+        });
+        let mut places: Vec<Place<'_>> = Vec::new();
+        for place in own {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places.sort_by_key(Place::rank);
+        let start = builders.len();
+        builders.extend(places.into_iter().map(GroupBuilder::new));
+        entity.groups = start..builders.len();
+    }
+    let mut default_arena = Vec::new();
+    let mut reads = Vec::with_capacity(spec.features.len());
+    let mut defaults = Vec::with_capacity(spec.features.len());
+    for feature in &spec.features {
+        let data_type = data_type(feature)?;
+        let view = spec.views.get(feature.view).ok_or(PlanError::Malformed(
+            "a feature names a view that is not there",
+        ))?;
+        let place = Place::of(feature, view);
+        let group = builders
+            .iter()
+            .position(|builder| builder.place == place)
+            .ok_or(PlanError::Malformed(
+                "a view names an entity that is not there",
+            ))?;
+        let default = default_of(feature, data_type, &mut default_arena)?;
+        reads.push(ReadColumn {
+            data_type,
+            view: feature.view,
+            group,
+            column: builders[group].column(feature, view, data_type, default),
+        });
+        defaults.push(default.is_some());
+    }
+    let groups = builders
+        .into_iter()
+        .map(|builder| builder.finish(spec))
+        .collect::<Result<Vec<_>, _>>()?;
+    let features = outputs(spec, &reads, &defaults)?;
+    Ok(ReadPlan {
+        identity: is_identity(spec, &features, &reads, &groups),
+        join_keys,
+        features,
+        reads,
+        entities,
+        groups,
+        views: spec.views.len(),
+        default_arena,
+        pointer: spec
+            .pointer
+            .as_ref()
+            .map(|key| format!("{}{key}", spec.key_prefix).into_bytes()),
+    })
+}
+
+fn join_keys(spec: &PlanSpec) -> Result<Vec<(String, KeyType)>, PlanError> {
+    let mut join_keys: Vec<(String, KeyType)> = Vec::new();
+    for (name, key_type) in spec.entities.iter().flat_map(|entity| &entity.join_keys) {
+        match join_keys.iter().find(|(known, _)| known == name) {
+            None => join_keys.push((name.clone(), *key_type)),
+            Some((_, known)) if known == key_type => {}
+            Some(_) => return Err(PlanError::JoinKey(name.clone())),
+        }
+    }
+    Ok(join_keys)
+}
+
+fn data_type(feature: &FeatureSpec) -> Result<DataType, PlanError> {
+    feature
+        .data_type
+        .parse()
+        .map_err(|error| PlanError::Type(feature.name.clone(), error))
+}
+
+fn default_of(
+    feature: &FeatureSpec,
+    data_type: DataType,
+    arena: &mut Vec<u8>,
+) -> Result<Option<u64>, PlanError> {
+    feature
+        .default
+        .as_ref()
+        .map(|text| value::decode(data_type, text, arena))
+        .transpose()
+        .map_err(|invalid| PlanError::Default(feature.name.clone(), invalid.0))
+}
+
+fn outputs(
+    spec: &PlanSpec,
+    reads: &[ReadColumn],
+    defaults: &[bool],
+) -> Result<Vec<Feature>, PlanError> {
+    let all: Vec<Output>;
+    let outputs = if spec.outputs.is_empty() {
+        all = (0..reads.len()).map(Output::Read).collect();
+        &all
+    } else {
+        &spec.outputs
+    };
+    let feature = |&source: &Output| {
+        let (name, data_type, view, has_default) = match source {
+            Output::Read(index) => {
+                let read = reads.get(index)?;
+                let name = &spec.features[index].name;
+                (name, read.data_type, Some(read.view), defaults[index])
+            }
+            Output::Computed(_) => return None,
+        };
+        Some(Feature {
+            name: name.clone(),
+            data_type,
+            view,
+            source,
+            has_default,
+            json_name: json::string(name),
+        })
+    };
+    outputs
+        .iter()
+        .map(feature)
+        .collect::<Option<_>>()
+        .ok_or(PlanError::Malformed(
+            "an output names a feature that is not there",
+        ))
+}
+
+/// Whether the cells of the only group are those of the result.
+fn is_identity(
+    spec: &PlanSpec,
+    features: &[Feature],
+    reads: &[ReadColumn],
+    groups: &[Group],
+) -> bool {
+    let [group] = groups else {
+        return false;
+    };
+    group.columns.len() == features.len()
+        && features
+            .iter()
+            .enumerate()
+            .all(|(index, feature)| feature.source == Output::Read(index))
+        && reads
+            .iter()
+            .enumerate()
+            .all(|(index, read)| read.column == index)
+        && group.views.len() == spec.views.len()
+        && group
+            .views
+            .iter()
+            .enumerate()
+            .all(|(index, view)| view.view == index)
+}
+
+/// Features of one place are read together.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    /// The hash of this entity.
+    Hash(usize),
+    /// The rows of this view.
+    Packed(usize),
+    /// The events of this view.
+    Series(usize),
+    /// The bitmaps of this flag, of this view.
+    Flag(usize, &'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of(feature: &'a FeatureSpec, view: &ViewSpec) -> Self {
+        match view.kind {
+            ViewKind::Hash => Self::Hash(view.entity),
+            ViewKind::Packed { .. } => Self::Packed(feature.view),
+            ViewKind::Series(_) => Self::Series(feature.view),
+            ViewKind::Flags { .. } => Self::Flag(feature.view, &feature.field),
+        }
+    }
+
+    /// Where it is in the order of its entity's groups.
+    fn rank(&self) -> usize {
+        match self {
+            Self::Hash(_) => 0,
+            Self::Packed(_) => 1,
+            Self::Series(_) => 2,
+            Self::Flag(..) => 3,
+        }
+    }
+}
+
+struct GroupBuilder<'a> {
+    place: Place<'a>,
+    views: Vec<GroupView>,
+    columns: Vec<Column>,
+    features: Vec<&'a FeatureSpec>,
+}
+
+impl<'a> GroupBuilder<'a> {
+    fn new(place: Place<'a>) -> Self {
+        Self {
+            place,
+            views: Vec::new(),
+            columns: Vec::new(),
+            features: Vec::new(),
+        }
+    }
+
+    /// The column of this feature's field; a field that two outputs share is read once.
+    fn column(
+        &mut self,
+        feature: &'a FeatureSpec,
+        view: &ViewSpec,
+        data_type: DataType,
+        default: Option<u64>,
+    ) -> usize {
+        let same = |known: &&FeatureSpec| known.field == feature.field;
+        if let Some(known) = self.features.iter().position(same) {
+            return known;
+        }
+        let local = self
+            .views
+            .iter()
+            .position(|known| known.view == feature.view);
+        let local = local.unwrap_or_else(|| {
+            self.views.push(GroupView { view: feature.view });
+            self.views.len() - 1
+        });
+        self.columns.push(Column {
+            data_type,
+            view: local,
+            ttl_ms: match feature.ttl_ms {
+                0 => view.ttl_ms,
+                own => own,
+            },
+            default,
+        });
+        self.features.push(feature);
+        self.columns.len() - 1
+    }
+
+    fn finish(self, spec: &PlanSpec) -> Result<Group, PlanError> {
+        let prefix = &spec.key_prefix;
+        let view_at = |index: usize| &spec.views[index];
+        let (entity, head, tail, source) = match &self.place {
+            Place::Hash(entity) => {
+                let name = &spec.entities[*entity].name;
+                let source = self.hash(&spec.entities[*entity], spec);
+                let tail = KeyTail::Versioned(Vec::new());
+                (*entity, format!("{prefix}{name}:{{"), tail, source)
+            }
+            Place::Packed(index) => {
+                let view = view_at(*index);
+                let name = &spec.entities[view.entity].name;
+                let tail = KeyTail::Versioned(format!(":{}", view.name).into_bytes());
+                let source = self.packed(view)?;
+                (view.entity, format!("{prefix}{name}:{{"), tail, source)
+            }
+            Place::Series(index) => {
+                let view = view_at(*index);
+                let name = &spec.entities[view.entity].name;
+                let head = format!("{prefix}{}:{name}:{{", view.name);
+                (view.entity, head, KeyTail::Plain, self.series(view)?)
+            }
+            Place::Flag(index, field) => {
+                let view = view_at(*index);
+                let head = format!("{prefix}flag:{field}:{{");
+                let source = self.flag(view)?;
+                (view.entity, head, KeyTail::Plain, source)
+            }
+        };
+        Ok(Group {
+            entity,
+            key_head: head.into_bytes(),
+            key_tail: tail,
+            absent_row: self
+                .columns
+                .iter()
+                .map(|column| value::absent(column.data_type))
+                .collect(),
+            views: self.views,
+            columns: self.columns,
+            source,
+        })
+    }
+
+    fn hash(&self, entity: &EntitySpec, spec: &PlanSpec) -> Source {
+        let event_times: Vec<String> = self
+            .views
+            .iter()
+            .map(|view| format!("_ts:{}", spec.views[view.view].name))
+            .collect();
+        let fields = self.features.iter().map(|feature| feature.field.as_str());
+        let asked = event_times.len() + self.features.len();
+        let chosen = choose(asked, entity.fields_total, entity.wide_values);
+        let strategy = spec.strategy.unwrap_or(chosen);
+        let mut command_head = Vec::new();
+        let mut command_tail = Vec::new();
+        match strategy {
+            Strategy::Hgetall => {
+                write_array_header(&mut command_head, 2);
+                write_blob(&mut command_head, b"HGETALL");
+            }
+            Strategy::Hmget => {
+                write_array_header(&mut command_head, 2 + asked);
+                write_blob(&mut command_head, b"HMGET");
+                for field in event_times.iter().map(String::as_str).chain(fields.clone()) {
+                    write_blob(&mut command_tail, field.as_bytes());
+                }
+            }
+        }
+        let times = event_times.iter().enumerate();
+        let times = times.map(|(index, field)| (field.as_bytes(), Target::EventTime(index)));
+        let columns = fields.enumerate();
+        let columns = columns.map(|(index, field)| (field.as_bytes(), Target::Column(index)));
+        Source::Hash(HashSource {
+            strategy,
+            command_head,
+            command_tail,
+            targets: times
+                .chain(columns)
+                .map(|(field, target)| (field.to_vec(), target))
+                .collect(),
+            learned: Learned::default(),
+        })
+    }
+
+    fn packed(&self, view: &ViewSpec) -> Result<Source, PlanError> {
+        let ViewKind::Packed { schemas } = &view.kind else {
+            return Err(PlanError::Malformed("a packed row's view is not packed"));
+        };
+        let wanted = self.features.iter().zip(&self.columns);
+        let wanted = wanted.map(|(feature, column)| (feature.field.clone(), column.data_type));
+        let mut known = Vec::with_capacity(schemas.len());
+        for (fingerprint, columns) in schemas {
+            let columns = columns
+                .iter()
+                .map(|(name, spelling)| match spelling.parse() {
+                    Ok(data_type) => Ok((name.clone(), data_type)),
+                    Err(error) => Err(PlanError::Type(name.clone(), error)),
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let schema = Schema::new(*fingerprint, columns);
+            known.push(schema.map_err(|error| {
+                PlanError::Feature(self.features[0].name.clone(), error.to_string())
+            })?);
+        }
+        Ok(Source::Packed(Decoder::new(wanted.collect(), &known)))
+    }
+
+    fn series(&self, view: &ViewSpec) -> Result<Source, PlanError> {
+        let ViewKind::Series(series) = &view.kind else {
+            return Err(PlanError::Malformed("an event's view is no series"));
+        };
+        let types = self.columns.iter().map(|column| column.data_type);
+        let features = self.features.iter().copied().zip(types);
+        SeriesProgram::new(series, features).map(Source::Series)
+    }
+
+    fn flag(&self, view: &ViewSpec) -> Result<Source, PlanError> {
+        let ViewKind::Flags { ids } = &view.kind else {
+            return Err(PlanError::Malformed("a flag's view is no view of flags"));
+        };
+        let name = &self.features[0].name;
+        let wrong = |reason: String| PlanError::Feature(name.clone(), reason);
+        if !self.columns[0].data_type.is_bool() {
+            return Err(wrong("is a flag, and flags are Bool".to_owned()));
+        }
+        let pattern = ids.as_deref().map_or(Ok(IdPattern::default()), |pattern| {
+            IdPattern::parse(pattern).map_err(|error| wrong(format!("has ids of which {error}")))
+        })?;
+        Ok(Source::Flag(pattern.escaped()))
+    }
+}

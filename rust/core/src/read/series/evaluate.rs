@@ -1,0 +1,368 @@
+//! From the events of one key to the values of its features.
+
+use hashbrown::HashSet;
+
+use super::{Event, Scratch};
+use crate::plan::{Input, Op, SeriesFeature, SeriesProgram, SeriesRead, TileValue};
+use crate::series::member;
+use crate::series::span::Span;
+use crate::types::{DataType, Scalar};
+use crate::value::{self, Span as ArenaSpan};
+
+/// A value, or none, or why what is stored makes none.
+type Made = Result<Option<u64>, String>;
+
+impl Scratch {
+    /// The cell of a feature.
+    pub(super) fn value(
+        &self,
+        program: &SeriesProgram,
+        feature: &SeriesFeature,
+        data_type: DataType,
+        as_of: i64,
+        arena: &mut Vec<u8>,
+    ) -> Made {
+        let span = Span::of_window(as_of, feature.window_ms, program.retention_ms);
+        match feature.input {
+            Input::Number(read) => Ok(number(self.numbers(read).first().copied(), data_type)),
+            Input::Session(read) => {
+                let length = match *self.numbers(read) {
+                    [first, newest] if as_of.saturating_sub(newest) <= gap(program, read) => {
+                        newest.saturating_sub(first)
+                    }
+                    _ => 0,
+                };
+                Ok(number(Some(length), data_type))
+            }
+            Input::Newest { read, n } => {
+                let events = self.events(read);
+                let events = &events[..n.min(events.len())];
+                self.newest(program, feature.op, events, as_of, data_type, arena)
+            }
+            Input::Events(read) => {
+                let events = self.events(read).iter();
+                let events = events.filter(|event| span.holds(event.time));
+                self.aggregate(program, feature.op, events, data_type, arena)
+            }
+            Input::Tiles { read, edges } => {
+                self.of_tiles(program, feature.op, read, edges, data_type, arena)
+            }
+        }
+    }
+
+    fn newest(
+        &self,
+        program: &SeriesProgram,
+        op: Op,
+        events: &[Event],
+        as_of: i64,
+        data_type: DataType,
+        arena: &mut Vec<u8>,
+    ) -> Made {
+        if op == Op::TimeSinceLast {
+            let since = events.first().map(|event| as_of.saturating_sub(event.time));
+            return Ok(number(since, data_type));
+        }
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let start = arena.len();
+        let mut text = Vec::new();
+        for event in events {
+            let made = if let Op::Last(field) = op {
+                self.element(program, field, *event, &mut text, arena)
+            } else {
+                arena.extend_from_slice(&event.time.to_le_bytes());
+                Ok(())
+            };
+            if let Err(reason) = made {
+                arena.truncate(start);
+                return Err(reason);
+            }
+        }
+        span(start, arena)
+    }
+
+    /// Appends a field of an event as an element of a list; nothing where it is null.
+    fn element(
+        &self,
+        program: &SeriesProgram,
+        field: usize,
+        event: Event,
+        text: &mut Vec<u8>,
+        arena: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        text.clear();
+        let Some(cell) = self.field(program, field, event, text)? else {
+            return Ok(());
+        };
+        let scalar = program.payload[field].1;
+        if matches!(scalar, Scalar::String | Scalar::Bytes) {
+            let bytes = ArenaSpan::of(cell).slice(text);
+            arena.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            arena.extend_from_slice(bytes);
+        } else {
+            arena.extend_from_slice(&cell.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// The cell of an event's field, whose text goes to `arena`; `None` where it is null.
+    fn field(
+        &self,
+        program: &SeriesProgram,
+        field: usize,
+        event: Event,
+        arena: &mut Vec<u8>,
+    ) -> Made {
+        let (name, scalar) = &program.payload[field];
+        let member = self.bytes(event.member);
+        let Some(text) =
+            member::field(member, field, program.payload.len()).and_then(member::unescape)
+        else {
+            return Ok(None);
+        };
+        value::decode(DataType::Scalar(*scalar), &text, arena)
+            .map(Some)
+            .map_err(|invalid| {
+                let shown = super::super::part::preview(member);
+                format!("{name} of the event {shown} {}: {scalar}", invalid.0)
+            })
+    }
+
+    /// What a window's events make, the oldest first.
+    fn aggregate<'a>(
+        &self,
+        program: &SeriesProgram,
+        op: Op,
+        events: impl Iterator<Item = &'a Event>,
+        data_type: DataType,
+        arena: &mut Vec<u8>,
+    ) -> Made {
+        match op {
+            Op::Distinct(field) => {
+                let mut seen: HashSet<&[u8], foldhash::fast::FixedState> = HashSet::default();
+                for event in events {
+                    let member = self.bytes(event.member);
+                    let text = member::field(member, field, program.payload.len());
+                    seen.extend(text.filter(|&text| text != member::NULL));
+                }
+                Ok(number(Some(seen.len() as i64), data_type))
+            }
+            Op::Sum(field) | Op::Avg(field) | Op::Min(field) | Op::Max(field) => {
+                let mut total = Total::new(op, program.payload[field].1);
+                let mut text = Vec::new();
+                for event in events {
+                    text.clear();
+                    if let Some(cell) = self.field(program, field, *event, &mut text)? {
+                        total.add(cell, 1, &text);
+                    }
+                }
+                total.cell(data_type, arena)
+            }
+            _ => Ok(number(Some(events.count() as i64), data_type)),
+        }
+    }
+
+    fn of_tiles(
+        &self,
+        program: &SeriesProgram,
+        op: Op,
+        read: usize,
+        edges: Option<(usize, usize)>,
+        data_type: DataType,
+        arena: &mut Vec<u8>,
+    ) -> Made {
+        let SeriesRead::Tiles { values, .. } = &program.reads[read] else {
+            return Ok(None);
+        };
+        let texts = self.texts(read);
+        // One field stands in where there was no tile to ask for.
+        let tiles = texts.chunks_exact(values.len());
+        let of = |tile: &[Option<(u32, u32)>], value: TileValue| {
+            let position = values.iter().position(|&known| known == value)?;
+            tile[position].map(|text| self.bytes(text))
+        };
+        let (field, wanted) = match op {
+            Op::Sum(field) | Op::Avg(field) => (field, TileValue::Sum(field)),
+            Op::Min(field) => (field, TileValue::Smallest(field)),
+            Op::Max(field) => (field, TileValue::Largest(field)),
+            _ => {
+                let mut events = 0_i64;
+                for tile in tiles {
+                    if let Some(text) = of(tile, TileValue::Events) {
+                        events = events.saturating_add(integer(text)?);
+                    }
+                }
+                return Ok(number(Some(events), data_type));
+            }
+        };
+        let (name, scalar) = &program.payload[field];
+        let mut total = Total::new(op, *scalar);
+        let mut text = Vec::new();
+        let mut edge = |total: &mut Total, read: usize| {
+            for event in self.events(read) {
+                text.clear();
+                if let Some(cell) = self.field(program, field, *event, &mut text)? {
+                    total.add(cell, 1, &text);
+                }
+            }
+            Ok::<(), String>(())
+        };
+        if let Some((left, _)) = edges {
+            edge(&mut total, left)?;
+        }
+        for tile in tiles {
+            let Some(text) = of(tile, wanted) else {
+                continue;
+            };
+            let count = match of(tile, TileValue::Values(field)) {
+                Some(text) => integer(text)?,
+                None => 1,
+            };
+            let mut bytes = Vec::new();
+            let cell = value::decode(DataType::Scalar(*scalar), text, &mut bytes)
+                .map_err(|invalid| format!("the tiles of {name} hold what {}", invalid.0))?;
+            total.add(cell, count, &bytes);
+        }
+        if let Some((_, right)) = edges {
+            edge(&mut total, right)?;
+        }
+        total.cell(data_type, arena)
+    }
+}
+
+/// A sum, an average or an extreme on its way.
+struct Total {
+    op: Op,
+    scalar: Scalar,
+    count: i64,
+    whole: Option<i64>,
+    real: f64,
+    /// The extreme so far: its cell, and its bytes where it is text.
+    best: Option<(u64, Vec<u8>)>,
+}
+
+impl Total {
+    fn new(op: Op, scalar: Scalar) -> Self {
+        Self {
+            op,
+            scalar,
+            count: 0,
+            whole: Some(0),
+            real: 0.0,
+            best: None,
+        }
+    }
+
+    /// Takes a value, or the sum of `count` of them.
+    fn add(&mut self, cell: u64, count: i64, text: &[u8]) {
+        self.count = self.count.saturating_add(count);
+        match self.op {
+            Op::Sum(_) | Op::Avg(_) if self.scalar == Scalar::Int64 => {
+                self.whole = self.whole.and_then(|sum| sum.checked_add(cell as i64));
+                self.real += cell as i64 as f64;
+            }
+            Op::Sum(_) | Op::Avg(_) => self.real += f64::from_bits(cell),
+            _ => {
+                let bytes = || match self.scalar {
+                    Scalar::String | Scalar::Bytes => ArenaSpan::of(cell).slice(text),
+                    _ => &[],
+                };
+                let is_better = self.best.as_ref().is_none_or(|(best, known)| {
+                    let smaller = self.is_less((cell, bytes()), (*best, known));
+                    let larger = self.is_less((*best, known), (cell, bytes()));
+                    if matches!(self.op, Op::Min(_)) {
+                        smaller
+                    } else {
+                        larger
+                    }
+                });
+                if is_better {
+                    self.best = Some((cell, bytes().to_vec()));
+                }
+            }
+        }
+    }
+
+    /// A number that is none is no extreme while there is another.
+    fn is_less(&self, one: (u64, &[u8]), other: (u64, &[u8])) -> bool {
+        match self.scalar {
+            Scalar::Float32 | Scalar::Float64 => {
+                let (one, other) = (f64::from_bits(one.0), f64::from_bits(other.0));
+                if one.is_nan() || other.is_nan() {
+                    // Whichever is asked for, the number is better than what is none.
+                    let wanted = matches!(self.op, Op::Min(_));
+                    return if wanted {
+                        !one.is_nan() && other.is_nan()
+                    } else {
+                        one.is_nan() && !other.is_nan()
+                    };
+                }
+                one < other
+            }
+            Scalar::String | Scalar::Bytes => one.1 < other.1,
+            _ => (one.0 as i64) < (other.0 as i64),
+        }
+    }
+
+    fn cell(self, data_type: DataType, arena: &mut Vec<u8>) -> Made {
+        match self.op {
+            Op::Sum(_) if data_type == DataType::Scalar(Scalar::Int64) => match self.whole {
+                Some(sum) => Ok(Some(sum as u64)),
+                None => Err("the sum is beyond 64 bits".to_owned()),
+            },
+            Op::Sum(_) => Ok(Some(real(self.real, data_type))),
+            Op::Avg(_) if self.count > 0 => {
+                Ok(Some(real(self.real / self.count as f64, data_type)))
+            }
+            Op::Avg(_) => Ok(None),
+            _ => match self.best {
+                None => Ok(None),
+                Some((_, bytes)) if matches!(self.scalar, Scalar::String | Scalar::Bytes) => {
+                    let start = arena.len();
+                    arena.extend_from_slice(&bytes);
+                    span(start, arena)
+                }
+                Some((cell, _)) if self.scalar == Scalar::Int64 => {
+                    Ok(number(Some(cell as i64), data_type))
+                }
+                Some((cell, _)) => Ok(Some(cell)),
+            },
+        }
+    }
+}
+
+/// The longest pause of the session that a read is about.
+fn gap(program: &SeriesProgram, read: usize) -> i64 {
+    match program.reads[read] {
+        SeriesRead::Session { gap_ms } => gap_ms,
+        _ => 0,
+    }
+}
+
+fn integer(text: &[u8]) -> Result<i64, String> {
+    value::integer(text).map_err(|invalid| format!("a tile's count {}", invalid.0))
+}
+
+/// A count or a duration as the feature's type has it.
+fn number(value: Option<i64>, data_type: DataType) -> Option<u64> {
+    value.map(|value| match data_type {
+        DataType::Scalar(Scalar::Float32 | Scalar::Float64) => real(value as f64, data_type),
+        _ => value as u64,
+    })
+}
+
+fn real(value: f64, data_type: DataType) -> u64 {
+    match data_type {
+        DataType::Scalar(Scalar::Float32) => f64::from(value as f32).to_bits(),
+        _ => value.to_bits(),
+    }
+}
+
+fn span(start: usize, arena: &[u8]) -> Made {
+    match (u32::try_from(start), u32::try_from(arena.len() - start)) {
+        (Ok(offset), Ok(length)) => Ok(Some(ArenaSpan { offset, length }.cell())),
+        _ => Err("does not fit: one result holds at most 4 GiB of text".to_owned()),
+    }
+}
