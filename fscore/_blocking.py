@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +15,8 @@ from fscore._client import (
     Deadline,
     Keys,
     PreparedCore,
+    ReadOptions,
     WriteResult,
-    now_ms,
 )
 from fscore._fscore import BlockingPool, FeatureTable
 from fscore.config import RedisSettings, load_settings
@@ -215,6 +216,7 @@ class Prepared(PreparedCore):
         partial: bool = True,
         version: int | None = None,
         consistency: Consistency = "eventual",
+        as_of: datetime | int | None = None,
     ) -> FeatureTable:
         """Read the features of these entities, one row for each, in their order.
 
@@ -223,17 +225,30 @@ class Prepared(PreparedCore):
 
         Where some of the answer is not there in time the rest has the status UNAVAILABLE, or, with
         `partial=False` or where nothing is there, DeadlineExceeded or Unavailable is raised.
-        InvalidKeys says what is wrong with the keys; more rows than `max_keys` are RequestTooLarge.
+
+        `as_of` (epoch ms or a datetime with a zone; default: now) is the moment at which windows
+        end and against which rows expire. `consistency="snapshot"` reads everything of one entity
+        at one moment; rows of different entities are of different ones. InvalidKeys says what is
+        wrong with the keys; more rows than `max_keys` are RequestTooLarge.
         """
         client = self._client
         timeout = client._follow(client._timeout if timeout is None else timeout)
-        version = self._current(version, consistency)
-        table: FeatureTable = client._pool.read(
+        deadline = Deadline(timeout)
+        options = self._current(version, consistency, as_of, partial)
+        table = self._read(keys, options, timeout)
+        while again := self._promoted(options, table):
+            options = again
+            table = self._read(keys, options, deadline.left())
+        return table
+
+    def _read(self, keys: Keys, options: ReadOptions, timeout: float) -> FeatureTable:
+        return self._client._pool.read(
             self._plan,
             keys,
-            version,
-            now_ms(),
+            options.version,
+            options.as_of_ms,
             timeout,
-            partial=partial,
+            partial=options.partial,
+            snapshot=options.snapshot,
+            pointer=options.pointer,
         )
-        return table

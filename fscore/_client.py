@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from fscore import _registry_store as store
-from fscore._fscore import KeyColumns, ReadPlan, WriteBatch, WritePlan
+from fscore._fscore import FeatureTable, KeyColumns, ReadPlan, WriteBatch, WritePlan
 from fscore.config import RedisSettings
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.registry import Registry
@@ -142,6 +142,22 @@ class ClientCore:
         return spec, plan
 
 
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How one read is carried out: the last arguments of the drivers' `read`.
+
+    `version` is that of hashes and packed rows, `as_of_ms` the moment at which windows end and rows
+    expire. A `snapshot` takes everything of one entity at one moment, and with `pointer` looks
+    which version its service names then.
+    """
+
+    version: int
+    as_of_ms: int
+    partial: bool
+    snapshot: bool
+    pointer: bool
+
+
 class PreparedCore:
     """A feature service, or a choice of features, compiled once; requests bring only keys.
 
@@ -206,17 +222,35 @@ class PreparedCore:
         what = self.service or ", ".join(self.features[:3])
         return f"<{type(self).__name__} {what!r}: {len(self.features)} features>"
 
-    def _current(self, version: int | None, consistency: str) -> int:
-        """Follows the definitions that the client has now; returns the version to read."""
+    def _current(
+        self, version: int | None, consistency: str, as_of: datetime | int | None, partial: bool
+    ) -> ReadOptions:
+        """Follows the definitions that the client has now; returns how to read."""
         if self._compiled_from is not self._core._stored.registry:
             self._compile()
-        if version is None and consistency == "eventual":
-            return self._version
+        pinned = self._version if version is None else _checked_version(version)
+        moment = now_ms() if as_of is None else _moment(as_of)
+        if consistency == "eventual":
+            return ReadOptions(pinned, moment, partial, False, False)
         if consistency not in _CONSISTENCIES:
             raise InvalidKeys(
                 f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"
             )
-        return self._version if version is None else _checked_version(version)
+        snapshot = consistency == "snapshot"
+        return ReadOptions(pinned, moment, partial, snapshot, snapshot and version is None)
+
+    def _promoted(self, options: ReadOptions, table: FeatureTable) -> ReadOptions | None:
+        """How to read again where a snapshot found that another version had been promoted."""
+        if table.pointer is None or table.pointer == options.version:
+            return None
+        return replace(options, version=table.pointer)
+
+
+def _moment(as_of: datetime | int) -> int:
+    try:
+        return _one_time(as_of)
+    except InvalidValue as error:
+        raise InvalidKeys(error.message.replace("event_time", "as_of", 1)) from None
 
 
 def _checked_version(version: int) -> int:

@@ -125,6 +125,10 @@ class FeatureTable:
         """The version of the data that was read."""
 
     @property
+    def pointer(self) -> int | None:
+        """The version that the pointer named at the moment of a snapshot; None otherwise."""
+
+    @property
     def all_present(self) -> bool:
         """Whether every value is PRESENT."""
 
@@ -252,12 +256,14 @@ class Connection:
         plan: ReadPlan,
         keys: Any,
         version: int,
-        now_ms: int,
+        as_of_ms: int,
         waiter: Any,
         deadline: float,
         now: float,
         *,
         partial: bool = True,
+        snapshot: bool = False,
+        pointer: bool = False,
         attempt: int = 1,
     ) -> int: ...
     def submit_write(
@@ -346,10 +352,12 @@ class BlockingPool:
         plan: ReadPlan,
         keys: Any,
         version: int,
-        now_ms: int,
+        as_of_ms: int,
         timeout: float | None = None,
         *,
         partial: bool = True,
+        snapshot: bool = False,
+        pointer: bool = False,
     ) -> FeatureTable: ...
     def write(
         self, batch: WriteBatch, timeout: float | None = None, *, idempotent: bool = False

@@ -103,7 +103,13 @@ class ResolvedSet:
         views: dict[str, dict[str, Any]] = {}
         for item in self.features:
             views.setdefault(
-                item.view, {"entity": item.entity, "name": item.view, "ttl_ms": item.ttl_ms}
+                item.view,
+                {
+                    "kind": "hash",
+                    "entity": item.entity,
+                    "name": item.view,
+                    "ttl_ms": item.ttl_ms,
+                },
             )
         index = {name: position for position, name in enumerate(views)}
         return {
@@ -126,6 +132,8 @@ class ResolvedSet:
                     "field": item.field,
                     "type": item.type,
                     "default": item.default,
+                    "ttl_ms": 0,
+                    "window": None,
                 }
                 for item in self.features
             ],

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Generator, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,6 @@ from fscore._client import (
     Keys,
     PreparedCore,
     WriteResult,
-    now_ms,
 )
 from fscore._fscore import FeatureTable, WriteBatch
 from fscore.aio._node import Node
@@ -244,6 +244,7 @@ class Prepared(PreparedCore):
         partial: bool = True,
         version: int | None = None,
         consistency: Consistency = "eventual",
+        as_of: datetime | int | None = None,
     ) -> FeatureTable:
         """Read the features of these entities, one row for each, in their order.
 
@@ -253,12 +254,13 @@ class Prepared(PreparedCore):
         client = self._client
         if time.monotonic() >= client._poll_at:
             client._follow_soon()
-        version = self._current(version, consistency)
-        return await self._node.read(
-            self._plan,
-            keys,
-            version,
-            now_ms(),
-            client._timeout if timeout is None else timeout,
-            partial,
-        )
+        timeout = client._timeout if timeout is None else timeout
+        options = self._current(version, consistency, as_of, partial)
+        if not options.pointer:
+            return await self._node.read(self._plan, keys, options, timeout)
+        deadline = Deadline(timeout)
+        table = await self._node.read(self._plan, keys, options, timeout)
+        while again := self._promoted(options, table):
+            options = again
+            table = await self._node.read(self._plan, keys, options, deadline.left())
+        return table

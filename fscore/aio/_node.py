@@ -14,6 +14,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
 
+from fscore._client import ReadOptions
 from fscore._endpoint import Endpoint
 from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, reconnect_pause
 from fscore.config import RedisSettings
@@ -165,19 +166,23 @@ class Node:
         return dict(self._server)
 
     async def read(
-        self,
-        plan: ReadPlan,
-        keys: Any,
-        version: int,
-        now_ms: int,
-        timeout: float,
-        partial: bool,
+        self, plan: ReadPlan, keys: Any, options: ReadOptions, timeout: float
     ) -> FeatureTable:
         """Reads `keys` by `plan`."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_read(
-                plan, keys, version, now_ms, waiter, deadline, now, partial=partial, attempt=attempt
+                plan,
+                keys,
+                options.version,
+                options.as_of_ms,
+                waiter,
+                deadline,
+                now,
+                partial=options.partial,
+                snapshot=options.snapshot,
+                pointer=options.pointer,
+                attempt=attempt,
             )
 
         table: FeatureTable = await self._request(submit, timeout)

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import time
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -206,20 +207,21 @@ def test_hmget_and_hgetall_answer_alike(driver: Driver, redis_url: str, witness:
     )
 
 
-def test_the_ttl_ends_to_the_millisecond(
-    client: Any, witness: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ttl_ends_to_the_millisecond(client: Any) -> None:
     client.write("profile", [{"user_id": 1, "age": 29}], event_time=NOW)
     prepared = client.prepare(features=["age"])
-    clock = [NOW + HOUR_MS - 1]
-    for module in ("fscore._blocking", "fscore.aio._client"):
-        monkeypatch.setattr(f"{module}.now_ms", lambda: clock[0])
-    assert statuses(prepared.get([1])) == {"age": "PRESENT"}
-    clock[0] += 1
-    table = prepared.get([1])
+    last = datetime.fromtimestamp((NOW + HOUR_MS - 1) / 1000, UTC)
+    assert statuses(prepared.get([1], as_of=last)) == {"age": "PRESENT"}
+    table = prepared.get([1], as_of=NOW + HOUR_MS)
     assert statuses(table) == {"age": "EXPIRED"}
     assert table.to_dicts() == [{"age": None}]
     assert table.event_times.tolist() == [[np.datetime64(NOW, "ms").astype(object)]]
+
+
+@pytest.mark.parametrize("as_of", [-1, 1.5, True, "now", datetime(2026, 1, 1)])
+def test_a_moment_that_is_none_is_refused(client: Any, as_of: Any) -> None:
+    with pytest.raises(InvalidKeys, match="as_of"):
+        client.prepare(features=["age"]).get([1], as_of=as_of)
 
 
 def test_duplicates_are_answered_in_order_and_read_once(client: Any, witness: Any) -> None:

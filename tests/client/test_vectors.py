@@ -146,7 +146,6 @@ def test_rows(
     driver: Driver,
     redis_url: str,
     witness: Any,
-    monkeypatch: pytest.MonkeyPatch,
     case: dict[str, Any],
     width: int,
 ) -> None:
@@ -156,11 +155,9 @@ def test_rows(
     client.apply(registry("user", [["user_id", "Int64"]], [*features, *more], case["ttl_ms"]))
     if case["hash"]:
         witness.hset("user:{1}:v1", mapping=case["hash"])
-    for module in ("fscore._blocking", "fscore.aio._client"):
-        monkeypatch.setattr(f"{module}.now_ms", lambda: case["now_ms"])
     prepared = client.prepare(entity="user")
     assert prepared.strategies == {"user": "HGETALL" if width else "HMGET"}
-    table = prepared.get([1])
+    table = prepared.get([1], as_of=case["now_ms"])
     found = [
         {"status": Status(code).name, "value": table.to_dicts()[0][feature["name"]]}
         for code, feature in zip(table.statuses[0], features, strict=False)

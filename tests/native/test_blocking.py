@@ -39,8 +39,19 @@ def _plan() -> ReadPlan:
                 "wide_values": False,
             }
         ],
-        "views": [{"entity": 0, "name": "profile", "ttl_ms": 0}],
-        "features": [{"name": "age", "view": 0, "field": "age", "type": "Int64", "default": None}],
+        "service": None,
+        "views": [{"kind": "hash", "entity": 0, "name": "profile", "ttl_ms": 0}],
+        "features": [
+            {
+                "name": "age",
+                "view": 0,
+                "field": "age",
+                "type": "Int64",
+                "default": None,
+                "ttl_ms": 0,
+                "window": None,
+            }
+        ],
     }
     return ReadPlan(spec, "")
 

@@ -10,6 +10,7 @@ use fscore_core::connection::{
     Config, Connection as Protocol, Event, LostReason, Replies, State, SubmitError, Ticket,
 };
 use fscore_core::error::ErrorKind;
+use fscore_core::read::Asked;
 use fscore_core::resp::{Reply, Token};
 use fscore_core::retry::{Action, Budget, Failure, backoff, decide};
 
@@ -17,7 +18,7 @@ use crate::blocking::jitter;
 use crate::config;
 use crate::errors::{self, Fault};
 use crate::job::{self, Answer, Job};
-use crate::plan::ReadPlan;
+use crate::plan::{ReadPlan, Request};
 use crate::write::WriteBatch;
 use crate::{command, reply};
 
@@ -89,6 +90,14 @@ impl Replies for Waiting {
 
     fn is_out_of_step(&self) -> bool {
         self.job.is_out_of_step()
+    }
+
+    fn goes_on(&mut self) -> bool {
+        self.job.goes_on()
+    }
+
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        self.job.encode_rest(out);
     }
 }
 
@@ -180,22 +189,30 @@ impl Connection {
     }
 
     /// Reads `keys` by `plan`. The waiter gets a `FeatureTable`.
-    #[pyo3(signature = (plan, keys, version, now_ms, waiter, deadline, now, *, partial = true, attempt = 1))]
+    #[pyo3(signature = (plan, keys, version, as_of_ms, waiter, deadline, now, *, partial = true, snapshot = false, pointer = false, attempt = 1))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_read(
         &self,
         plan: &Bound<'_, ReadPlan>,
         keys: &Bound<'_, PyAny>,
         version: i64,
-        now_ms: i64,
+        as_of_ms: i64,
         waiter: Py<PyAny>,
         deadline: f64,
         now: f64,
         partial: bool,
+        snapshot: bool,
+        pointer: bool,
         attempt: u32,
     ) -> PyResult<u64> {
         self.check_process()?;
-        let job = plan.get().read_job(keys, version, now_ms, partial)?;
+        let asked = Asked {
+            version,
+            as_of_ms,
+            snapshot,
+            pointer,
+        };
+        let job = plan.get().read_job(keys, Request { asked, partial })?;
         let retry = Retry::new(attempt, true, deadline);
         self.submit(waiter, job, retry, now)
     }

@@ -9,6 +9,7 @@ use fscore_core::error::{ErrorKind, classify};
 use fscore_core::read::{Failure as PartFailure, Read, ReadPart};
 use fscore_core::resp::{Reply, ReplyTooLarge, Token};
 use fscore_core::retry::Failure;
+use fscore_core::script::Scripted;
 use fscore_core::table::Table;
 use fscore_core::types::Status;
 use fscore_core::write::WritePart;
@@ -37,7 +38,7 @@ pub(crate) struct RawWork {
 
 pub(crate) struct ReadWork {
     read: Read,
-    part: ReadPart,
+    part: Scripted<ReadPart>,
     /// Whether an incomplete answer is one.
     partial: bool,
 }
@@ -64,7 +65,7 @@ impl Job {
     pub(crate) fn read(read: Read, part: ReadPart, partial: bool) -> Self {
         Job::Read(Box::new(ReadWork {
             read,
-            part,
+            part: Scripted::new(part),
             partial,
         }))
     }
@@ -91,7 +92,7 @@ impl Job {
                 work.limit,
             )),
             Job::Read(mut work) => {
-                work.part = work.part.restarted();
+                work.part = Scripted::new(work.part.into_calls().restarted());
                 Job::Read(work)
             }
             Job::Write(part) => Job::write(WritePart::new(Arc::clone(part.batch()))),
@@ -103,7 +104,7 @@ impl Job {
         let server = |text: &[u8]| Failure::Server(classify(text));
         match self {
             Job::Raw(work) => work.error().map(server),
-            Job::Read(work) => match work.part.failure()? {
+            Job::Read(work) => match work.failure()? {
                 PartFailure::Server(text) => Some(server(text.as_bytes())),
                 PartFailure::Protocol(_) => Some(Failure::Protocol),
             },
@@ -119,7 +120,7 @@ impl Job {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Job::Raw(work) => Fault::server(work.error().unwrap_or_default()),
-            Job::Read(work) => match work.part.failure() {
+            Job::Read(work) => match work.failure() {
                 Some(PartFailure::Protocol(message)) => {
                     Fault::new(ErrorKind::ProtocolError, message.as_str())
                 }
@@ -148,7 +149,7 @@ impl Job {
                     single,
                 })
             }
-            Job::Read(ref read) if read.part.failure().is_some() => {
+            Job::Read(ref read) if read.failure().is_some() => {
                 let fault = self.fault();
                 self.cut_short(fault)
             }
@@ -189,8 +190,16 @@ impl RawWork {
 }
 
 impl ReadWork {
+    /// Why it failed although its replies came; a script that could not be loaded says more than
+    /// that it is not there.
+    fn failure(&self) -> Option<PartFailure> {
+        let not_loaded = self.part.not_loaded();
+        let not_loaded = not_loaded.map(|text| PartFailure::Server(text.to_owned()));
+        not_loaded.or_else(|| self.part.calls().failure().cloned())
+    }
+
     fn join(self) -> Answer {
-        Answer::Table(self.read.join(vec![self.part]))
+        Answer::Table(self.read.join(vec![self.part.into_calls()]))
     }
 
     /// A partial answer is one if something was answered, and what failed may pass: a wrong set-up
@@ -203,7 +212,7 @@ impl ReadWork {
         if !self.partial || !passing {
             return Err(fault);
         }
-        let table = self.read.join(vec![self.part]);
+        let table = self.read.join(vec![self.part.into_calls()]);
         let unavailable = Status::Unavailable as u8;
         if table.statuses().iter().all(|&status| status == unavailable) {
             return Err(fault);
@@ -244,6 +253,17 @@ impl Replies for Job {
             Job::Read(work) => work.part.finish(reply),
             Job::Write(part) => part.finish(reply),
         }
+    }
+
+    fn goes_on(&mut self) -> bool {
+        match self {
+            Job::Read(work) => work.part.goes_on(),
+            Job::Raw(_) | Job::Write(_) => false,
+        }
+    }
+
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        self.encode(out);
     }
 
     #[inline]

@@ -62,6 +62,12 @@ impl FeatureTable {
         self.inner.version()
     }
 
+    /// What the pointer to the version was at the moment of a snapshot that looked at it, or None.
+    #[getter]
+    fn pointer(&self) -> Option<i64> {
+        self.inner.pointer()
+    }
+
     /// Whether every value is PRESENT.
     #[getter]
     fn all_present(&self) -> bool {

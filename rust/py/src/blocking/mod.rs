@@ -19,10 +19,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use fscore_core::connection::Config;
+use fscore_core::read::Asked;
 
 use crate::errors;
 use crate::job::{Answer, Job};
-use crate::plan::ReadPlan;
+use crate::plan::{ReadPlan, Request};
 use crate::write::WriteBatch;
 use crate::{command, config};
 pub(crate) use clock::jitter;
@@ -113,7 +114,7 @@ impl BlockingPool {
     }
 
     /// Reads `keys` by `plan`; returns a `FeatureTable`.
-    #[pyo3(signature = (plan, keys, version, now_ms, timeout = None, *, partial = true))]
+    #[pyo3(signature = (plan, keys, version, as_of_ms, timeout = None, *, partial = true, snapshot = false, pointer = false))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn read(
         &self,
@@ -121,12 +122,20 @@ impl BlockingPool {
         plan: &Bound<'_, ReadPlan>,
         keys: &Bound<'_, PyAny>,
         version: i64,
-        now_ms: i64,
+        as_of_ms: i64,
         timeout: Option<f64>,
         partial: bool,
+        snapshot: bool,
+        pointer: bool,
     ) -> PyResult<Py<PyAny>> {
         let deadline = self.begin(timeout)?;
-        let job = plan.get().read_job(keys, version, now_ms, partial)?;
+        let asked = Asked {
+            version,
+            as_of_ms,
+            snapshot,
+            pointer,
+        };
+        let job = plan.get().read_job(keys, Request { asked, partial })?;
         self.call(py, job, deadline, true)
     }
 
