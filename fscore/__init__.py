@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
@@ -34,14 +35,17 @@ from fscore.errors import (
     UnsafeChange,
     WriteRejected,
 )
+from fscore.flag_view import FlagView
 from fscore.registry import Registry
 from fscore.registry_diff import Change, RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve
+from fscore.series_view import Payload, SeriesView
 from fscore.service import FeatureService
 from fscore.source import (
     FileSource,
     count,
     distinct,
+    ever,
     first,
     largest,
     latest,
@@ -83,6 +87,7 @@ __all__ = [
     "FeatureView",
     "FeatureViewNotFound",
     "FileSource",
+    "FlagView",
     "Float32",
     "Float64",
     "ForkedProcess",
@@ -95,6 +100,7 @@ __all__ = [
     "List",
     "MalformedRequest",
     "Overloaded",
+    "Payload",
     "Prepared",
     "ProtocolError",
     "RedisSettings",
@@ -103,6 +109,7 @@ __all__ = [
     "RegistryDiff",
     "RequestTooLarge",
     "ResolvedSet",
+    "SeriesView",
     "ServerFault",
     "Status",
     "String",
@@ -116,6 +123,7 @@ __all__ = [
     "count",
     "diff",
     "distinct",
+    "ever",
     "first",
     "largest",
     "latest",
@@ -123,4 +131,5 @@ __all__ = [
     "resolve",
     "smallest",
     "total",
+    "window",
 ]

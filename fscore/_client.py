@@ -182,7 +182,9 @@ class PreparedCore:
         service, features, entity = self._asked
         resolved = resolve(registry, service, features, entity)
         settings = self._core.settings
-        self._plan = ReadPlan(resolved.to_spec(), settings.key_prefix, settings.max_keys)
+        self._plan = ReadPlan(
+            resolved.to_spec(self._core._stored.schemas), settings.key_prefix, settings.max_keys
+        )
         self._resolved: ResolvedSet = resolved
         self._version = resolved.version
         self._compiled_from = registry
@@ -200,7 +202,7 @@ class PreparedCore:
     @property
     def types(self) -> tuple[str, ...]:
         """Types of the features, in the same order."""
-        return tuple(feature.type for feature in self._resolved.features)
+        return self._resolved.types
 
     @property
     def join_keys(self) -> dict[str, str]:

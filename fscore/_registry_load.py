@@ -20,12 +20,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from fscore._declaration import Origin, shown_path
+from fscore._view_declaration import View, declaration_of
 from fscore.entity import Entity
 from fscore.errors import InvalidDefinition
 from fscore.service import FeatureService
-from fscore.view import FeatureView, declaration_of
 
-Declaration = Entity | FeatureService | type[FeatureView]
+Declaration = Entity | FeatureService | type[View]
 
 _lock = threading.RLock()
 _serial = itertools.count()

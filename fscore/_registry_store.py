@@ -7,28 +7,45 @@ replies, so the blocking and the asyncio client run the same code:
 
 `drive` and `drive_async` do that. Error replies are raised by `execute` and pass through. The hash
 `{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
-(SHA-256 of it) and `applied_at` (epoch milliseconds).
+(SHA-256 of it) and `applied_at` (epoch milliseconds). The hash `{prefix}fscore:schemas` has every
+schema that packed rows were ever written with: fingerprint (8 hexadecimal digits) to JSON of names
+and types. It is read where some view is packed, after the registry, so that it is never older.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
+from fscore._packed import fingerprint
+from fscore._resolved import Schemas
+from fscore._view_model import Columns
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
+from fscore.types import DataType
 
 Command = tuple[str | bytes | int, ...]
 T = TypeVar("T")
 Operation: TypeAlias = Generator[Command, Any, T]
 
-# Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there].
+# Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there]. A
+# fingerprint that is taken by another schema refuses everything: [-1, the fingerprint].
 _REPLACE = """
 local found = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
 if found ~= tonumber(ARGV[1]) then
   return {0, found}
+end
+for i = 5, #ARGV, 2 do
+  local known = redis.call('HGET', KEYS[2], ARGV[i])
+  if known and known ~= ARGV[i + 1] then
+    return {-1, ARGV[i]}
+  end
+end
+for i = 5, #ARGV, 2 do
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[1], 'revision', found + 1,
   'definitions', ARGV[2], 'digest', ARGV[3], 'applied_at', ARGV[4])
@@ -43,6 +60,8 @@ class StoredRegistry:
     registry: Registry
     revision: int
     applied_at_ms: int = 0
+    schemas: Schemas = field(default_factory=dict)
+    """Every schema that packed rows may bear, by its fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,11 @@ class ApplyResult:
 def registry_key(prefix: str = "") -> str:
     """Return the key of the registry's hash."""
     return f"{prefix}fscore:registry"
+
+
+def schemas_key(prefix: str = "") -> str:
+    """Return the key of the hash of all schemas of packed rows."""
+    return f"{prefix}fscore:schemas"
 
 
 def revision(prefix: str = "") -> Operation[int]:
@@ -99,7 +123,11 @@ def load(prefix: str = "") -> Operation[StoredRegistry]:
         _damaged(key, error.message)
     if digest is not None and _text(digest) != registry.digest:
         _damaged(key, "its digest is not that of its definitions")
-    return StoredRegistry(registry, found, _integer(key, "applied_at", applied_at))
+    applied_at_ms = _integer(key, "applied_at", applied_at)
+    schemas: Schemas = {}
+    if registry.packed_views:
+        schemas = _schemas(schemas_key(prefix), (yield ("HGETALL", schemas_key(prefix))))
+    return StoredRegistry(registry, found, applied_at_ms, schemas)
 
 
 def apply(
@@ -117,16 +145,24 @@ def apply(
     if not difference.safe and not allow_unsafe:
         _refuse(difference)
     key = registry_key(prefix)
+    schemas = {
+        f"{fingerprint(view.columns):08x}": json.dumps(view.columns, separators=(",", ":"))
+        for view in registry.packed_views
+    }
+    keys = (key, schemas_key(prefix)) if schemas else (key,)
     replaced, found = yield (
         "EVAL",
         _REPLACE,
-        1,
-        key,
+        len(keys),
+        *keys,
         stored.revision,
         registry.to_json(),
         registry.digest,
         now_ms,
+        *(part for schema in schemas.items() for part in schema),
     )
+    if int(replaced) == -1:
+        _refuse_fingerprint(registry, _text(found))
     if int(replaced) != 1:
         raise RegistryConflict(
             f"{key} changed from revision {stored.revision} to {int(found)} in the "
@@ -168,6 +204,40 @@ def _refuse(difference: RegistryDiff) -> NoReturn:
         "Add a new feature beside the old one instead, or apply with --allow-unsafe "
         "(allow_unsafe=True).",
         changes=lines,
+    )
+
+
+def _refuse_fingerprint(registry: Registry, taken: str) -> NoReturn:
+    names = [
+        view.name for view in registry.packed_views if f"{fingerprint(view.columns):08x}" == taken
+    ]
+    raise InvalidDefinition(
+        f"view {' and '.join(names)} has features with the fingerprint {taken} of another schema "
+        "that packed rows were written with: rename a feature of it"
+    )
+
+
+def _schemas(key: str, reply: Any) -> dict[int, Columns]:
+    """Read the hash, which is a mapping or, in RESP2, a flat list."""
+    pairs = (
+        reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
+    )
+    found: dict[int, Columns] = {}
+    for number, columns in pairs:
+        try:
+            names = json.loads(columns)
+            found[int(_text(number), 16)] = tuple(
+                (name, str(DataType.parse(of))) for name, of in names
+            )
+        except (ValueError, TypeError):
+            _damaged_schema(key, _text(number))
+    return found
+
+
+def _damaged_schema(key: str, number: str) -> NoReturn:
+    raise ConfigError(
+        f"the schema {number} in {key} cannot be used: it is no list of names and types. Apply the "
+        "definitions again after deleting that field."
     )
 
 

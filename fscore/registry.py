@@ -13,7 +13,6 @@ True
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -23,26 +22,31 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from fscore._declaration import Origin, text_of
-from fscore._registry_check import Path as DefinitionPath
 from fscore._registry_check import check
+from fscore._registry_compile import Collector
 from fscore._registry_load import Declaration, load_declarations
-from fscore._registry_model import (
-    EntityDefinition,
+from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceFeature
+from fscore._view_model import (
+    VIEW_KINDS,
     FeatureDefinition,
-    ServiceDefinition,
-    ServiceFeature,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    PayloadField,
+    SeriesViewDefinition,
     ViewDefinition,
+    view_from_json,
 )
-from fscore.entity import Entity
 from fscore.errors import InvalidDefinition
-from fscore.service import FeatureService
-from fscore.view import DeclaredFeature, FeatureView, ViewDeclaration, declaration_of
 
 __all__ = [
+    "VIEW_KINDS",
     "EntityDefinition",
     "FeatureDefinition",
+    "FeatureViewDefinition",
+    "FlagViewDefinition",
+    "PayloadField",
     "Registry",
+    "SeriesViewDefinition",
     "ServiceDefinition",
     "ServiceFeature",
     "ViewDefinition",
@@ -71,9 +75,7 @@ class Registry:
         """
         declarations, problems = load_declarations(Path(path))
         if not declarations and not problems:
-            problems = [
-                f"{path}: declares nothing: no Entity, FeatureView or FeatureService was found"
-            ]
+            problems = [f"{path}: declares nothing: no Entity, view or FeatureService was found"]
         return cls._build(declarations, problems)
 
     @classmethod
@@ -83,12 +85,13 @@ class Registry:
 
     @classmethod
     def _build(cls, declarations: Iterable[Declaration], problems: list[str]) -> Self:
-        collector = _Collector(problems)
+        collector = Collector(problems)
         for declaration in declarations:
             collector.add(declaration)
         registry = cls(*collector.compiled())
         for path, message in check(registry.entities, registry.views, registry.services):
-            problems.append(f"{collector.place(path)}: {message}")
+            if path not in collector.unjudged:
+                problems.append(f"{collector.place(path)}: {message}")
         _raise_if_any(problems, "the definitions")
         registry._check_text()
         return registry
@@ -109,7 +112,7 @@ class Registry:
         problems: list[str] = []
         registry = cls(
             _parts(data, "entities", EntityDefinition.from_json, problems),
-            _parts(data, "views", ViewDefinition.from_json, problems),
+            _parts(data, "views", view_from_json, problems),
             _parts(data, "services", ServiceDefinition.from_json, problems),
         )
         if not problems:
@@ -163,132 +166,22 @@ class Registry:
         """Return the views of an entity, sorted by name."""
         return [view for view in self.views.values() if view.entity == entity]
 
+    @property
+    def packed_views(self) -> list[FeatureViewDefinition]:
+        """Return the views with packed rows, those that migrate included."""
+        return [
+            view
+            for view in self.views.values()
+            if isinstance(view, FeatureViewDefinition) and "packed" in view.layouts
+        ]
 
-class _Collector:
-    """Turns declarations into definitions, and remembers where each was declared."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        self.entities: dict[str, Entity] = {}
-        self.views: dict[str, tuple[type[FeatureView], ViewDeclaration]] = {}
-        self.services: dict[str, FeatureService] = {}
-
-    def add(self, declaration: Declaration) -> None:
-        """Take a declaration and everything that it refers to."""
-        if isinstance(declaration, Entity):
-            self._add_once(
-                self.entities, declaration, declaration.name, "entity", declaration.origin
-            )
-        elif isinstance(declaration, FeatureService):
-            for reference in declaration.features:
-                self.add(reference.view)
-            self._add_once(
-                self.services, declaration, declaration.name, "service", declaration.origin
-            )
-        elif (declared := declaration_of(declaration)) is not None:
-            if declared.entity is not None:
-                self.add(declared.entity)
-            known = self.views.get(declared.name)
-            if known is None:
-                self.views[declared.name] = (declaration, declared)
-            elif known[0] is not declaration:
-                self._twice("view", declared.name, known[1].origin, declared.origin)
-        else:
-            raise TypeError(f"{declaration!r} is no Entity, FeatureView or FeatureService")
-
-    def _add_once(
-        self, known: dict[str, Any], item: Any, name: Any, what: str, origin: Origin
-    ) -> None:
-        name = text_of(name)
-        other = known.setdefault(name, item)
-        if other is not item:
-            self._twice(what, name, other.origin, origin)
-
-    def _twice(self, what: str, name: str, one: Origin, other: Origin) -> None:
-        line = (
-            f"{other}: {what} {name!r} is declared at {one} already: rename one, or import that one"
-        )
-        if line not in self.problems:
-            self.problems.append(line)
-
-    def compiled(
-        self,
-    ) -> tuple[
-        dict[str, EntityDefinition], dict[str, ViewDefinition], dict[str, ServiceDefinition]
-    ]:
-        """Return the definitions, and note what a declaration itself found wrong."""
-        for what, known in (("Entity", self.entities), ("FeatureService", self.services)):
-            for name, item in known.items():
-                self.problems += [
-                    f"{item.origin}: {what} {name}: {problem}" for problem in item.problems
-                ]
-        for _, declared in self.views.values():
-            for feature, problem in declared.problems:
-                place = self.place(("views", declared.name, *([feature] if feature else [])))
-                self.problems.append(f"{place}: {problem}")
-        entities = {
-            name: EntityDefinition(name, entity.join_keys, entity.description, entity.tags)
-            for name, entity in sorted(self.entities.items())
-        }
-        views = {name: _compile_view(view[1]) for name, view in sorted(self.views.items())}
-        services = {
-            name: _compile_service(name, service) for name, service in sorted(self.services.items())
-        }
-        return entities, views, services
-
-    def place(self, path: DefinitionPath) -> str:
-        """Say where in the user's files a path stands."""
-        kind, name = path[0], path[1]
-        if kind == "views":
-            declared = self.views[name][1]
-            return f"{declared.origin}: {'.'.join((declared.class_name, *path[2:]))}"
-        if kind == "entities":
-            return f"{self.entities[name].origin}: Entity {name}"
-        return f"{self.services[name].origin}: FeatureService {name}"
-
-
-def _compile_view(declared: ViewDeclaration) -> ViewDefinition:
-    return ViewDefinition(
-        declared.name,
-        declared.entity_name,
-        tuple(_compile_feature(feature) for feature in declared.features.values()),
-        ttl_ms=declared.ttl_ms,
-        owner=declared.owner,
-        description=declared.description,
-        tags=declared.tags,
-        layout=declared.layout,
-        source=declared.source,
-    )
-
-
-def _compile_feature(declared: DeclaredFeature) -> FeatureDefinition:
-    data_type, options = declared.data_type, declared.options
-    if declared.annotation.problem:
-        # Without a type, neither its default nor its mapping can be judged.
-        return FeatureDefinition(declared.name, data_type)
-    default = options.default
-    if default is not None:
-        # One that does not fit stays as it is and is reported by the check.
-        with contextlib.suppress(ValueError):
-            default = data_type.normalize(default)
-    return FeatureDefinition(
-        declared.name, data_type, default, options.description, options.tags, options.mapping
-    )
-
-
-def _compile_service(name: str, service: FeatureService) -> ServiceDefinition:
-    features = tuple(
-        ServiceFeature(
-            declared.name,
-            reference.name,
-            None if reference.output == reference.name else reference.output,
-        )
-        for reference in service.features
-        if (declared := declaration_of(reference.view)) is not None
-    )
-    return ServiceDefinition(
-        name, features, service.version, service.owner, service.description, service.tags
-    )
+    def hash_views_of(self, entity: str) -> list[FeatureViewDefinition]:
+        """Return the views that share an entity's hash, those that migrate included."""
+        return [
+            view
+            for view in self.views_of(entity)
+            if isinstance(view, FeatureViewDefinition) and "hash" in view.layouts
+        ]
 
 
 def _parts(

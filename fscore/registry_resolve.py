@@ -1,4 +1,4 @@
-"""Resolution: the one place where the names of a request become fields of Redis hashes.
+"""Resolution: the one place where the names of a request become what is stored in Redis.
 
 >>> from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String, resolve
 >>> user = Entity("user", join_keys={"user_id": String})
@@ -16,11 +16,19 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fscore._declaration import MAX_NAME, listed
-from fscore._registry_model import FeatureDefinition, ServiceDefinition, ViewDefinition
+from fscore._registry_model import ServiceDefinition
+from fscore._resolved import (
+    Output,
+    ResolvedEntity,
+    ResolvedFeature,
+    ResolvedSet,
+    ResolvedView,
+)
+from fscore._view_model import FeatureDefinition, ViewDefinition
+from fscore._write_spec import write_spec_of
 from fscore.errors import (
     AmbiguousFeature,
     EntityNotFound,
@@ -34,110 +42,10 @@ __all__ = [
     "ResolvedEntity",
     "ResolvedFeature",
     "ResolvedSet",
+    "ResolvedView",
     "resolve",
     "write_spec",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedFeature:
-    """One output column.
-
-    `name` is its name in the result, `entity` an index into the set's entities, `view` and `field`
-    where it stands, `type` the registry's spelling, `default` a normalized value or None, `ttl_ms`
-    its view's TTL (0: never expires).
-    """
-
-    name: str
-    entity: int
-    view: str
-    field: str
-    type: str
-    default: Any
-    ttl_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedEntity:
-    """An entity that is read.
-
-    `join_keys` are (name, type) in the order of the Redis key; `fields_total` is how many fields
-    its hash has when everything is written: every feature of all its views and one `_ts:<view>` for
-    each. `wide_values` says that some field may be longer than 64 bytes, which makes Redis keep the
-    hash as a hash table.
-    """
-
-    name: str
-    join_keys: tuple[tuple[str, str], ...]
-    fields_total: int
-    wide_values: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedSet:
-    """What a request reads.
-
-    Output columns in order, and the entities they belong to in order of first use.
-    """
-
-    service: str | None
-    version: int
-    entities: tuple[ResolvedEntity, ...]
-    features: tuple[ResolvedFeature, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The output columns' names, in order."""
-        return tuple(feature.name for feature in self.features)
-
-    @property
-    def join_keys(self) -> dict[str, str]:
-        """Every join key that a request brings, and its type.
-
-        Entities that share a name share the column.
-        """
-        return {name: kind for entity in self.entities for name, kind in entity.join_keys}
-
-    def to_spec(self) -> dict[str, Any]:
-        """Return the plain data from which the extension compiles its read plan."""
-        views: dict[str, dict[str, Any]] = {}
-        for item in self.features:
-            views.setdefault(
-                item.view,
-                {
-                    "kind": "hash",
-                    "entity": item.entity,
-                    "name": item.view,
-                    "ttl_ms": item.ttl_ms,
-                },
-            )
-        index = {name: position for position, name in enumerate(views)}
-        return {
-            "service": self.service,
-            "version": self.version,
-            "entities": [
-                {
-                    "name": entity.name,
-                    "join_keys": [list(pair) for pair in entity.join_keys],
-                    "fields_total": entity.fields_total,
-                    "wide_values": entity.wide_values,
-                }
-                for entity in self.entities
-            ],
-            "views": list(views.values()),
-            "features": [
-                {
-                    "name": item.name,
-                    "view": index[item.view],
-                    "field": item.field,
-                    "type": item.type,
-                    "default": item.default,
-                    "ttl_ms": 0,
-                    "window": None,
-                }
-                for item in self.features
-            ],
-        }
 
 
 def resolve(
@@ -197,22 +105,12 @@ def resolve(
 def write_spec(registry: Registry, view: str) -> dict[str, Any]:
     """Return the plain data from which the extension compiles the write plan of a view.
 
-    `key_ttl_ms` is how long Redis keeps an entity's key after a row of the view was written to it:
-    the view's TTL where every view of the entity has one, else 0, for ever. `shared_key` says that
-    there are other views. Raises FeatureViewNotFound.
+    `key_ttl_ms` is how long Redis keeps the key after what was written to it happened, 0 for ever:
+    in a hash the longest TTL of the view's features, where every view that shares the hash has one.
+    `shared_key` says that there are such views. `also` is the spec of the other layout, in which
+    rows are written too during a migration. Raises FeatureViewNotFound.
     """
-    definition = _view(registry, view)
-    sharing = list(registry.views_of(definition.entity))
-    return {
-        "entity": definition.entity,
-        "join_keys": [list(pair) for pair in registry.entities[definition.entity].join_keys],
-        "view": view,
-        "features": [
-            {"name": feature.name, "type": str(feature.type)} for feature in definition.features
-        ],
-        "key_ttl_ms": definition.ttl_ms if all(other.ttl_ms for other in sharing) else 0,
-        "shared_key": len(sharing) > 1,
-    }
+    return write_spec_of(registry, _view(registry, view))
 
 
 _Chosen = tuple[str, ViewDefinition, FeatureDefinition]
@@ -319,27 +217,25 @@ def _resolved(
     registry: Registry, chosen: Sequence[_Chosen], service: str | None, version: int
 ) -> ResolvedSet:
     entities: dict[str, int] = {}
-    features = []
+    views: dict[str, ResolvedView] = {}
+    positions: dict[str, int] = {}
+    features: list[ResolvedFeature] = []
+    outputs: list[Output] = []
     for name, view, feature in chosen:
-        index = entities.setdefault(view.entity, len(entities))
-        features.append(
-            ResolvedFeature(
-                name,
-                index,
-                view.name,
-                feature.name,
-                str(feature.type),
-                feature.default,
-                view.ttl_ms,
-            )
-        )
+        entity = entities.setdefault(view.entity, len(entities))
+        views.setdefault(view.name, ResolvedView(view, entity))
+        position = positions.setdefault(view.name, len(positions))
+        outputs.append(("read", len(features)))
+        features.append(ResolvedFeature(name, position, feature))
     resolved = tuple(_entity(registry, name) for name in entities)
     _check_shared_keys(resolved)
-    return ResolvedSet(service, version, resolved, tuple(features))
+    return ResolvedSet(
+        service, version, resolved, tuple(views.values()), tuple(features), tuple(outputs)
+    )
 
 
 def _entity(registry: Registry, name: str) -> ResolvedEntity:
-    views = list(registry.views_of(name))
+    views = registry.hash_views_of(name)
     fields_total = sum(len(view.features) + 1 for view in views)
     wide = any(feature.type.wide for view in views for feature in view.features)
     return ResolvedEntity(name, registry.entities[name].join_keys, fields_total, wide)

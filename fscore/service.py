@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fscore._declaration import declared_at
+from fscore._view_declaration import View, ViewMeta, declaration_of
 from fscore.types import FeatureRef
-from fscore.view import FeatureView, ViewMeta, declaration_of
 
 __all__ = ["FeatureService"]
 
@@ -32,7 +32,7 @@ class FeatureService:
         self,
         name: str,
         *,
-        features: Sequence[FeatureRef | type[FeatureView] | Sequence[FeatureRef]],
+        features: Sequence[FeatureRef | type[View] | Sequence[FeatureRef]],
         version: int = 1,
         owner: str = "",
         description: str = "",

@@ -28,6 +28,7 @@ A mapping is `{"op": str, "column": str | null, "where": {column: [text | null, 
 | `distinct` | yes | how many different cell texts | 0 |
 | `total` | yes | sum of the cells, read as the feature's type | 0 |
 | `smallest`, `largest` | yes | of the cells, read as the feature's type | null |
+| `ever` | null | whether there is a row; fills flags | false |
 
 An entity without any row in the source is not written. The event time of what is written is the
 newest of the entity's rows.
@@ -53,6 +54,7 @@ __all__ = [
     "FileSource",
     "count",
     "distinct",
+    "ever",
     "first",
     "largest",
     "latest",
@@ -62,6 +64,8 @@ __all__ = [
 
 WhereValue = str | int | float | bool | None
 Where = Mapping[str, WhereValue | Collection[WhereValue]]
+Conditions = Mapping[str, tuple[str | None, ...]]
+"""What `where` means, canonically: for each column, sorted by name, the texts that match."""
 
 _NUMBERS = frozenset({"Int64", "Float32", "Float64"})
 _ORDERED = _NUMBERS | {"Timestamp", "String"}
@@ -73,8 +77,11 @@ _RESULTS: dict[str, frozenset[str] | None] = {
     "total": _NUMBERS,
     "smallest": _ORDERED,
     "largest": _ORDERED,
+    "ever": frozenset({"Bool"}),
 }
 """Per operation the kinds of feature it can fill; None is any."""
+
+_OF_ROWS = ("count", "ever")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +93,19 @@ class FeatureMapping:
 
     op: str
     column: str | None
-    where: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    where: Conditions = field(default_factory=dict)
     mistakes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the registry's form."""
-        where = {column: list(values) for column, values in self.where.items()}
-        return {"op": self.op, "column": self.column, "where": where}
+        return {"op": self.op, "column": self.column, "where": where_json(self.where)}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Read the registry's form; what does not fit is noted and comes back from `problems`."""
         if not isinstance(data, dict) or set(data) != {"op", "column", "where"}:
             return cls("", None, {}, (f"a mapping has op, column and where, not {data!r}",))
-        where, mistakes = _checked_where(data["where"])
+        where, mistakes = checked_where(data["where"])
         return cls(data["op"], data["column"], where, mistakes)
 
     def problems(self, data_type: DataType) -> list[str]:
@@ -109,9 +115,9 @@ class FeatureMapping:
             if not found:
                 found.append(f"{self.op!r} is no operation: use one of {', '.join(_RESULTS)}")
             return found
-        if self.op == "count":
+        if self.op in _OF_ROWS:
             if self.column is not None:
-                found.append(f"count() counts rows and has no column, not {self.column!r}")
+                found.append(f"{self.op}() counts rows and has no column, not {self.column!r}")
         elif not isinstance(self.column, str) or not self.column:
             found.append(f"{self.op}() needs the name of a column, not {self.column!r}")
         kinds = _RESULTS[self.op]
@@ -124,11 +130,17 @@ class FeatureMapping:
 
 
 def _mapping(op: str, column: Any, where: Any) -> FeatureMapping:
-    conditions, mistakes = _checked_where(where)
+    conditions, mistakes = checked_where(where)
     return FeatureMapping(op, column, conditions, mistakes)
 
 
-def _checked_where(where: Any) -> tuple[dict[str, tuple[str | None, ...]], tuple[str, ...]]:
+def where_json(where: Conditions) -> dict[str, list[str | None]]:
+    """Return the registry's form of conditions."""
+    return {column: list(values) for column, values in where.items()}
+
+
+def checked_where(where: Any) -> tuple[Conditions, tuple[str, ...]]:
+    """Return the conditions, and what is wrong with them."""
     if where is None:
         return {}, ()
     if not isinstance(where, Mapping):
@@ -207,6 +219,11 @@ def smallest(column: str, *, where: Where | None = None) -> Any:
 def largest(column: str, *, where: Where | None = None) -> Any:
     """The largest value of the column."""
     return _mapping("largest", column, where)
+
+
+def ever(*, where: Where | None = None) -> Any:
+    """Whether there ever was a row, of those that `where` selects; for the features of flags."""
+    return _mapping("ever", None, where)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from fscore._data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_t
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from fscore.view import FeatureView
+    from fscore._view_declaration import View
 
     UnitT = TypeVar("UnitT", bound=str, default=Literal["ms"])
 else:
@@ -101,7 +101,7 @@ class FeatureRef:
     __slots__ = ("data_type", "name", "output", "view")
 
     def __init__(
-        self, view: type[FeatureView], name: str, data_type: DataType, output: str | None = None
+        self, view: type[View], name: str, data_type: DataType, output: str | None = None
     ) -> None:
         self.view = view
         self.name = name

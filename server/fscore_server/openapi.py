@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fscore.registry import Registry
+from fscore.registry import VIEW_KINDS, Registry
 from fscore_server import __version__
 from fscore_server.exchange import ARROW_STREAM
 from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -390,6 +390,7 @@ def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
             "views",
             {
                 **described,
+                "kind": {"enum": list(VIEW_KINDS)},
                 "entity": _NAME,
                 "join_keys": join_keys,
                 "ttl_ms": _COUNT,
@@ -406,6 +407,7 @@ def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                     )
                 ),
             },
+            optional=["ttl_ms", "layout"],
         ),
         "Versions": _listed("versions", {"service": _NAME, "version": _INTEGER}),
         "Live": _object({"status": {"const": "live"}}),
@@ -431,5 +433,5 @@ def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
     }
 
 
-def _listed(name: str, properties: Json) -> Json:
-    return _object({"revision": _COUNT, name: _array(_object(properties))})
+def _listed(name: str, properties: Json, optional: Iterable[str] = ()) -> Json:
+    return _object({"revision": _COUNT, name: _array(_object(properties, optional))})

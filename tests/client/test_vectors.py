@@ -31,13 +31,13 @@ def registry(
 ) -> Registry:
     """One entity with the view `profile`, from the registry's own JSON."""
     described = [
-        {"default": None, "description": "", "tags": {}, "mapping": None, **feature}
+        {"default": None, "description": "", "tags": {}, "mapping": None, "ttl_ms": 0, **feature}
         for feature in features
     ]
     plain = {"description": "", "tags": {}}
     view = {
         **{"entity": entity, "ttl_ms": ttl_ms, "layout": "hash", "owner": "", "source": None},
-        **{"features": described, **plain},
+        **{"kind": "features", "migrating_from": None, "features": described, **plain},
     }
     return Registry.from_json(
         json.dumps(

@@ -13,9 +13,9 @@ from fscore import FileSource, Registry, count, diff
 from fscore.registry import (
     EntityDefinition,
     FeatureDefinition,
+    FeatureViewDefinition,
     ServiceDefinition,
     ServiceFeature,
-    ViewDefinition,
 )
 from fscore.registry_diff import type_change_is_safe
 from fscore.types import DataType
@@ -63,7 +63,7 @@ def test_the_table_of_safe_type_changes(old: str) -> None:
 USER = EntityDefinition("user", (("user_id", "String"),))
 AGE = FeatureDefinition("age", DataType.parse("Int64"))
 COUNTRY = FeatureDefinition("country", DataType.parse("String"), default="CH")
-PROFILE = ViewDefinition("profile", "user", (AGE, COUNTRY), ttl_ms=86_400_000)
+PROFILE = FeatureViewDefinition("profile", "user", (AGE, COUNTRY), ttl_ms=86_400_000)
 RANKING = ServiceDefinition("ranking", (ServiceFeature("profile", "age"),))
 BASE = Registry({"user": USER}, {"profile": PROFILE}, {"ranking": RANKING})
 

@@ -34,7 +34,12 @@ from fscore import (
     diff,
     latest,
 )
-from fscore.registry import EntityDefinition, FeatureDefinition, ServiceDefinition, ViewDefinition
+from fscore.registry import (
+    EntityDefinition,
+    FeatureDefinition,
+    FeatureViewDefinition,
+    ServiceDefinition,
+)
 from fscore.registry import ServiceFeature as Item
 from fscore.types import SCALARS, DataType
 
@@ -95,12 +100,14 @@ def test_the_json_has_the_documented_form() -> None:
         },
         "views": {
             "pairs": {
+                "kind": "features",
                 "entity": "affinity",
                 "ttl_ms": 0,
                 "owner": "",
                 "description": "",
                 "tags": {},
                 "layout": "hash",
+                "migrating_from": None,
                 "source": None,
                 "features": [
                     {
@@ -110,6 +117,7 @@ def test_the_json_has_the_documented_form() -> None:
                         "description": "",
                         "tags": {},
                         "mapping": None,
+                        "ttl_ms": 0,
                     }
                 ],
             }
@@ -186,7 +194,7 @@ def registries(draw: st.DrawFn) -> Registry:
         )
         entity = draw(st.sampled_from(sorted(entities)))
         ttl_ms = draw(st.integers(0, 10**9))
-        views[name] = ViewDefinition(name, entity, features, ttl_ms, tags=draw(TAGS))
+        views[name] = FeatureViewDefinition(name, entity, features, ttl_ms, tags=draw(TAGS))
     services = {}
     for name in draw(st.sets(NAMES, max_size=2)):
         items = tuple(
@@ -244,7 +252,10 @@ FIRST = ("views", "everything", "features", 0)
         (at("entities", "user", "join_keys", 0, 1, value="Bool"), "must be Int64 or String"),
         (at("entities", "user", "description", value=1), "description must be text, not 1"),
         (at("views", "everything", "entity", value="usr"), "is of entity 'usr', which is not"),
-        (at("views", "everything", "layout", value="x"), "layout must be one of hash, not 'x'"),
+        (
+            at("views", "everything", "layout", value="x"),
+            "layout must be one of hash, packed, not 'x'",
+        ),
         (at("views", "everything", "ttl_ms", value=-1), "ttl_ms must be between 0"),
         (at("views", "everything", "ttl_ms", value=True), "ttl_ms must be between 0"),
         (at("views", "everything", "source", "kind", value="x"), "views.everything: a source has"),

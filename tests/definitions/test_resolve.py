@@ -72,10 +72,11 @@ registry = Registry.from_definitions([ranking, Catalogue, Accounts])
 
 
 def columns(resolved: ResolvedSet) -> list[tuple[str, str, str, str]]:
-    return [
-        (item.name, resolved.entities[item.entity].name, item.view, item.field)
-        for item in resolved.features
-    ]
+    found = []
+    for item in resolved.features:
+        view = resolved.views[item.view]
+        found.append((item.name, resolved.entities[view.entity].name, view.name, item.field))
+    return found
 
 
 def test_a_service_resolves_in_its_order() -> None:
@@ -91,8 +92,9 @@ def test_a_service_resolves_in_its_order() -> None:
     assert resolved.names == ("age", "product_score", "score", "device", "clicks")
     assert resolved.join_keys == {"user_id": "String", "product_id": "Int64"}
     age, _, score, device, _ = resolved.features
-    assert (age.type, age.default, age.ttl_ms) == ("Int64", None, 86_400_000)
-    assert (score.ttl_ms, device.default) == (0, "web")
+    assert (age.type, age.default) == ("Int64", None)
+    assert (score.type, device.default) == ("Float64", "web")
+    assert resolved.types == ("Int64", "Float64", "Float64", "String", "Int64")
 
 
 def test_an_entity_says_how_many_fields_its_hash_has() -> None:
@@ -250,8 +252,8 @@ def test_the_read_spec() -> None:
             },
         ],
         "views": [
-            {"entity": 0, "name": "profile", "ttl_ms": 86_400_000},
-            {"entity": 1, "name": "catalogue", "ttl_ms": 0},
+            {"kind": "hash", "entity": 0, "name": "profile", "ttl_ms": 86_400_000},
+            {"kind": "hash", "entity": 1, "name": "catalogue", "ttl_ms": 0},
         ],
         "features": [
             {
@@ -260,6 +262,8 @@ def test_the_read_spec() -> None:
                 "field": "platform",
                 "type": "String",
                 "default": "web",
+                "ttl_ms": 0,
+                "window": None,
             },
             {
                 "name": "product_score",
@@ -267,24 +271,39 @@ def test_the_read_spec() -> None:
                 "field": "score",
                 "type": "Float64",
                 "default": None,
+                "ttl_ms": 0,
+                "window": None,
             },
-            {"name": "age", "view": 0, "field": "age", "type": "Int64", "default": None},
+            {
+                "name": "age",
+                "view": 0,
+                "field": "age",
+                "type": "Int64",
+                "default": None,
+                "ttl_ms": 0,
+                "window": None,
+            },
         ],
+        "request": [],
+        "computed": [],
+        "outputs": [["read", 0], ["read", 1], ["read", 2]],
     }
 
 
 def test_the_write_spec() -> None:
     assert write_spec(registry, "catalogue") == {
+        "kind": "hash",
         "entity": "product",
         "join_keys": [["product_id", "Int64"]],
         "view": "catalogue",
         "features": [
-            {"name": "price", "type": "Float64"},
-            {"name": "score", "type": "Float64"},
-            {"name": "embedding", "type": "Vector[2]"},
+            {"name": "price", "type": "Float64", "ttl_ms": 0},
+            {"name": "score", "type": "Float64", "ttl_ms": 0},
+            {"name": "embedding", "type": "Vector[2]", "ttl_ms": 0},
         ],
         "key_ttl_ms": 0,
         "shared_key": False,
+        "also": None,
     }
     with pytest.raises(FeatureViewNotFound, match="did you mean catalogue"):
         write_spec(registry, "catalog")

@@ -24,6 +24,7 @@ from fscore import (
     count,
     latest,
 )
+from fscore.registry import FeatureViewDefinition
 from tests.definitions.conftest import Problems, Write
 
 user = Entity("user", join_keys={"user_id": String}, description="a visitor", tags={"pii": "yes"})
@@ -53,6 +54,7 @@ class Activity(
 
 def test_everything_of_a_view_reaches_the_registry() -> None:
     view = Registry.from_definitions([Activity]).views["activity"]
+    assert isinstance(view, FeatureViewDefinition)
     assert (view.entity, view.ttl_ms, view.owner, view.layout) == (
         *("user", 30 * 86_400_000, "growth", "hash"),
     )
@@ -118,7 +120,9 @@ def test_ttl(ttl: str | dt.timedelta | None, ms: int) -> None:
     class Short(FeatureView, entity=user, ttl=ttl):
         age: Int64
 
-    assert Registry.from_definitions([Short]).views["short"].ttl_ms == ms
+    view = Registry.from_definitions([Short]).views["short"]
+    assert isinstance(view, FeatureViewDefinition)
+    assert view.ttl_ms == ms
 
 
 def test_the_name_is_the_classs_in_snake_case_or_given() -> None:
@@ -175,7 +179,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ("class V(FeatureView, entity=user):\n    pass", "V: has no features: annotate one"),
         (
             "class V(FeatureView, entity=user, tll='1d'):\n    age: Int64",
-            "V: unknown argument tll: a view takes entity, source, ttl",
+            "V: unknown argument tll: a FeatureView takes entity, source, ttl",
         ),
         (
             "class V(FeatureView, entity=user, ttl='1 day'):\n    age: Int64",
@@ -189,7 +193,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user, layout='columns'):\n    age: Int64",
-            "V: layout must be one of hash, not 'columns'",
+            "V: layout must be one of hash, packed, not 'columns'",
         ),
         ("class V(FeatureView, entity=user, owner=1):\n    age: Int64", "V: owner must be text"),
         (
@@ -366,5 +370,5 @@ def test_two_views_of_one_name_are_told_with_both_places(problems: Problems) -> 
 
 
 def test_what_is_no_declaration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="is no Entity, FeatureView or FeatureService"):
+    with pytest.raises(TypeError, match="is no Entity, view or FeatureService"):
         Registry.from_definitions([tmp_path])  # type: ignore[list-item]

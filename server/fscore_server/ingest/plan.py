@@ -116,7 +116,9 @@ def plan_load(definitions: Mapping[str, Any], source: str | None = None) -> Load
     single source, fits.
     """
     views = {
-        name: view for name, view in definitions["views"].items() if view["source"] is not None
+        name: view
+        for name, view in definitions["views"].items()
+        if view["kind"] == "features" and view["source"] is not None
     }
     names = sorted({view["source"]["name"] for view in views.values()})
     if not names:

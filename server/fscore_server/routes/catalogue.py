@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore.registry import Registry, ServiceFeature
+from fscore.registry import FeatureViewDefinition, Registry, ServiceFeature, ViewDefinition
 from fscore_server import query
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.negotiation import response_type
@@ -65,17 +65,17 @@ def services(registry: Registry) -> list[dict[str, Any]]:
 
 
 def views(registry: Registry) -> list[dict[str, Any]]:
-    """The feature views, each with its features in declared order."""
+    """The views of every kind, each with its features in declared order."""
     return [
         {
             "name": view.name,
+            "kind": view.kind,
             "entity": view.entity,
             "join_keys": _join_keys(registry, {view.name}),
             "description": view.description,
             "owner": view.owner,
             "tags": dict(view.tags),
-            "ttl_ms": view.ttl_ms,
-            "layout": view.layout,
+            **_storage(view),
             "features": [
                 {
                     "name": feature.name,
@@ -97,6 +97,12 @@ def versions(registry: Registry) -> list[dict[str, Any]]:
         {"service": service.name, "version": service.version}
         for service in registry.services.values()
     ]
+
+
+def _storage(view: ViewDefinition) -> dict[str, Any]:
+    if isinstance(view, FeatureViewDefinition):
+        return {"ttl_ms": view.ttl_ms, "layout": view.layout}
+    return {}
 
 
 def _join_keys(registry: Registry, view_names: set[str]) -> dict[str, str]:

@@ -1,0 +1,189 @@
+"""What a request reads, resolved: output columns, what they are made of, and the spec of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from fscore._packed import fingerprint
+from fscore._view_model import (
+    Columns,
+    FeatureDefinition,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+
+Schemas: TypeAlias = Mapping[int, Columns]
+"""Columns of packed rows by the fingerprint that the rows bear."""
+Output: TypeAlias = tuple[Literal["read", "computed"], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedEntity:
+    """An entity that is read.
+
+    `join_keys` are (name, type) in the order of the Redis key; `fields_total` is how many fields
+    its hash has when everything is written: every feature of all its views of layout hash and one
+    `_ts:<view>` for each. `wide_values` says that some field may be longer than 64 bytes, which
+    makes Redis keep the hash as a hash table.
+    """
+
+    name: str
+    join_keys: tuple[tuple[str, str], ...]
+    fields_total: int
+    wide_values: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedView:
+    """A view that is read; `entity` is an index into the set's entities."""
+
+    definition: ViewDefinition
+    entity: int
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return self.definition.name
+
+    def to_spec(self, schemas: Schemas) -> dict[str, Any]:
+        """Return the plain data by which the extension finds what is stored."""
+        view = self.definition
+        spec: dict[str, Any] = {"kind": stored_as(view), "entity": self.entity, "name": view.name}
+        match view:
+            case FeatureViewDefinition():
+                spec["ttl_ms"] = view.ttl_ms
+                if view.layout == "packed":
+                    current = fingerprint(view.columns)
+                    older = {number: schemas[number] for number in schemas if number != current}
+                    spec["schemas"] = [
+                        [number, [list(column) for column in columns]]
+                        for number, columns in {current: view.columns, **older}.items()
+                    ]
+            case SeriesViewDefinition():
+                spec |= {
+                    "ttl_ms": 0,
+                    "retention_ms": view.retention_ms,
+                    "count_repeats": view.repeats == "count",
+                    "tile_ms": view.tile_ms,
+                    "payload": [list(column) for column in view.columns],
+                }
+            case FlagViewDefinition():
+                spec |= {"ttl_ms": 0, "ids": view.ids}
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFeature:
+    """A feature that is read.
+
+    `name` is its name in the result, `view` an index into the set's views, `definition` what the
+    registry says of it.
+    """
+
+    name: str
+    view: int
+    definition: FeatureDefinition
+
+    @property
+    def field(self) -> str:
+        """The feature's own name."""
+        return self.definition.name
+
+    @property
+    def type(self) -> str:
+        """The registry's spelling of its type."""
+        return str(self.definition.type)
+
+    @property
+    def default(self) -> Any:
+        """A normalized value, or None."""
+        return self.definition.default
+
+    def to_spec(self, view: ViewDefinition) -> dict[str, Any]:
+        """Return the plain data by which the extension reads it."""
+        return {
+            "name": self.name,
+            "view": self.view,
+            "field": self.field,
+            "type": self.type,
+            "default": self.default,
+            "ttl_ms": self.definition.ttl_ms,
+            "window": self._window(view),
+        }
+
+    def _window(self, view: ViewDefinition) -> dict[str, Any] | None:
+        window = self.definition.window
+        if window is None or not isinstance(view, SeriesViewDefinition):
+            return None
+        tiles = view.tiles(window)
+        spec = {**window.to_json(), "tiles": tiles}
+        if tiles != "none":
+            spec["window_ms"] = view.length_ms(window)
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSet:
+    """What a request reads.
+
+    `outputs` are the result's columns in order, each a position in `features`; entities, views and
+    features are in order of first use.
+    """
+
+    service: str | None
+    version: int
+    entities: tuple[ResolvedEntity, ...]
+    views: tuple[ResolvedView, ...]
+    features: tuple[ResolvedFeature, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The output columns' names, in order."""
+        return tuple(self.features[index].name for _, index in self.outputs)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The output columns' types, in order."""
+        return tuple(self.features[index].type for _, index in self.outputs)
+
+    @property
+    def join_keys(self) -> dict[str, str]:
+        """Every join key that a request brings, and its type.
+
+        Entities that share a name share the column.
+        """
+        return {name: kind for entity in self.entities for name, kind in entity.join_keys}
+
+    def to_spec(self, schemas: Schemas | None = None) -> dict[str, Any]:
+        """Return the plain data from which the extension compiles its read plan.
+
+        `schemas` are those that packed rows may bear beside the current ones.
+        """
+        return {
+            "service": self.service,
+            "version": self.version,
+            "entities": [
+                {
+                    "name": entity.name,
+                    "join_keys": [list(pair) for pair in entity.join_keys],
+                    "fields_total": entity.fields_total,
+                    "wide_values": entity.wide_values,
+                }
+                for entity in self.entities
+            ],
+            "views": [view.to_spec(schemas or {}) for view in self.views],
+            "features": [item.to_spec(self.views[item.view].definition) for item in self.features],
+            "request": [],
+            "computed": [],
+            "outputs": [list(output) for output in self.outputs],
+        }
+
+
+def stored_as(view: ViewDefinition) -> str:
+    """Say how a view is stored: as a hash, packed, a series or flags."""
+    return view.layout if isinstance(view, FeatureViewDefinition) else view.kind

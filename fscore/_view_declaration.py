@@ -1,0 +1,325 @@
+"""What every kind of view shares: how a class statement is read, and what it declares.
+
+A kind of view is a base class that names a `ViewKind`: the arguments that its class statements
+take, and what its features follow from. The metaclass does the rest for all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
+
+from fscore._declaration import (
+    Origin,
+    declaring_frame,
+    duration_ms,
+    listed,
+    snake_case,
+    text_of,
+)
+from fscore._view_model import ViewDefinition
+from fscore.entity import Entity
+from fscore.source import FileSource
+from fscore.types import Annotation, DataType, FeatureRef, annotation_of
+
+COMMON_OPTIONS = ("owner", "description", "tags", "name")
+"""The arguments that every kind takes, beside `entity`."""
+
+
+@dataclass(slots=True)
+class FeatureOptions:
+    """What `Feature(...)` says about a feature beside its type."""
+
+    follows_from: Any = None
+    default: Any = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    ttl: Any = None
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DeclaredFeature:
+    """One annotated line of a view that is a feature."""
+
+    name: str
+    annotation: Annotation
+    options: FeatureOptions
+    ttl_ms: int = 0
+
+    @property
+    def data_type(self) -> DataType:
+        """The type; a stand-in where the annotation is none, which is reported already."""
+        return self.annotation.data_type or DataType("String")
+
+
+class ViewKind:
+    """What one kind of view adds to what all have."""
+
+    base: ClassVar[str]
+    """The name of its base class."""
+    model: ClassVar[type[ViewDefinition]]
+    options: ClassVar[tuple[str, ...]]
+    """The arguments of its class statement, those that are common left out."""
+    member: ClassVar[str]
+    """The member of a feature's definition that says what it follows from."""
+    follows_from: ClassVar[type]
+    example: ClassVar[str]
+    """What a feature follows from, for messages."""
+
+    def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+        """Read the kind's own arguments as members of its definition; note what is wrong."""
+        return {}
+
+    def takes(
+        self, declared: ViewDeclaration, name: str, annotation: Annotation, value: Any
+    ) -> bool:
+        """Take an annotated line that is no feature; False where it is one."""
+        return False
+
+    def complete(self, declared: ViewDeclaration) -> None:
+        """Look at the whole, once every line is read."""
+
+
+@dataclass(slots=True)
+class ViewDeclaration:
+    """What a view's class statement said; `problems` are (feature or "", message).
+
+    `settings` are the members of the definition that only this kind has. `unjudged` are features of
+    which nothing more can be said, because something about them is reported already.
+    """
+
+    class_name: str
+    name: str
+    origin: Origin
+    kind: ViewKind
+    entity: Entity | None = None
+    source: FileSource | None = None
+    owner: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, DeclaredFeature] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    unjudged: set[str] = field(default_factory=set)
+
+    @property
+    def entity_name(self) -> str:
+        """The entity's name; empty where the class statement gives none."""
+        return "" if self.entity is None else text_of(self.entity.name)
+
+    def note(self, name: str, problem: str) -> None:
+        """Note what is wrong with one annotated line."""
+        self.problems.append((name, problem))
+        self.unjudged.add(name)
+
+
+class ViewMeta(type):
+    """Reads a view's class statement and turns its features into references."""
+
+    __fscore_view__: ViewDeclaration | None
+    __fscore_kind__: ViewKind
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
+    ) -> ViewMeta:
+        """Make the class; what is wrong with it is noted in its declaration."""
+        cls = super().__new__(mcls, name, bases, namespace)
+        if not any(hasattr(base, "__fscore_kind__") for base in bases):
+            cls.__fscore_view__ = None  # View itself, and the base of each kind
+            return cls
+        frame = declaring_frame()
+        kind = cls.__fscore_kind__
+        declared = _read_options(name, kind, frame, options)
+        if any(declaration_of(base) for base in bases if isinstance(base, ViewMeta)):
+            declared.problems.append(
+                ("", f"a view cannot inherit from another view: derive it from {kind.base}")
+            )
+        _read_lines(cls, declared, frame, namespace)
+        kind.complete(declared)
+        cls.__fscore_view__ = declared
+        view = cast("type[View]", cls)
+        for feature in declared.features.values():
+            reference = feature.annotation.marker(view, feature.name, feature.data_type)
+            setattr(cls, feature.name, reference)
+        return cls
+
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
+    ) -> None:
+        """Take the options that `__new__` has read."""
+        super().__init__(name, bases, namespace)
+
+    @overload
+    def __getitem__(cls, names: str) -> FeatureRef: ...
+    @overload
+    def __getitem__(cls, names: list[str] | tuple[str, ...]) -> tuple[FeatureRef, ...]: ...
+    def __getitem__(
+        cls, names: str | list[str] | tuple[str, ...]
+    ) -> FeatureRef | tuple[FeatureRef, ...]:
+        """Return one feature by its name, or several in the given order."""
+        if isinstance(names, str):
+            return _reference(cls, names)
+        return tuple(_reference(cls, name) for name in names)
+
+    if not TYPE_CHECKING:  # a checker would take this as leave for every attribute
+
+        def __getattr__(cls, name: str) -> Any:
+            """Say which features there are."""
+            raise AttributeError(_no_such_feature(cls, name))
+
+
+class View(metaclass=ViewMeta):
+    """What every kind of view is."""
+
+    __fscore_view__: ClassVar[ViewDeclaration | None]
+    __fscore_kind__: ClassVar[ViewKind]
+
+
+def declaration_of(view: type) -> ViewDeclaration | None:
+    """Return what the class statement said; None for the base of a kind and other classes."""
+    return getattr(view, "__fscore_view__", None) if isinstance(view, ViewMeta) else None
+
+
+def duration_option(options: Mapping[str, Any], name: str, problems: list[str]) -> int:
+    """Read one argument as milliseconds, 0 where it is left out or wrong."""
+    try:
+        return duration_ms(options.get(name))
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return 0
+
+
+def _reference(cls: ViewMeta, name: str) -> FeatureRef:
+    reference = cls.__dict__.get(name)
+    if isinstance(reference, FeatureRef):
+        return reference
+    raise AttributeError(_no_such_feature(cls, name))
+
+
+def _no_such_feature(cls: ViewMeta, name: str) -> str:
+    declared = declaration_of(cls)
+    names = list(declared.features) if declared is not None else []
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"its features are {listed(names)}"
+    return f"{cls.__name__} has no feature {name!r}; {hint}"
+
+
+def _read_options(
+    class_name: str, kind: ViewKind, frame: FrameType, options: dict[str, Any]
+) -> ViewDeclaration:
+    origin = Origin(frame.f_code.co_filename, frame.f_lineno)
+    name = options.get("name")
+    name = snake_case(class_name) if name is None else text_of(name)
+    declared = ViewDeclaration(class_name, name, origin, kind)
+    problems: list[str] = []
+    known = ("entity", *kind.options, *COMMON_OPTIONS)
+    if unknown := [option for option in options if option not in known]:
+        problems.append(
+            f"unknown argument {', '.join(unknown)}: a {kind.base} takes {', '.join(known)}"
+        )
+    entity = options.get("entity")
+    if isinstance(entity, Entity):
+        declared.entity = entity
+    source = options.get("source") if "source" in kind.options else None
+    if source is None or isinstance(source, FileSource):
+        declared.source = source
+    else:
+        problems.append(f"source must be a FileSource, not {source!r}")
+    declared.owner = options.get("owner", "")
+    declared.description = options.get("description", "")
+    declared.tags = options.get("tags") or {}
+    declared.settings = kind.settings(options, problems)
+    declared.problems.extend(("", problem) for problem in problems)
+    return declared
+
+
+def _read_lines(
+    cls: ViewMeta, declared: ViewDeclaration, frame: FrameType, namespace: dict[str, Any]
+) -> None:
+    kind = declared.kind
+    annotations: dict[str, Any] = cls.__annotations__
+    for name, raw in annotations.items():
+        annotation = _evaluated(raw, frame)
+        if annotation is None or name.startswith("__"):
+            continue
+        if annotation.problem:
+            declared.note(name, annotation.problem)
+        value = namespace.get(name)
+        if kind.takes(declared, name, annotation, value):
+            delattr(cls, name)  # so that it is not taken for a feature
+            continue
+        feature = DeclaredFeature(name, annotation, _options_of(value, name, annotation, kind))
+        declared.features[name] = feature
+        _read_ttl(declared, feature)
+        for problem in feature.options.problems:
+            declared.note(name, problem)
+    for name, value in namespace.items():
+        if name in annotations or name.startswith("_"):
+            continue
+        if isinstance(value, (FeatureOptions, kind.follows_from)):
+            declared.note(name, f"has no type: write {name}: <type> = …")
+        elif isinstance(value, Annotation) or (
+            isinstance(value, type) and issubclass(value, FeatureRef)
+        ):
+            declared.note(name, f"is assigned a type: write {name}: <type>, with a colon")
+
+
+def _read_ttl(declared: ViewDeclaration, feature: DeclaredFeature) -> None:
+    ttl = feature.options.ttl
+    if ttl is None:
+        return
+    if "ttl" not in declared.kind.options:
+        problem = f"has a ttl, which features of a {declared.kind.base} have not: leave it out"
+        feature.options.problems.append(problem)
+        return
+    try:
+        feature.ttl_ms = duration_ms(ttl)
+    except ValueError as error:
+        feature.options.problems.append(f"ttl: {error}")
+
+
+def _evaluated(raw: Any, frame: FrameType) -> Annotation | None:
+    """Read one annotation, text under `from __future__ import annotations`; None for a ClassVar."""
+    if isinstance(raw, str):
+        try:
+            # Without the future import the user's file would have evaluated this itself.
+            value = eval(raw, frame.f_globals, frame.f_locals)
+        except NameError as error:
+            return Annotation(
+                FeatureRef, None, f"{raw!r} is unknown here ({error}): import it from fscore"
+            )
+        except Exception as error:
+            return Annotation(FeatureRef, None, f"{raw!r} cannot be read as a type: {error}")
+    else:
+        value = raw
+    if value is ClassVar or get_origin(value) is ClassVar:
+        return None
+    return annotation_of(value)
+
+
+def _options_of(value: Any, name: str, annotation: Annotation, kind: ViewKind) -> FeatureOptions:
+    if value is None:
+        return FeatureOptions()
+    if isinstance(value, kind.follows_from):
+        return FeatureOptions(value)
+    if isinstance(value, FeatureOptions):
+        given = value.follows_from
+        if given is not None and not isinstance(given, kind.follows_from):
+            value.follows_from = None
+            value.problems.append(
+                f"the first argument of Feature() is {kind.example}, not {given!r}; "
+                "a default is written default=…"
+            )
+        return value
+    shown = annotation.data_type or "<type>"
+    problem = f"is assigned {value!r}: a feature of a {kind.base} follows from {kind.example}"
+    if isinstance(value, (str, bytes, int, float, list, tuple)):
+        problem = (
+            f"is assigned {value!r}: a default is written {name}: {shown} = "
+            f"Feature(default={value!r})"
+        )
+    return FeatureOptions(problems=[problem])

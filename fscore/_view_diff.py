@@ -1,0 +1,226 @@
+"""What a change of one view means for the data that is stored, by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from fscore._change import Change, as_text, names_of, plain_changes
+from fscore._declaration import duration_text
+from fscore._type_change import type_change_is_safe
+from fscore._view_model import (
+    FeatureDefinition,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+
+_LEFT = "its data stays in Redis and nothing reads it"
+
+
+def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterator[Change]:
+    """Yield what changes in a view of this name."""
+    if old.kind != new.kind:
+        reason = "its data stays as it was stored and is not found"
+        yield Change("changed", "view", name, "kind", old.kind, new.kind, False, reason)
+        return
+    if old.entity != new.entity:
+        reason = "its data stays with the old entity and is not found"
+        yield Change("changed", "view", name, "entity", old.entity, new.entity, False, reason)
+    if isinstance(old, FeatureViewDefinition) and isinstance(new, FeatureViewDefinition):
+        yield from _feature_view(name, old, new)
+    if isinstance(old, SeriesViewDefinition) and isinstance(new, SeriesViewDefinition):
+        yield from _series(name, old, new)
+    if isinstance(old, FlagViewDefinition) and isinstance(new, FlagViewDefinition):
+        reason = "its bits are found under other ids"
+        yield from _text_changes(name, "ids", old.ids, new.ids, reason, safe=False)
+    before, after = (view.source and view.source.to_json() for view in (old, new))
+    reason = "values follow at the next load"
+    yield from _text_changes(name, "source", before, after, reason)
+    yield from plain_changes("view", name, old, new, ("owner", "description", "tags"))
+    yield from _features(name, old, new)
+
+
+def removed_view(name: str, old: ViewDefinition) -> Change:
+    """Return what the removal of a view means."""
+    return Change("removed", "view", name, safe=False, reason=_LEFT)
+
+
+def _text_changes(
+    name: str, aspect: str, old: object, new: object, reason: str, *, safe: bool = True
+) -> Iterator[Change]:
+    if old != new:
+        before, after = as_text(old), as_text(new)
+        yield Change("changed", "view", name, aspect, before, after, safe, reason)
+
+
+def _feature_view(
+    name: str, old: FeatureViewDefinition, new: FeatureViewDefinition
+) -> Iterator[Change]:
+    if old.layout != new.layout:
+        reason = "its data stays in the old layout and is not found: use `fscore migrate`"
+        yield Change("changed", "view", name, "layout", old.layout, new.layout, False, reason)
+    if old.migrating_from != new.migrating_from:
+        before, after = (view.migrating_from or "none" for view in (old, new))
+        safe = old.migrating_from is None
+        reason = "rows are written in both layouts"
+        if not safe:
+            reason = "a migration is under way: finish it with `fscore migrate`"
+        yield Change("changed", "view", name, "migrating from", before, after, safe, reason)
+    if old.ttl_ms != new.ttl_ms:
+        before, after = duration_text(old.ttl_ms), duration_text(new.ttl_ms)
+        reason = _expiring(old.ttl_ms, new.ttl_ms)
+        yield Change("changed", "view", name, "ttl", before, after, reason=reason)
+
+
+def _expiring(old_ms: int, new_ms: int) -> str:
+    shorter = new_ms and (not old_ms or new_ms < old_ms)
+    return "values older than that are EXPIRED at once" if shorter else ""
+
+
+def _series(name: str, old: SeriesViewDefinition, new: SeriesViewDefinition) -> Iterator[Change]:
+    if old.columns != new.columns:
+        before, after = (
+            ", ".join(f"{part}: {kind}" for part, kind in view.columns) or "none"
+            for view in (old, new)
+        )
+        reason = "events are stored with the old fields, in their order, and do not read as others"
+        yield Change("changed", "view", name, "payload", before, after, False, reason)
+    else:
+        before_columns, after_columns = (
+            {part.name: part.column for part in view.payload} for view in (old, new)
+        )
+        reason = "events follow at the next load"
+        yield from _text_changes(name, "payload columns", before_columns, after_columns, reason)
+    reason = "events follow at the next load"
+    yield from _text_changes(name, "where", old.where, new.where, reason)
+    reason = "events that are stored already count once more when they are written again"
+    yield from _text_changes(name, "repeats", old.repeats, new.repeats, reason, safe=False)
+    yield from _text_changes(name, "event_id", old.event_id, new.event_id, reason, safe=False)
+    for aspect in ("retention", "tile_retention"):
+        member = f"{aspect}_ms"
+        yield from _kept(name, aspect, getattr(old, member), getattr(new, member), _duration)
+    yield from _kept(name, "max_events", old.max_events, new.max_events, _count)
+    if old.tile_ms != new.tile_ms:
+        yield _tile(name, old, new)
+
+
+def _duration(ms: int) -> str:
+    return duration_text(ms) if ms else "for ever"
+
+
+def _count(events: int) -> str:
+    return f"{events:,}" if events else "all"
+
+
+def _kept(
+    name: str, aspect: str, old: int, new: int, shown: Callable[[int], str]
+) -> Iterator[Change]:
+    if old == new:
+        return
+    less = new and (not old or new < old)
+    what = "tiles" if aspect == "tile_retention" else "events"
+    reason = (
+        f"{what} beyond that are no longer read, and dropped with the next write"
+        if less
+        else f"{what} that were dropped already stay so"
+    )
+    yield Change("changed", "view", name, aspect, shown(old), shown(new), reason=reason)
+
+
+def _tile(name: str, old: SeriesViewDefinition, new: SeriesViewDefinition) -> Change:
+    used = any(new.tiles(feature.window) != "none" for feature in new.features)
+    reason = "windows are read from the events themselves"
+    if used:
+        reason = "events that are stored already are in no such tile, and windows would miss them"
+    before, after = (duration_text(ms) if ms else "none" for ms in (old.tile_ms, new.tile_ms))
+    return Change("changed", "view", name, "tile", before, after, not used, reason)
+
+
+def _features(view: str, old: ViewDefinition, new: ViewDefinition) -> Iterator[Change]:
+    before = {feature.name: feature for feature in old.features}
+    after = {feature.name: feature for feature in new.features}
+    for name in names_of(before, after):
+        path = f"{view}.{name}"
+        if name not in before:
+            reason = _untiled(after[name], old, new)
+            yield Change("added", "feature", path, after=str(after[name].type), reason=reason)
+        elif name not in after:
+            yield _removed_feature(path, new)
+        else:
+            yield from _feature(path, before[name], after[name], old, new)
+    kept = [feature for feature in before if feature in after]
+    moved = [feature for feature in after if feature in before]
+    if kept != moved:
+        yield Change("changed", "view", view, "order", ", ".join(kept), ", ".join(moved))
+
+
+def _removed_feature(path: str, view: ViewDefinition) -> Change:
+    match view:
+        case SeriesViewDefinition():
+            return Change("removed", "feature", path, reason="the events stay")
+        case FeatureViewDefinition() if "hash" not in view.layouts:
+            return Change("removed", "feature", path, reason="rows are written without it")
+        case _:
+            return Change("removed", "feature", path, safe=False, reason=_LEFT)
+
+
+def _feature(
+    path: str,
+    old: FeatureDefinition,
+    new: FeatureDefinition,
+    old_view: ViewDefinition,
+    new_view: ViewDefinition,
+) -> Iterator[Change]:
+    if old.type != new.type:
+        reason = _type_reason(old, new, new_view)
+        before, after = str(old.type), str(new.type)
+        yield Change("changed", "feature", path, "type", before, after, not reason, reason)
+    before, after = as_text(old.type.to_json(old.default)), as_text(new.type.to_json(new.default))
+    if before != after and (old.default is not None or new.default is not None):
+        yield Change("changed", "feature", path, "default", before, after)
+    if old.ttl_ms != new.ttl_ms:
+        before, after = (
+            duration_text(feature.ttl_ms) if feature.ttl_ms else "its view's"
+            for feature in (old, new)
+        )
+        reason = _expiring(_ttl_ms(old, old_view), _ttl_ms(new, new_view))
+        yield Change("changed", "feature", path, "ttl", before, after, reason=reason)
+    if old.mapping != new.mapping:
+        before, after = (as_text(item.mapping and item.mapping.to_json()) for item in (old, new))
+        reason = "values follow at the next load"
+        yield Change("changed", "feature", path, "mapping", before, after, reason=reason)
+    if old.window != new.window:
+        before, after = (as_text(item.window and item.window.to_json()) for item in (old, new))
+        untiled = _untiled(new, old_view, new_view)
+        reason = untiled or "values follow at once"
+        yield Change("changed", "feature", path, "window", before, after, not untiled, reason)
+    yield from plain_changes("feature", path, old, new, ("description", "tags"))
+
+
+def _type_reason(old: FeatureDefinition, new: FeatureDefinition, view: ViewDefinition) -> str:
+    """Say why a change of type is unsafe; empty where it is safe."""
+    if not isinstance(view, FeatureViewDefinition):
+        return ""  # computed from what is stored
+    if "packed" in view.layouts:
+        return f"rows packed with {old.type} read INVALID as {new.type} until they are written anew"
+    if type_change_is_safe(old.type, new.type):
+        return ""
+    return f"what is stored as {old.type} does not read as {new.type}"
+
+
+def _ttl_ms(feature: FeatureDefinition, view: ViewDefinition) -> int:
+    return feature.ttl_ms or (view.ttl_ms if isinstance(view, FeatureViewDefinition) else 0)
+
+
+def _untiled(feature: FeatureDefinition, old: ViewDefinition, new: ViewDefinition) -> str:
+    """Say what a feature that is read from tiles misses in those that are there already."""
+    if not isinstance(old, SeriesViewDefinition) or not isinstance(new, SeriesViewDefinition):
+        return ""
+    window = feature.window
+    if window is None or window.field is None or new.tiles(window) == "none":
+        return ""
+    if window.field in old.tile_fields or old.tile_ms != new.tile_ms:
+        return ""
+    reach = duration_text(new.length_ms(window))
+    return f"tiles that are there have no {window.field}: values are whole after {reach}"

@@ -1,0 +1,290 @@
+"""The four kinds of views as plain frozen data, and their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+from fscore.source import Conditions, FeatureMapping, FileSource, checked_where, where_json
+from fscore.types import DataType
+from fscore.window import WindowFunction
+
+LAYOUTS = ("hash", "packed")
+"""The layouts that a feature view may have."""
+
+Tiles = Literal["none", "exact", "granular"]
+Columns = tuple[tuple[str, str], ...]
+"""Names and types, as the registry spells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDefinition:
+    """A feature; `default` is a normalized value of its type, or None.
+
+    What it follows from is a `mapping` in feature views and flags, and a `window` in series.
+    `ttl_ms` 0 stands for its view's.
+    """
+
+    name: str
+    type: DataType
+    default: Any = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    mapping: FeatureMapping | None = None
+    ttl_ms: int = 0
+    window: WindowFunction | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the registry's forms of all kinds share."""
+        return {
+            "name": self.name,
+            "type": str(self.type),
+            "default": self.type.to_json(self.default),
+            "description": self.description,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, **follows_from: Any) -> Self:
+        """Read what the registry's forms of all kinds share; the rest comes as arguments."""
+        data_type = DataType.parse(data["type"])
+        default = None if data["default"] is None else data_type.from_json(data["default"])
+        return cls(
+            data["name"], data_type, default, data["description"], data["tags"], **follows_from
+        )
+
+
+@dataclass(frozen=True)
+class ViewDefinition:
+    """What all kinds of views have; features in declared order."""
+
+    kind: ClassVar[str]
+    _plain: ClassVar[tuple[str, ...]] = ()
+    """The members that only this kind has, and that are in the JSON as they are here."""
+
+    name: str
+    entity: str
+    features: tuple[FeatureDefinition, ...]
+    owner: str = field(default="", kw_only=True)
+    description: str = field(default="", kw_only=True)
+    tags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    source: FileSource | None = field(default=None, kw_only=True)
+
+    def feature(self, name: str) -> FeatureDefinition | None:
+        """Return the feature of that name."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, FeatureDefinition]:
+        return {feature.name: feature for feature in self.features}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the registry's form."""
+        return {
+            "kind": self.kind,
+            "entity": self.entity,
+            "owner": self.owner,
+            "description": self.description,
+            "tags": dict(self.tags),
+            "source": None if self.source is None else self.source.to_json(),
+            "features": [feature.to_json() | self._rest(feature) for feature in self.features],
+            **{name: getattr(self, name) for name in self._plain},
+        }
+
+    @classmethod
+    def from_json(cls, name: str, data: Any) -> Self:
+        """Read the registry's form."""
+        return cls(
+            name,
+            data["entity"],
+            tuple(cls._read_feature(feature) for feature in data["features"]),
+            owner=data["owner"],
+            description=data["description"],
+            tags=data["tags"],
+            source=None if data["source"] is None else FileSource.from_json(data["source"]),
+            **cls._read(data),
+        )
+
+    @classmethod
+    def _read(cls, data: Any) -> dict[str, Any]:
+        """Read the members that only this kind has."""
+        return {name: data[name] for name in cls._plain}
+
+    @staticmethod
+    def _rest(feature: FeatureDefinition) -> dict[str, Any]:
+        """Return the members of a feature that only this kind has."""
+        return {"mapping": None if feature.mapping is None else feature.mapping.to_json()}
+
+    @classmethod
+    def _read_feature(cls, data: Any) -> FeatureDefinition:
+        return FeatureDefinition.from_json(data, mapping=_mapping(data))
+
+
+@dataclass(frozen=True)
+class FeatureViewDefinition(ViewDefinition):
+    """Rows of features that arrive together; `ttl_ms` 0 means that nothing expires.
+
+    `layout` is what is read. During a migration `migrating_from` is the other layout, and rows are
+    written in both.
+    """
+
+    kind = "features"
+    _plain = ("ttl_ms", "layout", "migrating_from")
+
+    ttl_ms: int = 0
+    layout: str = "hash"
+    migrating_from: str | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """The schema of the view's packed rows."""
+        return tuple((feature.name, str(feature.type)) for feature in self.features)
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """The layouts in which rows are written, the one that is read first."""
+        return (self.layout,) if self.migrating_from is None else (self.layout, self.migrating_from)
+
+    @property
+    def life_ms(self) -> int:
+        """How long after its event time some value of a row still counts; 0 for ever."""
+        lives = [feature.ttl_ms or self.ttl_ms for feature in self.features]
+        return max(lives, default=0) if all(lives) else 0
+
+    @staticmethod
+    def _rest(feature: FeatureDefinition) -> dict[str, Any]:
+        return {**ViewDefinition._rest(feature), "ttl_ms": feature.ttl_ms}
+
+    @classmethod
+    def _read_feature(cls, data: Any) -> FeatureDefinition:
+        return FeatureDefinition.from_json(data, mapping=_mapping(data), ttl_ms=data["ttl_ms"])
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """A field of a series' events, and the column of the source that holds it."""
+
+    name: str
+    type: DataType
+    column: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the registry's form."""
+        return {"name": self.name, "type": str(self.type), "column": self.column}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read the registry's form."""
+        return cls(data["name"], DataType.parse(data["type"]), data["column"])
+
+
+@dataclass(frozen=True)
+class SeriesViewDefinition(ViewDefinition):
+    """Events of an entity in a sorted set, and features over windows of them.
+
+    `retention_ms`, `max_events`, `tile_ms` and `tile_retention_ms` are 0 where there is none:
+    nothing is dropped, and there are no tiles.
+    """
+
+    kind = "series"
+    _plain = (
+        *("retention_ms", "max_events", "repeats", "event_id", "tile_ms", "tile_retention_ms"),
+    )
+
+    payload: tuple[PayloadField, ...] = ()
+    where: Conditions = field(default_factory=dict)
+    retention_ms: int = 0
+    max_events: int = 0
+    repeats: str = "count"
+    event_id: str | None = None
+    tile_ms: int = 0
+    tile_retention_ms: int = 0
+
+    @property
+    def columns(self) -> Columns:
+        """The payload's names and types, in the order of a member's parts."""
+        return tuple((part.name, str(part.type)) for part in self.payload)
+
+    def length_ms(self, window: WindowFunction) -> int:
+        """How far a function looks back; 0 without a limit."""
+        return window.window_ms or self.retention_ms
+
+    def tiles(self, window: WindowFunction | None) -> Tiles:
+        """Say what of a function is read from tiles.
+
+        Nothing; or the whole tiles between its edges, exactly; or, where it looks back further than
+        the events go, everything, in whole tiles.
+        """
+        if window is None or not self.tile_ms or not window.tiled:
+            return "none"
+        length = self.length_ms(window)
+        if self.retention_ms and length > self.retention_ms:
+            return "granular"
+        # Only from two tiles on is a whole one certain to lie between the edges.
+        return "exact" if length >= 2 * self.tile_ms else "none"
+
+    @property
+    def tile_fields(self) -> tuple[str, ...]:
+        """The payload fields that tiles add up."""
+        read = {
+            feature.window.field
+            for feature in self.features
+            if feature.window is not None and self.tiles(feature.window) != "none"
+        }
+        return tuple(part.name for part in self.payload if part.name in read)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the registry's form."""
+        return super().to_json() | {
+            "payload": [part.to_json() for part in self.payload],
+            "where": where_json(self.where),
+        }
+
+    @classmethod
+    def _read(cls, data: Any) -> dict[str, Any]:
+        where, mistakes = checked_where(data["where"])
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        payload = tuple(PayloadField.from_json(part) for part in data["payload"])
+        return super()._read(data) | {"payload": payload, "where": where}
+
+    @staticmethod
+    def _rest(feature: FeatureDefinition) -> dict[str, Any]:
+        return {"window": None if feature.window is None else feature.window.to_json()}
+
+    @classmethod
+    def _read_feature(cls, data: Any) -> FeatureDefinition:
+        return FeatureDefinition.from_json(data, window=WindowFunction.from_json(data["window"]))
+
+
+@dataclass(frozen=True)
+class FlagViewDefinition(ViewDefinition):
+    """Booleans in bitmaps, whose bits are numbered by the entity's ids.
+
+    `ids` is how an id is written from its number, like `user_%04d`; None where the join key is the
+    number.
+    """
+
+    kind = "flags"
+    _plain = ("ids",)
+
+    ids: str | None = None
+
+
+VIEW_KINDS: Mapping[str, type[ViewDefinition]] = {
+    kind.kind: kind for kind in (FeatureViewDefinition, SeriesViewDefinition, FlagViewDefinition)
+}
+
+
+def view_from_json(name: str, data: Any) -> ViewDefinition:
+    """Read the registry's form of a view of any kind; ValueError where there is no such kind."""
+    kind = VIEW_KINDS.get(data["kind"])
+    if kind is None:
+        raise ValueError(f"kind must be one of {', '.join(VIEW_KINDS)}, not {data['kind']!r}")
+    return kind.from_json(name, data)
+
+
+def _mapping(data: Any) -> FeatureMapping | None:
+    return None if data["mapping"] is None else FeatureMapping.from_json(data["mapping"])

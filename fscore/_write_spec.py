@@ -1,0 +1,72 @@
+"""From a view to the plain data from which the extension compiles its write plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fscore._packed import fingerprint
+from fscore._view_model import (
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+from fscore.registry import Registry
+
+
+def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
+    """Return the spec of one view; InvalidValue where nothing is written to such a view."""
+    match view:
+        case FeatureViewDefinition():
+            layout, *others = view.layouts
+            spec = _layout_spec(registry, view, layout)
+            spec["also"] = _layout_spec(registry, view, others[0]) if others else None
+            return spec
+        case SeriesViewDefinition():
+            return _series_spec(registry, view)
+        case FlagViewDefinition():
+            return _common(registry, view, "flags") | {"ids": view.ids}
+    raise TypeError(f"{view!r} is of no kind that is written")
+
+
+def _layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:
+    spec = _common(registry, view, layout)
+    if layout == "packed":
+        return spec | {"key_ttl_ms": view.life_ms, "fingerprint": fingerprint(view.columns)}
+    sharing = registry.hash_views_of(view.entity)
+    lives = [other.life_ms for other in sharing]
+    return spec | {
+        "key_ttl_ms": view.life_ms if all(lives) else 0,
+        "shared_key": len(sharing) > 1,
+    }
+
+
+def _series_spec(registry: Registry, view: SeriesViewDefinition) -> dict[str, Any]:
+    return _common(registry, view, "series") | {
+        "features": [],
+        "key_ttl_ms": view.retention_ms,
+        "payload": [list(column) for column in view.columns],
+        "event_id": view.event_id is not None,
+        "retention_ms": view.retention_ms,
+        "max_events": view.max_events,
+        "count_repeats": view.repeats == "count",
+        "tile_ms": view.tile_ms,
+        "tile_retention_ms": view.tile_retention_ms,
+        "tile_fields": list(view.tile_fields),
+    }
+
+
+def _common(registry: Registry, view: ViewDefinition, kind: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "entity": view.entity,
+        "join_keys": [list(pair) for pair in registry.entities[view.entity].join_keys],
+        "view": view.name,
+        "features": [
+            {"name": feature.name, "type": str(feature.type), "ttl_ms": feature.ttl_ms}
+            for feature in view.features
+        ],
+        "key_ttl_ms": 0,
+        "shared_key": False,
+        "also": None,
+    }

@@ -1,0 +1,141 @@
+"""Series: events of an entity in order of time, and features over windows of them.
+
+>>> from fscore import Entity, Float64, Int64, List, Payload, SeriesView, String, window
+>>> user = Entity("user", join_keys={"user_id": String})
+>>> class Clicks(SeriesView, entity=user, retention="30d"):
+...     product: String = Payload()
+...     price: Float64 = Payload("amount")
+...     clicks_30m: Int64 = window.count("30m")
+...     spent_7d: Float64 = window.sum("price", "7d")
+...     last_5_products: List[String] = window.last(5, "product")
+>>> Clicks.clicks_30m
+Clicks.clicks_30m
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fscore._view_declaration import View, ViewDeclaration, ViewKind, duration_option
+from fscore._view_model import PayloadField, SeriesViewDefinition
+from fscore.entity import Entity
+from fscore.source import FileSource, Where, checked_where
+from fscore.types import Annotation, DataType
+from fscore.window import WindowFunction
+
+__all__ = ["Payload", "SeriesView"]
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOptions:
+    """What `Payload(...)` says."""
+
+    column: Any
+
+
+def Payload(column: str | None = None) -> Any:
+    """Describe a field of the events: `price: Float64 = Payload("amount")`.
+
+    `column` is where the source has it; without one, the column of the field's own name. Fields
+    have scalar types. They are not features: window functions read them by name.
+    """
+    return PayloadOptions(column)
+
+
+class SeriesViewKind(ViewKind):
+    """Events in a sorted set."""
+
+    base = "SeriesView"
+    model = SeriesViewDefinition
+    options = (
+        *("source", "where", "retention", "max_events", "repeats", "event_id", "tile"),
+        "tile_retention",
+    )
+    member = "window"
+    follows_from = WindowFunction
+    example = 'a window function like window.count("30m")'
+
+    def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+        """Read what is kept, for how long, and which events are one."""
+        where, mistakes = checked_where(options.get("where"))
+        problems.extend(mistakes)
+        retention_ms = duration_option(options, "retention", problems)
+        tile_ms = duration_option(options, "tile", problems)
+        tile_retention_ms = duration_option(options, "tile_retention", problems)
+        max_events = options.get("max_events")
+        if max_events == 0:
+            problems.append("max_events must be a positive integer, or None, not 0")
+        return {
+            "payload": (),
+            "where": where,
+            "retention_ms": retention_ms,
+            "max_events": 0 if max_events is None else max_events,
+            "repeats": options.get("repeats", "count"),
+            "event_id": options.get("event_id"),
+            "tile_ms": tile_ms,
+            "tile_retention_ms": tile_retention_ms or (retention_ms if tile_ms else 0),
+        }
+
+    def takes(
+        self, declared: ViewDeclaration, name: str, annotation: Annotation, value: Any
+    ) -> bool:
+        """Take the fields of the payload."""
+        if not isinstance(value, PayloadOptions):
+            return False
+        column = name if value.column is None else value.column
+        data_type = annotation.data_type or DataType("String")
+        declared.settings["payload"] += (PayloadField(name, data_type, column),)
+        return True
+
+    def complete(self, declared: ViewDeclaration) -> None:
+        """Leave alone what reads a field whose type is unknown."""
+        fields = {part.name for part in declared.settings["payload"]} & declared.unjudged
+        for feature in declared.features.values():
+            window = feature.options.follows_from
+            if isinstance(window, WindowFunction) and window.field in fields:
+                declared.unjudged.add(feature.name)
+
+
+class SeriesView(View):
+    """Base of every series: events of an entity, and features over windows of them.
+
+    `Payload()` lines are the fields of an event, in the order in which they are stored; lines with
+    a function of `fscore.window` are features. Of the class statement's arguments `entity`,
+    `source`, `owner`, `description`, `tags` and `name` are as in `FeatureView`, and
+
+    - `where` keeps only rows of the source whose cells match, as in mappings;
+    - `retention` is for how long events are kept, at least the longest window;
+    - `max_events` is how many are kept, at most, the newest;
+    - `repeats="count"` keeps each event for itself, `"collapse"` one for each payload, the newest;
+    - `event_id` is the column whose value tells events of one moment and one payload apart;
+    - `tile` is the length of pre-aggregated buckets, from which long windows are read, and
+      `tile_retention` for how long these are kept; as long as events, where it is not given.
+
+    What is wrong is reported with everything else when the definitions are collected.
+    """
+
+    __fscore_kind__: ClassVar[ViewKind] = SeriesViewKind()
+
+    if TYPE_CHECKING:
+
+        def __init_subclass__(
+            cls,
+            *,
+            entity: Entity,
+            source: FileSource | None = None,
+            where: Where | None = None,
+            retention: str | timedelta | None = None,
+            max_events: int | None = None,
+            repeats: str = "count",
+            event_id: str | None = None,
+            tile: str | timedelta | None = None,
+            tile_retention: str | timedelta | None = None,
+            owner: str = "",
+            description: str = "",
+            tags: Mapping[str, str] | None = None,
+            name: str | None = None,
+        ) -> None:
+            """State the arguments for editors; the metaclass reads them."""
