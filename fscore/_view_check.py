@@ -31,7 +31,7 @@ MAX_TILES = 10_000
 REPEATS = ("count", "collapse")
 _DAY_MS = 86_400_000
 _MAX_COUNT = 2**31 - 1
-_IDS = re.compile(r"[^%]*%(?:0(?:[1-9]|1[0-9]))?d")
+_IDS = re.compile(r"[^%]*%(?:0(?:[1-9]|1[0-8]))?d")
 
 
 def check_view(view: ViewDefinition, entities: Mapping[str, EntityDefinition]) -> Iterator[Problem]:
@@ -156,12 +156,8 @@ def _ids_problems(ids: object, entity: EntityDefinition) -> Iterator[str]:
 def _check_series(
     path: Path, view: SeriesViewDefinition, join_keys: list[str]
 ) -> Iterator[Problem]:
-    for name in ("retention_ms", "tile_ms", "tile_retention_ms"):
-        if not is_integer(getattr(view, name), 0, MAX_TTL_MS):
-            yield path, f"{name} must be between 0 (none) and {MAX_TTL_MS}"
-            return
-    if not is_integer(view.max_events, 0, _MAX_COUNT):
-        yield path, f"max_events must be a positive integer, or None, not {view.max_events!r}"
+    wrong = [*_number_problems(view)]
+    yield from ((path, problem) for problem in wrong)
     if view.repeats not in REPEATS:
         yield path, f"repeats must be one of {listed(REPEATS)}, not {view.repeats!r}"
     if view.event_id is not None and (not isinstance(view.event_id, str) or not view.event_id):
@@ -174,7 +170,8 @@ def _check_series(
     if view.where and view.source is None:
         yield path, "where selects rows of a source, and the view has none: add source=…"
     yield from _check_payload(path, view, join_keys)
-    yield from ((path, problem) for problem in _tile_problems(view))
+    if not wrong:
+        yield from ((path, problem) for problem in _tile_problems(view))
     fields = {part.name: part.type for part in view.payload}
     for feature in view.features:
         feature_path = (*path, feature.name)
@@ -185,10 +182,18 @@ def _check_series(
                 "= Payload()",
             )
             continue
-        problems = feature.window.problems(feature.type, fields)
-        yield from (
-            (feature_path, problem) for problem in problems or _reach_problems(view, feature.window)
-        )
+        found = feature.window.problems(feature.type, fields)
+        if not found and not wrong:
+            found = [*_reach_problems(view, feature.window)]
+        yield from ((feature_path, problem) for problem in found)
+
+
+def _number_problems(view: SeriesViewDefinition) -> Iterator[str]:
+    for name in ("retention_ms", "tile_ms", "tile_retention_ms"):
+        if not is_integer(getattr(view, name), 0, MAX_TTL_MS):
+            yield f"{name} must be between 0 (none) and {MAX_TTL_MS}, not {getattr(view, name)!r}"
+    if not is_integer(view.max_events, 0, _MAX_COUNT):
+        yield f"max_events must be a positive integer, or None, not {view.max_events!r}"
 
 
 def _check_payload(

@@ -67,6 +67,8 @@ class ViewKind:
     member: ClassVar[str]
     """The member of a feature's definition that says what it follows from."""
     follows_from: ClassVar[type]
+    other_lines: ClassVar[tuple[type, ...]] = ()
+    """What is assigned to annotated lines that are no features."""
     example: ClassVar[str]
     """What a feature follows from, for messages."""
 
@@ -260,7 +262,7 @@ def _read_lines(
     for name, value in namespace.items():
         if name in annotations or name.startswith("_"):
             continue
-        if isinstance(value, (FeatureOptions, kind.follows_from)):
+        if isinstance(value, (FeatureOptions, kind.follows_from, *kind.other_lines)):
             declared.note(name, f"has no type: write {name}: <type> = …")
         elif isinstance(value, Annotation) or (
             isinstance(value, type) and issubclass(value, FeatureRef)

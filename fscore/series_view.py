@@ -56,6 +56,7 @@ class SeriesViewKind(ViewKind):
     )
     member = "window"
     follows_from = WindowFunction
+    other_lines = (PayloadOptions,)
     example = 'a window function like window.count("30m")'
 
     def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:

@@ -133,13 +133,13 @@ class WindowFunction:
             of = payload[self.field]
             if rule.fields is not None and of.kind not in rule.fields:
                 found.append(
-                    f"window.{self.op}() cannot read {self.field}, a {of}: the field must be one "
+                    f"window.{self.op}() cannot read {self.field} ({of}): the field must be one "
                     f"of {', '.join(rule.fields)}"
                 )
                 return found
         types = _types(self.op, rule, of)
         if str(data_type) not in types:
-            source = "" if of is None else f" of {self.field}, a {of},"
+            source = "" if of is None else f" of {self.field} ({of})"
             found.append(
                 f"window.{self.op}(){source} is {' or '.join(types)}, not {data_type}: "
                 "change the annotation"
