@@ -126,13 +126,13 @@ fn events(events: &[(&str, i64)]) -> [String; 2] {
         .iter()
         .map(|(member, time)| blob(member) + &blob(&time.to_string()))
         .collect();
-    let pairs: String = events
+    let pairs = events
         .iter()
-        .map(|(member, time)| format!("*2\r\n{},{time}\r\n", blob(member)))
-        .collect();
+        .map(|(member, time)| ["*2\r\n", &blob(member), &format!(",{time}\r\n")].concat());
+    let pairs: Vec<String> = pairs.collect();
     [
         format!("*{}\r\n{flat}", 2 * events.len()),
-        format!("*{}\r\n{pairs}", events.len()),
+        format!("*{}\r\n{}", events.len(), pairs.concat()),
     ]
 }
 
@@ -581,9 +581,9 @@ fn on_a_cluster_parts_answer_what_one_server_would() {
             answers.push(part);
         }
         let table = read.join(answers);
-        let one = r#"[false,1,null,1.0,null]"#;
-        let far = r#"[true,70000,null,70000.0,null]"#;
-        let two = r#"[true,2,null,2.0,null]"#;
+        let one = "[false,1,null,1.0,null]";
+        let far = "[true,70000,null,70000.0,null]";
+        let two = "[true,2,null,2.0,null]";
         assert_eq!(values(&table), format!("[{one},{far},{two},{one}]"));
     }
 }
