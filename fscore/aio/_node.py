@@ -61,6 +61,9 @@ class _Link(asyncio.Protocol):
             self._progressed()
         elif core.is_closed or self._is_done:
             self.abandon()
+        elif not self._flushing and core.has_output:
+            # A request that goes on after its replies, as where a script has to be loaded.
+            self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
         reason = f"the connection to {self._node.endpoint} ended"

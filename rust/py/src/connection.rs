@@ -313,6 +313,12 @@ impl Connection {
         Some(PyErr::from(fault).into_value(py).into_any())
     }
 
+    /// Whether `take_output` has something.
+    #[getter]
+    fn has_output(&self) -> bool {
+        self.lock().protocol.has_output()
+    }
+
     /// Commands submitted since `take_output` was last called.
     #[getter]
     fn unsent(&self) -> usize {

@@ -11,7 +11,6 @@ use fscore_core::resp::{Reply, ReplyTooLarge, Token};
 use fscore_core::retry::Failure;
 use fscore_core::script::Scripted;
 use fscore_core::table::Table;
-use fscore_core::types::Status;
 use fscore_core::write::WritePart;
 
 use crate::errors::Fault;
@@ -209,14 +208,10 @@ impl ReadWork {
             fault.kind,
             ErrorKind::DeadlineExceeded | ErrorKind::Unavailable
         );
-        if !self.partial || !passing {
+        if !self.partial || !passing || self.part.calls().answered() == 0 {
             return Err(fault);
         }
         let table = self.read.join(vec![self.part.into_calls()]);
-        let unavailable = Status::Unavailable as u8;
-        if table.statuses().iter().all(|&status| status == unavailable) {
-            return Err(fault);
-        }
         Ok(Answer::Table(table))
     }
 }

@@ -38,6 +38,8 @@ pub struct ReadPart {
     problems: Vec<PartProblem>,
     pub(super) invalid: usize,
     failure: Option<Failure>,
+    /// How many commands were answered.
+    answered: usize,
     pointer: Option<i64>,
     /// Fingerprints of packed rows whose schema the plan does not have.
     pub(super) unknown_schemas: Vec<u32>,
@@ -153,6 +155,7 @@ impl ReadPart {
             problems: Vec::new(),
             invalid: 0,
             failure: None,
+            answered: 0,
             pointer: None,
             unknown_schemas: Vec::new(),
             by_slot,
@@ -199,6 +202,11 @@ impl ReadPart {
     /// Why the part failed as a whole, where it did.
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
+    }
+
+    /// How many commands were answered.
+    pub fn answered(&self) -> usize {
+        self.answered
     }
 
     /// What the pointer to the version was, where that was asked and answered.
@@ -309,6 +317,7 @@ impl ReadPart {
 
     /// The reply to a command is whole: goes to the next one.
     pub(super) fn finish_command(&mut self) {
+        self.answered += 1;
         match self.cursor.kind {
             Kind::Hash if !self.cursor.settled => self.settle(self.cursor.group, self.cursor.row),
             Kind::Series => self.finish_events(),

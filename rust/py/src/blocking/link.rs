@@ -142,9 +142,6 @@ impl Link {
             Ok(ticket) => ticket,
             Err(error) => return Err(refused(error)),
         };
-        if let Err(error) = self.flush(clock, deadline, check_signals) {
-            self.give_up(clock, ticket, error)?;
-        }
         loop {
             while let Some(event) = self.protocol.poll_event() {
                 // Events of earlier calls that gave up do not exist: cancelling leaves none.
@@ -152,7 +149,11 @@ impl Link {
                     return result;
                 }
             }
-            if let Err(error) = self.receive(clock, deadline, check_signals) {
+            // A job may have more to send after its replies.
+            let exchanged = self
+                .flush(clock, deadline, check_signals)
+                .and_then(|()| self.receive(clock, deadline, check_signals));
+            if let Err(error) = exchanged {
                 self.give_up(clock, ticket, error)?;
             }
         }

@@ -37,12 +37,20 @@ fn view(view: &Bound<'_, PyAny>) -> PyResult<ViewSpec> {
     let kind = match kind.as_str() {
         "hash" => ViewKind::Hash,
         "packed" => ViewKind::Packed {
-            schemas: view.get_item("schemas")?.extract()?,
+            schemas: view
+                .get_item("schemas")?
+                .try_iter()?
+                .map(|schema| {
+                    let schema = schema?;
+                    let fingerprint = schema.get_item(0)?.extract()?;
+                    Ok((fingerprint, columns(&schema.get_item(1)?)?))
+                })
+                .collect::<PyResult<_>>()?,
         },
         "series" => ViewKind::Series(SeriesSpec {
             retention_ms: view.get_item("retention_ms")?.extract()?,
             tile_ms: view.get_item("tile_ms")?.extract()?,
-            payload: view.get_item("payload")?.extract()?,
+            payload: columns(&view.get_item("payload")?)?,
         }),
         "flags" => ViewKind::Flags {
             ids: view.get_item("ids")?.extract()?,
@@ -58,6 +66,12 @@ fn view(view: &Bound<'_, PyAny>) -> PyResult<ViewSpec> {
         ttl_ms: view.get_item("ttl_ms")?.extract()?,
         kind,
     })
+}
+
+/// Names and types.
+fn columns(pairs: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let pairs: Vec<[String; 2]> = pairs.extract()?;
+    Ok(pairs.into_iter().map(|[name, kind]| (name, kind)).collect())
 }
 
 fn feature(feature: &Bound<'_, PyAny>) -> PyResult<FeatureSpec> {
