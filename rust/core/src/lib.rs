@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod connection;
 pub mod error;
 pub mod flag;
+pub mod expression;
 pub mod json;
 pub mod key;
 pub mod keys;

@@ -1,0 +1,189 @@
+//! What an expression is computed from: read columns, request inputs, and the moment.
+
+use std::ops::Range;
+
+use super::lanes::{Column, Lanes, Values};
+use crate::types::{DataType, Status};
+use crate::value::{self, Span};
+
+/// Everything that expressions of one request are computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// How many rows are computed.
+    pub rows: usize,
+    /// The columns, in the order that the expressions were compiled with.
+    pub columns: &'a [Input<'a>],
+    /// The request's inputs, likewise.
+    pub request: &'a [Input<'a>],
+    /// What `request.now` is.
+    pub now: Moment<'a>,
+}
+
+/// A column as it lies in memory: a table's, or one of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Cells, beginning with the first row's.
+    pub cells: &'a [u64],
+    /// Status codes, likewise.
+    pub statuses: &'a [u8],
+    /// How many cells and statuses a row is after the one before; 0 for one value for all rows.
+    pub stride: usize,
+    /// The bytes of values of variable length.
+    pub arena: &'a [u8],
+    /// Whether the cells of `NULL`, `NOT_FOUND` and `EXPIRED` hold a default that stands in.
+    pub has_default: bool,
+}
+
+/// Epoch milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment<'a> {
+    /// The same for all rows.
+    One(i64),
+    /// One for each row.
+    Each(&'a [i64]),
+}
+
+/// A column that is its own: a request's input, or training data.
+#[derive(Debug, Clone)]
+pub struct InputColumn {
+    data_type: DataType,
+    cells: Vec<u64>,
+    statuses: Vec<u8>,
+    arena: Vec<u8>,
+    constant: bool,
+}
+
+impl<'a> Input<'a> {
+    /// The cells of `rows`, or their bytes where `bytes`.
+    pub(super) fn column(&self, rows: Range<usize>, bytes: bool) -> Column<'a> {
+        let cells = strided(self.cells, self.stride, rows.clone());
+        let statuses = self.served(strided(self.statuses, self.stride, rows));
+        let values = if bytes {
+            let slice = |cell, status| match status {
+                PRESENT => Span::of(cell).slice(self.arena),
+                _ => &[],
+            };
+            Values::Bytes(super::lanes::zip(&cells, &statuses, slice))
+        } else {
+            Values::Cells(cells)
+        };
+        Column { values, statuses }
+    }
+
+    fn served(&self, statuses: Lanes<'a, u8>) -> Lanes<'a, u8> {
+        let served = match &statuses {
+            Lanes::One(_) => None,
+            Lanes::Many(codes) => codes.iter().all(|&code| code == PRESENT).then_some(PRESENT),
+        };
+        match served {
+            Some(status) => Lanes::One(status),
+            None if self.has_default => statuses.map(|code| match code {
+                UNREADABLE.. => code,
+                _ => PRESENT,
+            }),
+            None => statuses,
+        }
+    }
+}
+
+const PRESENT: u8 = Status::Present as u8;
+/// From here on no default stands in.
+const UNREADABLE: u8 = Status::Invalid as u8;
+
+/// Every `stride`-th value of `rows`.
+fn strided<T: Copy>(values: &[T], stride: usize, rows: Range<usize>) -> Lanes<'_, T> {
+    match stride {
+        0 => Lanes::One(values[0]),
+        1 => Lanes::Many(values[rows].into()),
+        _ => {
+            let count = rows.len();
+            let from = values.get(rows.start * stride..).unwrap_or_default();
+            Lanes::Many(from.iter().copied().step_by(stride).take(count).collect())
+        }
+    }
+}
+
+impl<'a> Moment<'a> {
+    pub(super) fn column(self, rows: Range<usize>) -> Column<'a> {
+        Column {
+            values: Values::Cells(match self {
+                Self::One(ms) => Lanes::One(ms as u64),
+                Self::Each(times) => Lanes::Many(bytemuck::cast_slice(&times[rows]).into()),
+            }),
+            statuses: Lanes::One(PRESENT),
+        }
+    }
+}
+
+impl InputColumn {
+    /// An empty column for about so many rows.
+    pub fn with_capacity(data_type: DataType, rows: usize) -> Self {
+        Self {
+            data_type,
+            cells: Vec::with_capacity(rows),
+            statuses: Vec::with_capacity(rows),
+            arena: Vec::new(),
+            constant: false,
+        }
+    }
+
+    /// A column of values that are cells, of which those in `nulls` are none.
+    pub fn from_cells(data_type: DataType, cells: Vec<u64>, nulls: Option<&[bool]>) -> Self {
+        let statuses = match nulls {
+            None => vec![PRESENT; cells.len()],
+            Some(nulls) => nulls.iter().map(|&null| u8::from(null)).collect(),
+        };
+        Self {
+            data_type,
+            cells,
+            statuses,
+            arena: Vec::new(),
+            constant: false,
+        }
+    }
+
+    /// The same one value for all rows.
+    #[must_use]
+    pub fn for_all_rows(mut self) -> Self {
+        self.constant = true;
+        self
+    }
+
+    /// Appends a value: `put` adds what is of variable length to the arena and gives the cell.
+    pub fn push<E>(
+        &mut self,
+        put: impl FnOnce(DataType, &mut Vec<u8>) -> Result<u64, E>,
+    ) -> Result<(), E> {
+        let cell = put(self.data_type, &mut self.arena)?;
+        self.cells.push(cell);
+        self.statuses.push(PRESENT);
+        Ok(())
+    }
+
+    /// Appends a value that is not there.
+    pub fn push_null(&mut self) {
+        self.cells.push(value::absent(self.data_type));
+        self.statuses.push(Status::Null as u8);
+    }
+
+    /// Its type.
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// How many rows it has; `None` where its one value is for any number of rows.
+    pub fn rows(&self) -> Option<usize> {
+        (!self.constant).then_some(self.cells.len())
+    }
+
+    /// It as an input.
+    pub fn as_input(&self) -> Input<'_> {
+        Input {
+            cells: &self.cells,
+            statuses: &self.statuses,
+            stride: usize::from(!self.constant),
+            arena: &self.arena,
+            has_default: false,
+        }
+    }
+}

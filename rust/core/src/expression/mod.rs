@@ -1,0 +1,77 @@
+//! On-request features: values computed at read time from stored features and request inputs.
+//!
+//! A [`Tree`] says what is computed. [`Expression::compile`] gives it types and turns it into steps
+//! over whole columns; [`Computed`] is such an expression as a feature, with a declared type and a
+//! default, and [`Computed::evaluate`] answers for all rows of a request at once.
+//!
+//! An operation has a value where all of its operands have one. Where one has none, neither has the
+//! result, and its status is that of the operands which tells most: `UNAVAILABLE`, then `INVALID`,
+//! `EXPIRED`, `NOT_FOUND`, `NULL`. A default that stands in for a stored value is a value. What has
+//! no answer (a division by zero, an integer beyond 64 bits, the logarithm of a negative) is `NULL`,
+//! and a number that is not finite comes only of one that was not.
+//!
+//! Four operations need less than all of their operands. `where` needs the condition and the branch
+//! that it takes. `&` and `|` are decided by one `false` or one `true`. `coalesce` is its first
+//! operand that has a value, and `is_null` tells whether there is one; but neither takes
+//! `UNAVAILABLE` or `INVALID` for missing.
+
+mod compile;
+mod computed;
+mod evaluate;
+mod input;
+mod json;
+mod lanes;
+mod numbers;
+mod sequences;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+
+pub use computed::{Computed, ComputedColumn};
+pub use evaluate::Expression;
+pub use input::{Input, InputColumn, Inputs, Moment};
+pub use tree::{MAX_DEPTH, MAX_NODES, Operation, Tree};
+
+/// Why something is no expression: the part of it, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpressionError {
+    /// The part, as people write it.
+    pub part: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ExpressionError {
+    fn new(part: &str, reason: &str) -> Self {
+        Self {
+            part: part.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn too_large() -> Self {
+        let reason = format!(
+            "is too large: at most {MAX_NODES} parts, nested at most {MAX_DEPTH} deep; split it \
+             into several features"
+        );
+        Self::new("the expression", &reason)
+    }
+}
+
+impl fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.part, self.reason)
+    }
+}
+
+impl std::error::Error for ExpressionError {}
+
+impl Tree {
+    /// Reads a tree's JSON; `docs/concepts/on-request-features.md` describes it.
+    pub fn from_json(json: &[u8]) -> Result<Self, ExpressionError> {
+        json::parse(json)
+    }
+}

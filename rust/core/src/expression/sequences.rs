@@ -1,0 +1,193 @@
+//! Texts, lists and vectors, as an arena holds them.
+
+use super::lanes::{Column, Lanes, Values, zip};
+use super::steps::{Fold, Kind, Length, Step};
+use crate::types::{Scalar, Status};
+use crate::value::vector_elements;
+
+type Bytes<'a> = Lanes<'a, &'a [u8]>;
+type Statuses<'a> = Lanes<'a, u8>;
+
+pub(super) fn text_in<'a>(
+    known: &[Box<[u8]>],
+    texts: &Bytes<'_>,
+    statuses: Statuses<'a>,
+) -> Column<'a> {
+    Column::of(texts, statuses, |text: &[u8]| {
+        let found = known.binary_search_by(|known| (**known).cmp(text));
+        (u64::from(found.is_ok()), true)
+    })
+}
+
+pub(super) fn length<'a>(length: Length, texts: &Bytes<'_>, statuses: Statuses<'a>) -> Column<'a> {
+    Column::of(texts, statuses, |bytes: &[u8]| {
+        let count = match length {
+            // Every character has one byte that does not continue another.
+            Length::Characters => bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count(),
+            Length::Bytes(each) => bytes.len() / each,
+            Length::Sized => sized(bytes).count(),
+        };
+        (count as u64, true)
+    })
+}
+
+pub(super) fn fold<'a>(
+    fold: Fold,
+    scalar: Scalar,
+    lists: &Bytes<'_>,
+    statuses: Statuses<'a>,
+) -> Column<'a> {
+    if Kind::of_scalar(scalar) == Kind::Float64 {
+        return Column::of(lists, statuses, |list: &[u8]| {
+            let values = || cells(list).map(f64::from_bits);
+            let sum = || values().fold(0.0, |sum, value| sum + value);
+            let result = match fold {
+                Fold::Sum => Some(sum()),
+                Fold::Mean => (!list.is_empty()).then(|| sum() / cells(list).len() as f64),
+                Fold::Min => values().reduce(|a, b| if a < b || a.is_nan() { a } else { b }),
+                Fold::Max => values().reduce(|a, b| if a > b || a.is_nan() { a } else { b }),
+            };
+            answer(result, || values().all(f64::is_finite))
+        });
+    }
+    Column::of(lists, statuses, |list: &[u8]| {
+        let mut values = cells(list).map(|cell| cell as i64);
+        let result = match fold {
+            Fold::Sum => values.try_fold(0, i64::checked_add),
+            Fold::Mean => {
+                let count = values.len();
+                let sum: i128 = values.map(i128::from).sum();
+                return answer((count > 0).then(|| sum as f64 / count as f64), || true);
+            }
+            Fold::Min => values.min(),
+            Fold::Max => values.max(),
+        };
+        (result.unwrap_or_default() as u64, result.is_some())
+    })
+}
+
+/// The operations of two texts, lists or vectors.
+pub(super) fn pairs<'a>(
+    step: &Step,
+    left: &Bytes<'_>,
+    right: &Bytes<'_>,
+    statuses: Statuses<'a>,
+) -> Column<'a> {
+    match step {
+        Step::TextAmong => Column::of_pairs(left, right, statuses, |list: &[u8], sought: &[u8]| {
+            (
+                u64::from(sized(list).any(|element| element == sought)),
+                true,
+            )
+        }),
+        Step::Dot => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+            answer(Some(dot(left, right)), || {
+                all_finite(left) && all_finite(right)
+            })
+        }),
+        Step::Cosine => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+            let lengths = dot(left, left).sqrt() * dot(right, right).sqrt();
+            let cosine = (lengths != 0.0).then(|| dot(left, right) / lengths);
+            answer(cosine, || all_finite(left) && all_finite(right))
+        }),
+        _ => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+            (u64::from(left == right), true)
+        }),
+    }
+}
+
+/// Whether a cell is among a list's elements.
+pub(super) fn cell_among<'a>(
+    scalar: Scalar,
+    lists: &Bytes<'_>,
+    sought: &Lanes<'_, u64>,
+    statuses: Statuses<'a>,
+) -> Column<'a> {
+    if Kind::of_scalar(scalar) == Kind::Float64 {
+        #[expect(clippy::float_cmp, reason = "it is what the expression asks for")]
+        return Column::of_pairs(lists, sought, statuses, |list: &[u8], sought| {
+            let sought = f64::from_bits(sought);
+            let found = cells(list).any(|cell| f64::from_bits(cell) == sought);
+            (u64::from(found), true)
+        });
+    }
+    Column::of_pairs(lists, sought, statuses, |list: &[u8], sought: u64| {
+        let found = cells(list).any(|cell| cell == sought);
+        (u64::from(found), true)
+    })
+}
+
+/// The element at an index; a negative one counts from the end.
+pub(super) fn element<'a>(
+    scalar: Scalar,
+    lists: &Bytes<'a>,
+    indices: &Lanes<'_, u64>,
+    statuses: Statuses<'a>,
+) -> Column<'a> {
+    if !Kind::of_scalar(scalar).is_bytes() {
+        return Column::of_pairs(lists, indices, statuses, |list: &[u8], index| {
+            let mut cells = cells(list);
+            let found = place(index, || cells.len());
+            let cell = found.and_then(|place| cells.nth(place));
+            (cell.unwrap_or_default(), cell.is_some())
+        });
+    }
+    let found = zip(lists, indices, |list: &'a [u8], index| {
+        let found = place(index, || sized(list).count());
+        found.and_then(|place| sized(list).nth(place))
+    });
+    let null = Status::Null as u8;
+    let status = |status: u8, element: Option<&[u8]>| match element {
+        Some(_) => status,
+        None => status.max(null),
+    };
+    Column {
+        statuses: zip(&statuses, &found, status),
+        values: Values::Bytes(found.map(Option::unwrap_or_default)),
+    }
+}
+
+fn place(index: u64, length: impl FnOnce() -> usize) -> Option<usize> {
+    match index as i64 {
+        index @ 0.. => usize::try_from(index).ok(),
+        index => length().checked_sub(usize::try_from(index.unsigned_abs()).ok()?),
+    }
+}
+
+/// The elements of a list whose values are cells.
+fn cells(list: &[u8]) -> impl ExactSizeIterator<Item = u64> + '_ {
+    let (cells, _) = list.as_chunks::<8>();
+    cells.iter().map(|cell| u64::from_le_bytes(*cell))
+}
+
+/// The elements of a list of texts: a length of four bytes before each.
+fn sized(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&length, rest) = list.split_first_chunk::<4>()?;
+        let (element, rest) = rest.split_at_checked(u32::from_le_bytes(length) as usize)?;
+        list = rest;
+        Some(element)
+    })
+}
+
+/// Four sums side by side, which do not wait for each other.
+fn dot(left: &[u8], right: &[u8]) -> f64 {
+    let mut sums = [0.0; 4];
+    let pairs = vector_elements(left).zip(vector_elements(right));
+    for (index, (left, right)) in pairs.enumerate() {
+        sums[index % 4] += f64::from(left) * f64::from(right);
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+fn all_finite(vector: &[u8]) -> bool {
+    vector_elements(vector).all(f32::is_finite)
+}
+
+/// A result that is not finite is an answer only where an operand was not.
+fn answer(result: Option<f64>, operands_finite: impl FnOnce() -> bool) -> (u64, bool) {
+    match result {
+        Some(value) => (value.to_bits(), value.is_finite() || !operands_finite()),
+        None => (0, false),
+    }
+}
