@@ -2,10 +2,12 @@
 
 use super::evaluate::Expression;
 use super::input::Inputs;
-use super::lanes::Values;
+use super::lanes::{Lanes, Values};
 use super::{ExpressionError, Tree};
 use crate::types::{DataType, Status};
 use crate::value::{self, Span};
+
+const PRESENT: u8 = Status::Present as u8;
 
 /// An on-request feature.
 #[derive(Debug, Clone)]
@@ -98,7 +100,7 @@ impl Computed {
                 Values::Cells(cells) => cells.extend(&mut column.cells, rows.len()),
                 Values::Bytes(texts) => {
                     for row in 0..rows.len() {
-                        let present = column.statuses[start + row] == Status::Present as u8;
+                        let present = column.statuses[start + row] == PRESENT;
                         let text = if present { texts.at(row) } else { &[] };
                         let span = Span {
                             offset: column.arena.len() as u32,
@@ -108,6 +110,9 @@ impl Computed {
                         column.cells.push(span.cell());
                     }
                 }
+            }
+            if let Lanes::One(PRESENT) = part.statuses {
+                return;
             }
             for (cell, status) in column.cells[start..]
                 .iter_mut()

@@ -57,7 +57,7 @@ impl<'a> Input<'a> {
     /// The cells of `rows`, or their bytes where `bytes`.
     pub(super) fn column(&self, rows: Range<usize>, bytes: bool) -> Column<'a> {
         let cells = strided(self.cells, self.stride, rows.clone());
-        let statuses = self.served(strided(self.statuses, self.stride, rows));
+        let statuses = self.served(rows);
         let values = if bytes {
             let slice = |cell, status| match status {
                 PRESENT => Span::of(cell).slice(self.arena),
@@ -70,19 +70,31 @@ impl<'a> Input<'a> {
         Column { values, statuses }
     }
 
-    fn served(&self, statuses: Lanes<'a, u8>) -> Lanes<'a, u8> {
-        let served = match &statuses {
-            Lanes::One(_) => None,
-            Lanes::Many(codes) => codes.iter().all(|&code| code == PRESENT).then_some(PRESENT),
+    /// The statuses, where a default that stands in counts as a value.
+    fn served(&self, rows: Range<usize>) -> Lanes<'a, u8> {
+        let present = if self.has_default {
+            ..UNREADABLE
+        } else {
+            ..PRESENT + 1
         };
-        match served {
-            Some(status) => Lanes::One(status),
-            None if self.has_default => statuses.map(|code| match code {
-                UNREADABLE.. => code,
-                _ => PRESENT,
-            }),
-            None => statuses,
+        let all = match self.stride {
+            0 => present.contains(&self.statuses[0]),
+            stride => {
+                let from = self.statuses.get(rows.start * stride..).unwrap_or_default();
+                let mut each = from.chunks(stride).take(rows.len());
+                each.all(|row| present.contains(&row[0]))
+            }
+        };
+        if all {
+            return Lanes::One(PRESENT);
         }
+        strided(self.statuses, self.stride, rows).map(|code| {
+            if present.contains(&code) {
+                PRESENT
+            } else {
+                code
+            }
+        })
     }
 }
 
@@ -98,7 +110,7 @@ fn strided<T: Copy>(values: &[T], stride: usize, rows: Range<usize>) -> Lanes<'_
         _ => {
             let count = rows.len();
             let from = values.get(rows.start * stride..).unwrap_or_default();
-            Lanes::Many(from.iter().copied().step_by(stride).take(count).collect())
+            Lanes::Many(from.chunks(stride).take(count).map(|row| row[0]).collect())
         }
     }
 }

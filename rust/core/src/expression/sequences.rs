@@ -86,9 +86,9 @@ pub(super) fn pairs<'a>(
             })
         }),
         Step::Cosine => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
-            let lengths = dot(left, left).sqrt() * dot(right, right).sqrt();
-            let cosine = (lengths != 0.0).then(|| dot(left, right) / lengths);
-            answer(cosine, || all_finite(left) && all_finite(right))
+            answer(cosine(left, right), || {
+                all_finite(left) && all_finite(right)
+            })
         }),
         _ => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
             (u64::from(left == right), true)
@@ -170,14 +170,51 @@ fn sized(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Four sums side by side, which do not wait for each other.
 fn dot(left: &[u8], right: &[u8]) -> f64 {
     let mut sums = [0.0; 4];
-    let pairs = vector_elements(left).zip(vector_elements(right));
-    for (index, (left, right)) in pairs.enumerate() {
-        sums[index % 4] += f64::from(left) * f64::from(right);
+    fours(left, right, |left, right| add(&mut sums, left, right));
+    total(sums)
+}
+
+fn cosine(left: &[u8], right: &[u8]) -> Option<f64> {
+    let [mut both, mut lefts, mut rights] = [[0.0; 4]; 3];
+    fours(left, right, |left, right| {
+        add(&mut both, left, right);
+        add(&mut lefts, left, left);
+        add(&mut rights, right, right);
+    });
+    let lengths = total(lefts).sqrt() * total(rights).sqrt();
+    (lengths != 0.0).then(|| total(both) / lengths)
+}
+
+/// Adds four products to four sums, which do not wait for each other.
+fn add(sums: &mut [f64; 4], left: [f64; 4], right: [f64; 4]) {
+    for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+        *sum += left * right;
     }
-    (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+fn total([a, b, c, d]: [f64; 4]) -> f64 {
+    (a + b) + (c + d)
+}
+
+/// Calls `each` with four elements of both vectors at a time; zeros follow the last.
+fn fours(left: &[u8], right: &[u8], mut each: impl FnMut([f64; 4], [f64; 4])) {
+    let ((lefts, left), (rights, right)) = (left.as_chunks(), right.as_chunks());
+    for (left, right) in lefts.iter().zip(rights) {
+        each(widened(left), widened(right));
+    }
+    let padded = |rest: &[u8]| {
+        let mut whole = [0; 16];
+        whole[..rest.len()].copy_from_slice(rest);
+        widened(&whole)
+    };
+    each(padded(left), padded(right));
+}
+
+fn widened(elements: &[u8; 16]) -> [f64; 4] {
+    let (singles, _) = elements.as_chunks();
+    std::array::from_fn(|index| f64::from(f32::from_le_bytes(singles[index])))
 }
 
 fn all_finite(vector: &[u8]) -> bool {
