@@ -129,6 +129,10 @@ class FeatureTable:
         """The version that the pointer named at the moment of a snapshot; None otherwise."""
 
     @property
+    def unknown_schemas(self) -> list[int]:
+        """Fingerprints of packed rows whose schema the plan does not have."""
+
+    @property
     def all_present(self) -> bool:
         """Whether every value is PRESENT."""
 

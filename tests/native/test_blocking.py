@@ -40,6 +40,9 @@ def _plan() -> ReadPlan:
             }
         ],
         "service": None,
+        "request": [],
+        "computed": [],
+        "outputs": [],
         "views": [{"kind": "hash", "entity": 0, "name": "profile", "ttl_ms": 0}],
         "features": [
             {

@@ -9,8 +9,8 @@
 pub mod cluster;
 pub mod connection;
 pub mod error;
-pub mod flag;
 pub mod expression;
+pub mod flag;
 pub mod json;
 pub mod key;
 pub mod keys;

@@ -102,8 +102,14 @@ fn read(plan: &Arc<ReadPlan>, case: &Json, strategy: Strategy) -> Table {
         columns: vec![("user_id".to_owned(), KeyColumn::Text(ids))],
     };
     let now = case["now_ms"].as_i64().unwrap();
-    let (read, mut parts) =
-        Read::new(plan, keys, Asked::plain(1, now), &SlotMap::Standalone).unwrap();
+    let (read, mut parts) = Read::new(
+        plan,
+        keys,
+        Vec::new(),
+        Asked::plain(1, now),
+        &SlotMap::Standalone,
+    )
+    .unwrap();
     let (_, mut part) = parts.remove(0);
     assert_eq!(part.expected(), 1);
     let hash = case["hash"].as_object().unwrap();

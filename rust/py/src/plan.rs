@@ -103,7 +103,13 @@ impl ReadPlan {
                 self.max_rows,
             ));
         }
-        let read = Read::new(&self.inner, columns, request.asked, &SlotMap::Standalone);
+        let read = Read::new(
+            &self.inner,
+            columns,
+            Vec::new(),
+            request.asked,
+            &SlotMap::Standalone,
+        );
         let (read, mut parts) = read.map_err(|error| keys::error(keys.py(), &error))?;
         // A standalone server is one node, and so one part.
         let (_, part) = parts.remove(0);

@@ -68,6 +68,12 @@ impl FeatureTable {
         self.inner.pointer()
     }
 
+    /// Fingerprints of packed rows whose schema the plan does not have; their values are INVALID.
+    #[getter]
+    fn unknown_schemas(&self) -> &[u32] {
+        self.inner.unknown_schemas()
+    }
+
     /// Whether every value is PRESENT.
     #[getter]
     fn all_present(&self) -> bool {

@@ -1,10 +1,11 @@
 //! Compiling a specification.
 
 use super::{
-    Column, Entity, EntitySpec, Feature, FeatureSpec, Group, GroupView, HashSource, KeyTail,
-    Learned, Output, PlanError, PlanSpec, ReadColumn, ReadPlan, SeriesProgram, Source, Strategy,
-    Target, ViewKind, ViewSpec, choose,
+    Column, ComputedSpec, Entity, EntitySpec, Feature, FeatureSpec, Group, GroupView, HashSource,
+    KeyTail, Learned, Output, PlanError, PlanSpec, ReadColumn, ReadPlan, SeriesProgram, Source,
+    Strategy, Target, ViewKind, ViewSpec, choose,
 };
+use crate::expression::{Computed, ExpressionError, Tree};
 use crate::flag::IdPattern;
 use crate::json;
 use crate::keys::KeyType;
@@ -50,9 +51,8 @@ pub(super) fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
     }
     let mut default_arena = Vec::new();
     let mut reads = Vec::with_capacity(spec.features.len());
-    let mut defaults = Vec::with_capacity(spec.features.len());
     for feature in &spec.features {
-        let data_type = data_type(feature)?;
+        let data_type = data_type(&feature.name, &feature.data_type)?;
         let view = spec.views.get(feature.view).ok_or(PlanError::Malformed(
             "a feature names a view that is not there",
         ))?;
@@ -66,19 +66,33 @@ pub(super) fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
         let default = default_of(feature, data_type, &mut default_arena)?;
         reads.push(ReadColumn {
             data_type,
+            has_default: default.is_some(),
             view: feature.view,
             group,
             column: builders[group].column(feature, view, data_type, default),
         });
-        defaults.push(default.is_some());
     }
     let groups = builders
         .into_iter()
         .map(|builder| builder.finish(spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let features = outputs(spec, &reads, &defaults)?;
+    let request = spec
+        .request
+        .iter()
+        .map(|(name, spelling)| Ok((name.clone(), data_type(name, spelling)?)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let computed = computed(spec, &reads, &request)?;
+    let features = outputs(spec, &reads, &computed)?;
+    let reads_only = features.len() == reads.len()
+        && features
+            .iter()
+            .enumerate()
+            .all(|(index, feature)| feature.source == Output::Read(index));
     Ok(ReadPlan {
-        identity: is_identity(spec, &features, &reads, &groups),
+        identity: reads_only && is_identity(spec, &reads, &groups),
+        reads_only,
+        computed,
+        request,
         join_keys,
         features,
         reads,
@@ -105,11 +119,10 @@ fn join_keys(spec: &PlanSpec) -> Result<Vec<(String, KeyType)>, PlanError> {
     Ok(join_keys)
 }
 
-fn data_type(feature: &FeatureSpec) -> Result<DataType, PlanError> {
-    feature
-        .data_type
+fn data_type(name: &str, spelling: &str) -> Result<DataType, PlanError> {
+    spelling
         .parse()
-        .map_err(|error| PlanError::Type(feature.name.clone(), error))
+        .map_err(|error| PlanError::Type(name.to_owned(), error))
 }
 
 fn default_of(
@@ -125,10 +138,32 @@ fn default_of(
         .map_err(|invalid| PlanError::Default(feature.name.clone(), invalid.0))
 }
 
+fn computed(
+    spec: &PlanSpec,
+    reads: &[ReadColumn],
+    request: &[(String, DataType)],
+) -> Result<Vec<Computed>, PlanError> {
+    let columns = spec.features.iter().zip(reads);
+    let columns: Vec<(String, DataType)> = columns
+        .map(|(feature, read)| (feature.name.clone(), read.data_type))
+        .collect();
+    let compile = |feature: &ComputedSpec| {
+        let wrong = |error: ExpressionError| {
+            let reason = format!("is computed by what is no expression: {error}");
+            PlanError::Feature(feature.name.clone(), reason)
+        };
+        let tree = Tree::from_json(&feature.expression).map_err(wrong)?;
+        let data_type = data_type(&feature.name, &feature.data_type)?;
+        let default = feature.default.as_deref();
+        Computed::new(&tree, &columns, request, data_type, default).map_err(wrong)
+    };
+    spec.computed.iter().map(compile).collect()
+}
+
 fn outputs(
     spec: &PlanSpec,
     reads: &[ReadColumn],
-    defaults: &[bool],
+    computed: &[Computed],
 ) -> Result<Vec<Feature>, PlanError> {
     let all: Vec<Output>;
     let outputs = if spec.outputs.is_empty() {
@@ -142,9 +177,13 @@ fn outputs(
             Output::Read(index) => {
                 let read = reads.get(index)?;
                 let name = &spec.features[index].name;
-                (name, read.data_type, Some(read.view), defaults[index])
+                (name, read.data_type, Some(read.view), read.has_default)
             }
-            Output::Computed(_) => return None,
+            Output::Computed(index) => {
+                let made = computed.get(index)?;
+                let name = &spec.computed[index].name;
+                (name, made.data_type(), None, made.has_default())
+            }
         };
         Some(Feature {
             name: name.clone(),
@@ -164,21 +203,12 @@ fn outputs(
         ))
 }
 
-/// Whether the cells of the only group are those of the result.
-fn is_identity(
-    spec: &PlanSpec,
-    features: &[Feature],
-    reads: &[ReadColumn],
-    groups: &[Group],
-) -> bool {
+/// Whether the cells of the only group are those of the columns that are read.
+fn is_identity(spec: &PlanSpec, reads: &[ReadColumn], groups: &[Group]) -> bool {
     let [group] = groups else {
         return false;
     };
-    group.columns.len() == features.len()
-        && features
-            .iter()
-            .enumerate()
-            .all(|(index, feature)| feature.source == Output::Read(index))
+    group.columns.len() == reads.len()
         && reads
             .iter()
             .enumerate()

@@ -8,6 +8,7 @@ mod strategy;
 
 use std::ops::Range;
 
+use crate::expression::Computed;
 use crate::flag::IdPattern;
 use crate::keys::KeyType;
 use crate::packed::Decoder;
@@ -30,6 +31,10 @@ pub struct ReadPlan {
     pub(crate) features: Vec<Feature>,
     /// The columns that are read.
     pub(crate) reads: Vec<ReadColumn>,
+    /// The columns that are computed of those.
+    pub(crate) computed: Vec<Computed>,
+    /// What a request brings beside its keys.
+    pub(crate) request: Vec<(String, DataType)>,
     pub(crate) entities: Vec<Entity>,
     pub(crate) groups: Vec<Group>,
     pub(crate) views: usize,
@@ -37,6 +42,8 @@ pub struct ReadPlan {
     pub(crate) default_arena: Vec<u8>,
     /// Whether the one group's columns are the features, in order.
     pub(crate) identity: bool,
+    /// Whether the columns that are read are the features, in order.
+    pub(crate) reads_only: bool,
     /// The key of the pointer to the version.
     pub(crate) pointer: Option<Vec<u8>>,
 }
@@ -61,6 +68,7 @@ pub struct Feature {
 #[derive(Debug)]
 pub(crate) struct ReadColumn {
     pub(crate) data_type: DataType,
+    pub(crate) has_default: bool,
     pub(crate) view: usize,
     pub(crate) group: usize,
     pub(crate) column: usize,
@@ -151,6 +159,11 @@ impl ReadPlan {
     /// Names and types of the join keys a request must bring.
     pub fn join_keys(&self) -> &[(String, KeyType)] {
         &self.join_keys
+    }
+
+    /// Names and types of what a request brings beside its keys.
+    pub fn request(&self) -> &[(String, DataType)] {
+        &self.request
     }
 
     /// The command that reads each entity's hash, where it has one that is read.

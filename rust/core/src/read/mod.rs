@@ -2,6 +2,7 @@
 
 mod flag;
 mod hash;
+mod output;
 mod packed;
 mod part;
 mod route;
@@ -15,12 +16,13 @@ mod whole;
 use std::sync::Arc;
 
 use crate::cluster::{NodeIndex, SlotMap};
+use crate::expression::InputColumn;
 use crate::keys::{KeyColumns, KeysError};
 use crate::plan::{Output, ReadPlan};
 use crate::table::{MAX_PROBLEMS, NO_TIME, Problem, Table};
 use crate::types::Status;
-use crate::value::{self, Span};
 
+use output::{Columns, Request, moved, output};
 pub use part::{Failure, ReadPart};
 use route::{Place, group_keys, split};
 
@@ -63,16 +65,25 @@ pub struct Read {
     /// For each group and distinct key, which part has it and at which row; `None` for the only
     /// part, at the key's own index.
     places: Vec<Option<Vec<Place>>>,
+    request: Request,
 }
 
 impl Read {
     /// Splits a read of `keys` into one part for each node that has some of it.
+    ///
+    /// `request` has a column for each of the plan's, of as many rows as there are keys or of one
+    /// value for all.
     pub fn new(
         plan: &Arc<ReadPlan>,
         keys: KeyColumns,
+        request: Vec<InputColumn>,
         asked: Asked,
         map: &SlotMap,
     ) -> Result<(Self, Parts), KeysError> {
+        let request = Request {
+            columns: request,
+            as_of_ms: asked.as_of_ms,
+        };
         let (groups, key_of_row) = group_keys(plan, &keys, asked.version)?;
         let read = |places| Self {
             plan: Arc::clone(plan),
@@ -80,6 +91,7 @@ impl Read {
             version: asked.version,
             key_of_row,
             places,
+            request,
         };
         match map {
             SlotMap::Standalone => {
@@ -139,72 +151,63 @@ impl Read {
             }
             last => {
                 parts.extend(last);
-                let mut table = self.gather(parts, rows);
-                table.pointer = pointer;
-                table.unknown_schemas = unknown_schemas;
-                table
+                let gathered = self.gather(parts, rows);
+                let columns = output(&self.plan, gathered, &self.request, rows);
+                Table {
+                    plan: self.plan,
+                    keys: self.keys,
+                    version: self.version,
+                    pointer,
+                    unknown_schemas,
+                    rows,
+                    cells: columns.cells,
+                    statuses: columns.statuses,
+                    event_times: columns.event_times,
+                    arena: columns.arena,
+                    problems: columns.problems,
+                    invalid: columns.invalid,
+                }
             }
         }
     }
 
-    fn gather(self, parts: Vec<ReadPart>, rows: usize) -> Table {
+    /// The columns that are read, in the order of the request's rows.
+    fn gather(&self, parts: Vec<ReadPart>, rows: usize) -> Columns {
         let plan = &self.plan;
-        let columns = plan.features.len();
-        let mut arena = Vec::new();
+        let mut columns = Columns {
+            cells: Vec::with_capacity(rows * plan.reads.len()),
+            statuses: Vec::with_capacity(rows * plan.reads.len()),
+            event_times: vec![NO_TIME; rows * plan.views],
+            ..Columns::default()
+        };
         let mut answers = Vec::with_capacity(parts.len());
         let mut found = Vec::new();
         for (index, part) in parts.into_iter().enumerate() {
-            let (groups, part_arena, problems, _) = part.into_answers();
-            let base = arena.len() as u32;
-            arena.extend_from_slice(&part_arena);
+            let (groups, arena, problems, _) = part.into_answers();
+            let base = columns.arena.len() as u32;
+            columns.arena.extend_from_slice(&arena);
             found.extend(problems.into_iter().map(|problem| (index as u32, problem)));
             answers.push((groups, base));
         }
-        let mut table = Table {
-            cells: Vec::with_capacity(rows * columns),
-            statuses: Vec::with_capacity(rows * columns),
-            event_times: vec![NO_TIME; rows * plan.views],
-            arena,
-            problems: Vec::new(),
-            invalid: 0,
-            rows,
-            version: self.version,
-            pointer: None,
-            unknown_schemas: Vec::new(),
-            plan: Arc::clone(plan),
-            keys: KeyColumns::default(),
-        };
         let mut places = Vec::with_capacity(plan.groups.len());
         for row in 0..rows {
             places.clear();
             places.extend((0..plan.groups.len()).map(|group| self.place(group, row)));
-            for feature in &plan.features {
-                let Output::Read(index) = feature.source else {
-                    continue;
-                };
-                let read = &plan.reads[index];
+            for read in &plan.reads {
                 let place = places[read.group];
                 let (groups, base) = &answers[place.part as usize];
                 let answer = &groups[read.group];
                 let width = plan.groups[read.group].columns.len();
                 let at = place.row as usize * width + read.column;
-                let mut cell = answer.cells[at];
-                if *base > 0 && value::in_arena(feature.data_type) {
-                    let span = Span::of(cell);
-                    cell = Span {
-                        offset: span.offset + base,
-                        length: span.length,
-                    }
-                    .cell();
-                }
-                table.cells.push(cell);
-                table.statuses.push(answer.statuses[at]);
-                table.invalid += usize::from(answer.statuses[at] == Status::Invalid as u8);
+                let cell = moved(read.data_type, answer.cells[at], *base);
+                columns.cells.push(cell);
+                columns.statuses.push(answer.statuses[at]);
+                columns.invalid += usize::from(answer.statuses[at] == Status::Invalid as u8);
             }
             for (index, (group, place)) in plan.groups.iter().zip(&places).enumerate() {
                 let answer = &answers[place.part as usize].0[index];
                 for (local, view) in group.views.iter().enumerate() {
-                    table.event_times[row * plan.views + view.view] =
+                    columns.event_times[row * plan.views + view.view] =
                         answer.event_times[place.row as usize * group.views.len() + local];
                 }
             }
@@ -223,14 +226,13 @@ impl Read {
                     read.group == problem.group && read.column == column as usize
                 })
             });
-            table.problems.push(Problem {
+            columns.problems.push(Problem {
                 row: row.unwrap_or_default() as u32,
                 feature: feature.map(|feature| feature as u32),
                 reason: problem.reason,
             });
         }
-        table.keys = self.keys;
-        table
+        columns
     }
 
     fn place(&self, group: usize, row: usize) -> Place {

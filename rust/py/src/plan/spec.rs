@@ -2,7 +2,8 @@
 
 use fscore_core::keys::KeyType;
 use fscore_core::plan::{
-    EntitySpec, FeatureSpec, PlanSpec, SeriesSpec, Tiles, ViewKind, ViewSpec, WindowSpec,
+    ComputedSpec, EntitySpec, FeatureSpec, Output, PlanSpec, SeriesSpec, Tiles, ViewKind, ViewSpec,
+    WindowSpec,
 };
 use fscore_core::types::DataType;
 use pyo3::prelude::*;
@@ -17,6 +18,9 @@ pub(super) fn read(spec: &Bound<'_, PyDict>, key_prefix: &str) -> PyResult<PlanS
         entities: each(spec, "entities", entity)?,
         views: each(spec, "views", view)?,
         features: each(spec, "features", feature)?,
+        request: columns(items(spec, "request")?.as_any())?,
+        computed: each(spec, "computed", computed)?,
+        outputs: each(spec, "outputs", output)?,
         pointer: optional(spec.as_any(), "service")?
             .map(|service: String| format!("feature_version:{service}")),
         ..PlanSpec::default()
@@ -91,6 +95,29 @@ fn feature(feature: &Bound<'_, PyAny>) -> PyResult<FeatureSpec> {
         } else {
             Some(window_of(&window)?)
         },
+    })
+}
+
+fn computed(feature: &Bound<'_, PyAny>) -> PyResult<ComputedSpec> {
+    let name: String = feature.get_item("name")?.extract()?;
+    let data_type: String = feature.get_item("type")?.extract()?;
+    let default = default_text(&name, &data_type, &feature.get_item("default")?)?;
+    let json = feature.py().import("json")?;
+    let tree = json.call_method1("dumps", (feature.get_item("expression")?,))?;
+    Ok(ComputedSpec {
+        name,
+        data_type,
+        default,
+        expression: tree.extract::<String>()?.into_bytes(),
+    })
+}
+
+fn output(output: &Bound<'_, PyAny>) -> PyResult<Output> {
+    let kind: String = output.get_item(0)?.extract()?;
+    let index = output.get_item(1)?.extract()?;
+    Ok(match kind.as_str() {
+        "computed" => Output::Computed(index),
+        _ => Output::Read(index),
     })
 }
 

@@ -73,7 +73,8 @@ fn asked(snapshot: bool) -> Asked {
 }
 
 fn part_of(plan: &Arc<ReadPlan>, keys: &[i64], asked: Asked) -> (Read, ReadPart) {
-    let (read, mut parts) = Read::new(plan, ids(keys), asked, &SlotMap::Standalone).unwrap();
+    let (read, mut parts) =
+        Read::new(plan, ids(keys), Vec::new(), asked, &SlotMap::Standalone).unwrap();
     (read, parts.remove(0).1)
 }
 
@@ -570,7 +571,8 @@ fn on_a_cluster_parts_answer_what_one_server_would() {
     let keys = ids(&[1, 70_000, 2, 1]);
     let map = SlotMap::from_ranges(&[(0, 6_000, 0), (6_001, 16_383, 1)]).unwrap();
     for snapshot in [false, true] {
-        let (read, parts) = Read::new(&plan, keys.clone(), asked(snapshot), &map).unwrap();
+        let (read, parts) =
+            Read::new(&plan, keys.clone(), Vec::new(), asked(snapshot), &map).unwrap();
         assert_eq!(parts.len(), 2);
         let mut answers = Vec::new();
         for (_, mut part) in parts {

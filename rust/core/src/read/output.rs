@@ -1,0 +1,109 @@
+//! From the columns that are read to those of the result.
+
+use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, Moment};
+use crate::plan::{Output, ReadPlan};
+use crate::table::Problem;
+use crate::types::{DataType, Status};
+use crate::value::{self, Span};
+
+/// What a request brings to what is computed.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) columns: Vec<InputColumn>,
+    pub(super) as_of_ms: i64,
+}
+
+/// Columns of a table, row by row.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub(super) cells: Vec<u64>,
+    pub(super) statuses: Vec<u8>,
+    pub(super) event_times: Vec<i64>,
+    pub(super) arena: Vec<u8>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) invalid: usize,
+}
+
+/// The output columns: those that are read and asked for, and those that are computed.
+pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: usize) -> Columns {
+    if plan.reads_only {
+        return read;
+    }
+    let columns: Vec<Input<'_>> = plan
+        .reads
+        .iter()
+        .enumerate()
+        .map(|(index, column)| Input {
+            cells: read.cells.get(index..).unwrap_or_default(),
+            statuses: read.statuses.get(index..).unwrap_or_default(),
+            stride: plan.reads.len(),
+            arena: &read.arena,
+            has_default: column.has_default,
+        })
+        .collect();
+    let brought: Vec<Input<'_>> = request.columns.iter().map(InputColumn::as_input).collect();
+    let inputs = Inputs {
+        rows,
+        columns: &columns,
+        request: &brought,
+        now: Moment::One(request.as_of_ms),
+    };
+    let made: Vec<ComputedColumn> = plan
+        .computed
+        .iter()
+        .map(|computed| computed.evaluate(&inputs))
+        .collect();
+    let mut arena = read.arena.clone();
+    let bases: Vec<u32> = made
+        .iter()
+        .map(|column| {
+            let base = arena.len() as u32;
+            arena.extend_from_slice(&column.arena);
+            base
+        })
+        .collect();
+    let mut cells = Vec::with_capacity(rows * plan.features.len());
+    let mut statuses = Vec::with_capacity(rows * plan.features.len());
+    for row in 0..rows {
+        for feature in &plan.features {
+            let (cell, status) = match feature.source {
+                Output::Read(index) => {
+                    let at = row * plan.reads.len() + index;
+                    (read.cells[at], read.statuses[at])
+                }
+                Output::Computed(index) => {
+                    let column = &made[index];
+                    let cell = moved(feature.data_type, column.cells[row], bases[index]);
+                    (cell, column.statuses[row])
+                }
+            };
+            cells.push(cell);
+            statuses.push(status);
+        }
+    }
+    let invalid = Status::Invalid as u8;
+    Columns {
+        invalid: statuses
+            .iter()
+            .map(|&status| usize::from(status == invalid))
+            .sum(),
+        cells,
+        statuses,
+        event_times: read.event_times,
+        arena,
+        problems: read.problems,
+    }
+}
+
+/// A cell whose arena has been put behind `base` bytes.
+pub(super) fn moved(data_type: DataType, cell: u64, base: u32) -> u64 {
+    if base == 0 || !value::in_arena(data_type) {
+        return cell;
+    }
+    let span = Span::of(cell);
+    Span {
+        offset: span.offset + base,
+        length: span.length,
+    }
+    .cell()
+}
