@@ -33,6 +33,10 @@ from fscore.errors import (
     ServerFault,
     Unavailable,
     UnsafeChange,
+    VersionConflict,
+    VersionInUse,
+    VersionNotFound,
+    VersionRetired,
     WriteRejected,
 )
 from fscore.flag_view import FlagView
@@ -117,6 +121,10 @@ __all__ = [
     "Unavailable",
     "UnsafeChange",
     "Vector",
+    "VersionConflict",
+    "VersionInUse",
+    "VersionNotFound",
+    "VersionRetired",
     "WriteRejected",
     "WriteResult",
     "connect",

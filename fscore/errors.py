@@ -47,6 +47,10 @@ __all__ = [
     "ServerFault",
     "Unavailable",
     "UnsafeChange",
+    "VersionConflict",
+    "VersionInUse",
+    "VersionNotFound",
+    "VersionRetired",
     "WriteRejected",
 ]
 
@@ -176,6 +180,12 @@ class FeatureNotFound(_NotFound):
     code = "feature_not_found"
 
 
+class VersionNotFound(_NotFound):
+    """The feature service has no such version, or none before the current one."""
+
+    code = "version_not_found"
+
+
 class AmbiguousFeature(ClientFault):
     """A name that means more than one feature. `candidates` are spellings that mean one."""
 
@@ -188,6 +198,27 @@ class AmbiguousFeature(ClientFault):
         super().__init__(message)
         self.name = name
         self.candidates = tuple(candidates)
+
+
+class VersionInUse(ClientFault):
+    """A version was to be retired that a feature service reads, or would go back to.
+
+    `services` are their names.
+    """
+
+    code = "version_in_use"
+    status = 409
+
+    def __init__(self, message: str, *, services: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.services = tuple(services)
+
+
+class VersionRetired(ClientFault):
+    """A version was to be promoted whose data is being removed, or is gone."""
+
+    code = "version_retired"
+    status = 409
 
 
 class ForkedProcess(ClientFault):
@@ -328,6 +359,23 @@ class RegistryConflict(ServerFault):
         self.found = found
 
 
+class VersionConflict(ServerFault):
+    """Somebody else switched the feature service in between: `found` where `expected` was read.
+
+    Both are versions. None of it was changed by this call.
+    """
+
+    code = "version_conflict"
+    status = 409
+
+    def __init__(
+        self, message: str, *, expected: int | None = None, found: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+
 ERRORS: dict[str, type[FscoreError]] = {
     error.code: error
     for error in (
@@ -341,7 +389,10 @@ ERRORS: dict[str, type[FscoreError]] = {
         FeatureServiceNotFound,
         FeatureViewNotFound,
         FeatureNotFound,
+        VersionNotFound,
         AmbiguousFeature,
+        VersionInUse,
+        VersionRetired,
         ForkedProcess,
         InvalidRequest,
         MalformedRequest,
@@ -355,6 +406,7 @@ ERRORS: dict[str, type[FscoreError]] = {
         ConfigError,
         AuthenticationFailed,
         RegistryConflict,
+        VersionConflict,
     )
 }
 """Every class by its code."""

@@ -40,6 +40,10 @@ CODES = {
     "RequestTooLarge": ("request_too_large", 413),
     "Unavailable": ("unavailable", 503),
     "UnsafeChange": ("unsafe_change", 409),
+    "VersionConflict": ("version_conflict", 409),
+    "VersionInUse": ("version_in_use", 409),
+    "VersionNotFound": ("version_not_found", 404),
+    "VersionRetired": ("version_retired", 409),
     "WriteRejected": ("write_rejected", 503),
 }
 
@@ -98,6 +102,8 @@ def test_the_message_is_all_that_is_required_and_survives_pickling(
         RegistryConflict("moved", expected=1, found=2),
         errors.FeatureNotFound("unknown", name="agee", suggestions=["age"]),
         errors.InvalidKeys("wrong", join_key="user_id", row=3),
+        errors.VersionInUse("read", services=["ranking"]),
+        errors.VersionConflict("moved", expected=1, found=2),
     ],
     ids=lambda raised: type(raised).__name__,
 )
