@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import ssl
 from collections.abc import Callable
 from time import monotonic
@@ -17,6 +16,7 @@ from typing import Any, cast
 from fscore._client import ReadOptions
 from fscore._endpoint import Endpoint
 from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, reconnect_pause
+from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, FscoreError, Unavailable
 
@@ -25,8 +25,6 @@ from fscore.errors import ConfigError, FscoreError, Unavailable
 _TICK = 0.001
 # About 70 us of a server's work, and still many commands for one system call.
 _EARLY_COMMANDS = 64
-_USER_TIMEOUT_MS = 1_500
-_KEEPALIVE_S = 1
 # A connection on which the server has owed an answer for this many seconds gets no more requests.
 _LONGEST_SILENCE = 1.0
 
@@ -48,7 +46,7 @@ class _Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
-        _keep_alive(transport.get_extra_info("socket"))
+        keep_alive(transport.get_extra_info("socket"))
         self.core.connected(monotonic())
         self._flush()
         self._watch()
@@ -152,7 +150,7 @@ class Node:
     def __init__(self, endpoint: Endpoint, settings: RedisSettings) -> None:
         self.endpoint = endpoint
         self.connection_settings = settings.connection()
-        self._tls = _tls_context(settings) if endpoint.tls else None
+        self._tls = tls_context(settings) if endpoint.tls else None
         self._tls_name = settings.tls_server_name or endpoint.host
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: _Link | None = None
@@ -273,16 +271,7 @@ class Node:
                 if link.core.is_closed or self._link is not link:
                     return
             try:
-                if endpoint.path is not None:
-                    await loop.create_unix_connection(lambda: link, endpoint.path)
-                else:
-                    await loop.create_connection(
-                        lambda: link,
-                        endpoint.host,
-                        endpoint.port,
-                        ssl=self._tls,
-                        server_hostname=self._tls_name if self._tls else None,
-                    )
+                await open_transport(loop, link, endpoint, self._tls, self._tls_name)
             except OSError as error:
                 self._dialled_in_vain += 1
                 if _is_lasting(error):
@@ -352,31 +341,3 @@ def _is_lasting(error: OSError) -> bool:
     """Whether dialling again would fail alike: a certificate that is not trusted, no TLS at all."""
     cut_off = ssl.SSLEOFError | ssl.SSLZeroReturnError
     return isinstance(error, ssl.SSLError) and not isinstance(error, cut_off)
-
-
-def _keep_alive(sock: Any) -> None:
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", _KEEPALIVE_S),
-        ("TCP_KEEPINTVL", _KEEPALIVE_S),
-        # With data in flight keepalive alone does not notice a peer that is gone.
-        ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS),
-    ):
-        if (option := getattr(socket, name, None)) is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _tls_context(settings: RedisSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.tls_ca_file)
-        if settings.tls_cert_file is not None:
-            context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
-    except OSError as error:
-        raise ConfigError(f"the TLS files cannot be used: {error}") from None
-    if not settings.tls_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
