@@ -5,7 +5,8 @@ replies, so the blocking and the asyncio client run the same code:
 
     reply = execute(next(operation)); operation.send(reply); ...; StopIteration.value is the result
 
-`drive` and `drive_async` do that. Error replies are raised by `execute` and pass through. The hash
+`drive` and `drive_async` do that. A list of commands, which may leave together, is sent the list of
+their replies. Error replies are raised by `execute` and pass through. The hash
 `{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
 (SHA-256 of it) and `applied_at` (epoch milliseconds). The hash `{prefix}fscore:schemas` has every
 schema that packed rows were ever written with: fingerprint (8 hexadecimal digits) to JSON of names
@@ -29,7 +30,7 @@ from fscore.types import DataType
 
 Command = tuple[str | bytes | int, ...]
 T = TypeVar("T")
-Operation: TypeAlias = Generator[Command, Any, T]
+Operation: TypeAlias = Generator[Command | list[Command], Any, T]
 
 # Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there]. A
 # fingerprint that is taken by another schema refuses everything: [-1, the fingerprint].
@@ -173,26 +174,55 @@ def apply(
     return ApplyResult(int(found), difference)
 
 
-def drive(operation: Operation[T], execute: Callable[..., Any]) -> T:
-    """Run an operation with a blocking `execute(*command)`."""
+def drive(
+    operation: Operation[T],
+    execute: Callable[..., Any],
+    pipeline: Callable[[list[Command]], list[Any]] | None = None,
+) -> T:
+    """Run an operation with a blocking `execute(*command)`, and `pipeline(commands)` if there is.
+
+    What an operation asks for together is otherwise executed one by one.
+    """
     try:
-        command = next(operation)
+        step = next(operation)
         while True:
-            command = operation.send(execute(*command))
+            if isinstance(step, tuple):
+                step = operation.send(execute(*step))
+            elif pipeline is not None:
+                step = operation.send(unless_refused(pipeline(step)))
+            else:
+                step = operation.send([execute(*command) for command in step])
     except StopIteration as finished:
         result: T = finished.value
         return result
 
 
-async def drive_async(operation: Operation[T], execute: Callable[..., Awaitable[Any]]) -> T:
-    """Run an operation with an asyncio `execute(*command)`."""
+async def drive_async(
+    operation: Operation[T],
+    execute: Callable[..., Awaitable[Any]],
+    pipeline: Callable[[list[Command]], Awaitable[list[Any]]] | None = None,
+) -> T:
+    """Run an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
     try:
-        command = next(operation)
+        step = next(operation)
         while True:
-            command = operation.send(await execute(*command))
+            if isinstance(step, tuple):
+                step = operation.send(await execute(*step))
+            elif pipeline is not None:
+                step = operation.send(unless_refused(await pipeline(step)))
+            else:
+                step = operation.send([await execute(*command) for command in step])
     except StopIteration as finished:
         result: T = finished.value
         return result
+
+
+def unless_refused(replies: list[Any]) -> list[Any]:
+    """Raise the first error reply among these."""
+    for reply in replies:
+        if isinstance(reply, BaseException):
+            raise reply
+    return replies
 
 
 def _refuse(difference: RegistryDiff) -> NoReturn:

@@ -10,7 +10,7 @@ Endpoint(host='127.0.0.1', port=6380, path=None, tls=False, database=1, username
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,8 @@ from fscore.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
 """Where a client connects to that is told nothing else."""
+RECLAIM_RATE = 10_000
+"""Keys a second that retiring a version removes where it is told nothing else."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -72,7 +74,11 @@ class RedisSettings(BaseSettings):
     max_keys: int = Field(100_000, ge=1)
     """Rows of one read; more are refused (RequestTooLarge)."""
     registry_poll: Seconds = 1.0
-    """Seconds after which a client that is used looks for a new revision of the definitions."""
+    """Seconds after which a client that is used looks for a new revision of the definitions, and
+    for promotions."""
+    follow_versions: Literal["poll", "push"] = "poll"
+    """How an asyncio client learns of promotions: `poll` by that look, `push` also by a
+    subscription on a connection of its own, within milliseconds. A blocking client polls."""
     prefer_resp3: bool = True
     """Ask for RESP3; RESP2 is used where the server has no other."""
 

@@ -1,0 +1,135 @@
+"""Removing the keys of a retired version, at a rate that leaves the server to its readers.
+
+An operation without I/O, as in `_registry_store`, that also yields pauses: each is sent the time
+when it is over, in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from fscore._registry_store import Command
+
+T = TypeVar("T")
+
+# Keys that one SCAN looks at: below 100 us of the server's time.
+_KEYS_PER_SCAN = 250
+# Looking at a key costs about a tenth of removing one, and most keys are only looked at.
+_LOOKED_AT_PER_REMOVED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """So many seconds in which nothing is to be sent."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimProgress:
+    """How far the removal is: the share of all keys looked at, 0 to 1, and the keys removed."""
+
+    share: float
+    removed: int
+
+
+Progress: TypeAlias = Callable[[ReclaimProgress], None]
+PacedOperation: TypeAlias = Generator[Command | Pause, Any, T]
+
+
+def reclaim(
+    prefix: str,
+    entities: Sequence[str],
+    version: int,
+    *,
+    rate: float,
+    settle: float,
+    progress: Progress | None = None,
+) -> PacedOperation[int]:
+    """Remove the keys of these entities' version, `rate` a second; returns how many there were.
+
+    It begins after `settle` seconds, in which everybody who writes hears that the version is
+    retired: what is written behind the scan would stay. It can be interrupted at any time; done
+    again, it removes what is left.
+    """
+    if not entities:
+        return 0
+    belongs = _pattern(prefix, entities, version)
+    # The server leaves out most of what is not meant; what it lets pass, such as v11 for v1, is
+    # left out here.
+    entity = entities[0] + ":{" if len(entities) == 1 else ""
+    match = f"{prefix}{entity}*}}:v{version}*"
+    began = yield Pause(settle)
+    cursor, looked_at, removed = 0, 0, 0
+    while True:
+        reply = yield ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+        cursor = int(reply[0])
+        keys = [key for key in reply[1] if belongs.fullmatch(key)]
+        if keys:
+            removed += int((yield ("UNLINK", *keys)))
+        looked_at += _KEYS_PER_SCAN
+        if progress is not None:
+            progress(ReclaimProgress(share_scanned(cursor), removed))
+        if cursor == 0:
+            return removed
+        due = began + max(removed, looked_at / _LOOKED_AT_PER_REMOVED) / rate
+        now = yield Pause(0.0)
+        if due > now:
+            yield Pause(due - now)
+
+
+def share_scanned(cursor: int) -> float:
+    """Return the share of the keyspace that a SCAN has passed, by the cursor that it returned.
+
+    A cursor counts with its bits in reverse, the lowest first, whatever the size of the table.
+    """
+    if cursor == 0:
+        return 1.0
+    reverse = int(f"{cursor & (1 << 64) - 1:064b}"[::-1], 2)
+    return reverse / (1 << 64)
+
+
+def drive_paced(operation: PacedOperation[T], execute: Callable[..., Any]) -> T:
+    """Run such an operation with a blocking `execute(*command)`."""
+    try:
+        step = next(operation)
+        while True:
+            if isinstance(step, Pause):
+                if step.seconds:
+                    time.sleep(step.seconds)
+                step = operation.send(time.monotonic())
+            else:
+                step = operation.send(execute(*step))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+
+
+async def drive_paced_async(
+    operation: PacedOperation[T], execute: Callable[..., Awaitable[Any]]
+) -> T:
+    """Run such an operation with an asyncio `execute(*command)`."""
+    try:
+        step = next(operation)
+        while True:
+            if isinstance(step, Pause):
+                if step.seconds:
+                    await asyncio.sleep(step.seconds)
+                step = operation.send(time.monotonic())
+            else:
+                step = operation.send(await execute(*step))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+
+
+def _pattern(prefix: str, entities: Sequence[str], version: int) -> re.Pattern[bytes]:
+    # Within an id these characters are always percent-encoded; a view's name is a word.
+    names = "|".join(entities)
+    pattern = rf"{re.escape(prefix)}(?:{names}):\{{[^{{}}:]+\}}:v{version}(?::[A-Za-z_]\w*)?"
+    return re.compile(pattern.encode(), re.ASCII)
