@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fscore import _registry_store as store
+from fscore._blocking_versions import Versions
 from fscore._client import (
     ClientCore,
     Consistency,
@@ -49,6 +50,7 @@ class Client(ClientCore):
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__(settings)
+        self.versions = Versions(self)
         endpoint = self.endpoint
         self._timeout = settings.timeout
         files = {
@@ -105,24 +107,31 @@ class Client(ClientCore):
         `event_time` (aware datetimes or epoch ms), which otherwise is the argument of that name, or
         now. A feature that a dict leaves out stays as it is; None makes it NULL.
 
+        The rows are written to every live version of the view's entity, which the result names, or
+        to `version` alone.
+
         Everything is checked before anything is sent. `timeout` is in seconds and counts for each
         2,000 rows, which leave together. Raises InvalidValue and InvalidKeys, which name the row;
         WriteRejected where the server takes no writes. Where the connection breaks (Unavailable,
         DeadlineExceeded) some rows may have been written: write them all again.
         """
-        timeout = self._follow(self.settings.write_timeout if timeout is None else timeout)
-        batches = self._encode_write(view, rows, event_time, version)
+        timeout = self._follow_lists(self.settings.write_timeout if timeout is None else timeout)
+        batches, written = self._encode_write(view, rows, event_time, version)
         for batch in batches:
             self._send(batch, timeout)
-        return WriteResult(sum(batch.rows for batch in batches))
+        return WriteResult(sum(batch.rows for batch in batches) // len(written), written)
 
     def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
-        """Remove a view's values of these entities; returns how many entities had any."""
-        timeout = self._follow(self.settings.write_timeout if timeout is None else timeout)
+        """Remove a view's values of these entities; returns how many entities had any.
+
+        They are removed from every live version of the entity, or from `version` alone. Where there
+        are several, the number is of the version that had most.
+        """
+        timeout = self._follow_lists(self.settings.write_timeout if timeout is None else timeout)
         batches = self._encode_delete(view, keys, version)
-        return sum(self._send(batch, timeout) for batch in batches)
+        return max(self._send(batch, timeout) for batch in batches)
 
     def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
         """Run any command of the server and return its reply; raises its error reply."""
@@ -142,7 +151,7 @@ class Client(ClientCore):
         return self._run(self._applying(registry, allow_unsafe))
 
     def refresh(self) -> bool:
-        """Look for a new revision of the definitions now; True where there was one."""
+        """Look for new definitions and other versions now; True where there was anything new."""
         return self._run(self._refreshing())
 
     @property
@@ -177,16 +186,33 @@ class Client(ClientCore):
             return timeout
         deadline = Deadline(timeout)
         try:
-            store.drive(
-                self._refreshing(), lambda *command: self.execute(*command, timeout=deadline.left())
-            )
+            self._run(self._refreshing(), timeout)
         except ServerFault:
             if not deadline.left():
                 raise
         return deadline.left()
 
-    def _run(self, operation: store.Operation[store.T]) -> store.T:
-        return store.drive(operation, self.execute)
+    def _follow_lists(self, timeout: float) -> float:
+        """The same for what is written to every live version, which the services' lists name."""
+        timeout = self._follow(timeout)
+        if self._know_records():
+            return timeout
+        deadline = Deadline(timeout)
+        self._run(self._reading_records(), timeout)
+        return deadline.left()
+
+    def _run(self, operation: store.Operation[store.T], timeout: float | None = None) -> store.T:
+        """Runs an operation, by default with the deadline of a write for each of its commands."""
+        deadline = None if timeout is None else Deadline(timeout)
+
+        def left() -> float:
+            return self.settings.write_timeout if deadline is None else deadline.left()
+
+        return store.drive(
+            operation,
+            lambda *command: self.execute(*command, timeout=left()),
+            lambda commands: self._pool.pipeline(commands, left()),
+        )
 
     def _send(self, batch: Any, timeout: float) -> int:
         # A newer write of somebody else may have come in between, so an uncertain one is not sent

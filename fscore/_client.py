@@ -15,9 +15,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from fscore import _registry_store as store
+from fscore import _versions as versions
 from fscore._fscore import FeatureTable, KeyColumns, ReadPlan, WriteBatch, WritePlan
 from fscore.config import RedisSettings
-from fscore.errors import InvalidKeys, InvalidValue
+from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve, write_spec
@@ -34,9 +35,10 @@ _WRITE_PLANS = 256
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What a write did: how many rows Redis has taken."""
+    """What a write did: how many rows Redis has taken, and in which versions each stands now."""
 
     rows: int
+    versions: tuple[int, ...] = (1,)
 
 
 def now_ms() -> int:
@@ -57,49 +59,120 @@ class Deadline:
         return max(self._end - time.monotonic(), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What one look found: the definitions, and which version each service reads.
+
+    Both are replaced together, so that nobody combines those of two looks.
+    """
+
+    stored: store.StoredRegistry
+    pointers: versions.Pointers
+
+
 class ClientCore:
-    """Settings, the registry as last read, and compiled plans."""
+    """Settings, the registry and the versions as last read, and compiled plans."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
         self.endpoint = settings.endpoint()
-        self._stored = store.StoredRegistry(Registry(), 0)
+        self._followed = Followed(store.StoredRegistry(Registry(), 0), versions.Pointers())
+        self._followed_at = 0.0
         self._poll_at = 0.0
         self._write_plans: dict[str, WritePlan] = {}
+        # By service, under the definitions and the revision beside them; read by who writes.
+        self._records: tuple[Registry, int, versions.Records] = (self.registry, 0, {})
+        self._live: tuple[object, object, dict[str, tuple[int, ...]]] = (None, None, {})
 
     @property
     def registry(self) -> Registry:
         """The definitions as last read from Redis."""
-        return self._stored.registry
+        return self._followed.stored.registry
 
     @property
     def revision(self) -> int:
         """The revision of `registry`; 0 where nothing was applied yet."""
-        return self._stored.revision
+        return self._followed.stored.revision
 
-    def _adopt(self, stored: store.StoredRegistry) -> bool:
-        """Takes over a registry that was read; True where it is another than before."""
+    @property
+    def current_versions(self) -> dict[str, int]:
+        """The version that each feature service reads, as last read from Redis.
+
+        A service whose pointer is no version is left out.
+        """
+        chosen = self._followed.pointers.chosen
+        found = (
+            (name, chosen.get(name, service.version))
+            for name, service in self.registry.services.items()
+        )
+        return {name: version for name, version in found if isinstance(version, int)}
+
+    def _adopt(
+        self, stored: store.StoredRegistry, pointers: versions.Pointers, began: float
+    ) -> bool:
+        """Takes over what a look has found that began then; True where it is anything new."""
         self._polled()
-        if stored.registry == self._stored.registry and stored.revision == self._stored.revision:
+        known = self._followed
+        is_older = (
+            pointers.revision < known.pointers.revision or stored.revision < known.stored.revision
+        )
+        if is_older and began < self._followed_at:
+            # The answer was overtaken by that of a later look. (One that began after it, and finds
+            # less than is known, looks at a server that was emptied.)
             return False
-        self._stored = stored
-        self._write_plans.clear()
+        self._followed_at = time.monotonic()
+        if stored.registry == known.stored.registry and stored.revision == known.stored.revision:
+            stored = known.stored
+        else:
+            self._write_plans.clear()
+        if stored is known.stored and pointers == known.pointers:
+            return False
+        self._followed = Followed(stored, pointers)
         return True
 
     def _polled(self) -> None:
         self._poll_at = time.monotonic() + self.settings.registry_poll
 
     def _refreshing(self) -> store.Operation[bool]:
-        """Looks whether there is a new revision, and takes it over."""
+        """Looks whether there are new definitions or other versions, and takes them over."""
         # Before the answer is there: a server that is away is not asked again at every call.
         self._polled()
-        if (yield from store.is_current(self._stored, self.settings.key_prefix)):
-            self._polled()
-            return False
+        if (yield from store.is_current(self._followed.stored, self.settings.key_prefix)):
+            return (yield from self._looking_at_versions())
         return (yield from self._loading())
 
     def _loading(self) -> store.Operation[bool]:
-        return self._adopt((yield from store.load(self.settings.key_prefix)))
+        began, prefix = time.monotonic(), self.settings.key_prefix
+        stored = yield from store.load(prefix)
+        pointers = yield from versions.read_pointers(prefix, stored.registry.services)
+        return self._adopt(stored, pointers, began)
+
+    def _looking_at_versions(self) -> store.Operation[bool]:
+        """Looks which versions are read now, under the definitions that are known."""
+        while True:
+            began, stored = time.monotonic(), self._followed.stored
+            pointers = yield from versions.read_pointers(
+                self.settings.key_prefix, stored.registry.services
+            )
+            # Another look may have found new definitions, and services, meanwhile.
+            if stored is self._followed.stored:
+                return self._adopt(stored, pointers, began)
+
+    def _reading_records(self) -> store.Operation[None]:
+        """Reads the services' lists of versions where they are others than those known."""
+        followed = self._followed
+        registry, revision = followed.stored.registry, followed.pointers.revision
+        records: versions.Records = {}
+        if revision:
+            services = list(registry.services)
+            records = yield from versions.read_records(self.settings.key_prefix, services)
+        self._records = registry, revision, records
+
+    def _know_records(self) -> bool:
+        """Whether the lists of versions are read that belong to what is followed."""
+        registry, revision, _ = self._records
+        followed = self._followed
+        return registry is followed.stored.registry and revision == followed.pointers.revision
 
     def _applying(
         self, registry: Registry, allow_unsafe: bool
@@ -112,25 +185,54 @@ class ClientCore:
         return result
 
     def _planning(self, registry: Registry) -> store.Operation[RegistryDiff]:
-        stored = yield from store.load(self.settings.key_prefix)
-        self._adopt(stored)
-        return diff(stored.registry, registry)
+        yield from self._loading()
+        return diff(self.registry, registry)
 
     def _encode_write(
         self, view: str, rows: Any, event_time: Any, version: int | None
-    ) -> list[WriteBatch]:
-        """The commands of a write, all of them encoded before any is sent."""
+    ) -> tuple[list[WriteBatch], tuple[int, ...]]:
+        """The commands of a write, all of them encoded before any is sent, and its versions."""
         spec, plan = self._write_plan(view)
-        version = 1 if version is None else _checked_version(version)
-        if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
-            return _encode_dicts(plan, rows, event_time, version)
-        columns = _columns(rows, view)
-        return _encode_columns(plan, spec, columns, event_time, version)
+        live = self._versions_to_write(view, version)
+        if len(live) > 1 and event_time is None:
+            # One moment for all of them.
+            event_time = now_ms()
+        batches = []
+        for number in live:
+            if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+                batches += _encode_dicts(plan, rows, event_time, number)
+            else:
+                columns = _columns(rows, view)
+                batches += _encode_columns(plan, spec, columns, event_time, number)
+        return batches, live
 
     def _encode_delete(self, view: str, keys: Keys, version: int | None) -> list[WriteBatch]:
         _, plan = self._write_plan(view)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
-        return [plan.encode_delete(keys, 1 if version is None else _checked_version(version))]
+        return [
+            plan.encode_delete(keys, number) for number in self._versions_to_write(view, version)
+        ]
+
+    def _versions_to_write(self, view: str, version: int | None) -> tuple[int, ...]:
+        """The version that the caller pinned, or every live one of the view's entity."""
+        if version is not None:
+            return (_checked_version(version),)
+        followed, lists = self._followed, self._records
+        seen, known, live = self._live
+        if seen is not followed or known is not lists:
+            live = {}
+            self._live = followed, lists, live
+        found = live.get(view)
+        if found is None:
+            registry = followed.stored.registry
+            found = live[view] = versions.live_versions(
+                registry,
+                followed.pointers,
+                lists[2],
+                registry.views[view].entity,
+                self.settings.key_prefix,
+            )
+        return found
 
     def _write_plan(self, view: str) -> tuple[dict[str, Any], WritePlan]:
         spec = write_spec(self.registry, view)
@@ -175,10 +277,11 @@ class PreparedCore:
             raise InvalidKeys("features must be a list of names, not one string")
         self._core = client
         self._asked = (service, None if features is None else list(features), entity)
-        self._compile()
+        self._compile(client.registry)
+        # What was followed last, and the version that it says; one object, for threads.
+        self._seen: tuple[Followed | None, int] = (None, self._resolved.version)
 
-    def _compile(self) -> None:
-        registry = self._core.registry
+    def _compile(self, registry: Registry) -> None:
         service, features, entity = self._asked
         resolved = resolve(registry, service, features, entity)
         settings = self._core.settings
@@ -186,7 +289,6 @@ class PreparedCore:
             resolved.to_spec(self._core._stored.schemas), settings.key_prefix, settings.max_keys
         )
         self._resolved: ResolvedSet = resolved
-        self._version = resolved.version
         self._compiled_from = registry
 
     @property
@@ -211,8 +313,12 @@ class PreparedCore:
 
     @property
     def version(self) -> int:
-        """The version that is read where a request pins none."""
-        return self._version
+        """The version that is read where a request pins none.
+
+        That to which the service was switched, as far as the client knows; the one in the service's
+        definition where nobody switched it; 1 without a service.
+        """
+        return self._current(None, "eventual")
 
     @property
     def strategies(self) -> dict[str, str]:
@@ -227,25 +333,45 @@ class PreparedCore:
     def _current(
         self, version: int | None, consistency: str, as_of: datetime | int | None, partial: bool
     ) -> ReadOptions:
-        """Follows the definitions that the client has now; returns how to read."""
-        if self._compiled_from is not self._core._stored.registry:
-            self._compile()
-        pinned = self._version if version is None else _checked_version(version)
+        """Follows what the client knows now; returns how to read, of one version."""
+        seen, current = self._seen
+        if seen is not self._core._followed:
+            current = self._catch_up(version)
+        if version is not None:
+            current = _checked_version(version)
         moment = now_ms() if as_of is None else _moment(as_of)
         if consistency == "eventual":
-            return ReadOptions(pinned, moment, partial, False, False)
+            return ReadOptions(current, moment, partial, False, False)
         if consistency not in _CONSISTENCIES:
             raise InvalidKeys(
                 f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"
             )
         snapshot = consistency == "snapshot"
-        return ReadOptions(pinned, moment, partial, snapshot, snapshot and version is None)
+        return ReadOptions(current, moment, partial, snapshot, snapshot and version is None)
 
     def _promoted(self, options: ReadOptions, table: FeatureTable) -> ReadOptions | None:
         """How to read again where a snapshot found that another version had been promoted."""
         if table.pointer is None or table.pointer == options.version:
             return None
         return replace(options, version=table.pointer)
+
+    def _catch_up(self, pinned: int | None) -> int:
+        followed = self._core._followed
+        registry = followed.stored.registry
+        if self._compiled_from is not registry:
+            self._compile(registry)
+        service, current = self._resolved.service, self._resolved.version
+        if service is not None:
+            try:
+                prefix = self._core.settings.key_prefix
+                current = followed.pointers.current(registry.services[service], prefix)
+            except ConfigError:
+                # Not noted as seen, so that every request that pins no version hears of it.
+                if pinned is None:
+                    raise
+                return pinned
+        self._seen = followed, current
+        return current
 
 
 def _moment(as_of: datetime | int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import fscore
+from tests.client.driver import make_driver, until
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.checkout
@@ -32,6 +33,7 @@ def users(
             redis_password="secret",
             key_prefix=PREFIX,
             prefer_resp3=request.param == "3",
+            registry_poll=0.01,
         )
     yield clients
     for client in clients.values():
@@ -66,6 +68,41 @@ def test_writer_lets_keys_expire(users: dict[str, fscore.Client]) -> None:
     writer = users["fscore-writer"]
     writer.apply(fscore.Registry.from_definitions([Battery]))
     assert writer.write("battery", [{"device_id": 1, "level": 80}]).rows == 1
+
+
+def test_writer_switches_versions_and_reader_follows(users: dict[str, fscore.Client]) -> None:
+    reader, writer = users["fscore-reader"], users["fscore-writer"]
+    writer.apply(fscore.Registry.load(ROOT / "examples/ecommerce"))
+    writer.write("user_profile", [{"user_id": "a", "platform": "mobile"}])
+    version = writer.versions.create("recommendation")
+    writer.versions.promote("recommendation", version)
+    writer.versions.rollback("recommendation")
+    assert writer.versions.retire("recommendation", version).removed == 0
+    writer.versions.promote("recommendation", writer.versions.create("recommendation"))
+    assert writer.versions.retire("recommendation", 1, force=True).removed == 1
+
+    assert reader.refresh()
+    assert reader.prepare("recommendation").get(["a"]).version == 3
+    assert reader.versions.list("recommendation")[0].current == 3
+    with pytest.raises(fscore.ConfigError, match="NOPERM"):
+        reader.versions.create("recommendation")
+
+
+def test_reader_hears_of_promotions(users: dict[str, fscore.Client]) -> None:
+    reader, writer = users["fscore-reader"], users["fscore-writer"]
+    writer.apply(fscore.Registry.load(ROOT / "examples/ecommerce"))
+
+    driver = make_driver("asyncio")
+    try:
+        follower = driver.connect(
+            settings=reader.settings, follow_versions="push", registry_poll=3600
+        )
+        until(lambda: follower.push_fault is None)
+        version = writer.versions.create("recommendation")
+        writer.versions.promote("recommendation", version)
+        until(lambda: follower.current_versions["recommendation"] == version)
+    finally:
+        driver.close()
 
 
 def test_nobody_leaves_the_prefix(users: dict[str, fscore.Client]) -> None:

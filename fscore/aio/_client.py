@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -20,7 +21,10 @@ from fscore._client import (
     WriteResult,
 )
 from fscore._fscore import FeatureTable, WriteBatch
+from fscore._versions import revision_key
 from fscore.aio._node import Node
+from fscore.aio._subscription import Subscription
+from fscore.aio._versions import Versions
 from fscore.config import RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
 from fscore.registry import Registry
@@ -66,15 +70,20 @@ class Client(ClientCore):
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__(settings)
+        self.versions = Versions(self)
         self._timeout = settings.timeout
         self._node = Node(self.endpoint, settings)
         self._refreshing_task: asyncio.Task[bool] | None = None
+        self._subscription: Subscription | None = None
+        self._hearing_task: asyncio.Task[None] | None = None
 
     async def _open(self) -> Self:
         try:
             # No PING: a server that cannot save (MISCONF) refuses it and answers reads.
             first = functools.partial(self.execute, timeout=self.settings.connect_timeout)
             await store.drive_async(self._loading(), first)
+            if self.settings.follow_versions == "push":
+                self._hearing_task = asyncio.create_task(self._hear_of_versions())
         except BaseException:
             await self.close()
             raise
@@ -106,17 +115,19 @@ class Client(ClientCore):
         timeout: float | None = None,
     ) -> WriteResult:
         """Write rows of a feature view, thousands in a call; see the blocking client's `write`."""
-        timeout = await self._follow(self.settings.write_timeout if timeout is None else timeout)
-        batches = self._encode_write(view, rows, event_time, version)
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = await self._follow_lists(timeout)
+        batches, written = self._encode_write(view, rows, event_time, version)
         await self._send(batches, timeout)
-        return WriteResult(sum(batch.rows for batch in batches))
+        return WriteResult(sum(batch.rows for batch in batches) // len(written), written)
 
     async def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
-        """Remove a view's values of these entities; returns how many entities had any."""
-        timeout = await self._follow(self.settings.write_timeout if timeout is None else timeout)
-        return await self._send(self._encode_delete(view, keys, version), timeout)
+        """Remove a view's values of these entities; see the blocking client's `delete`."""
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = await self._follow_lists(timeout)
+        return max(await self._send(self._encode_delete(view, keys, version), timeout))
 
     async def execute(
         self, *arguments: str | bytes | int | float, timeout: float | None = None
@@ -134,7 +145,7 @@ class Client(ClientCore):
         return await self._run(self._applying(registry, allow_unsafe))
 
     async def refresh(self) -> bool:
-        """Look for a new revision of the definitions now; True where there was one."""
+        """Look for new definitions and other versions now; True where there was anything new."""
         return await self._run(self._refreshing())
 
     @property
@@ -142,12 +153,20 @@ class Client(ClientCore):
         """What the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
         return self._node.server
 
+    @property
+    def push_fault(self) -> str | None:
+        """Why promotions are not heard of at once, but by the next look.
+
+        None where they are, and where `follow_versions` does not ask for it.
+        """
+        return None if self._subscription is None else self._subscription.fault
+
     async def close(self) -> None:
         """Close the connection; requests under way end with Unavailable."""
-        task = self._refreshing_task
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        for task in (self._hearing_task, self._refreshing_task):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
         await self._node.close()
 
     async def __aenter__(self) -> Self:
@@ -173,9 +192,7 @@ class Client(ClientCore):
             return timeout
         deadline = Deadline(timeout)
         try:
-            await store.drive_async(
-                self._refreshing(), lambda *command: self.execute(*command, timeout=deadline.left())
-            )
+            await self._run(self._refreshing(), timeout)
         except ServerFault:
             if not deadline.left():
                 raise
@@ -194,18 +211,57 @@ class Client(ClientCore):
             # The reads beside it tell what is wrong with the server; the next look comes soon.
             return False
 
-    async def _run(self, operation: store.Operation[store.T]) -> store.T:
-        return await store.drive_async(operation, self.execute)
+    async def _follow_lists(self, timeout: float) -> float:
+        """The same for what is written to every live version, which the services' lists name."""
+        timeout = await self._follow(timeout)
+        if self._know_records():
+            return timeout
+        deadline = Deadline(timeout)
+        await self._run(self._reading_records(), timeout)
+        return deadline.left()
 
-    async def _send(self, batches: list[WriteBatch], timeout: float) -> int:
-        effective = 0
+    async def _hear_of_versions(self) -> None:
+        """Looks which versions are read whenever a change of them is published.
+
+        A message is only the occasion: it comes on another connection than the answers of looks
+        that are under way, and might overtake them or be overtaken.
+        """
+        news = asyncio.Event()
+        channel = revision_key(self.settings.key_prefix)
+        self._subscription = Subscription(self.endpoint, self.settings, channel, news.set)
+        listening = asyncio.create_task(self._subscription.run())
+        try:
+            while True:
+                await news.wait()
+                # Before the look: what is heard during it is the occasion of another one.
+                news.clear()
+                with contextlib.suppress(FscoreError):
+                    await self._run(self._looking_at_versions(), self._timeout)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _run(
+        self, operation: store.Operation[store.T], timeout: float | None = None
+    ) -> store.T:
+        """Runs an operation, by default with the deadline of a write for each of its commands."""
+        deadline = None if timeout is None else Deadline(timeout)
+
+        def left() -> float:
+            return self.settings.write_timeout if deadline is None else deadline.left()
+
+        return await store.drive_async(
+            operation,
+            lambda *command: self.execute(*command, timeout=left()),
+            lambda commands: self._node.pipeline(commands, left()),
+        )
+
+    async def _send(self, batches: list[WriteBatch], timeout: float) -> list[int]:
+        """Sends a few batches at a time; returns how many commands of each changed something."""
+        effective = []
         for some in _in_waves(batches, self.settings.max_bytes_in_flight // 2):
-            effective += sum(
-                outcome[0]
-                for outcome in await asyncio.gather(
-                    *(self._node.write(batch, timeout) for batch in some)
-                )
-            )
+            outcomes = await asyncio.gather(*(self._node.write(batch, timeout) for batch in some))
+            effective += [outcome[0] for outcome in outcomes]
         return effective
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, cast
 
@@ -207,6 +207,15 @@ class Node:
             return core.submit_command(arguments, waiter, deadline, now, attempt=attempt)
 
         return await self._request(submit, timeout)
+
+    async def pipeline(self, commands: Sequence[Sequence[Any]], timeout: float) -> list[Any]:
+        """Runs several commands in one go; error replies are among the replies, as values."""
+
+        def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
+            return core.submit_pipeline(commands, waiter, deadline, now, attempt=attempt)
+
+        replies: list[Any] = await self._request(submit, timeout)
+        return replies
 
     async def _request(
         self, submit: Callable[[Connection, Any, float, float, int], int], timeout: float

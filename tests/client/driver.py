@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -17,6 +18,7 @@ import uvloop
 
 import fscore
 import fscore.aio
+from fscore._version_calls import VersionCalls
 
 DRIVERS = ("blocking", "asyncio")
 PATIENCE = 30.0
@@ -126,6 +128,8 @@ class _OnLoop:
 
     def __getattr__(self, name: str) -> Any:
         member = getattr(self.inner, name)
+        if isinstance(member, VersionCalls):
+            return _OnLoop(self.driver, member)
         return _Method(self.driver, member) if inspect.iscoroutinefunction(member) else member
 
     def __repr__(self) -> str:
@@ -152,3 +156,11 @@ class _Method:
 def make_driver(name: str) -> Driver:
     """The driver of this name."""
     return BlockingDriver() if name == "blocking" else AsyncioDriver()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Asks again until it holds, of what is done beside the calls of a test."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)

@@ -1,0 +1,82 @@
+"""`client.versions` of the blocking client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fscore._reclaim import Progress, drive_paced
+from fscore._version_calls import Retirement, VersionCalls, checked_rate
+from fscore._version_changes import Switch
+from fscore._versions import ServiceVersions
+from fscore.config import RECLAIM_RATE
+
+if TYPE_CHECKING:
+    from fscore._blocking import Client
+
+
+class Versions(VersionCalls):
+    """The versions of feature services: made, switched over to, switched back from, retired.
+
+    A service is named as in the definitions; FeatureServiceNotFound where there is none. See
+    docs/concepts/versions.md.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._client = client
+
+    def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
+        """Make a new version and return its number; whoever writes rows then fills it too.
+
+        It is the next number that is free for every service that shares an entity with this one.
+        Clients that write look once per `registry_poll`, so all of them fill it that much later.
+        """
+        return self._client._run(self._creating(service, comment, created_by))
+
+    def promote(self, service: str, version: int) -> Switch:
+        """Have every request for the service that pins no version read this one.
+
+        Raises VersionNotFound, VersionRetired, and VersionConflict where somebody else switched the
+        service meanwhile.
+        """
+        return self._client._run(self._promoting(service, version))
+
+    def rollback(self, service: str) -> Switch:
+        """Have requests read the version again that was read before the current one was promoted.
+
+        Raises VersionNotFound where there is none that is not retired, and VersionConflict.
+        """
+        return self._client._run(self._rolling_back(service))
+
+    def retire(
+        self,
+        service: str,
+        version: int,
+        *,
+        force: bool = False,
+        rate: float = RECLAIM_RATE,
+        progress: Progress | None = None,
+    ) -> Retirement:
+        """End a version: nobody writes or promotes it any more, and its keys are removed.
+
+        The keys go at `rate` a second, after twice `registry_poll`, by when whoever writes has
+        heard of it; `progress` is told how far that is. The call lasts until they are gone. Where
+        it is interrupted, call it again: what is left is removed.
+
+        Raises VersionInUse where a service reads the version that shares an entity with this one,
+        or would go back to it in a rollback, which `force` allows; VersionNotFound.
+        """
+        rate = checked_rate(rate)
+        marked = self._client._run(self._marking(service, version, force))
+        reclaiming = self._reclaiming(marked, version, rate, progress)
+        removed = drive_paced(reclaiming, self._client.execute)
+        return self._client._run(self._noting(service, version, marked, removed))
+
+    def list(
+        self, service: str | None = None, *, timeout: float | None = None
+    ) -> tuple[ServiceVersions, ...]:
+        """Read which versions there are of a service, or of all, sorted by name.
+
+        `timeout` in seconds is for all of it.
+        """
+        return self._client._run(self._listing(service), timeout)

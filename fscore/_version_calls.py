@@ -1,0 +1,93 @@
+"""What `client.versions` of both clients has in common: everything but waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fscore import _version_changes as changes
+from fscore import _versions as versions
+from fscore._client import ClientCore, now_ms
+from fscore._reclaim import PacedOperation, Progress, reclaim
+from fscore._registry_store import Operation, T
+from fscore.errors import InvalidKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What retiring a version did: how many keys were removed, of which entities.
+
+    `kept` has the entities whose keys stay, each with the other services that still have this
+    version of them; they go when those retire it too.
+    """
+
+    service: str
+    version: int
+    removed: int
+    entities: tuple[str, ...]
+    kept: Mapping[str, tuple[str, ...]]
+
+
+class VersionCalls:
+    """The operations behind the calls; each change ends with a look, so that the client sees it."""
+
+    def __init__(self, core: ClientCore) -> None:
+        self._core = core
+        self._prefix = core.settings.key_prefix
+
+    def _creating(self, service: str, comment: str, created_by: str) -> Operation[int]:
+        return self._noticed(
+            changes.create(
+                self._prefix, service, comment=comment, created_by=created_by, now_ms=now_ms()
+            )
+        )
+
+    def _promoting(self, service: str, version: int) -> Operation[changes.Switch]:
+        return self._noticed(changes.promote(self._prefix, service, version, now_ms=now_ms()))
+
+    def _rolling_back(self, service: str) -> Operation[changes.Switch]:
+        return self._noticed(changes.rollback(self._prefix, service, now_ms=now_ms()))
+
+    def _marking(self, service: str, version: int, force: bool) -> Operation[changes.Marked]:
+        return self._noticed(
+            changes.mark_retired(self._prefix, service, version, force=force, now_ms=now_ms())
+        )
+
+    def _reclaiming(
+        self, marked: changes.Marked, version: int, rate: float, progress: Progress | None
+    ) -> PacedOperation[int]:
+        # Every client has looked twice by then.
+        settle = 2 * self._core.settings.registry_poll
+        return reclaim(
+            self._prefix, marked.entities, version, rate=rate, settle=settle, progress=progress
+        )
+
+    def _noting(
+        self, service: str, version: int, marked: changes.Marked, removed: int
+    ) -> Operation[Retirement]:
+        yield from self._noticed(
+            changes.note_reclaimed(self._prefix, service, version, now_ms=now_ms())
+        )
+        return Retirement(service, version, removed, marked.entities, marked.kept)
+
+    def _listing(self, service: str | None) -> Operation[tuple[versions.ServiceVersions, ...]]:
+        yield from self._core._refreshing()
+        registry = self._core.registry
+        if service is None:
+            services = list(registry.services)
+        else:
+            versions.entities_of(registry, service)  # raises where there is no such service
+            services = [service]
+        return (yield from versions.read_versions(self._prefix, registry, services))
+
+    def _noticed(self, operation: Operation[T]) -> Operation[T]:
+        result = yield from operation
+        yield from self._core._refreshing()
+        return result
+
+
+def checked_rate(rate: float) -> float:
+    """Return the keys a second that may be removed; InvalidKeys where that is not above 0."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
+        raise InvalidKeys(f"rate is {rate!r}; it must be a number of keys a second above 0")
+    return rate

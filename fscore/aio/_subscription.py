@@ -1,0 +1,150 @@
+"""A subscription that lasts: its connection is made anew whenever it ends.
+
+It has a connection of its own, never that of the data, whose replies messages would come between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import cast
+
+from fscore._endpoint import Endpoint
+from fscore._fscore import reconnect_pause
+from fscore._subscriber import Subscriber
+from fscore.aio._transport import keep_alive, open_transport, tls_context
+from fscore.config import RedisSettings
+from fscore.errors import FscoreError, Unavailable
+
+# A connection on which nothing came for so many seconds is asked whether it lives, and one that has
+# not answered after as many more is ended.
+_QUIET = 5.0
+
+
+class Subscription:
+    """Hears of what is published on a channel, for as long as it runs.
+
+    `heard` is called after each message, and after each (re)connection once the server has
+    confirmed the subscription: what was published while there was none is unknown then. Several
+    messages may be one call.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, settings: RedisSettings, channel: str, heard: Callable[[], None]
+    ) -> None:
+        self._endpoint = endpoint
+        self._channel = channel
+        self._heard = heard
+        self._username, self._password = settings.credentials()
+        self._client_name = settings.client_name
+        self._patience = settings.connect_timeout
+        self._tls = tls_context(settings) if endpoint.tls else None
+        self._tls_name = settings.tls_server_name or endpoint.host
+        self.fault: str | None = "the first connection is being made"
+        """Why nothing is heard at the moment; None while the subscription stands."""
+
+    async def run(self) -> None:
+        """Keeps the subscription until it is cancelled."""
+        attempt = 0
+        while True:
+            link = _Link(self._subscriber(), self._heard)
+            try:
+                await self._subscribe(link)
+                attempt, self.fault = 0, None
+                await self._listen(link)
+            except TimeoutError:
+                self.fault = f"{self._endpoint} did not answer in time"
+            except (OSError, FscoreError) as error:
+                self.fault = str(error) or type(error).__name__
+            finally:
+                link.abort()
+            attempt += 1
+            await asyncio.sleep(reconnect_pause(attempt, random.random()))
+
+    def _subscriber(self) -> Subscriber:
+        return Subscriber(
+            self._channel,
+            username=self._username,
+            password=self._password,
+            client_name=self._client_name,
+        )
+
+    async def _subscribe(self, link: _Link) -> None:
+        async with asyncio.timeout(self._patience):
+            loop = asyncio.get_running_loop()
+            await open_transport(loop, link, self._endpoint, self._tls, self._tls_name)
+            await asyncio.wait([link.subscribed, link.ended], return_when=asyncio.FIRST_COMPLETED)
+            if link.ended.done():
+                link.ended.result()
+
+    async def _listen(self, link: _Link) -> None:
+        """Returns by raising what ended the connection."""
+        while True:
+            link.silent = True
+            done, _ = await asyncio.wait([link.ended], timeout=_QUIET)
+            if done:
+                link.ended.result()
+            if link.silent and link.asked:
+                raise Unavailable(f"{self._endpoint} is silent")
+            link.asked = link.silent
+            if link.asked:
+                link.ask()
+
+
+class _Link(asyncio.Protocol):
+    """One connection of the subscription."""
+
+    def __init__(self, subscriber: Subscriber, heard: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.subscribed: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Never has a result, only the reason for the end."""
+        self.silent = True
+        self.asked = False
+        self._subscriber = subscriber
+        self._heard = heard
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        keep_alive(transport.get_extra_info("socket"))
+        self._transport.write(self._subscriber.greeting)
+
+    def data_received(self, data: bytes) -> None:
+        self.silent = False
+        try:
+            news = self._subscriber.receive(data)
+        except FscoreError as error:
+            self._end(error)
+            return
+        if not self._subscriber.subscribed:
+            return
+        if not self.subscribed.done():
+            self.subscribed.set_result(None)
+        if news:
+            self._heard()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(
+            Unavailable(f"the connection ended: {error}" if error else "the connection ended")
+        )
+
+    def ask(self) -> None:
+        """Asks the server for any answer at all."""
+        if self._transport is not None:
+            self._transport.write(self._subscriber.ping())
+
+    def abort(self) -> None:
+        """Ends the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+        for future in (self.subscribed, self.ended):
+            future.cancel()
+
+    def _end(self, reason: FscoreError) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(reason)
+            # Nobody may be waiting for it just now.
+            self.ended.exception()
