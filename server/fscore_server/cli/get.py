@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from fscore.types import Status
 from fscore_server.cli.connection import connected, redis_url_option
+from fscore_server.cli.moment import shown_moment
 from fscore_server.cli.outcome import CommandFailed
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, moments: 
                 Text(name),
                 Text(_text(values[name], name in moments)),
                 Text(status.name, style="" if status is Status.PRESENT else "yellow"),
-                Text("" if str(moment) == "NaT" else _moment(int(moment.astype("int64")))),
+                Text("" if str(moment) == "NaT" else shown_moment(int(moment.astype("int64")))),
             )
         console.print(shown)
     for row, feature, reason in table.problems:
@@ -141,17 +141,8 @@ def _text(value: Any, is_time: bool) -> str:
     if value is None:
         return "-"
     if is_time:
-        return _moment(value)
+        return shown_moment(value)
     return value if isinstance(value, str) else json.dumps(value, default=_jsonable)
-
-
-def _moment(epoch_ms: int) -> str:
-    try:
-        moment = dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(epoch_ms)
-    precision = "milliseconds" if epoch_ms % 1000 else "seconds"
-    return moment.isoformat(sep=" ", timespec=precision).removesuffix("+00:00") + "Z"
 
 
 def _jsonable(value: Any) -> Any:
