@@ -265,6 +265,10 @@ class Prepared(PreparedCore):
         while again := self._promoted(options, table):
             options = again
             table = self._read(keys, options, deadline.left())
+        if table.unknown_schemas:
+            learned: bool = client._run(self._learning(table), deadline.left())
+            if learned:
+                table = self._read(keys, options, deadline.left())
         return table
 
     def _read(self, keys: Keys, options: ReadOptions, timeout: float) -> FeatureTable:

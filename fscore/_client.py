@@ -80,6 +80,8 @@ class ClientCore:
         self._followed_at = 0.0
         self._poll_at = 0.0
         self._write_plans: dict[str, WritePlan] = {}
+        # Fingerprints that the schemas in Redis do not have.
+        self._nowhere: set[int] = set()
         # By service, under the definitions and the revision beside them; read by who writes.
         self._records: tuple[Registry, int, versions.Records] = (self.registry, 0, {})
         self._live: tuple[object, object, dict[str, tuple[int, ...]]] = (None, None, {})
@@ -121,10 +123,15 @@ class ClientCore:
             # less than is known, looks at a server that was emptied.)
             return False
         self._followed_at = time.monotonic()
-        if stored.registry == known.stored.registry and stored.revision == known.stored.revision:
+        if (stored.registry, stored.revision, stored.schemas) == (
+            known.stored.registry,
+            known.stored.revision,
+            known.stored.schemas,
+        ):
             stored = known.stored
         else:
             self._write_plans.clear()
+            self._nowhere.clear()
         if stored is known.stored and pointers == known.pointers:
             return False
         self._followed = Followed(stored, pointers)
@@ -146,6 +153,16 @@ class ClientCore:
         stored = yield from store.load(prefix)
         pointers = yield from versions.read_pointers(prefix, stored.registry.services)
         return self._adopt(stored, pointers, began)
+
+    def _learning(self, fingerprints: list[int]) -> store.Operation[bool]:
+        """Reads the registry again where that may say what these schemas are."""
+        if self._nowhere.issuperset(fingerprints):
+            return False
+        yield from self._loading()
+        found = self._followed.stored.schemas.keys() & fingerprints
+        # Rows of somebody who never applied his definitions cost one look, not one a read.
+        self._nowhere.update(set(fingerprints) - found)
+        return bool(found)
 
     def _looking_at_versions(self) -> store.Operation[bool]:
         """Looks which versions are read now, under the definitions that are known."""
@@ -277,19 +294,18 @@ class PreparedCore:
             raise InvalidKeys("features must be a list of names, not one string")
         self._core = client
         self._asked = (service, None if features is None else list(features), entity)
-        self._compile(client.registry)
+        self._compile(client._followed.stored)
         # What was followed last, and the version that it says; one object, for threads.
         self._seen: tuple[Followed | None, int] = (None, self._resolved.version)
 
-    def _compile(self, registry: Registry) -> None:
+    def _compile(self, stored: store.StoredRegistry) -> None:
         service, features, entity = self._asked
-        resolved = resolve(registry, service, features, entity)
+        resolved = resolve(stored.registry, service, features, entity)
         settings = self._core.settings
-        self._plan = ReadPlan(
-            resolved.to_spec(self._core._stored.schemas), settings.key_prefix, settings.max_keys
-        )
+        spec = resolved.to_spec(stored.schemas)
+        self._plan = ReadPlan(spec, settings.key_prefix, settings.max_keys)
         self._resolved: ResolvedSet = resolved
-        self._compiled_from = registry
+        self._compiled_from = stored
 
     @property
     def service(self) -> str | None:
@@ -318,13 +334,12 @@ class PreparedCore:
         That to which the service was switched, as far as the client knows; the one in the service's
         definition where nobody switched it; 1 without a service.
         """
-        return self._current(None, "eventual")
+        return self._version(None)
 
     @property
     def strategies(self) -> dict[str, str]:
-        """The command that reads each entity: HMGET or HGETALL."""
-        names = (entity.name for entity in self._resolved.entities)
-        return dict(zip(names, self._plan.strategies, strict=True))
+        """The command that reads the hash of each entity that has one: HMGET or HGETALL."""
+        return dict(zip(self._resolved.hashes, self._plan.strategies, strict=True))
 
     def __repr__(self) -> str:
         what = self.service or ", ".join(self.features[:3])
@@ -334,11 +349,7 @@ class PreparedCore:
         self, version: int | None, consistency: str, as_of: datetime | int | None, partial: bool
     ) -> ReadOptions:
         """Follows what the client knows now; returns how to read, of one version."""
-        seen, current = self._seen
-        if seen is not self._core._followed:
-            current = self._catch_up(version)
-        if version is not None:
-            current = _checked_version(version)
+        current = self._version(version)
         moment = now_ms() if as_of is None else _moment(as_of)
         if consistency == "eventual":
             return ReadOptions(current, moment, partial, False, False)
@@ -349,17 +360,33 @@ class PreparedCore:
         snapshot = consistency == "snapshot"
         return ReadOptions(current, moment, partial, snapshot, snapshot and version is None)
 
+    def _version(self, pinned: int | None) -> int:
+        seen, current = self._seen
+        if seen is not self._core._followed:
+            current = self._catch_up(pinned)
+        return current if pinned is None else _checked_version(pinned)
+
     def _promoted(self, options: ReadOptions, table: FeatureTable) -> ReadOptions | None:
         """How to read again where a snapshot found that another version had been promoted."""
         if table.pointer is None or table.pointer == options.version:
             return None
         return replace(options, version=table.pointer)
 
+    def _learning(self, table: FeatureTable) -> store.Operation[bool]:
+        """Looks for the schemas of packed rows that the plan does not have.
+
+        True where there is one, so that reading again says more.
+        """
+        if not (yield from self._core._learning(table.unknown_schemas)):
+            return False
+        self._version(None)
+        return True
+
     def _catch_up(self, pinned: int | None) -> int:
         followed = self._core._followed
         registry = followed.stored.registry
-        if self._compiled_from is not registry:
-            self._compile(registry)
+        if self._compiled_from is not followed.stored:
+            self._compile(followed.stored)
         service, current = self._resolved.service, self._resolved.version
         if service is not None:
             try:

@@ -159,6 +159,12 @@ class ResolvedSet:
         """
         return {name: kind for entity in self.entities for name, kind in entity.join_keys}
 
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Names of the entities of whose hash something is read, in order."""
+        read = {view.entity for view in self.views if stored_as(view.definition) == "hash"}
+        return tuple(self.entities[index].name for index in sorted(read))
+
     def to_spec(self, schemas: Schemas | None = None) -> dict[str, Any]:
         """Return the plain data from which the extension compiles its read plan.
 

@@ -312,11 +312,13 @@ class Prepared(PreparedCore):
             client._follow_soon()
         timeout = client._timeout if timeout is None else timeout
         options = self._current(version, consistency, as_of, partial)
-        if not options.pointer:
-            return await self._node.read(self._plan, keys, options, timeout)
         deadline = Deadline(timeout)
         table = await self._node.read(self._plan, keys, options, timeout)
         while again := self._promoted(options, table):
             options = again
             table = await self._node.read(self._plan, keys, options, deadline.left())
+        if table.unknown_schemas:
+            learned: bool = await client._run(self._learning(table), deadline.left())
+            if learned:
+                table = await self._node.read(self._plan, keys, options, deadline.left())
         return table
