@@ -101,10 +101,11 @@ def _check_feature_view(path: Path, view: FeatureViewDefinition) -> Iterator[Pro
                 feature_path,
                 f"ttl_ms must be between 0 (its view's) and {MAX_TTL_MS}, not {feature.ttl_ms!r}",
             )
-        for problem in _mapping_problems(feature, view):
-            yield feature_path, problem
         if feature.mapping is not None and feature.mapping.op == "ever":
             yield feature_path, "ever() fills flags: move the feature into a FlagView"
+            continue
+        for problem in _mapping_problems(feature, view):
+            yield feature_path, problem
 
 
 def _mapping_problems(feature: FeatureDefinition, view: ViewDefinition) -> Iterator[str]:

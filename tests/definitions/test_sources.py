@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fscore import FileSource, count, distinct, first, largest, latest, smallest, total
+from fscore import FileSource, count, distinct, ever, first, largest, latest, smallest, total
 from fscore.source import FeatureMapping, cell_text
 from fscore.types import DataType
 from tests.definitions.conftest import Problems
@@ -20,6 +20,7 @@ from tests.definitions.conftest import Problems
         (latest("a"), {"op": "latest", "column": "a", "where": {}}),
         (first("a"), {"op": "first", "column": "a", "where": {}}),
         (count(), {"op": "count", "column": None, "where": {}}),
+        (ever(), {"op": "ever", "column": None, "where": {}}),
         (distinct("a"), {"op": "distinct", "column": "a", "where": {}}),
         (total("a"), {"op": "total", "column": "a", "where": {}}),
         (smallest("a"), {"op": "smallest", "column": "a", "where": {}}),
@@ -46,7 +47,8 @@ from tests.definitions.conftest import Problems
 def test_the_json_form(mapping: FeatureMapping, json: dict[str, Any]) -> None:
     assert mapping.to_json() == json
     assert FeatureMapping.from_json(json) == mapping
-    assert FeatureMapping.from_json(json).problems(DataType("Int64")) == []
+    filled = DataType("Bool" if mapping.op == "ever" else "Int64")
+    assert FeatureMapping.from_json(json).problems(filled) == []
 
 
 @given(

@@ -15,12 +15,15 @@ from fscore import (
     FeatureView,
     Float64,
     Int64,
+    InvalidDefinition,
     Registry,
     RegistryConflict,
     String,
     UnsafeChange,
+    resolve,
 )
 from fscore import _registry_store as store
+from fscore._packed import fingerprint
 
 user = Entity("user", join_keys={"user_id": String})
 
@@ -171,6 +174,61 @@ def test_an_error_of_the_driver_passes_through_both_ways_of_driving() -> None:
         asyncio.run(store.drive_async(store.load(), refuse_later))
 
 
+class Packed(FeatureView, entity=user, layout="packed"):
+    age: Int64
+    score: Float64
+
+
+PACKED = Registry.from_definitions([Packed])
+NUMBER = fingerprint([("age", "Int64"), ("score", "Float64")])
+OLDER = fingerprint([("age", "Int64")])
+SCHEMA = '[["age","Int64"],["score","Float64"]]'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {f"{OLDER:08x}".encode(): b'[["age","Int64"]]', f"{NUMBER:08x}".encode(): SCHEMA.encode()},
+        [f"{OLDER:08x}".encode(), b'[["age","Int64"]]', f"{NUMBER:08x}".encode(), SCHEMA.encode()],
+        [f"{OLDER:08x}", '[["age","Int64"]]', f"{NUMBER:08x}", SCHEMA],
+    ],
+)
+def test_schemas_are_loaded_where_a_view_is_packed(reply: Any) -> None:
+    result, asked = answered(store.load("acme:"), stored(PACKED, 3), reply)
+    assert asked[1] == ("HGETALL", "acme:fscore:schemas")
+    assert result.schemas == {
+        OLDER: (("age", "Int64"),),
+        NUMBER: (("age", "Int64"), ("score", "Float64")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "columns"),
+    [
+        (b"x", b'[["age","Int64"]]'),
+        (b"00000001", b"{"),
+        (b"00000001", b'[["age"]]'),
+        (b"00000001", b'[["age","Int"]]'),
+        (b"00000001", b"5"),
+    ],
+)
+def test_a_damaged_schema_is_told_with_its_key(number: bytes, columns: bytes) -> None:
+    with pytest.raises(ConfigError) as caught:
+        answered(store.load("acme:"), stored(PACKED, 3), {number: columns})
+    assert f"the schema {number.decode()} in acme:fscore:schemas" in caught.value.message
+
+
+def test_applying_stores_the_schemas_of_packed_views_with_the_registry() -> None:
+    applying = store.apply("acme:", PACKED, now_ms=5)
+    _, asked = answered(applying, [None] * 4, [1, 1])
+    name, _, keys, *arguments = asked[1]
+    assert (name, keys) == ("EVAL", 2)
+    assert arguments == [
+        *("acme:fscore:registry", "acme:fscore:schemas"),
+        *(0, PACKED.to_json(), PACKED.digest, 5, f"{NUMBER:08x}", SCHEMA),
+    ]
+
+
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
     """Any client will do: the operations bring their own commands."""
@@ -209,3 +267,39 @@ def test_asyncio_runs_the_same_operations(client: Redis) -> None:
         return await store.drive_async(store.load(), execute)
 
     assert asyncio.run(run()) == store.StoredRegistry(WHOLE, 1, 5)
+
+
+def test_a_real_server_keeps_every_schema_that_was_ever_applied(client: Redis) -> None:
+    class Wider(FeatureView, entity=user, layout="packed", name="packed"):
+        age: Int64
+        score: Float64
+        size: Int64
+
+    def apply(registry: Registry) -> store.ApplyResult:
+        operation = store.apply("acme:", registry, now_ms=1_700_000_000_000)
+        return store.drive(operation, client.execute_command)
+
+    wider = Registry.from_definitions([Wider])
+    apply(PACKED)
+    apply(wider)
+    loaded = store.drive(store.load("acme:"), client.execute_command)
+    assert loaded.registry == wider
+    assert [list(dict(columns)) for columns in loaded.schemas.values()] == [
+        *(["age", "score"], ["age", "score", "size"]),
+    ]
+    spec = resolve(wider, entity="user").to_spec(loaded.schemas)
+    current, older = spec["views"][0]["schemas"]
+    assert current == [
+        fingerprint(list(wider.packed_views[0].columns)),
+        [
+            *(["age", "Int64"], ["score", "Float64"], ["size", "Int64"]),
+        ],
+    ]
+    assert older == [NUMBER, [["age", "Int64"], ["score", "Float64"]]]
+
+
+def test_a_real_server_refuses_a_fingerprint_that_is_taken(client: Redis) -> None:
+    client.hset("fscore:schemas", f"{NUMBER:08x}", '[["other","Int64"]]')
+    with pytest.raises(InvalidDefinition, match=f"view packed has .* fingerprint {NUMBER:08x} of"):
+        store.drive(store.apply("", PACKED, now_ms=0), client.execute_command)
+    assert store.drive(store.revision(), client.execute_command) == 0
