@@ -320,9 +320,13 @@ fn fits(op: Op, data_type: DataType, payload: &[(String, Scalar)]) -> bool {
                 && (float(scalar) || (scalar, of(field)) == (Scalar::Int64, Scalar::Int64))
         }
         (Op::Avg(field), DataType::Scalar(scalar)) => number(of(field)) && float(scalar),
-        (Op::Min(field) | Op::Max(field), DataType::Scalar(scalar)) => {
-            scalar == of(field) || (number(of(field)) && float(scalar))
-        }
+        (Op::Min(field) | Op::Max(field), DataType::Scalar(scalar)) => match of(field) {
+            Scalar::Int64 | Scalar::Float32 | Scalar::Float64 => {
+                scalar == of(field) || float(scalar)
+            }
+            Scalar::Timestamp(_) => scalar == of(field),
+            _ => false,
+        },
         _ => false,
     }
 }

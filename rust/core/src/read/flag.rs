@@ -65,9 +65,6 @@ impl ReadPart {
             for (row, &bit) in self.groups[index].keys.bits.iter().enumerate() {
                 if bit == NO_BIT {
                     answers.statuses[row] = Status::NotFound as u8;
-                    if let Some(default) = group.columns[0].default {
-                        answers.cells[row] = default;
-                    }
                 }
             }
         }

@@ -42,10 +42,10 @@ impl Scratch {
             Input::Events(read) => {
                 let events = self.events(read).iter();
                 let events = events.filter(|event| span.holds(event.time));
-                self.aggregate(program, feature.op, events, data_type, arena)
+                self.aggregate(program, feature.op, events, data_type)
             }
             Input::Tiles { read, edges } => {
-                self.of_tiles(program, feature.op, read, edges, data_type, arena)
+                self.of_tiles(program, feature.op, read, edges, data_type)
             }
         }
     }
@@ -137,7 +137,6 @@ impl Scratch {
         op: Op,
         events: impl Iterator<Item = &'a Event>,
         data_type: DataType,
-        arena: &mut Vec<u8>,
     ) -> Made {
         match op {
             Op::Distinct(field) => {
@@ -151,14 +150,12 @@ impl Scratch {
             }
             Op::Sum(field) | Op::Avg(field) | Op::Min(field) | Op::Max(field) => {
                 let mut total = Total::new(op, program.payload[field].1);
-                let mut text = Vec::new();
                 for event in events {
-                    text.clear();
-                    if let Some(cell) = self.field(program, field, *event, &mut text)? {
-                        total.add(cell, 1, &text);
+                    if let Some(cell) = self.field(program, field, *event, &mut Vec::new())? {
+                        total.add(cell, 1);
                     }
                 }
-                total.cell(data_type, arena)
+                total.cell(data_type)
             }
             _ => Ok(number(Some(events.count() as i64), data_type)),
         }
@@ -171,7 +168,6 @@ impl Scratch {
         read: usize,
         edges: Option<(usize, usize)>,
         data_type: DataType,
-        arena: &mut Vec<u8>,
     ) -> Made {
         let SeriesRead::Tiles { values, .. } = &program.reads[read] else {
             return Ok(None);
@@ -199,12 +195,10 @@ impl Scratch {
         };
         let (name, scalar) = &program.payload[field];
         let mut total = Total::new(op, *scalar);
-        let mut text = Vec::new();
-        let mut edge = |total: &mut Total, read: usize| {
+        let edge = |total: &mut Total, read: usize| {
             for event in self.events(read) {
-                text.clear();
-                if let Some(cell) = self.field(program, field, *event, &mut text)? {
-                    total.add(cell, 1, &text);
+                if let Some(cell) = self.field(program, field, *event, &mut Vec::new())? {
+                    total.add(cell, 1);
                 }
             }
             Ok::<(), String>(())
@@ -220,15 +214,14 @@ impl Scratch {
                 Some(text) => integer(text)?,
                 None => 1,
             };
-            let mut bytes = Vec::new();
-            let cell = value::decode(DataType::Scalar(*scalar), text, &mut bytes)
+            let cell = value::decode(DataType::Scalar(*scalar), text, &mut Vec::new())
                 .map_err(|invalid| format!("the tiles of {name} hold what {}", invalid.0))?;
-            total.add(cell, count, &bytes);
+            total.add(cell, count);
         }
         if let Some((_, right)) = edges {
             edge(&mut total, right)?;
         }
-        total.cell(data_type, arena)
+        total.cell(data_type)
     }
 }
 
@@ -239,8 +232,7 @@ struct Total {
     count: i64,
     whole: Option<i64>,
     real: f64,
-    /// The extreme so far: its cell, and its bytes where it is text.
-    best: Option<(u64, Vec<u8>)>,
+    best: Option<u64>,
 }
 
 impl Total {
@@ -256,7 +248,7 @@ impl Total {
     }
 
     /// Takes a value, or the sum of `count` of them.
-    fn add(&mut self, cell: u64, count: i64, text: &[u8]) {
+    fn add(&mut self, cell: u64, count: i64) {
         self.count = self.count.saturating_add(count);
         match self.op {
             Op::Sum(_) | Op::Avg(_) if self.scalar == Scalar::Int64 => {
@@ -265,48 +257,35 @@ impl Total {
             }
             Op::Sum(_) | Op::Avg(_) => self.real += f64::from_bits(cell),
             _ => {
-                let bytes = || match self.scalar {
-                    Scalar::String | Scalar::Bytes => ArenaSpan::of(cell).slice(text),
-                    _ => &[],
-                };
-                let is_better = self.best.as_ref().is_none_or(|(best, known)| {
-                    let smaller = self.is_less((cell, bytes()), (*best, known));
-                    let larger = self.is_less((*best, known), (cell, bytes()));
-                    if matches!(self.op, Op::Min(_)) {
-                        smaller
-                    } else {
-                        larger
-                    }
+                self.best = Some(match self.best {
+                    None => cell,
+                    Some(best) => self.better(cell, best),
                 });
-                if is_better {
-                    self.best = Some((cell, bytes().to_vec()));
-                }
             }
         }
     }
 
-    /// A number that is none is no extreme while there is another.
-    fn is_less(&self, one: (u64, &[u8]), other: (u64, &[u8])) -> bool {
-        match self.scalar {
-            Scalar::Float32 | Scalar::Float64 => {
-                let (one, other) = (f64::from_bits(one.0), f64::from_bits(other.0));
-                if one.is_nan() || other.is_nan() {
-                    // Whichever is asked for, the number is better than what is none.
-                    let wanted = matches!(self.op, Op::Min(_));
-                    return if wanted {
-                        !one.is_nan() && other.is_nan()
-                    } else {
-                        one.is_nan() && !other.is_nan()
-                    };
-                }
-                one < other
+    /// The smaller or the larger; a NaN is neither while there is another number.
+    fn better(&self, one: u64, other: u64) -> u64 {
+        let smaller = matches!(self.op, Op::Min(_));
+        if matches!(self.scalar, Scalar::Float32 | Scalar::Float64) {
+            let (one, other) = (f64::from_bits(one), f64::from_bits(other));
+            return if smaller {
+                one.min(other)
+            } else {
+                one.max(other)
             }
-            Scalar::String | Scalar::Bytes => one.1 < other.1,
-            _ => (one.0 as i64) < (other.0 as i64),
+            .to_bits();
         }
+        let (one, other) = (one as i64, other as i64);
+        (if smaller {
+            one.min(other)
+        } else {
+            one.max(other)
+        }) as u64
     }
 
-    fn cell(self, data_type: DataType, arena: &mut Vec<u8>) -> Made {
+    fn cell(self, data_type: DataType) -> Made {
         match self.op {
             Op::Sum(_) if data_type == DataType::Scalar(Scalar::Int64) => match self.whole {
                 Some(sum) => Ok(Some(sum as u64)),
@@ -317,18 +296,10 @@ impl Total {
                 Ok(Some(real(self.real / self.count as f64, data_type)))
             }
             Op::Avg(_) => Ok(None),
-            _ => match self.best {
-                None => Ok(None),
-                Some((_, bytes)) if matches!(self.scalar, Scalar::String | Scalar::Bytes) => {
-                    let start = arena.len();
-                    arena.extend_from_slice(&bytes);
-                    span(start, arena)
-                }
-                Some((cell, _)) if self.scalar == Scalar::Int64 => {
-                    Ok(number(Some(cell as i64), data_type))
-                }
-                Some((cell, _)) => Ok(Some(cell)),
-            },
+            _ if self.scalar == Scalar::Int64 => {
+                Ok(number(self.best.map(|cell| cell as i64), data_type))
+            }
+            _ => Ok(self.best),
         }
     }
 }
