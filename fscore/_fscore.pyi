@@ -207,11 +207,34 @@ class WriteBatch:
     def bytes(self) -> int:
         """How many bytes they have."""
 
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent again at any time without undoing what came between."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the server tells how many rows changed something."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the batches before it have to be there first."""
+
 @final
 class WritePlan:
-    """What writing a feature view takes, compiled once; `spec` is what `write_spec` gives."""
+    """What writing a view takes, compiled once; `spec` is what `write_spec` gives.
 
-    def __new__(cls, spec: dict[str, Any], key_prefix: str) -> Self: ...
+    With `event_time_order` the newest row stays, else the last to arrive. `field_ttl` says that the
+    server can let single fields of a hash expire. Raises InvalidDefinition.
+    """
+
+    def __new__(
+        cls,
+        spec: dict[str, Any],
+        key_prefix: str,
+        *,
+        event_time_order: bool = False,
+        field_ttl: bool = False,
+    ) -> Self: ...
     def encode_rows(
         self, rows: list[Any], version: int, now_ms: int, batch_rows: int = ...
     ) -> list[WriteBatch]:
@@ -228,6 +251,7 @@ class WritePlan:
         version: int,
         now_ms: int,
         batch_rows: int = ...,
+        event_ids: list[Any] | None = None,
     ) -> list[WriteBatch]:
         """Encode columns of (feature, values, nulls), `batch_rows` rows in a batch.
 
@@ -235,7 +259,7 @@ class WritePlan:
         """
 
     def encode_delete(self, keys: Any, version: int) -> WriteBatch:
-        """Encode the removal of the view's values of these entities."""
+        """Encode the removal of what the view has of these entities."""
 
 @final
 class Connection:

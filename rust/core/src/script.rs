@@ -9,6 +9,24 @@ use crate::resp::token::Token;
 /// When the current session of a series began, and its newest event; see the script itself.
 pub static SESSION: Script = Script::reading("session", include_str!("script/session.lua"));
 
+/// Rows of a view in hashes, of which the newest stay; see the script itself.
+pub(crate) static HASH_ROWS: Script = Script::writing(
+    "hash_rows",
+    concat!(
+        include_str!("script/bytes.lua"),
+        include_str!("script/hash_rows.lua")
+    ),
+);
+
+/// Packed rows, of which the newest stay; see the script itself.
+pub(crate) static PACKED_ROWS: Script = Script::writing(
+    "packed_rows",
+    concat!(
+        include_str!("script/bytes.lua"),
+        include_str!("script/packed_rows.lua")
+    ),
+);
+
 /// A script that is called by its digest.
 #[derive(Debug)]
 pub struct Script {
@@ -26,6 +44,15 @@ impl Script {
             body,
             // Replicas run it, and users who may not write.
             command: "EVALSHA_RO",
+            sha1: OnceLock::new(),
+        }
+    }
+
+    const fn writing(name: &'static str, body: &'static str) -> Self {
+        Self {
+            name,
+            body,
+            command: "EVALSHA",
             sha1: OnceLock::new(),
         }
     }

@@ -23,7 +23,7 @@ pub(crate) enum Job {
     /// A read of one node.
     Read(Box<ReadWork>),
     /// Rows written to one node.
-    Write(Box<WritePart>),
+    Write(Box<Scripted<WritePart>>),
 }
 
 pub(crate) struct RawWork {
@@ -70,14 +70,14 @@ impl Job {
     }
 
     pub(crate) fn write(part: WritePart) -> Self {
-        Job::Write(Box::new(part))
+        Job::Write(Box::new(Scripted::new(part)))
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Job::Raw(work) => out.extend_from_slice(&work.commands),
             Job::Read(work) => work.part.encode(out),
-            Job::Write(part) => out.extend_from_slice(part.batch().commands()),
+            Job::Write(part) => part.encode(out),
         }
     }
 
@@ -94,7 +94,7 @@ impl Job {
                 work.part = Scripted::new(work.part.into_calls().restarted());
                 Job::Read(work)
             }
-            Job::Write(part) => Job::write(WritePart::new(Arc::clone(part.batch()))),
+            Job::Write(part) => Job::write(WritePart::new(Arc::clone(part.calls().batch()))),
         }
     }
 
@@ -107,11 +107,7 @@ impl Job {
                 PartFailure::Server(text) => Some(server(text.as_bytes())),
                 PartFailure::Protocol(_) => Some(Failure::Protocol),
             },
-            Job::Write(part) => part
-                .outcome()
-                .rejections
-                .first()
-                .map(|(_, text)| server(text.as_bytes())),
+            Job::Write(part) => rejection(part).map(|text| server(text.as_bytes())),
         }
     }
 
@@ -126,14 +122,7 @@ impl Job {
                 Some(PartFailure::Server(text)) => Fault::server(text.as_bytes()),
                 None => Fault::server(b""),
             },
-            Job::Write(part) => {
-                let text = part
-                    .outcome()
-                    .rejections
-                    .first()
-                    .map(|(_, text)| text.as_bytes());
-                Fault::server(text.unwrap_or_default())
-            }
+            Job::Write(part) => Fault::server(rejection(part).unwrap_or_default().as_bytes()),
         }
     }
 
@@ -153,8 +142,8 @@ impl Job {
                 self.cut_short(fault)
             }
             Job::Read(work) => Ok(work.join()),
-            Job::Write(ref part) if part.outcome().rejected > 0 => Err(self.fault()),
-            Job::Write(part) => Ok(Answer::Written(part)),
+            Job::Write(ref part) if rejection(part).is_some() => Err(self.fault()),
+            Job::Write(part) => Ok(Answer::Written(Box::new(part.into_calls()))),
         }
     }
 
@@ -165,6 +154,14 @@ impl Job {
             Job::Raw(_) | Job::Write(_) => Err(fault),
         }
     }
+}
+
+/// What the server said to a write that it refused, in whole or in part; why a script could not be
+/// loaded says more than that it is not there.
+fn rejection(part: &Scripted<WritePart>) -> Option<&str> {
+    let rejected = || part.calls().outcome().rejections.first();
+    part.not_loaded()
+        .or_else(|| rejected().map(|(_, text)| text.as_str()))
 }
 
 impl RawWork {
@@ -252,8 +249,9 @@ impl Replies for Job {
 
     fn goes_on(&mut self) -> bool {
         match self {
+            Job::Raw(_) => false,
             Job::Read(work) => work.part.goes_on(),
-            Job::Raw(_) | Job::Write(_) => false,
+            Job::Write(part) => part.goes_on(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode, encode_element, vector_elements};
+use fscore_core::write::Given;
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
@@ -16,21 +17,47 @@ pub(crate) fn encode_object(
     data_type: DataType,
     object: &Bound<'_, PyAny>,
 ) -> Result<(), String> {
+    with_given(object, data_type, &mut Vec::new(), |given| {
+        given.text(out);
+        Ok(())
+    })
+}
+
+/// Hands `object` to `take` as a value of the type, or says why it is none. `scratch` is room for
+/// what has to be put together first.
+pub(crate) fn with_given(
+    object: &Bound<'_, PyAny>,
+    data_type: DataType,
+    scratch: &mut Vec<u8>,
+    take: impl FnOnce(Given<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    scratch.clear();
     match data_type {
-        DataType::Scalar(scalar) => with_scalar(scalar, object, |value| encode(out, value, scalar)),
+        DataType::Scalar(scalar) => {
+            let mut taken = Ok(());
+            with_scalar(scalar, object, |value| {
+                taken = take(Given::Scalar(value, scalar));
+            })?;
+            taken
+        }
         DataType::List(scalar) => {
-            out.push(b'[');
+            scratch.push(b'[');
             let mut first = true;
             for_each(object, data_type, |element| {
                 if !std::mem::take(&mut first) {
-                    out.push(b',');
+                    scratch.push(b',');
                 }
-                with_scalar(scalar, element, |value| encode_element(out, value, scalar))
+                with_scalar(scalar, element, |value| {
+                    encode_element(scratch, value, scalar);
+                })
             })?;
-            out.push(b']');
-            Ok(())
+            scratch.push(b']');
+            take(Given::Stored(scratch))
         }
-        DataType::Vector(dimension) => vector(out, dimension, object),
+        DataType::Vector(dimension) => {
+            vector(scratch, dimension, object)?;
+            take(Given::Stored(scratch))
+        }
     }
 }
 

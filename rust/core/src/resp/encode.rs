@@ -37,6 +37,28 @@ pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
     }
 }
 
+/// The commands in a buffer that was filled by these functions, one by one.
+pub fn each_command(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (arguments, mut end) = length_at(encoded, 0)?;
+        for _ in 0..arguments {
+            let (length, start) = length_at(encoded, end)?;
+            end = start + length + 2;
+        }
+        let (command, rest) = encoded.split_at_checked(end)?;
+        encoded = rest;
+        Some(command)
+    })
+}
+
+/// The number behind the type byte at `at`, and where the next line begins.
+fn length_at(encoded: &[u8], at: usize) -> Option<(usize, usize)> {
+    let line = encoded.get(at + 1..)?;
+    let digits = memchr::memchr(b'\r', line)?;
+    let number = std::str::from_utf8(&line[..digits]).ok()?.parse().ok()?;
+    Some((number, at + 1 + digits + 2))
+}
+
 fn write_length(out: &mut Vec<u8>, n: usize) {
     // Field names, ids and values are nearly always shorter than 100 bytes.
     if n < 10 {
@@ -73,5 +95,28 @@ mod tests {
             out,
             b"*3\r\n$4\r\nHGET\r\n$11\r\nuser:{1}:v1\r\n$4\r\na\r\nb\r\n$20\r\n-9223372036854775808\r\n"
         );
+    }
+
+    #[test]
+    fn commands_are_told_apart_again() {
+        let commands: [&[&[u8]]; 4] = [
+            &[b"HGET", b"k", b"*1\r\n$1\r\nx"],
+            &[b"PING"],
+            &[b"SET", b"", &[b'x'; 1000]],
+            &[b"\r\n"],
+        ];
+        let mut out = Vec::new();
+        for arguments in commands {
+            command(&mut out, arguments);
+        }
+        let each: Vec<_> = each_command(&out).collect();
+        assert_eq!(each.len(), commands.len());
+        assert_eq!(each.concat(), out);
+        for (found, arguments) in each.into_iter().zip(commands) {
+            let mut alone = Vec::new();
+            command(&mut alone, arguments);
+            assert_eq!(found, alone);
+        }
+        assert_eq!(each_command(b"").count(), 0);
     }
 }

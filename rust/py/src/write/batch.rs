@@ -11,8 +11,17 @@ use crate::job::Job;
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct WriteBatch {
-    pub(crate) inner: Arc<CoreWriteBatch>,
-    pub(super) rows: usize,
+    inner: Arc<CoreWriteBatch>,
+    rows: usize,
+    kind: BatchKind,
+}
+
+/// What holds for every batch of a write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchKind {
+    pub(super) idempotent: bool,
+    pub(super) counted: bool,
+    pub(super) in_order: bool,
 }
 
 #[pymethods]
@@ -34,63 +43,43 @@ impl WriteBatch {
     fn bytes(&self) -> usize {
         self.inner.commands().len()
     }
+
+    /// Whether it may be sent again at any time without undoing what came between.
+    #[getter]
+    fn idempotent(&self) -> bool {
+        self.kind.idempotent
+    }
+
+    /// Whether the server tells how many rows changed something.
+    #[getter]
+    fn counted(&self) -> bool {
+        self.kind.counted
+    }
+
+    /// Whether the batches before it have to be there first.
+    #[getter]
+    fn in_order(&self) -> bool {
+        self.kind.in_order
+    }
 }
 
 impl WriteBatch {
+    pub(super) fn new(commands: CoreWriteBatch, rows: usize, kind: BatchKind) -> Self {
+        Self {
+            inner: Arc::new(commands),
+            rows,
+            kind,
+        }
+    }
+
     /// The job that sends it once.
     pub(crate) fn job(&self) -> Job {
         Job::write(WritePart::new(Arc::clone(&self.inner)))
     }
 }
 
-/// Bytes after which a batch takes no more rows, so that wide rows do not make one of gigabytes.
-const LARGEST_BATCH: usize = 4 << 20;
-
-/// Rows on their way into batches.
-pub(super) struct Batches {
-    whole: Vec<WriteBatch>,
-    current: CoreWriteBatch,
-    rows: usize,
-    most: usize,
-}
-
-impl Batches {
-    pub(super) fn new(most: usize) -> Self {
-        Batches {
-            whole: Vec::new(),
-            current: CoreWriteBatch::default(),
-            rows: 0,
-            most,
-        }
-    }
-
-    /// Where the next row goes.
-    pub(super) fn row(&mut self) -> &mut CoreWriteBatch {
-        if self.rows == self.most || self.current.commands().len() >= LARGEST_BATCH {
-            self.close();
-        }
-        self.rows += 1;
-        &mut self.current
-    }
-
-    fn close(&mut self) {
-        let batch = std::mem::take(&mut self.current);
-        self.whole.push(WriteBatch {
-            inner: Arc::new(batch),
-            rows: std::mem::take(&mut self.rows),
-        });
-    }
-
-    pub(super) fn finish(mut self) -> Vec<WriteBatch> {
-        if self.rows > 0 {
-            self.close();
-        }
-        self.whole
-    }
-}
-
-/// What became of a write: `(commands that changed something, commands refused, first refusals)`,
-/// each refusal a row and the server's words.
+/// What became of a write: `(rows that changed something, rows refused, first refusals)`, each
+/// refusal a row and the server's words. Rows written by plain commands are not among the first.
 pub(crate) fn to_python(py: Python<'_>, part: &WritePart) -> PyResult<Py<PyAny>> {
     let outcome = part.outcome();
     let refused = (

@@ -1,16 +1,15 @@
 //! Rows of a view to commands: Python objects in, encoded batches out.
 
 mod batch;
-mod column;
+mod compile;
+mod rows;
+mod values;
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use fscore_core::keys::{EntityKeys, KeyColumns, KeyType};
-use fscore_core::resp::encode::write_blob;
+use fscore_core::keys::{KeyColumns, KeyType};
 use fscore_core::types::{DataType, Scalar};
-use fscore_core::value::{Value, encode};
-use fscore_core::write::{Expiry, WriteBatch as CoreWriteBatch};
+use fscore_core::write::{Given, Layout, Ordering, Places, RowError, WriteBatch as CoreWriteBatch};
 use numpy::PyReadonlyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -18,34 +17,29 @@ use pyo3::types::{PyBool, PyDateTime, PyDict, PyInt, PyList, PyString};
 
 use crate::errors;
 use crate::keys;
-use crate::plan::{items, join_keys};
-use crate::value::{encode_object, epoch_ms};
-use batch::Batches;
+use crate::plan::join_keys;
+use crate::value::{encode_object, epoch_ms, with_given};
+use batch::BatchKind;
 pub(crate) use batch::{WriteBatch, to_python};
-use column::Column;
+use compile::{Choices, member};
+use rows::Rows;
+use values::Values;
 
-/// What writing a feature view takes, compiled once.
+/// What writing a view takes, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct WritePlan {
     view: String,
-    key_head: Vec<u8>,
     join_keys: Vec<(String, KeyType)>,
-    features: Vec<Feature>,
-    time_field: String,
-    key_ttl: Option<KeyTtl>,
+    columns: Vec<Column>,
+    /// Whether rows may bring the id of the event that they are.
+    event_ids: bool,
+    layouts: Vec<Box<dyn Layout>>,
 }
 
-/// How long a key lives after a row of the view was written to it.
-#[derive(Debug, Clone, Copy)]
-struct KeyTtl {
-    ms: i64,
-    /// Whether the entity has other views, whose rows are in the same key.
-    shared: bool,
-}
-
+/// A feature, or a field of an event's payload.
 #[derive(Debug)]
-struct Feature {
+struct Column {
     name: String,
     data_type: DataType,
 }
@@ -53,40 +47,39 @@ struct Feature {
 #[pymethods]
 impl WritePlan {
     #[new]
-    fn new(py: Python<'_>, spec: &Bound<'_, PyDict>, key_prefix: &str) -> PyResult<Self> {
-        let member = |name: &str| -> PyResult<Bound<'_, PyAny>> { spec.as_any().get_item(name) };
-        let entity: String = member("entity")?.extract()?;
-        let view: String = member("view")?.extract()?;
-        let features = items(spec, "features")?
-            .iter()
-            .map(|feature| {
-                let name: String = feature.get_item("name")?.extract()?;
-                let spelling: String = feature.get_item("type")?.extract()?;
-                let data_type = spelling.parse().map_err(|error| {
-                    errors::invalid_definition(py, &format!("feature {name}: {error}"))
-                })?;
-                Ok(Feature { name, data_type })
-            })
-            .collect::<PyResult<_>>()?;
+    #[pyo3(signature = (spec, key_prefix, *, event_time_order = false, field_ttl = false))]
+    fn new(
+        py: Python<'_>,
+        spec: &Bound<'_, PyDict>,
+        key_prefix: &str,
+        event_time_order: bool,
+        field_ttl: bool,
+    ) -> PyResult<Self> {
+        let ordering = if event_time_order {
+            Ordering::EventTime
+        } else {
+            Ordering::Arrival
+        };
+        let choices = Choices {
+            key_prefix,
+            ordering,
+            field_ttl,
+        };
+        let columns = compile::columns(spec)?;
+        let layouts = compile::layouts(spec, &columns, choices)?;
+        let event_ids = compile::kind(spec)? == "series" && member(spec, "event_id")?;
         Ok(Self {
-            key_head: format!("{key_prefix}{entity}:{{").into_bytes(),
-            join_keys: join_keys(&member("join_keys")?)?,
-            features,
-            time_field: format!("_ts:{view}"),
-            key_ttl: match member("key_ttl_ms")?.extract()? {
-                0 => None,
-                ms => Some(KeyTtl {
-                    ms,
-                    shared: member("shared_key")?.extract()?,
-                }),
-            },
-            view,
+            view: member(spec, "view")?,
+            join_keys: join_keys(&spec.as_any().get_item(intern!(py, "join_keys"))?)?,
+            columns,
+            event_ids,
+            layouts,
         })
     }
 
-    /// Encodes rows given as one dict each: join keys, features, and `event_time` where it is not
-    /// `now_ms`. A feature that is absent stays as it is; one that is None becomes NULL. Every
-    /// `batch_rows` rows make a batch, or 4 MiB.
+    /// Encodes rows given as one dict each: join keys, features or payload, `event_time` where it is
+    /// not `now_ms`, and `event_id` where events have ids. Every `batch_rows` rows make a batch, or
+    /// 4 MiB.
     #[pyo3(signature = (rows, version, now_ms, batch_rows = usize::MAX))]
     fn encode_rows(
         &self,
@@ -97,27 +90,26 @@ impl WritePlan {
     ) -> PyResult<Vec<WriteBatch>> {
         let py = rows.py();
         let keys = keys::extract(&self.join_keys, self.row_keys(rows)?.as_any())?;
-        let entities = self.entity_keys(py, &keys, version)?;
-        let mut batches = Batches::new(batch_rows);
-        let mut text = Vec::new();
+        let mut encoded = self.rows(py, &keys, version, batch_rows)?;
+        let mut scratch = Vec::new();
+        let mut event_id = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let batch = batches.row();
+            encoded.begin();
             // Every row was seen to be a dict when its keys were read.
             let row = row.cast::<PyDict>()?;
             let mut known = self.join_keys.len();
-            for feature in &self.features {
-                let Some(value) = row.get_item(&feature.name)? else {
+            for (column, Column { name, data_type }) in self.columns.iter().enumerate() {
+                let Some(value) = row.get_item(name)? else {
                     continue;
                 };
                 known += 1;
                 if value.is_none() {
-                    batch.null(feature.name.as_bytes());
+                    encoded.null(column);
                     continue;
                 }
-                text.clear();
-                encode_object(&mut text, feature.data_type, &value)
-                    .map_err(|reason| self.invalid(py, &feature.name, index, &reason))?;
-                batch.value(feature.name.as_bytes(), &text);
+                let take = |given: Given<'_>| encoded.value(column, &given);
+                with_given(&value, *data_type, &mut scratch, take)
+                    .map_err(|reason| self.invalid(py, name, index, &reason))?;
             }
             let time = match row.get_item(intern!(py, "event_time"))? {
                 Some(time) if !self.has("event_time") => {
@@ -126,22 +118,34 @@ impl WritePlan {
                 }
                 _ => now_ms,
             };
+            event_id.clear();
+            let has_id = match row.get_item(intern!(py, "event_id"))? {
+                Some(id) if self.event_ids => {
+                    known += usize::from(!self.has("event_id"));
+                    self.event_id(&mut event_id, &id, index)?
+                }
+                _ => false,
+            };
             if known != row.len() {
                 return Err(self.unknown_member(row, index));
             }
-            self.end_row(batch, &entities, index, time);
+            encoded
+                .end(index, time, has_id.then_some(&event_id))
+                .map_err(|error| self.refused(py, index, &error))?;
         }
-        Ok(batches.finish())
+        Ok(encoded.finish())
     }
 
     /// Encodes columns: `keys` as for a read; each column a feature's name, its values as an array
     /// of int64, float64, float32 or bool or a list of objects, and an array of bool that is true
-    /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None.
-    /// Every `batch_rows` rows make a batch, or 4 MiB.
-    #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX))]
+    /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None;
+    /// `event_ids` likewise strings or integers, or None. Every `batch_rows` rows make a batch, or
+    /// 4 MiB.
+    #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX, event_ids = None))]
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "arguments of a Python method are owned"
+        clippy::too_many_arguments,
+        reason = "arguments of a Python method are owned, and one crossing instead of several"
     )]
     fn encode_columns(
         &self,
@@ -151,77 +155,113 @@ impl WritePlan {
         version: i64,
         now_ms: i64,
         batch_rows: usize,
+        event_ids: Option<Bound<'_, PyList>>,
     ) -> PyResult<Vec<WriteBatch>> {
         let py = keys.py();
         let keys = keys::extract(&self.join_keys, keys)?;
-        let entities = self.entity_keys(py, &keys, version)?;
+        let mut encoded = self.rows(py, &keys, version, batch_rows)?;
         let rows = keys.rows();
         let columns = columns
             .iter()
             .map(|(name, values, nulls)| {
-                let feature = self.features.iter().find(|feature| feature.name == *name);
-                let feature = feature.ok_or_else(|| self.unknown(py, name, None))?;
+                let column = self.columns.iter().position(|column| column.name == *name);
+                let column = column.ok_or_else(|| self.unknown(py, name, None))?;
                 let nulls = nulls.as_ref().map(PyReadonlyArray1::as_array);
-                let column = Column::new(feature, values)?;
-                if column.values.len() == rows
-                    && nulls.as_ref().is_none_or(|nulls| nulls.len() == rows)
-                {
-                    return Ok((column, nulls));
+                let values = Values::new(self.columns[column].data_type, values)?;
+                if values.len() == rows && nulls.as_ref().is_none_or(|nulls| nulls.len() == rows) {
+                    return Ok((column, values, nulls));
                 }
-                let reason = format!("has {} values for {rows} rows", column.values.len());
+                let reason = format!("has {} values for {rows} rows", values.len());
                 Err(self.invalid_column(py, name, &reason))
             })
             .collect::<PyResult<Vec<_>>>()?;
         let times = event_times.as_ref().map(PyReadonlyArray1::as_array);
-        if times.as_ref().is_some_and(|times| times.len() != rows) {
-            return Err(self.invalid_column(py, "event_time", &format!("needs {rows} values")));
+        for (name, given) in [
+            (
+                "event_time",
+                event_times.as_ref().map(|times| times.as_array().len()),
+            ),
+            ("event_id", event_ids.as_ref().map(PyListMethods::len)),
+        ] {
+            if given.is_some_and(|given| given != rows) {
+                return Err(self.invalid_column(py, name, &format!("needs {rows} values")));
+            }
         }
-        let mut batches = Batches::new(batch_rows);
-        let mut text = Vec::new();
+        let mut scratch = Vec::new();
+        let mut event_id = Vec::new();
         for row in 0..rows {
-            let batch = batches.row();
-            for (column, nulls) in &columns {
-                let name = column.feature.name.as_bytes();
+            encoded.begin();
+            for (column, values, nulls) in &columns {
                 if nulls.as_ref().is_some_and(|nulls| nulls[row]) {
-                    batch.null(name);
+                    encoded.null(*column);
                     continue;
                 }
-                text.clear();
-                match column.encode(&mut text, row) {
-                    Ok(true) => batch.value(name, &text),
-                    Ok(false) => batch.null(name),
+                let take = |given: Given<'_>| encoded.value(*column, &given);
+                match values.with_given(row, &mut scratch, take) {
+                    Ok(true) => {}
+                    Ok(false) => encoded.null(*column),
                     Err(reason) => {
-                        return Err(self.invalid(py, &column.feature.name, row, &reason));
+                        let name = &self.columns[*column].name;
+                        return Err(self.invalid(py, name, row, &reason));
                     }
                 }
             }
             let time = times.as_ref().map_or(now_ms, |times| times[row]);
-            self.end_row(batch, &entities, row, time);
+            event_id.clear();
+            let has_id = match &event_ids {
+                Some(ids) => self.event_id(&mut event_id, &ids.get_item(row)?, row)?,
+                None => false,
+            };
+            encoded
+                .end(row, time, has_id.then_some(&event_id))
+                .map_err(|error| self.refused(py, row, &error))?;
         }
-        Ok(batches.finish())
+        Ok(encoded.finish())
     }
 
-    /// Encodes the removal of the view's values of these entities.
+    /// Encodes the removal of what the view has of these entities.
     fn encode_delete(&self, keys: &Bound<'_, PyAny>, version: i64) -> PyResult<WriteBatch> {
-        let keys_read = keys::extract(&self.join_keys, keys)?;
-        let entities = self.entity_keys(keys.py(), &keys_read, version)?;
-        let mut fields = Vec::new();
-        for feature in &self.features {
-            write_blob(&mut fields, feature.name.as_bytes());
-        }
-        write_blob(&mut fields, self.time_field.as_bytes());
+        let py = keys.py();
+        let keys = keys::extract(&self.join_keys, keys)?;
+        let places = self.places(py, &keys, version)?;
         let mut batch = CoreWriteBatch::default();
-        for (row, key) in entities.keys.iter().enumerate() {
-            batch.remove(key, &fields, self.features.len() + 1, row as u32);
+        // Every layout has as many distinct places, so a row is the same entity in each.
+        let mut distinct: Vec<_> = places.iter().map(Places::distinct).collect();
+        for row in 0.. {
+            let found: Vec<_> = distinct.iter_mut().filter_map(Iterator::next).collect();
+            if found.is_empty() {
+                break;
+            }
+            for (layout, place) in self.layouts.iter().zip(found) {
+                layout.remove(place, row, &mut batch);
+            }
         }
-        Ok(WriteBatch {
-            inner: Arc::new(batch),
-            rows: keys_read.rows(),
-        })
+        let kind = BatchKind {
+            idempotent: false,
+            counted: true,
+            in_order: false,
+        };
+        Ok(WriteBatch::new(batch, keys.rows(), kind))
     }
 }
 
 impl WritePlan {
+    fn rows(
+        &self,
+        py: Python<'_>,
+        keys: &KeyColumns,
+        version: i64,
+        batch_rows: usize,
+    ) -> PyResult<Rows<'_>> {
+        let places = self.places(py, keys, version)?;
+        Ok(Rows::new(&self.layouts, places, epoch_ms_now(), batch_rows))
+    }
+
+    fn places(&self, py: Python<'_>, keys: &KeyColumns, version: i64) -> PyResult<Vec<Places>> {
+        rows::places(&self.layouts, &self.join_keys, keys, version)
+            .map_err(|error| keys::error(py, &error))
+    }
+
     fn row_keys<'py>(&self, rows: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
         let py = rows.py();
         let keys = PyDict::new(py);
@@ -242,36 +282,6 @@ impl WritePlan {
             keys.set_item(name, column)?;
         }
         Ok(keys)
-    }
-
-    fn entity_keys(&self, py: Python<'_>, keys: &KeyColumns, version: i64) -> PyResult<EntityKeys> {
-        let bound = keys
-            .bind(&self.join_keys)
-            .map_err(|error| keys::error(py, &error))?;
-        let columns: Vec<_> = bound
-            .iter()
-            .map(|&index| {
-                let (name, column) = &keys.columns[index];
-                (name.as_str(), column)
-            })
-            .collect();
-        let tail = format!("}}:v{version}");
-        EntityKeys::build(&self.key_head, &columns, tail.as_bytes(), keys.rows())
-            .map_err(|error| keys::error(py, &error))
-    }
-
-    fn end_row(&self, batch: &mut CoreWriteBatch, entities: &EntityKeys, row: usize, time: i64) {
-        batch.value(self.time_field.as_bytes(), itoa(time).as_slice());
-        let key = entities
-            .key_of_row
-            .as_ref()
-            .map_or(row, |keys| keys[row] as usize);
-        let expiry = self.key_ttl.map(|KeyTtl { ms, shared }| Expiry {
-            // Counted from now for what is late: a write must not delete what others have there.
-            at_ms: time.max(epoch_ms_now()).saturating_add(ms),
-            shared,
-        });
-        batch.end_row(entities.keys.at(key), row as u32, expiry);
     }
 
     fn time(&self, time: &Bound<'_, PyAny>, row: usize, now_ms: i64) -> PyResult<i64> {
@@ -295,8 +305,35 @@ impl WritePlan {
         }
     }
 
+    /// Appends the text of an event's id; false where it is None.
+    fn event_id(&self, out: &mut Vec<u8>, id: &Bound<'_, PyAny>, row: usize) -> PyResult<bool> {
+        if id.is_none() {
+            return Ok(false);
+        }
+        let scalar = if id.is_instance_of::<PyString>() {
+            Scalar::String
+        } else {
+            Scalar::Int64
+        };
+        encode_object(out, DataType::Scalar(scalar), id)
+            .map(|()| true)
+            .map_err(|reason| {
+                let reason = reason.replace("be Int64", "be a string or an integer");
+                self.invalid(id.py(), "event_id", row, &reason)
+            })
+    }
+
     fn has(&self, name: &str) -> bool {
-        self.features.iter().any(|feature| feature.name == name)
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    fn refused(&self, py: Python<'_>, row: usize, error: &RowError) -> PyErr {
+        match error {
+            RowError::Column(column, reason) => {
+                self.invalid(py, &self.columns[*column].name, row, reason.0)
+            }
+            RowError::Time(reason) => self.invalid(py, "event_time", row, reason.0),
+        }
     }
 
     fn invalid(&self, py: Python<'_>, feature: &str, row: usize, reason: &str) -> PyErr {
@@ -311,9 +348,9 @@ impl WritePlan {
 
     fn unknown(&self, py: Python<'_>, name: &str, row: Option<usize>) -> PyErr {
         let known: Vec<_> = self
-            .features
+            .columns
             .iter()
-            .map(|feature| feature.name.as_str())
+            .map(|column| column.name.as_str())
             .collect();
         let place = row.map_or_else(String::new, |row| format!("row {row}: "));
         let message = format!(
@@ -327,6 +364,7 @@ impl WritePlan {
     fn unknown_member(&self, row: &Bound<'_, PyDict>, index: usize) -> PyErr {
         let known = |name: &str| {
             name == "event_time"
+                || name == "event_id" && self.event_ids
                 || self.has(name)
                 || self.join_keys.iter().any(|(join_key, _)| join_key == name)
         };
@@ -339,12 +377,6 @@ impl WritePlan {
             });
         self.unknown(row.py(), &stray.unwrap_or_default(), Some(index))
     }
-}
-
-fn itoa(value: i64) -> Vec<u8> {
-    let mut text = Vec::with_capacity(20);
-    encode(&mut text, Value::Integer(value), Scalar::Int64);
-    text
 }
 
 fn epoch_ms_now() -> i64 {

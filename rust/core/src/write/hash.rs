@@ -1,0 +1,338 @@
+//! The hash layout: a field for each feature, and one for the event time.
+
+use super::batch::Answer;
+use super::hash_newest::NewestEncoder;
+use super::{
+    Given, Layout, Ordering, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+};
+use crate::keys::{EntityKeys, KeyColumn, KeysError};
+use crate::resp::encode::{write_blob, write_integer};
+use crate::value::Invalid;
+
+/// What the hash layout needs to know of a view.
+#[derive(Debug, Clone)]
+pub struct HashView {
+    /// What keys begin with: prefix, entity and `:{`.
+    pub key_head: Vec<u8>,
+    /// Its name.
+    pub name: String,
+    /// Names of its features, and how long after the event time each counts, in ms; 0 for ever.
+    pub features: Vec<(String, i64)>,
+    /// How long a key lives after a row was written to it, in ms; 0 for ever.
+    pub key_ttl_ms: i64,
+    /// Whether other views have rows in the same key: then the latest expiry of all of them counts.
+    pub shared_key: bool,
+    /// Whether the server can let single fields of a hash expire.
+    pub field_ttl: bool,
+    /// Which of two rows stays.
+    pub ordering: Ordering,
+}
+
+/// Rows as hashes, which they share with other views of their entity.
+///
+/// A row that counts by its arrival is one HSET of its values and its event time. Values that are
+/// explicitly null are removed before that, so that with the new event time they read as `NULL`.
+#[derive(Debug)]
+pub struct HashLayout {
+    key_head: Vec<u8>,
+    /// The names of the fields, each encoded as an argument.
+    pub(super) fields: Vec<Vec<u8>>,
+    pub(super) time_field: Vec<u8>,
+    pub(super) expiry: Expiry,
+    pub(super) groups: Vec<FieldGroup>,
+    ordering: Ordering,
+}
+
+/// What a row does to the expiry of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    None,
+    /// It is so many milliseconds from now on.
+    Own(i64),
+    /// It is not sooner than that.
+    Shared(i64),
+}
+
+/// Fields that expire before their key does, at one time.
+#[derive(Debug)]
+pub(super) struct FieldGroup {
+    pub(super) ttl_ms: i64,
+    pub(super) count: usize,
+    /// Their names, encoded as arguments.
+    pub(super) names: Vec<u8>,
+}
+
+impl HashLayout {
+    /// Compiles what `view` says.
+    pub fn new(view: &HashView) -> Self {
+        let argument = |name: &str| {
+            let mut encoded = Vec::with_capacity(name.len() + 8);
+            write_blob(&mut encoded, name.as_bytes());
+            encoded
+        };
+        Self {
+            key_head: view.key_head.clone(),
+            fields: view
+                .features
+                .iter()
+                .map(|(name, _)| argument(name))
+                .collect(),
+            time_field: argument(&format!("_ts:{}", view.name)),
+            expiry: match view.key_ttl_ms {
+                0 => Expiry::None,
+                ttl_ms if view.shared_key => Expiry::Shared(ttl_ms),
+                ttl_ms => Expiry::Own(ttl_ms),
+            },
+            groups: if view.field_ttl {
+                field_groups(view)
+            } else {
+                Vec::new()
+            },
+            ordering: view.ordering,
+        }
+    }
+}
+
+/// The fields that would be there longer than they count, were it for their key alone.
+fn field_groups(view: &HashView) -> Vec<FieldGroup> {
+    let mut groups: Vec<FieldGroup> = Vec::new();
+    let mut add = |name: &str, ttl_ms: i64| {
+        let known = groups.iter().position(|group| group.ttl_ms == ttl_ms);
+        let index = known.unwrap_or_else(|| {
+            groups.push(FieldGroup {
+                ttl_ms,
+                count: 0,
+                names: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        groups[index].count += 1;
+        write_blob(&mut groups[index].names, name.as_bytes());
+    };
+    for (name, ttl_ms) in &view.features {
+        if *ttl_ms > 0 && (view.key_ttl_ms == 0 || *ttl_ms < view.key_ttl_ms) {
+            add(name, *ttl_ms);
+        }
+    }
+    // Without it what is gone would be NOT_FOUND while some of the row still counts.
+    let longest = view.features.iter().map(|&(_, ttl_ms)| ttl_ms).max();
+    let all_expire = view.features.iter().all(|&(_, ttl_ms)| ttl_ms > 0);
+    if let Some(ttl_ms) = longest
+        && all_expire
+        && view.key_ttl_ms == 0
+    {
+        add(&format!("_ts:{}", view.name), ttl_ms);
+    }
+    groups
+}
+
+impl Layout for HashLayout {
+    fn places(
+        &self,
+        columns: &[(&str, &KeyColumn)],
+        rows: usize,
+        version: i64,
+    ) -> Result<Places, KeysError> {
+        let tail = format!("}}:v{version}");
+        EntityKeys::build(&self.key_head, columns, tail.as_bytes(), rows).map(Places::Keys)
+    }
+
+    fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_> {
+        match self.ordering {
+            Ordering::Arrival => Box::new(ArrivalEncoder::new(self, clock_ms)),
+            Ordering::EventTime => Box::new(NewestEncoder::new(self, clock_ms)),
+        }
+    }
+
+    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch) {
+        let Place::Key(_, key) = place else { return };
+        let out = batch.command(b"HDEL", key, 1 + self.fields.len(), row, Answer::Effect);
+        for field in &self.fields {
+            out.extend_from_slice(field);
+        }
+        out.extend_from_slice(&self.time_field);
+    }
+
+    fn counts_rows(&self) -> bool {
+        self.ordering == Ordering::EventTime
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.ordering == Ordering::EventTime
+    }
+}
+
+/// Plain commands: the last one that arrives counts.
+struct ArrivalEncoder<'a> {
+    layout: &'a HashLayout,
+    clock_ms: i64,
+    /// Fields and values, encoded as arguments.
+    pairs: Vec<u8>,
+    set: usize,
+    nulls: Vec<u8>,
+    null: usize,
+    text: Vec<u8>,
+}
+
+impl<'a> ArrivalEncoder<'a> {
+    fn new(layout: &'a HashLayout, clock_ms: i64) -> Self {
+        Self {
+            layout,
+            clock_ms,
+            pairs: Vec::new(),
+            set: 0,
+            nulls: Vec::new(),
+            null: 0,
+            text: Vec::new(),
+        }
+    }
+}
+
+impl RowEncoder for ArrivalEncoder<'_> {
+    #[inline]
+    fn value(&mut self, column: usize, value: Given<'_>) -> Result<(), Invalid> {
+        self.text.clear();
+        value.text(&mut self.text);
+        self.pairs.extend_from_slice(&self.layout.fields[column]);
+        write_blob(&mut self.pairs, &self.text);
+        self.set += 1;
+        Ok(())
+    }
+
+    fn null(&mut self, column: usize) {
+        self.nulls.extend_from_slice(&self.layout.fields[column]);
+        self.null += 1;
+    }
+
+    fn end_row(&mut self, row: Row<'_>, batch: &mut WriteBatch) -> Result<(), RowError> {
+        let Place::Key(_, key) = row.place else {
+            return Ok(());
+        };
+        if self.null > 0 {
+            let out = batch.command(b"HDEL", key, self.null, row.number, Answer::Integer);
+            out.append(&mut self.nulls);
+            self.null = 0;
+        }
+        let arguments = 2 * self.set + 2;
+        let out = batch.command(b"HSET", key, arguments, row.number, Answer::Integer);
+        out.append(&mut self.pairs);
+        out.extend_from_slice(&self.layout.time_field);
+        write_integer(out, row.time_ms);
+        self.set = 0;
+        for group in &self.layout.groups {
+            let arguments = 3 + group.count;
+            let out = batch.command(b"HPEXPIREAT", key, arguments, row.number, Answer::Integers);
+            write_integer(out, kept_until(row.time_ms, self.clock_ms, group.ttl_ms));
+            write_blob(out, b"FIELDS");
+            write_integer(out, group.count as i64);
+            out.extend_from_slice(&group.names);
+        }
+        match self.layout.expiry {
+            Expiry::None => {}
+            Expiry::Own(ttl_ms) => {
+                let out = batch.command(b"PEXPIREAT", key, 1, row.number, Answer::Integer);
+                write_integer(out, kept_until(row.time_ms, self.clock_ms, ttl_ms));
+            }
+            Expiry::Shared(ttl_ms) => {
+                let at_ms = kept_until(row.time_ms, self.clock_ms, ttl_ms);
+                batch.expire_not_sooner(key, at_ms, row.number);
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, _batch: &mut WriteBatch) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Scalar;
+    use crate::value::Value;
+
+    fn view(ttls: [i64; 2]) -> HashView {
+        HashView {
+            key_head: b"user:{".to_vec(),
+            name: "p".to_owned(),
+            features: vec![("a".to_owned(), ttls[0]), ("b".to_owned(), ttls[1])],
+            key_ttl_ms: 0,
+            shared_key: false,
+            field_ttl: false,
+            ordering: Ordering::Arrival,
+        }
+    }
+
+    fn commands(view: &HashView) -> String {
+        let layout = HashLayout::new(view);
+        let mut batch = WriteBatch::default();
+        let mut encoder = layout.encoder(50);
+        encoder
+            .value(0, Given::Scalar(Value::Integer(1), Scalar::Int64))
+            .unwrap();
+        encoder.null(1);
+        let row = Row {
+            number: 0,
+            place: Place::Key(0, b"k"),
+            time_ms: 40,
+            event_id: None,
+        };
+        encoder.end_row(row, &mut batch).unwrap();
+        encoder.close(&mut batch);
+        String::from_utf8(batch.commands().to_vec())
+            .unwrap()
+            .replace("\r\n", " ")
+    }
+
+    const ROW: &str = "*3 $4 HDEL $1 k $1 b *6 $4 HSET $1 k $1 a $1 1 $5 _ts:p $2 40 ";
+
+    #[test]
+    fn a_row_is_one_hset_after_what_it_nulls() {
+        assert_eq!(commands(&view([0, 0])), ROW);
+    }
+
+    #[test]
+    fn a_key_expires_with_its_only_view_or_with_the_last_of_several() {
+        let own = HashView {
+            key_ttl_ms: 9,
+            ..view([9, 9])
+        };
+        assert_eq!(commands(&own), format!("{ROW}*3 $9 PEXPIREAT $1 k $2 59 "));
+        let shared = HashView {
+            shared_key: true,
+            ..own
+        };
+        let [if_none, if_later] =
+            ["NX", "GT"].map(|condition| format!("*4 $9 PEXPIREAT $1 k $2 59 $2 {condition} "));
+        assert_eq!(commands(&shared), format!("{ROW}{if_none}{if_later}"));
+    }
+
+    #[test]
+    fn fields_expire_where_their_key_would_not() {
+        let fields = |ttls, key_ttl_ms| {
+            let view = HashView {
+                key_ttl_ms,
+                field_ttl: true,
+                ..view(ttls)
+            };
+            let rest = commands(&view).replacen(ROW, "", 1);
+            rest.split_once("*3 $9")
+                .map_or(rest.clone(), |(fields, _)| fields.to_owned())
+        };
+        let expire = |at: i64, names: &str| {
+            let count = names
+                .split(' ')
+                .filter(|word| word.starts_with('$'))
+                .count();
+            let arguments = 5 + count;
+            format!("*{arguments} $10 HPEXPIREAT $1 k $2 {at} $6 FIELDS $1 {count} {names} ")
+        };
+        assert_eq!(fields([0, 0], 0), "");
+        assert_eq!(fields([7, 0], 0), expire(57, "$1 a"));
+        let both = format!("{}{}", expire(57, "$1 a"), expire(58, "$1 b $5 _ts:p"));
+        assert_eq!(fields([7, 8], 0), both);
+        assert_eq!(fields([7, 7], 0), expire(57, "$1 a $1 b $5 _ts:p"));
+        // What lives as long as the key needs nothing of its own.
+        assert_eq!(fields([7, 9], 9), expire(57, "$1 a"));
+        assert_eq!(fields([9, 9], 9), "");
+    }
+}

@@ -1,0 +1,317 @@
+//! A batch under way, and what the server says to it.
+
+use std::sync::Arc;
+
+use super::batch::{Answer, WriteBatch};
+use crate::connection::Replies;
+use crate::resp::encode::each_command;
+use crate::resp::token::Token;
+use crate::script::{Calls, Script, is_unknown};
+
+/// How many rejected rows are kept in words; the count goes on.
+const MAX_REJECTED: usize = 32;
+
+/// A [`WriteBatch`] under way.
+#[derive(Debug)]
+pub struct WritePart {
+    batch: Arc<WriteBatch>,
+    outcome: Outcome,
+    /// Commands that called a script which the server does not know.
+    unknown: Vec<u32>,
+    /// The commands that are sent, where it is not all of them.
+    again: Option<Vec<u32>>,
+    verdict: Verdict,
+    out_of_step: bool,
+}
+
+/// What the server said to a [`WriteBatch`].
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many rows changed something, or removed something: where commands tell.
+    pub effective: usize,
+    /// How many rows the server refused.
+    pub rejected: usize,
+    /// The first of those: the row and the server's words.
+    pub rejections: Vec<(u32, String)>,
+    /// The last row that was counted: several commands may be about it.
+    counted: Option<u32>,
+}
+
+/// An array under way that says which rows of a command failed.
+#[derive(Debug, Default)]
+struct Verdict {
+    /// Whether the number of effective rows came.
+    begun: bool,
+    /// The row whose error comes next.
+    row: Option<u32>,
+}
+
+impl WritePart {
+    /// Sends `batch` once.
+    pub fn new(batch: Arc<WriteBatch>) -> Self {
+        Self {
+            batch,
+            outcome: Outcome::default(),
+            unknown: Vec::new(),
+            again: None,
+            verdict: Verdict::default(),
+            out_of_step: false,
+        }
+    }
+
+    /// What is sent.
+    pub fn batch(&self) -> &Arc<WriteBatch> {
+        &self.batch
+    }
+
+    /// What the server said.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    fn command(&self, reply: usize) -> u32 {
+        self.again
+            .as_ref()
+            .map_or(reply as u32, |commands| commands[reply])
+    }
+
+    /// The reply itself, or the head of it.
+    fn head(&mut self, reply: usize, token: Token<'_>) {
+        let command = self.command(reply);
+        let sent = self.batch.sent()[command as usize];
+        match (token, sent.answer) {
+            (Token::Error(text), Answer::Verdict) if is_unknown(text) && self.again.is_none() => {
+                self.unknown.push(command);
+            }
+            (Token::Error(text), _) => self.outcome.reject(sent.row, text),
+            (Token::Integer(0), Answer::Effect)
+            | (Token::Integer(_), Answer::Integer)
+            | (Token::Simple(_), Answer::Done)
+            | (Token::Array(_), Answer::Integers) => {}
+            (Token::Integer(_), Answer::Effect) => {
+                if self.outcome.counted.replace(sent.row) != Some(sent.row) {
+                    self.outcome.effective += 1;
+                }
+            }
+            (Token::Integer(rows), Answer::Verdict) => {
+                self.outcome.effective += usize::try_from(rows).unwrap_or_default();
+            }
+            (Token::Array(_), Answer::Verdict) => self.verdict = Verdict::default(),
+            _ => self.out_of_step = true,
+        }
+    }
+
+    /// An element of an array that says which rows failed.
+    fn failure(&mut self, reply: usize, token: Token<'_>) {
+        let first = self.batch.sent()[self.command(reply) as usize].row;
+        match (token, self.verdict.row.take()) {
+            (Token::Integer(rows), None) if !self.verdict.begun => {
+                self.verdict.begun = true;
+                self.outcome.effective += usize::try_from(rows).unwrap_or_default();
+            }
+            (Token::Integer(position), None) if position > 0 => {
+                self.verdict.row = Some(first + position as u32 - 1);
+            }
+            (Token::Blob(text) | Token::Simple(text), Some(row)) => {
+                self.outcome.reject(row, text);
+            }
+            _ => self.out_of_step = true,
+        }
+    }
+}
+
+impl Outcome {
+    fn reject(&mut self, row: u32, error: &[u8]) {
+        self.rejected += 1;
+        if self.rejections.len() < MAX_REJECTED {
+            let error = String::from_utf8_lossy(error).into_owned();
+            self.rejections.push((row, error));
+        }
+    }
+}
+
+impl Replies for WritePart {
+    fn expected(&self) -> usize {
+        self.again.as_ref().map_or(self.batch.len(), Vec::len)
+    }
+
+    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
+        if depth == 0 {
+            self.head(reply, token);
+            return;
+        }
+        let answer = self.batch.sent()[self.command(reply) as usize].answer;
+        match (answer, token) {
+            (Answer::Verdict, token) => self.failure(reply, token),
+            (Answer::Integers, Token::Integer(_)) => {}
+            _ => self.out_of_step = true,
+        }
+    }
+
+    fn finish(&mut self, _reply: usize) {}
+
+    fn is_out_of_step(&self) -> bool {
+        self.out_of_step
+    }
+}
+
+impl Calls for WritePart {
+    fn scripts(&self) -> Vec<&'static Script> {
+        self.batch.scripts().to_vec()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Some(again) = &self.again else {
+            out.extend_from_slice(self.batch.commands());
+            return;
+        };
+        let mut wanted = again.iter().copied().peekable();
+        for (index, command) in each_command(self.batch.commands()).enumerate() {
+            if wanted.next_if_eq(&(index as u32)).is_some() {
+                out.extend_from_slice(command);
+            }
+        }
+    }
+
+    fn keep_unknown(&mut self) -> bool {
+        if self.unknown.is_empty() {
+            return false;
+        }
+        self.again = Some(std::mem::take(&mut self.unknown));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::encode::write_blob;
+    use crate::script::{SESSION, Scripted};
+
+    fn batch(answers: &[Answer]) -> WritePart {
+        let mut batch = WriteBatch::default();
+        for (row, &answer) in answers.iter().enumerate() {
+            let row = 10 * row as u32;
+            let out = match answer {
+                Answer::Verdict => batch.call(&SESSION, 1, 0, row, answer),
+                _ => batch.command(b"X", b"k", 1, row, answer),
+            };
+            write_blob(out, row.to_string().as_bytes());
+        }
+        WritePart::new(Arc::new(batch))
+    }
+
+    #[test]
+    fn rows_are_counted_once() {
+        let mut part = batch(&[
+            Answer::Effect,
+            Answer::Done,
+            Answer::Verdict,
+            Answer::Integer,
+        ]);
+        let replies = [
+            Token::Integer(3),
+            Token::Simple(b"OK"),
+            Token::Integer(2),
+            Token::Integer(7),
+        ];
+        for (reply, token) in replies.into_iter().enumerate() {
+            part.token(reply, 0, token);
+        }
+        assert_eq!(part.outcome().effective, 3);
+        assert_eq!(part.outcome().rejected, 0);
+        assert!(!part.is_out_of_step());
+    }
+
+    #[test]
+    fn a_verdict_names_the_rows_that_failed() {
+        let mut part = batch(&[Answer::Integer, Answer::Verdict]);
+        part.token(0, 0, Token::Error(b"OOM command not allowed"));
+        part.token(1, 0, Token::Array(5));
+        for token in [
+            Token::Integer(4),
+            Token::Integer(1),
+            Token::Blob(b"WRONGTYPE Operation"),
+            Token::Integer(6),
+            Token::Blob(b"OOM"),
+        ] {
+            part.token(1, 1, token);
+        }
+        assert_eq!(part.outcome().effective, 4);
+        let of = |row, text: &str| (row, text.to_owned());
+        assert_eq!(
+            part.outcome().rejections,
+            [
+                of(0, "OOM command not allowed"),
+                of(10, "WRONGTYPE Operation"),
+                of(15, "OOM"),
+            ]
+        );
+        assert!(!part.is_out_of_step());
+    }
+
+    #[test]
+    fn answers_of_another_shape_are_out_of_step() {
+        for (answer, token) in [
+            (Answer::Done, Token::Integer(1)),
+            (Answer::Integer, Token::Simple(b"OK")),
+            (Answer::Effect, Token::Array(1)),
+            (Answer::Verdict, Token::Null),
+            (Answer::Verdict, Token::Blob(b"1")),
+            (Answer::Integers, Token::Integer(1)),
+        ] {
+            let mut part = batch(&[answer]);
+            part.token(0, 0, token);
+            assert!(part.is_out_of_step(), "{answer:?} {token:?}");
+        }
+        for tokens in [
+            [Token::Blob(b"x"), Token::Integer(1)],
+            [Token::Integer(1), Token::Blob(b"x")],
+            [Token::Integer(1), Token::Integer(0)],
+        ] {
+            let mut part = batch(&[Answer::Verdict]);
+            part.token(0, 0, Token::Array(2));
+            for token in tokens {
+                part.token(0, 1, token);
+            }
+            assert!(part.is_out_of_step(), "{tokens:?}");
+        }
+    }
+
+    #[test]
+    fn calls_of_an_unknown_script_are_sent_again_and_the_others_keep_their_outcome() {
+        let shapes = [
+            Answer::Integer,
+            Answer::Verdict,
+            Answer::Verdict,
+            Answer::Verdict,
+        ];
+        let mut job = Scripted::new(batch(&shapes));
+        let unknown = Token::Error(b"NOSCRIPT No matching script.");
+        for (reply, token) in [Token::Integer(1), unknown, Token::Integer(1), unknown]
+            .into_iter()
+            .enumerate()
+        {
+            job.token(reply, 0, token);
+        }
+        assert!(job.goes_on());
+        let mut out = Vec::new();
+        job.encode(&mut out);
+        let out = String::from_utf8(out).unwrap().replace("\r\n", " ");
+        let call = |row| format!("*4 $10 EVALSHA_RO $40 {} $1 1 $2 {row} ", SESSION.sha1());
+        let (_, calls) = out.rsplit_once("until ended").unwrap();
+        assert!(
+            calls.ends_with(&format!("{}{}", call(10), call(30))),
+            "{calls}"
+        );
+        assert_eq!(job.expected(), 3);
+        job.token(0, 0, Token::Blob(SESSION.sha1().as_bytes()));
+        job.token(1, 0, Token::Integer(1));
+        job.token(2, 0, unknown);
+        assert!(!job.goes_on());
+        let part = job.into_calls();
+        assert_eq!(part.outcome().effective, 2);
+        let rejected = (30, "NOSCRIPT No matching script.".to_owned());
+        assert_eq!(part.outcome().rejections, [rejected]);
+    }
+}

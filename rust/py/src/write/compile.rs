@@ -1,0 +1,130 @@
+//! Specifications of views to the layouts that they are written in.
+
+use fscore_core::packed::Schema;
+use fscore_core::write::{HashLayout, HashView, Layout, Ordering, PackedLayout};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::Column;
+use crate::errors;
+use crate::plan::items;
+
+/// What a client decides about a write, beside the definitions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choices<'a> {
+    pub(super) key_prefix: &'a str,
+    pub(super) ordering: Ordering,
+    /// Whether the server can let single fields of a hash expire.
+    pub(super) field_ttl: bool,
+}
+
+/// The columns of a view's rows: its features, or the payload of its events.
+pub(super) fn columns(spec: &Bound<'_, PyDict>) -> PyResult<Vec<Column>> {
+    let py = spec.py();
+    let column = |name: String, spelling: &str| {
+        let data_type = spelling
+            .parse()
+            .map_err(|error| errors::invalid_definition(py, &format!("feature {name}: {error}")))?;
+        Ok(Column { name, data_type })
+    };
+    if kind(spec)? == "series" {
+        return items(spec, "payload")?
+            .iter()
+            .map(|pair| {
+                let [name, spelling]: [String; 2] = pair.extract()?;
+                column(name, &spelling)
+            })
+            .collect();
+    }
+    items(spec, "features")?
+        .iter()
+        .map(|feature| {
+            let spelling: String = feature.get_item("type")?.extract()?;
+            column(feature.get_item("name")?.extract()?, &spelling)
+        })
+        .collect()
+}
+
+/// The layout that `spec` asks for, and the other one, where rows are written in both.
+pub(super) fn layouts(
+    spec: &Bound<'_, PyDict>,
+    columns: &[Column],
+    choices: Choices<'_>,
+) -> PyResult<Vec<Box<dyn Layout>>> {
+    let mut layouts = vec![layout(spec, columns, choices)?];
+    if let Some(also) = spec.get_item("also")?
+        && !also.is_none()
+    {
+        layouts.push(layout(also.cast::<PyDict>()?, columns, choices)?);
+    }
+    Ok(layouts)
+}
+
+pub(super) fn kind(spec: &Bound<'_, PyDict>) -> PyResult<String> {
+    member(spec, "kind")
+}
+
+fn layout(
+    spec: &Bound<'_, PyDict>,
+    columns: &[Column],
+    choices: Choices<'_>,
+) -> PyResult<Box<dyn Layout>> {
+    let py = spec.py();
+    match kind(spec)?.as_str() {
+        "hash" => hash(spec, choices),
+        "packed" => packed(spec, columns, choices),
+        other => {
+            let message = format!("views of kind {other:?} cannot be written");
+            Err(errors::invalid_definition(py, &message))
+        }
+    }
+}
+
+fn hash(spec: &Bound<'_, PyDict>, choices: Choices<'_>) -> PyResult<Box<dyn Layout>> {
+    let entity: String = member(spec, "entity")?;
+    let features = items(spec, "features")?
+        .iter()
+        .map(|feature| {
+            let name = feature.get_item("name")?.extract()?;
+            Ok((name, feature.get_item("ttl_ms")?.extract()?))
+        })
+        .collect::<PyResult<_>>()?;
+    Ok(Box::new(HashLayout::new(&HashView {
+        key_head: format!("{}{entity}:{{", choices.key_prefix).into_bytes(),
+        name: member(spec, "view")?,
+        features,
+        key_ttl_ms: member(spec, "key_ttl_ms")?,
+        shared_key: member(spec, "shared_key")?,
+        field_ttl: choices.field_ttl,
+        ordering: choices.ordering,
+    })))
+}
+
+fn packed(
+    spec: &Bound<'_, PyDict>,
+    columns: &[Column],
+    choices: Choices<'_>,
+) -> PyResult<Box<dyn Layout>> {
+    let entity: String = member(spec, "entity")?;
+    let columns = columns
+        .iter()
+        .map(|column| (column.name.clone(), column.data_type))
+        .collect();
+    let schema = Schema::new(member(spec, "fingerprint")?, columns)
+        .map_err(|error| errors::invalid_definition(spec.py(), &error.to_string()))?;
+    Ok(Box::new(PackedLayout {
+        key_head: format!("{}{entity}:{{", choices.key_prefix).into_bytes(),
+        name: member(spec, "view")?,
+        schema,
+        key_ttl_ms: member(spec, "key_ttl_ms")?,
+        ordering: choices.ordering,
+    }))
+}
+
+/// A member of a specification.
+pub(super) fn member<'py, T>(spec: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    spec.as_any().get_item(name)?.extract().map_err(Into::into)
+}

@@ -1,0 +1,103 @@
+//! Columns of a write: arrays of a feature's own type, or objects.
+
+use fscore_core::types::{DataType, Scalar};
+use fscore_core::value::Value;
+use fscore_core::write::Given;
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::value::with_given;
+
+/// The values of a column.
+pub(super) struct Values<'py> {
+    data_type: DataType,
+    array: Array<'py>,
+}
+
+enum Array<'py> {
+    Int64(PyReadonlyArray1<'py, i64>),
+    Float64(PyReadonlyArray1<'py, f64>),
+    Float32(PyReadonlyArray1<'py, f32>),
+    Bool(PyReadonlyArray1<'py, bool>),
+    Objects(Bound<'py, PyList>),
+}
+
+impl Array<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Int64(array) => array.as_array().len(),
+            Self::Float64(array) => array.as_array().len(),
+            Self::Float32(array) => array.as_array().len(),
+            Self::Bool(array) => array.as_array().len(),
+            Self::Objects(list) => list.len(),
+        }
+    }
+}
+
+impl<'py> Values<'py> {
+    /// Arrays are read as they are where their type is the feature's; all else goes by objects,
+    /// whose types are checked one by one.
+    pub(super) fn new(data_type: DataType, values: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let typed = match data_type {
+            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => values
+                .cast::<PyArray1<i64>>()
+                .ok()
+                .map(|array| Array::Int64(array.readonly())),
+            DataType::Scalar(Scalar::Float64) => values
+                .cast::<PyArray1<f64>>()
+                .ok()
+                .map(|array| Array::Float64(array.readonly())),
+            DataType::Scalar(Scalar::Float32) => values
+                .cast::<PyArray1<f32>>()
+                .ok()
+                .map(|array| Array::Float32(array.readonly())),
+            DataType::Scalar(Scalar::Bool) => values
+                .cast::<PyArray1<bool>>()
+                .ok()
+                .map(|array| Array::Bool(array.readonly())),
+            _ => None,
+        };
+        let array = match typed {
+            Some(array) => array,
+            None if values.is_instance_of::<PyList>() => {
+                Array::Objects(values.clone().cast_into()?)
+            }
+            None => Array::Objects(PyList::new(
+                values.py(),
+                values.try_iter()?.collect::<PyResult<Vec<_>>>()?,
+            )?),
+        };
+        Ok(Self { data_type, array })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.array.len()
+    }
+
+    /// Hands a row's value to `take`; false where it is None.
+    pub(super) fn with_given(
+        &self,
+        row: usize,
+        scratch: &mut Vec<u8>,
+        take: impl FnOnce(Given<'_>) -> Result<(), String>,
+    ) -> Result<bool, String> {
+        let value = match &self.array {
+            Array::Int64(array) => Value::Integer(array.as_array()[row]),
+            Array::Float64(array) => Value::Float64(array.as_array()[row]),
+            Array::Float32(array) => Value::Float32(array.as_array()[row]),
+            Array::Bool(array) => Value::Bool(array.as_array()[row]),
+            Array::Objects(list) => {
+                let object = list.get_item(row).map_err(|error| error.to_string())?;
+                if object.is_none() {
+                    return Ok(false);
+                }
+                return with_given(&object, self.data_type, scratch, take).map(|()| true);
+            }
+        };
+        let (DataType::Scalar(scalar) | DataType::List(scalar)) = self.data_type else {
+            return Err("takes no array of numbers".to_owned());
+        };
+        take(Given::Scalar(value, scalar)).map(|()| true)
+    }
+}
