@@ -6,6 +6,7 @@
 
 mod batch;
 mod call;
+mod flags;
 mod hash;
 mod hash_newest;
 mod packed;
@@ -18,6 +19,7 @@ use crate::types::Scalar;
 use crate::value::{self, Invalid, Value};
 
 pub use batch::WriteBatch;
+pub use flags::FlagLayout;
 pub use hash::{HashLayout, HashView};
 pub use packed::PackedLayout;
 pub use part::{Outcome, WritePart};

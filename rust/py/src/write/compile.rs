@@ -1,7 +1,7 @@
 //! Specifications of views to the layouts that they are written in.
 
 use fscore_core::packed::Schema;
-use fscore_core::write::{HashLayout, HashView, Layout, Ordering, PackedLayout};
+use fscore_core::write::{FlagLayout, HashLayout, HashView, Layout, Ordering, PackedLayout};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -73,6 +73,7 @@ fn layout(
     match kind(spec)?.as_str() {
         "hash" => hash(spec, choices),
         "packed" => packed(spec, columns, choices),
+        "flags" => flags(spec, columns, choices),
         other => {
             let message = format!("views of kind {other:?} cannot be written");
             Err(errors::invalid_definition(py, &message))
@@ -119,6 +120,18 @@ fn packed(
         key_ttl_ms: member(spec, "key_ttl_ms")?,
         ordering: choices.ordering,
     }))
+}
+
+fn flags(
+    spec: &Bound<'_, PyDict>,
+    columns: &[Column],
+    choices: Choices<'_>,
+) -> PyResult<Box<dyn Layout>> {
+    let pattern: Option<String> = member(spec, "ids")?;
+    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+    let layout = FlagLayout::new(choices.key_prefix, &names, pattern.as_deref())
+        .map_err(|error| errors::invalid_definition(spec.py(), &error.to_string()))?;
+    Ok(Box::new(layout))
 }
 
 /// A member of a specification.
