@@ -27,6 +27,15 @@ pub(crate) static PACKED_ROWS: Script = Script::writing(
     ),
 );
 
+/// Events into a series and its tiles; see the script itself.
+pub(crate) static SERIES_TILES: Script = Script::writing(
+    "series_tiles",
+    concat!(
+        include_str!("script/bytes.lua"),
+        include_str!("script/series_tiles.lua")
+    ),
+);
+
 /// A script that is called by its digest.
 #[derive(Debug)]
 pub struct Script {

@@ -11,6 +11,8 @@ mod hash;
 mod hash_newest;
 mod packed;
 mod part;
+mod series;
+mod tiles;
 
 use std::fmt;
 
@@ -23,6 +25,8 @@ pub use flags::FlagLayout;
 pub use hash::{HashLayout, HashView};
 pub use packed::PackedLayout;
 pub use part::{Outcome, WritePart};
+pub use series::{SeriesLayout, SeriesView};
+pub use tiles::{TileField, TilesView};
 
 /// Which of two rows of one entity stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

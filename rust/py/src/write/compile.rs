@@ -1,9 +1,13 @@
 //! Specifications of views to the layouts that they are written in.
 
 use fscore_core::packed::Schema;
-use fscore_core::write::{FlagLayout, HashLayout, HashView, Layout, Ordering, PackedLayout};
+use fscore_core::types::{DataType, Scalar};
+use fscore_core::write::{
+    FlagLayout, HashLayout, HashView, Layout, Ordering, PackedLayout, SeriesLayout, SeriesView,
+    TileField, TilesView,
+};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use super::Column;
 use crate::errors;
@@ -73,6 +77,7 @@ fn layout(
     match kind(spec)?.as_str() {
         "hash" => hash(spec, choices),
         "packed" => packed(spec, columns, choices),
+        "series" => series(spec, columns, choices),
         "flags" => flags(spec, columns, choices),
         other => {
             let message = format!("views of kind {other:?} cannot be written");
@@ -120,6 +125,66 @@ fn packed(
         key_ttl_ms: member(spec, "key_ttl_ms")?,
         ordering: choices.ordering,
     }))
+}
+
+fn series(
+    spec: &Bound<'_, PyDict>,
+    columns: &[Column],
+    choices: Choices<'_>,
+) -> PyResult<Box<dyn Layout>> {
+    let entity: String = member(spec, "entity")?;
+    let view: String = member(spec, "view")?;
+    let count_repeats = member(spec, "count_repeats")?;
+    let tiles = match member(spec, "tile_ms")? {
+        0 => None,
+        tile_ms if count_repeats => Some(TilesView {
+            tile_ms,
+            retention_ms: member(spec, "tile_retention_ms")?,
+            fields: tile_fields(&items(spec, "tile_fields")?, columns)?,
+        }),
+        _ => {
+            let message = format!(
+                "series {view} has tiles and repeats=\"collapse\": an event that moves cannot be \
+                 taken out of its tile; leave one out"
+            );
+            return Err(errors::invalid_definition(spec.py(), &message));
+        }
+    };
+    Ok(Box::new(SeriesLayout::new(SeriesView {
+        key_head: format!("{}{view}:{entity}:{{", choices.key_prefix).into_bytes(),
+        payload: columns.len(),
+        retention_ms: member(spec, "retention_ms")?,
+        max_events: member(spec, "max_events")?,
+        count_repeats,
+        event_ids: member(spec, "event_id")?,
+        tiles,
+    })))
+}
+
+fn tile_fields(names: &Bound<'_, PyList>, columns: &[Column]) -> PyResult<Vec<TileField>> {
+    let py = names.py();
+    names
+        .iter()
+        .map(|name| {
+            let name: String = name.extract()?;
+            let column = columns.iter().position(|column| column.name == name);
+            let integer = column.and_then(|index| match columns[index].data_type {
+                DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => Some(true),
+                DataType::Scalar(Scalar::Float32 | Scalar::Float64) => Some(false),
+                _ => None,
+            });
+            let (Some(column), Some(integer)) = (column, integer) else {
+                let message =
+                    format!("tiles cannot add up {name:?}: it is no number of the payload");
+                return Err(errors::invalid_definition(py, &message));
+            };
+            Ok(TileField {
+                name,
+                column,
+                integer,
+            })
+        })
+        .collect()
 }
 
 fn flags(
