@@ -15,11 +15,13 @@ from fscore._client import (
     Consistency,
     Deadline,
     Keys,
+    Ordering,
     PreparedCore,
     ReadOptions,
     WriteResult,
+    written,
 )
-from fscore._fscore import BlockingPool, FeatureTable
+from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
 from fscore.config import RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.registry import Registry
@@ -96,16 +98,30 @@ class Client(ClientCore):
         view: str,
         rows: Any,
         *,
+        ordering: Ordering = "arrival",
         event_time: Any = None,
         version: int | None = None,
         timeout: float | None = None,
     ) -> WriteResult:
-        """Write rows of a feature view, thousands in a call.
+        """Write rows of a view, thousands in a call.
 
         `rows` is a list of dicts, a dict of columns (lists or NumPy arrays), a NumPy structured
-        array or an Arrow table; it brings the join keys, any of the features and, if wanted, an
-        `event_time` (aware datetimes or epoch ms), which otherwise is the argument of that name, or
-        now. A feature that a dict leaves out stays as it is; None makes it NULL.
+        array or an Arrow table. It brings the join keys, and
+
+        - of a feature view: any of its features. One that a dict leaves out stays as it is; None
+          makes it NULL. A view in the packed layout needs all of them.
+        - of a series: the fields of the payload, and an `event_id` (text or an integer) where its
+          events have ids. Events are added; the same one again changes nothing.
+        - of flags: True or False for any of them; None leaves one as it is.
+
+        Rows may have an `event_time` (aware datetimes or epoch ms), which otherwise is the argument
+        of that name, or now.
+
+        With `ordering="event_time"` the newest row of an entity stays, in whatever order they
+        arrive and from however many writers. Each row is then the whole row of its view: what it
+        leaves out becomes NULL. Of equal event times, in each feature the bytewise greatest text
+        stays, and a value rather than none; of packed rows the bytewise greatest. With `"arrival"`
+        the last one to arrive stays. To series and flags it makes no difference.
 
         The rows are written to every live version of the view's entity, which the result names, or
         to `version` alone.
@@ -113,13 +129,12 @@ class Client(ClientCore):
         Everything is checked before anything is sent. `timeout` is in seconds and counts for each
         2,000 rows, which leave together. Raises InvalidValue and InvalidKeys, which name the row;
         WriteRejected where the server takes no writes. Where the connection breaks (Unavailable,
-        DeadlineExceeded) some rows may have been written: write them all again.
+        DeadlineExceeded) some rows may have been written: write them all again. Everything but rows
+        of feature views ordered by arrival is sent again by itself, while there is time.
         """
         timeout = self._follow_lists(self.settings.write_timeout if timeout is None else timeout)
-        batches, written = self._encode_write(view, rows, event_time, version)
-        for batch in batches:
-            self._send(batch, timeout)
-        return WriteResult(sum(batch.rows for batch in batches) // len(written), written)
+        batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
+        return written(batches, [self._send(batch, timeout) for batch in batches], live)
 
     def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
@@ -214,11 +229,10 @@ class Client(ClientCore):
             lambda commands: self._pool.pipeline(commands, left()),
         )
 
-    def _send(self, batch: Any, timeout: float) -> int:
-        # A newer write of somebody else may have come in between, so an uncertain one is not sent
-        # again behind the caller's back.
-        effective: int = self._pool.write(batch, timeout, idempotent=False)[0]
-        return effective
+    def _send(self, batch: WriteBatch, timeout: float) -> int:
+        # An uncertain write is not sent again behind the caller's back where a newer one of others
+        # may have come in between.
+        return self._pool.write(batch, timeout, idempotent=batch.idempotent)[0]
 
 
 class Prepared(PreparedCore):

@@ -17,6 +17,8 @@ import numpy as np
 from fscore import _registry_store as store
 from fscore import _versions as versions
 from fscore._fscore import FeatureTable, KeyColumns, ReadPlan, WriteBatch, WritePlan
+from fscore._server import expires_hash_fields
+from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.registry import Registry
@@ -28,6 +30,10 @@ Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | Key
 Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
 """How fresh a read must be; see docs/concepts/consistency.md."""
 
+Ordering: TypeAlias = Literal["arrival", "event_time"]
+"""Which of two rows of one entity stays: the one that arrives last, or that happened last."""
+
+_ORDERINGS = ("arrival", "event_time")
 _CONSISTENCIES = ("eventual", "primary", "snapshot")
 _ROWS_PER_BATCH = 2_000
 _WRITE_PLANS = 256
@@ -35,10 +41,18 @@ _WRITE_PLANS = 256
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What a write did: how many rows Redis has taken, and in which versions each stands now."""
+    """What a write did.
+
+    `rows` is how many rows Redis has taken, `versions` in which versions each stands now: none
+    where they have no version, as in series and flags. `unchanged` is how many rows changed
+    nothing, where that is known: rows ordered by event time for which a newer one was there, or the
+    same; events that a series had already, or that came too late for it. After a write that had to
+    be sent twice it may count rows that did change something.
+    """
 
     rows: int
     versions: tuple[int, ...] = (1,)
+    unchanged: int = 0
 
 
 def now_ms() -> int:
@@ -79,7 +93,7 @@ class ClientCore:
         self._followed = Followed(store.StoredRegistry(Registry(), 0), versions.Pointers())
         self._followed_at = 0.0
         self._poll_at = 0.0
-        self._write_plans: dict[str, WritePlan] = {}
+        self._write_plans: dict[tuple[str, str, bool], WritePlan] = {}
         # Fingerprints that the schemas in Redis do not have.
         self._nowhere: set[int] = set()
         # By service, under the definitions and the revision beside them; read by who writes.
@@ -206,16 +220,22 @@ class ClientCore:
         return diff(self.registry, registry)
 
     def _encode_write(
-        self, view: str, rows: Any, event_time: Any, version: int | None
+        self,
+        view: str,
+        rows: Any,
+        event_time: Any,
+        version: int | None,
+        ordering: str,
+        server: Mapping[str, Any],
     ) -> tuple[list[WriteBatch], tuple[int, ...]]:
         """The commands of a write, all of them encoded before any is sent, and its versions."""
-        spec, plan = self._write_plan(view)
+        spec, plan = self._write_plan(view, ordering, expires_hash_fields(server))
         live = self._versions_to_write(view, version)
         if len(live) > 1 and event_time is None:
             # One moment for all of them.
             event_time = now_ms()
         batches = []
-        for number in live:
+        for number in live or (1,):
             if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
                 batches += _encode_dicts(plan, rows, event_time, number)
             else:
@@ -224,16 +244,21 @@ class ClientCore:
         return batches, live
 
     def _encode_delete(self, view: str, keys: Keys, version: int | None) -> list[WriteBatch]:
-        _, plan = self._write_plan(view)
+        _, plan = self._write_plan(view, "arrival", False)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
-        return [
-            plan.encode_delete(keys, number) for number in self._versions_to_write(view, version)
-        ]
+        live = self._versions_to_write(view, version)
+        return [plan.encode_delete(keys, number) for number in live or (1,)]
 
     def _versions_to_write(self, view: str, version: int | None) -> tuple[int, ...]:
-        """The version that the caller pinned, or every live one of the view's entity."""
-        if version is not None:
-            return (_checked_version(version),)
+        """The version that the caller pinned, or every live one of the view's entity.
+
+        None where what is written has no version.
+        """
+        pinned = None if version is None else (_checked_version(version),)
+        if isinstance(self.registry.views[view], SeriesViewDefinition | FlagViewDefinition):
+            return ()
+        if pinned is not None:
+            return pinned
         followed, lists = self._followed, self._records
         seen, known, live = self._live
         if seen is not followed or known is not lists:
@@ -251,14 +276,45 @@ class ClientCore:
             )
         return found
 
-    def _write_plan(self, view: str) -> tuple[dict[str, Any], WritePlan]:
+    def _write_plan(
+        self, view: str, ordering: str, field_ttl: bool
+    ) -> tuple[dict[str, Any], WritePlan]:
         spec = write_spec(self.registry, view)
-        plan = self._write_plans.get(view)
+        plan = self._write_plans.get((view, ordering, field_ttl))
         if plan is None:
+            if ordering not in _ORDERINGS:
+                raise InvalidValue(
+                    f"ordering is {ordering!r}; it must be one of {', '.join(_ORDERINGS)}"
+                )
             if len(self._write_plans) >= _WRITE_PLANS:
                 self._write_plans.clear()
-            plan = self._write_plans[view] = WritePlan(spec, self.settings.key_prefix)
+            plan = self._write_plans[view, ordering, field_ttl] = WritePlan(
+                spec,
+                self.settings.key_prefix,
+                event_time_order=ordering == "event_time",
+                field_ttl=field_ttl,
+            )
         return spec, plan
+
+
+def written(
+    batches: Sequence[WriteBatch], changed: Sequence[int], live: tuple[int, ...]
+) -> WriteResult:
+    """What these batches did, each of which says that it changed so many rows.
+
+    They are the same rows for each version, one version after another.
+    """
+    copies = max(len(live), 1)
+    each = len(batches) // copies
+    unchanged = [
+        batch.rows - rows if batch.counted else 0
+        for batch, rows in zip(batches, changed, strict=True)
+    ]
+    return WriteResult(
+        sum(batch.rows for batch in batches[:each]),
+        live,
+        min(sum(unchanged[each * copy :][:each]) for copy in range(copies)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,17 +529,35 @@ def _encode_columns(
         raise InvalidKeys(f"rows for view {view} have no column {missing[0]}", join_key=missing[0])
     keys = {name: _key_column(name, *columns.pop(name)) for name in join_keys}
     rows = len(keys[join_keys[0]])
-    if not any(feature["name"] == "event_time" for feature in spec["features"]):
+    kinds = _column_types(spec)
+    if "event_time" not in kinds:
         own_times = columns.pop("event_time", None)
         event_time = own_times if own_times is not None else event_time
     written = now_ms()
     times = None if event_time is None else _times(event_time, rows, written)
-    kinds = {feature["name"]: feature["type"] for feature in spec["features"]}
+    ids = None
+    if spec.get("event_id") and "event_id" in columns:
+        values, nulls = columns["event_id"] if "event_id" in kinds else columns.pop("event_id")
+        ids = _event_ids(values, nulls)
     typed = [
         (name, _as_type(values, kinds.get(name)), nulls)
         for name, (values, nulls) in columns.items()
     ]
-    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH)
+    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH, ids)
+
+
+def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Names and types of what a row brings: features, or the payload of an event."""
+    if spec["kind"] == "series":
+        return dict(spec["payload"])
+    return {feature["name"]: feature["type"] for feature in spec["features"]}
+
+
+def _event_ids(values: Any, nulls: Any) -> list[Any]:
+    ids = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    if nulls is not None:
+        ids = [None if null else one for one, null in zip(ids, nulls, strict=True)]
+    return ids
 
 
 def _key_column(name: str, values: Any, nulls: Any) -> Any:

@@ -31,6 +31,8 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
 
 def _layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:
     spec = _common(registry, view, layout)
+    for feature in spec["features"]:
+        feature["ttl_ms"] = feature["ttl_ms"] or view.ttl_ms
     if layout == "packed":
         return spec | {"key_ttl_ms": view.life_ms, "fingerprint": fingerprint(view.columns)}
     sharing = registry.hash_views_of(view.entity)

@@ -107,8 +107,9 @@ def write_spec(registry: Registry, view: str) -> dict[str, Any]:
 
     `key_ttl_ms` is how long Redis keeps the key after what was written to it happened, 0 for ever:
     in a hash the longest TTL of the view's features, where every view that shares the hash has one.
-    `shared_key` says that there are such views. `also` is the spec of the other layout, in which
-    rows are written too during a migration. Raises FeatureViewNotFound.
+    `shared_key` says that there are such views. A feature's `ttl_ms` is its own, or its view's.
+    `also` is the spec of the other layout, in which rows are written too during a migration.
+    Raises FeatureViewNotFound.
     """
     return write_spec_of(registry, _view(registry, view))
 

@@ -17,8 +17,10 @@ from fscore._client import (
     Consistency,
     Deadline,
     Keys,
+    Ordering,
     PreparedCore,
     WriteResult,
+    written,
 )
 from fscore._fscore import FeatureTable, WriteBatch
 from fscore._versions import revision_key
@@ -110,16 +112,16 @@ class Client(ClientCore):
         view: str,
         rows: Any,
         *,
+        ordering: Ordering = "arrival",
         event_time: Any = None,
         version: int | None = None,
         timeout: float | None = None,
     ) -> WriteResult:
-        """Write rows of a feature view, thousands in a call; see the blocking client's `write`."""
+        """Write rows of a view, thousands in a call; see the blocking client's `write`."""
         timeout = self.settings.write_timeout if timeout is None else timeout
         timeout = await self._follow_lists(timeout)
-        batches, written = self._encode_write(view, rows, event_time, version)
-        await self._send(batches, timeout)
-        return WriteResult(sum(batch.rows for batch in batches) // len(written), written)
+        batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
+        return written(batches, await self._send(batches, timeout), live)
 
     async def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
@@ -258,7 +260,7 @@ class Client(ClientCore):
 
     async def _send(self, batches: list[WriteBatch], timeout: float) -> list[int]:
         """Sends a few batches at a time; returns how many commands of each changed something."""
-        effective = []
+        effective: list[int] = []
         for some in _in_waves(batches, self.settings.max_bytes_in_flight // 2):
             outcomes = await asyncio.gather(*(self._node.write(batch, timeout) for batch in some))
             effective += [outcome[0] for outcome in outcomes]
@@ -270,7 +272,8 @@ def _in_waves(batches: list[WriteBatch], most_bytes: int) -> Iterator[list[Write
     wave: list[WriteBatch] = []
     for batch in batches:
         held = sum(one.bytes for one in wave)
-        if wave and (len(wave) == _BATCHES_IN_FLIGHT or held + batch.bytes > most_bytes):
+        most = 1 if batch.in_order else _BATCHES_IN_FLIGHT
+        if wave and (len(wave) == most or held + batch.bytes > most_bytes):
             yield wave
             wave = []
         wave.append(batch)

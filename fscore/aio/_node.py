@@ -190,11 +190,11 @@ class Node:
         return table
 
     async def write(self, batch: WriteBatch, timeout: float) -> tuple[int, int, Any]:
-        """Sends `batch`; returns how many of its commands changed something, and refusals."""
+        """Sends `batch`; returns how many of its rows changed something, and refusals."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_write(
-                batch, waiter, deadline, now, idempotent=False, attempt=attempt
+                batch, waiter, deadline, now, idempotent=batch.idempotent, attempt=attempt
             )
 
         outcome: tuple[int, int, Any] = await self._request(submit, timeout)

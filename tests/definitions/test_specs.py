@@ -169,7 +169,7 @@ PROFILE = common(
     kind="hash",
     features=[
         {"name": "age", "type": "Int64", "ttl_ms": 90 * DAY},
-        {"name": "country", "type": "String", "ttl_ms": 0},
+        {"name": "country", "type": "String", "ttl_ms": 30 * DAY},
     ],
     key_ttl_ms=90 * DAY,
 )
@@ -182,7 +182,7 @@ def test_the_write_specs_of_all_kinds() -> None:
         kind="packed",
         features=[
             {"name": "churn", "type": "Float64", "ttl_ms": 300_000},
-            {"name": "labels", "type": "List[String]", "ttl_ms": 0},
+            {"name": "labels", "type": "List[String]", "ttl_ms": DAY},
         ],
         key_ttl_ms=DAY,
         fingerprint=fingerprint(SCORES),
