@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "MAX_EXPRESSION_DEPTH",
     "BlockingPool",
+    "CompiledExpression",
     "Connection",
     "FeatureTable",
     "KeyColumns",
@@ -16,6 +18,7 @@ __all__ = [
     "ReplyParser",
     "WriteBatch",
     "WritePlan",
+    "format_expression",
     "key_slot",
     "parse_read_request",
     "reconnect_pause",
@@ -397,6 +400,47 @@ class BlockingPool:
     @property
     def open(self) -> int: ...
     def close(self) -> None: ...
+
+MAX_EXPRESSION_DEPTH: int
+"""How deep an expression may nest."""
+
+@final
+class CompiledExpression:
+    """An expression compiled for columns and request inputs of known types.
+
+    `tree` is its JSON, `features` and `request` are names and types of its columns, `data_type`
+    is what its values are to be, or None for their own type. Raises ValueError.
+    """
+
+    def __new__(
+        cls,
+        tree: str,
+        features: Sequence[tuple[str, str]],
+        request: Sequence[tuple[str, str]],
+        data_type: str | None = None,
+    ) -> Self: ...
+    @property
+    def data_type(self) -> str:
+        """The type of its values, spelled as in the registry."""
+
+    def evaluate(
+        self,
+        rows: int,
+        features: Sequence[tuple[Any, npt.NDArray[np.bool_] | None]],
+        request: Sequence[tuple[Any, npt.NDArray[np.bool_] | None]],
+        now: int | npt.NDArray[np.int64],
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+        """Compute the values and status codes of `rows` rows.
+
+        Columns come in the order of the names they were compiled with, each with an array that is
+        true where a value is null, or None. An array of int64, float64, float32 or bool, a list or
+        a tuple is a column, in which None is null; anything else is one value for all rows. Where
+        the type is a list or a vector, only a list of such is a column. `now` is epoch
+        milliseconds. Raises InvalidValue where a value is not of its column's type.
+        """
+
+def format_expression(tree: str) -> str:
+    """Write the JSON of an expression as people do; ValueError where it is none."""
 
 @final
 class ReplyParser:

@@ -5,6 +5,8 @@ mod command;
 mod config;
 mod connection;
 mod errors;
+mod expression;
+mod input;
 mod job;
 mod json;
 mod keys;
@@ -22,6 +24,10 @@ mod _fscore {
     use crate::blocking::BlockingPool;
     #[pymodule_export]
     use crate::connection::{Connection, reconnect_pause};
+    #[pymodule_export]
+    use crate::expression::{CompiledExpression, format_expression};
+    #[pymodule_export]
+    const MAX_EXPRESSION_DEPTH: usize = fscore_core::expression::MAX_DEPTH;
     #[pymodule_export]
     use crate::json::{ReadRequest, parse_read_request};
     #[pymodule_export]

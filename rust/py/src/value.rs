@@ -110,7 +110,7 @@ fn for_each(
     }
 }
 
-fn with_scalar(
+pub(crate) fn with_scalar(
     scalar: Scalar,
     object: &Bound<'_, PyAny>,
     take: impl FnOnce(Value<'_>),

@@ -179,8 +179,14 @@ impl Compiler<'_> {
         };
         compiled.ok_or_else(|| {
             let given: Vec<String> = kinds.iter().map(Kind::to_string).collect();
+            let hint = match operation {
+                Operation::Equal | Operation::NotEqual if kinds.contains(&Kind::Null) => {
+                    "; is_null tells whether there is a value"
+                }
+                _ => "",
+            };
             let reason = format!(
-                "{} takes {}, not {}",
+                "{} takes {}, not {}{hint}",
                 operation.name(),
                 operation.takes(),
                 given.join(" and ")

@@ -1,0 +1,190 @@
+//! On-request features over columns that Python brings.
+
+use std::fmt::Display;
+
+use fscore_core::expression::{
+    Computed, ComputedColumn, Expression, Input, InputColumn, Inputs, Moment, Tree,
+};
+use fscore_core::types::{DataType, Scalar, Status};
+use fscore_core::value::view;
+use numpy::datetime::{Datetime, units::Milliseconds};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::input::extract;
+use crate::value::to_object;
+
+/// An expression compiled for columns and request inputs of known types.
+#[pyclass(frozen, module = "fscore._fscore")]
+#[derive(Debug)]
+pub(crate) struct CompiledExpression {
+    computed: Computed,
+    features: Vec<(String, DataType)>,
+    request: Vec<(String, DataType)>,
+}
+
+/// Values, and which of them are null, or None.
+type Brought<'py> = (Bound<'py, PyAny>, Option<PyReadonlyArray1<'py, bool>>);
+
+#[pymethods]
+impl CompiledExpression {
+    #[new]
+    #[pyo3(signature = (tree, features, request, data_type = None))]
+    fn new(
+        tree: &str,
+        features: Vec<(String, String)>,
+        request: Vec<(String, String)>,
+        data_type: Option<&str>,
+    ) -> PyResult<Self> {
+        let tree = parse(tree)?;
+        let features = parse_types(features)?;
+        let request = parse_types(request)?;
+        let data_type = match data_type {
+            Some(spelling) => spelling.parse().map_err(|error| invalid(&error))?,
+            None => Expression::compile(&tree, &features, &request)
+                .map_err(|error| invalid(&error))?
+                .data_type(),
+        };
+        let computed = Computed::new(&tree, &features, &request, data_type, None);
+        Ok(Self {
+            computed: computed.map_err(|error| invalid(&error))?,
+            features,
+            request,
+        })
+    }
+
+    /// The type of its values.
+    #[getter]
+    fn data_type(&self) -> String {
+        self.computed.data_type().to_string()
+    }
+
+    /// The values and statuses of `rows` rows; see `fscore/_fscore.pyi`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments of a Python method are owned"
+    )]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        rows: usize,
+        features: Vec<Brought<'py>>,
+        request: Vec<Brought<'py>>,
+        now: Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<u8>>)> {
+        let features = columns(&self.features, &features, rows)?;
+        let request = columns(&self.request, &request, rows)?;
+        let times = match now.cast::<PyArray1<i64>>() {
+            Ok(times) => times.readonly().as_array().to_vec(),
+            Err(_) => vec![now.extract()?],
+        };
+        let moment = match times[..] {
+            [now] => Moment::One(now),
+            _ if times.len() == rows => Moment::Each(&times),
+            _ => {
+                let message = format!("now has {} moments for {rows} rows", times.len());
+                return Err(errors::invalid_value(py, &message, Some("now"), None));
+            }
+        };
+        let result = py.detach(|| {
+            let features: Vec<Input<'_>> = features.iter().map(InputColumn::as_input).collect();
+            let request: Vec<Input<'_>> = request.iter().map(InputColumn::as_input).collect();
+            self.computed.evaluate(&Inputs {
+                rows,
+                columns: &features,
+                request: &request,
+                now: moment,
+            })
+        });
+        let values = to_array(py, self.computed.data_type(), &result)?;
+        Ok((values, PyArray1::from_vec(py, result.statuses)))
+    }
+}
+
+/// The JSON of a tree as people write it; `ValueError` where it is none.
+#[pyfunction]
+pub(crate) fn format_expression(tree: &str) -> PyResult<String> {
+    parse(tree).map(|tree| tree.to_string())
+}
+
+fn parse(tree: &str) -> PyResult<Tree> {
+    Tree::from_json(tree.as_bytes()).map_err(|error| invalid(&error))
+}
+
+fn parse_types(spelled: Vec<(String, String)>) -> PyResult<Vec<(String, DataType)>> {
+    spelled
+        .into_iter()
+        .map(|(name, spelling)| match spelling.parse() {
+            Ok(data_type) => Ok((name, data_type)),
+            Err(error) => Err(PyValueError::new_err(format!("{name}: {error}"))),
+        })
+        .collect()
+}
+
+fn invalid(error: &impl Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn columns(
+    types: &[(String, DataType)],
+    brought: &[Brought<'_>],
+    rows: usize,
+) -> PyResult<Vec<InputColumn>> {
+    if brought.len() != types.len() {
+        let message = format!("{} columns are needed, not {}", types.len(), brought.len());
+        return Err(PyValueError::new_err(message));
+    }
+    types
+        .iter()
+        .zip(brought)
+        .map(|((name, data_type), (values, nulls))| {
+            let nulls = nulls.as_ref().map(|nulls| nulls.as_array().to_vec());
+            extract(name, *data_type, values, nulls.as_deref(), rows)
+        })
+        .collect()
+}
+
+fn to_array<'py>(
+    py: Python<'py>,
+    data_type: DataType,
+    column: &ComputedColumn,
+) -> PyResult<Bound<'py, PyAny>> {
+    let cells = column.cells.iter().copied();
+    Ok(match data_type {
+        DataType::Scalar(Scalar::Int64) => {
+            PyArray1::from_iter(py, cells.map(|cell| cell as i64)).into_any()
+        }
+        DataType::Scalar(Scalar::Float64) => {
+            PyArray1::from_iter(py, cells.map(f64::from_bits)).into_any()
+        }
+        DataType::Scalar(Scalar::Float32) => {
+            PyArray1::from_iter(py, cells.map(|cell| f64::from_bits(cell) as f32)).into_any()
+        }
+        DataType::Scalar(Scalar::Bool) => {
+            PyArray1::from_iter(py, cells.map(|cell| cell != 0)).into_any()
+        }
+        DataType::Scalar(Scalar::Timestamp(_)) => {
+            let present = column.statuses.iter().map(|&status| status == PRESENT);
+            // NumPy's NaT is the smallest integer.
+            let times = cells.zip(present).map(|(cell, present)| {
+                Datetime::<Milliseconds>::from(if present { cell as i64 } else { i64::MIN })
+            });
+            PyArray1::from_iter(py, times).into_any()
+        }
+        _ => {
+            let objects = cells
+                .zip(&column.statuses)
+                .map(|(cell, &status)| match status {
+                    PRESENT => {
+                        to_object(py, view(data_type, cell, &column.arena)).map(Bound::unbind)
+                    }
+                    _ => Ok(py.None()),
+                });
+            PyArray1::from_vec(py, objects.collect::<PyResult<Vec<_>>>()?).into_any()
+        }
+    })
+}
+
+const PRESENT: u8 = Status::Present as u8;

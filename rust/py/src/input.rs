@@ -1,0 +1,158 @@
+//! Inputs of on-request features: Python columns and single values to typed cells.
+
+use fscore_core::expression::InputColumn;
+use fscore_core::types::{DataType, Scalar, TimeUnit};
+use fscore_core::value::{Invalid, Value, decode};
+use numpy::{Element, PyArray1, PyArrayMethods, PyUntypedArray};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::errors;
+use crate::value::{encode_object, with_scalar};
+
+/// What `values` are as an input of `data_type` called `name`, for `rows` rows.
+///
+/// A list, a tuple or an array is a column, in which None is null, and where `nulls` is true;
+/// anything else is one value for all rows. Where the type is a list or a vector itself, only a
+/// list of such is a column.
+pub(crate) fn extract(
+    name: &str,
+    data_type: DataType,
+    values: &Bound<'_, PyAny>,
+    nulls: Option<&[bool]>,
+    rows: usize,
+) -> PyResult<InputColumn> {
+    let wrong = |row: Option<usize>, reason: &str| {
+        let place = row.map_or_else(String::new, |row| format!(" (row {row})"));
+        let message = format!("{name}{place} {reason}");
+        errors::invalid_value(values.py(), &message, Some(name), row)
+    };
+    let null = |row: usize| nulls.is_some_and(|nulls| nulls.get(row) == Some(&true));
+    let column = if let Some(cells) = numbers(data_type, values) {
+        InputColumn::from_cells(data_type, cells, nulls)
+    } else if let Some(objects) = objects(data_type, values)? {
+        let mut column = InputColumn::with_capacity(data_type, rows);
+        for (row, object) in objects.iter().enumerate() {
+            if null(row) || object.is_none() {
+                column.push_null();
+            } else {
+                push(&mut column, &object).map_err(|reason| wrong(Some(row), &reason))?;
+            }
+        }
+        column
+    } else {
+        let mut column = InputColumn::with_capacity(data_type, 1);
+        if values.is_none() {
+            column.push_null();
+        } else {
+            push(&mut column, values).map_err(|reason| wrong(None, &reason))?;
+        }
+        column.for_all_rows()
+    };
+    match (column.rows(), nulls) {
+        (Some(given), _) if given != rows => {
+            Err(wrong(None, &format!("has {given} values for {rows} rows")))
+        }
+        (Some(given), Some(nulls)) if nulls.len() != given => Err(wrong(
+            None,
+            &format!(
+                "has {given} values and says of {} whether they are null",
+                nulls.len()
+            ),
+        )),
+        _ => Ok(column),
+    }
+}
+
+/// The cells of an array that is read as it is; everything else goes by objects, whose types are
+/// checked one by one.
+fn numbers(data_type: DataType, values: &Bound<'_, PyAny>) -> Option<Vec<u64>> {
+    let DataType::Scalar(scalar) = data_type else {
+        return None;
+    };
+    match scalar {
+        Scalar::Int64 | Scalar::Timestamp(TimeUnit::Milliseconds) => {
+            cells(values, |value: i64| value as u64)
+        }
+        Scalar::Timestamp(unit) => cells(values, |ms: i64| stored(ms, unit) as u64),
+        Scalar::Float64 => cells(values, f64::to_bits)
+            .or_else(|| cells(values, |value: f32| f64::from(value).to_bits()))
+            .or_else(|| cells(values, |value: i64| (value as f64).to_bits())),
+        Scalar::Float32 => cells(values, |value: f32| f64::from(value).to_bits())
+            .or_else(|| cells(values, |value: i64| f64::from(value as f32).to_bits()))
+            .or_else(|| {
+                let narrowed = cells(values, |value: f64| f64::from(value as f32).to_bits());
+                // One that is infinite only now is an error of its row.
+                narrowed
+                    .filter(|cells| !cells.iter().any(|cell| f64::from_bits(*cell).is_infinite()))
+            }),
+        Scalar::Bool => cells(values, u64::from as fn(bool) -> u64),
+        Scalar::String | Scalar::Bytes => None,
+    }
+}
+
+fn cells<T: Element + Copy>(values: &Bound<'_, PyAny>, of: impl Fn(T) -> u64) -> Option<Vec<u64>> {
+    let array = values.cast::<PyArray1<T>>().ok()?.readonly();
+    let array = array.as_array();
+    Some(array.iter().map(|value| of(*value)).collect())
+}
+
+/// The elements of what is a column.
+fn objects<'py>(
+    data_type: DataType,
+    values: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let list = if let Ok(list) = values.cast::<PyList>() {
+        list.clone()
+    } else if let Ok(tuple) = values.cast::<PyTuple>() {
+        tuple.to_list()
+    } else if values.is_instance_of::<PyUntypedArray>() {
+        values.call_method0("tolist")?.cast_into()?
+    } else {
+        return Ok(None);
+    };
+    if matches!(data_type, DataType::Scalar(_)) {
+        return Ok(Some(list));
+    }
+    let nested = |object: Bound<'_, PyAny>| {
+        object.is_none()
+            || object.is_instance_of::<PyList>()
+            || object.is_instance_of::<PyTuple>()
+            || object.is_instance_of::<PyUntypedArray>()
+    };
+    Ok((!list.is_empty() && list.iter().all(nested)).then_some(list))
+}
+
+fn push(column: &mut InputColumn, object: &Bound<'_, PyAny>) -> Result<(), String> {
+    column.push(|data_type, arena| {
+        let mut cell = Ok(0);
+        if let DataType::Scalar(scalar) = data_type {
+            with_scalar(scalar, object, |value| cell = put(scalar, value, arena))?;
+        } else {
+            let mut text = Vec::new();
+            encode_object(&mut text, data_type, object)?;
+            cell = decode(data_type, &text, arena);
+        }
+        cell.map_err(|invalid| invalid.0.to_owned())
+    })
+}
+
+/// The cell of a scalar, whose bytes go to the arena where it has some.
+fn put(scalar: Scalar, value: Value<'_>, arena: &mut Vec<u8>) -> Result<u64, Invalid> {
+    let data_type = DataType::Scalar(scalar);
+    Ok(match (value, scalar) {
+        (Value::Integer(ms), Scalar::Timestamp(unit)) => stored(ms, unit) as u64,
+        (Value::Integer(value), _) => value as u64,
+        (Value::Float64(value), _) => value.to_bits(),
+        (Value::Float32(value), _) => f64::from(value).to_bits(),
+        (Value::Bool(value), _) => u64::from(value),
+        (Value::String(text), _) => decode(data_type, text.as_bytes(), arena)?,
+        (Value::Bytes(bytes) | Value::Vector(bytes), _) => decode(data_type, bytes, arena)?,
+        (Value::List(_), _) => unreachable!("a list is no scalar"),
+    })
+}
+
+/// A moment as it would have come back from where it is stored in that unit.
+fn stored(ms: i64, unit: TimeUnit) -> i64 {
+    ms - ms.rem_euclid(unit.milliseconds())
+}
