@@ -28,6 +28,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, Union, get_args, get_origin
 
 from fscore._data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_type
+from fscore.expression import Expression, Operand, feature
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -89,11 +90,12 @@ class Annotation:
     problem: str = ""
 
 
-class FeatureRef:
+class FeatureRef(Operand):
     """A feature of a view, as `UserActivity.platform` gives it.
 
     Base of the type markers: what is annotated `String` is a `String`. `view` is the view's class,
-    `name` the feature's name, `data_type` its type, and `output` its name in a service.
+    `name` the feature's name, `data_type` its type, and `output` its name in a service. Operators
+    make expressions of on-request features of it, `==` included: see `fscore.expression`.
     """
 
     kind: ClassVar[str] = ""
@@ -111,6 +113,11 @@ class FeatureRef:
     def alias(self, name: str) -> Self:
         """Return the same feature under another name in the service's output."""
         return type(self)(self.view, self.name, self.data_type, name)
+
+    def _expression(self) -> Expression:
+        declared = self.view.__fscore_view__
+        view = self.view.__name__ if declared is None else declared.name
+        return feature(self.name, str(self.data_type), view)
 
     def __repr__(self) -> str:
         """Name the class, the feature and, where it differs, the alias."""

@@ -1,0 +1,415 @@
+"""Expressions: on-request features, declared as what they are computed from.
+
+An expression is built by writing it, from features and from what a request brings, with Python's
+operators and the functions of `fscore.functions`. It is data: nothing is computed in Python. The
+Rust core compiles it once and evaluates it over whole columns, at read time and for training data
+(`fscore.evaluate`) alike. `docs/concepts/on-request-features.md` says what each operation does.
+
+    >>> from fscore import Entity, FeatureView, Float64, String, Timestamp, request
+    >>> from fscore import functions as fn
+    >>> user = Entity("user", join_keys={"user_id": String})
+    >>> class UserProfile(FeatureView, entity=user):
+    ...     signup_time: Timestamp
+    ...     average_order: Float64
+    >>> request.now - UserProfile.signup_time
+    Expression(request.now - user_profile:signup_time)
+    >>> order = request["amount"] / UserProfile.average_order
+    >>> fn.where(order > 3, "large", "usual")
+    Expression(where((request["amount"] / user_profile:average_order) > 3, "large", "usual"))
+
+Features and expressions are compared by `==` like everything else, and `==` makes an expression
+too. So neither has a truth value: `if`, `and`, `or`, `not` and chains like `1 < x < 5` raise
+TypeError, where `&`, `|` and `~` combine conditions. The one exception keeps features usable in
+lists and as keys of dicts: `==` of two features is true where both are the same object, and a
+feature's hash follows.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+
+from fscore._data_type import epoch_ms
+from fscore._fscore import MAX_EXPRESSION_DEPTH, CompiledExpression, format_expression
+
+__all__ = ["Expression", "Operand", "Request", "request"]
+
+_FLATTENED = frozenset({"+", "*", "&", "|"})
+"""Operations of any number of operands, which are taken from the left to the right."""
+
+
+class Operand:
+    """What operators make expressions of: features and expressions."""
+
+    __slots__ = ()
+
+    # NumPy's scalars and arrays leave operators to the right operand.
+    __array_ufunc__: ClassVar[None] = None
+
+    def _expression(self) -> Expression:
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Expression:
+        return _infix("+", self, other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return _infix("+", other, self)
+
+    def __sub__(self, other: Any) -> Expression:
+        return _infix("-", self, other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return _infix("-", other, self)
+
+    def __mul__(self, other: Any) -> Expression:
+        return _infix("*", self, other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return _infix("*", other, self)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return _infix("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return _infix("/", other, self)
+
+    def __floordiv__(self, other: Any) -> Expression:
+        return _infix("//", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Expression:
+        return _infix("//", other, self)
+
+    def __mod__(self, other: Any) -> Expression:
+        return _infix("%", self, other)
+
+    def __rmod__(self, other: Any) -> Expression:
+        return _infix("%", other, self)
+
+    def __pow__(self, other: Any) -> Expression:
+        return _infix("**", self, other)
+
+    def __rpow__(self, other: Any) -> Expression:
+        return _infix("**", other, self)
+
+    def __and__(self, other: Any) -> Expression:
+        return _infix("&", self, other)
+
+    def __rand__(self, other: Any) -> Expression:
+        return _infix("&", other, self)
+
+    def __or__(self, other: Any) -> Expression:
+        return _infix("|", self, other)
+
+    def __ror__(self, other: Any) -> Expression:
+        return _infix("|", other, self)
+
+    def __lt__(self, other: Any) -> Expression:
+        return _infix("<", self, other)
+
+    def __le__(self, other: Any) -> Expression:
+        return _infix("<=", self, other)
+
+    def __gt__(self, other: Any) -> Expression:
+        return _infix(">", self, other)
+
+    def __ge__(self, other: Any) -> Expression:
+        return _infix(">=", self, other)
+
+    def __eq__(self, other: object) -> Expression:  # type: ignore[override]
+        return _infix("==", self, other, truth=_identity(self, other))
+
+    def __ne__(self, other: object) -> Expression:  # type: ignore[override]
+        same = _identity(self, other)
+        return _infix("!=", self, other, truth=None if same is None else not same)
+
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Expression:
+        return call("neg", self)
+
+    def __pos__(self) -> Expression:
+        return self._expression()
+
+    def __invert__(self) -> Expression:
+        return call("~", self)
+
+    def __abs__(self) -> Expression:
+        return call("abs", self)
+
+    def __round__(self) -> Expression:
+        return call("round", self)
+
+    def __floor__(self) -> Expression:
+        return call("floor", self)
+
+    def __ceil__(self) -> Expression:
+        return call("ceil", self)
+
+
+class Expression(Operand):
+    """What an on-request feature is computed by; made by operators, `fscore.functions` and JSON.
+
+    Immutable. `repr` and `str` show it as it is written, features as `view:feature`.
+    """
+
+    __slots__ = ("_tree", "_truth", "_types")
+
+    _tree: Any
+    _types: Mapping[str, str]
+    _truth: bool | None
+
+    def __init__(
+        self, tree: Any, types: Mapping[str, str] | None = None, truth: bool | None = None
+    ) -> None:
+        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "_types", {} if types is None else types)
+        object.__setattr__(self, "_truth", truth)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("an expression cannot be changed")
+
+    def _expression(self) -> Expression:
+        return self
+
+    def to_json(self) -> Any:
+        """Return the registry's form: what `json.dumps` can write.
+
+        >>> from fscore import request
+        >>> (request["amount"] + 1).to_json()
+        {'op': '+', 'args': [{'request': 'amount'}, 1]}
+        """
+        return copy.deepcopy(self._tree)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read the registry's form; raises ValueError where it is none.
+
+        >>> Expression.from_json({"op": "-", "args": [{"now": True}, {"feature": "user:signup"}]})
+        Expression(request.now - user:signup)
+        """
+        format_expression(_dumped(data))
+        return cls(copy.deepcopy(data))
+
+    def features(self) -> tuple[str, ...]:
+        """Return the features it is computed from, as `view:feature`, each once, in order."""
+        return tuple(dict.fromkeys(_leaves(self._tree, "feature")))
+
+    def request_fields(self) -> tuple[str, ...]:
+        """Return the request inputs it is computed from, each once, in order; not `now`."""
+        return tuple(dict.fromkeys(_leaves(self._tree, "request")))
+
+    def uses_now(self) -> bool:
+        """Return whether it is computed from `request.now`."""
+        return any(_leaves(self._tree, "now"))
+
+    def known_types(self) -> dict[str, str]:
+        """Return the declared types of features that it was written with; JSON has none.
+
+        Keys are `view:feature`, values the registry's spelling.
+        """
+        return dict(self._types)
+
+    def infer_type(self, feature_types: Mapping[str, str], request_types: Mapping[str, str]) -> str:
+        """Return the type of its values, spelled as in the registry.
+
+        `feature_types` has the type of each feature by `view:feature`, `request_types` that of each
+        request input. Raises ValueError saying which part does not fit.
+
+        >>> from fscore import request
+        >>> (request["amount"] / 2).infer_type({}, {"amount": "Int64"})
+        'Float64'
+        """
+        return self.compiled(feature_types, request_types).data_type
+
+    def check_type(
+        self, data_type: str, feature_types: Mapping[str, str], request_types: Mapping[str, str]
+    ) -> None:
+        """Raise ValueError where a feature declared `data_type` does not hold its values.
+
+        A feature holds values of its own type; a Float64 those of an Int64 as well, and a Float32
+        both, rounded.
+        """
+        self.compiled(feature_types, request_types, data_type)
+
+    def compiled(
+        self,
+        feature_types: Mapping[str, str],
+        request_types: Mapping[str, str],
+        data_type: str | None = None,
+    ) -> CompiledExpression:
+        """Compile it for these types; its columns are in the mappings' order."""
+        return CompiledExpression(
+            _dumped(self._tree),
+            list(feature_types.items()),
+            list(request_types.items()),
+            data_type,
+        )
+
+    def with_columns(self, places: Mapping[str, int]) -> Any:
+        """Return the JSON with each feature as its place among the columns: `{"column": 3}`.
+
+        KeyError where `places` lacks a feature.
+        """
+        return _with_columns(self._tree, places)
+
+    def __bool__(self) -> bool:
+        """Raise TypeError, except for two features compared by `==` or `!=`."""
+        if self._truth is None:
+            raise TypeError(
+                f"{self} has no truth value before it is computed: combine conditions with & | ~ "
+                "and parentheses instead of and, or, not, and write a < b < c as (a < b) & (b < c)"
+            )
+        return self._truth
+
+    def __str__(self) -> str:
+        """Return it as it is written; what is wrong where it is none, as when it is too large."""
+        try:
+            return format_expression(_dumped(self._tree))
+        except ValueError as error:
+            return f"<{error}>"
+
+    def __repr__(self) -> str:
+        """Return it as it is written, in `Expression(…)`."""
+        return f"Expression({self})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made from."""
+        return (type(self), (self._tree, dict(self._types), self._truth))
+
+
+class Request:
+    """What a request brings: `request.now`, and `request["amount"]` for an input of that name."""
+
+    __slots__ = ()
+
+    @property
+    def now(self) -> Expression:
+        """The moment the request is answered for: its `as_of`, a Timestamp."""
+        return Expression({"now": True})
+
+    def __getitem__(self, name: str) -> Expression:
+        """Return the input of that name, whose type the view declares: `request={"amount": …}`."""
+        if not isinstance(name, str):
+            raise TypeError(
+                f'a request input is named by a string: request["amount"], not {name!r}'
+            )
+        return Expression({"request": name})
+
+    def __repr__(self) -> str:
+        """Return the name that it is imported by."""
+        return "request"
+
+
+request = Request()
+"""What a request brings."""
+
+
+def feature(name: str, data_type: str, view: str) -> Expression:
+    """Return the feature of that name as an expression."""
+    reference = f"{view}:{name}"
+    return Expression({"feature": reference}, {reference: data_type})
+
+
+def call(operation: str, *operands: Any) -> Expression:
+    """Return the expression of an operation by its name in JSON.
+
+    TypeError where an operand is neither an expression nor a literal, ValueError where it is one
+    that 64 bits do not hold, and where the expression becomes too deep.
+    """
+    parts = [operand(value) for value in operands]
+    types = {name: spelling for part in parts for name, spelling in part._types.items()}
+    trees = [part._tree for part in parts]
+    first = trees[0]
+    if operation in _FLATTENED and isinstance(first, dict) and first.get("op") == operation:
+        trees = [*first["args"], *trees[1:]]
+    if 1 + max(map(_depth, trees)) > MAX_EXPRESSION_DEPTH:
+        raise ValueError(
+            f"an expression nests at most {MAX_EXPRESSION_DEPTH} deep: "
+            "split it into several features"
+        )
+    return Expression({"op": operation, "args": trees}, types)
+
+
+def operand(value: Any) -> Expression:
+    """Return `value` as an expression: a feature, an expression, or a literal."""
+    if isinstance(value, Operand):
+        return value._expression()
+    return Expression(_literal(value))
+
+
+def _infix(operation: str, left: Any, right: Any, *, truth: bool | None = None) -> Expression:
+    try:
+        made = call(operation, left, right)
+    except TypeError:
+        return cast("Expression", NotImplemented)
+    return made if truth is None else Expression(made._tree, made._types, truth)
+
+
+def _identity(left: Operand, right: object) -> bool | None:
+    """Return whether two features are one object; None where either is no feature."""
+    if isinstance(left, Expression) or isinstance(right, Expression):
+        return None
+    return left is right if isinstance(right, Operand) else None
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, np.datetime64):
+        ms = int(value.astype("datetime64[ms]").astype(np.int64))
+        return None if np.isnat(value) else {"timestamp": ms}
+    if isinstance(value, np.timedelta64):
+        return None if np.isnat(value) else int(value.astype("timedelta64[ms]").astype(np.int64))
+    if isinstance(value, np.generic):
+        value = value.item()
+    match value:
+        case None | bool() | str():
+            return value
+        case int() if -(2**63) <= value < 2**63:
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+        case int() | float():
+            raise ValueError(f"{value!r} is no literal: an Int64 has 64 bits, a Float64 is finite")
+        case dt.datetime():
+            return {"timestamp": epoch_ms(value)}
+        case dt.timedelta():
+            return value // dt.timedelta(milliseconds=1)
+    raise TypeError(
+        f"{value!r} cannot be part of an expression: use features, request[…], request.now, "
+        "numbers, strings, booleans, datetimes, timedeltas and None"
+    )
+
+
+def _dumped(tree: Any) -> str:
+    try:
+        return json.dumps(tree, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"an expression's JSON holds what JSON cannot: {error}") from None
+
+
+def _depth(tree: Any) -> int:
+    arguments = tree.get("args", ()) if isinstance(tree, dict) else ()
+    return 1 + max(map(_depth, arguments), default=0)
+
+
+def _leaves(tree: Any, member: str) -> Iterator[str]:
+    if isinstance(tree, dict):
+        if member in tree:
+            yield tree[member]
+        for argument in tree.get("args", ()):
+            yield from _leaves(argument, member)
+
+
+def _with_columns(tree: Any, places: Mapping[str, int]) -> Any:
+    if isinstance(tree, dict):
+        if "feature" in tree:
+            return {"column": places[tree["feature"]]}
+        if "args" in tree:
+            arguments = [_with_columns(argument, places) for argument in tree["args"]]
+            return {"op": tree["op"], "args": arguments}
+    return tree
