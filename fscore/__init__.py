@@ -39,6 +39,8 @@ from fscore.errors import (
     VersionRetired,
     WriteRejected,
 )
+from fscore.evaluation import Evaluation, evaluate
+from fscore.expression import Expression, request
 from fscore.flag_view import FlagView
 from fscore.registry import Registry
 from fscore.registry_diff import Change, RegistryDiff, diff
@@ -83,6 +85,8 @@ __all__ = [
     "DeadlineExceeded",
     "Entity",
     "EntityNotFound",
+    "Evaluation",
+    "Expression",
     "Feature",
     "FeatureNotFound",
     "FeatureService",
@@ -131,11 +135,13 @@ __all__ = [
     "count",
     "diff",
     "distinct",
+    "evaluate",
     "ever",
     "first",
     "largest",
     "latest",
     "parse_read_request",
+    "request",
     "resolve",
     "smallest",
     "total",
