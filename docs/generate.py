@@ -11,7 +11,7 @@ import inspect
 import itertools
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args, get_origin
@@ -122,11 +122,17 @@ def default(field: FieldInfo) -> str:
 def command_line() -> str:
     """The help of every command, as the command line shows it."""
     parent = click.Context(program, info_name="fscore", terminal_width=90)
-    sections = []
-    for name, command in sorted(program.commands.items()):
+    return "\n\n".join(command_help(program, parent))
+
+
+def command_help(group: click.Group, parent: click.Context) -> Iterator[str]:
+    """The help of a group's commands, and below each that of its own."""
+    for name, command in sorted(group.commands.items()):
         context = click.Context(command, info_name=name, parent=parent, terminal_width=90)
-        sections.append(f"## fscore {name}\n\n```text\n{command.get_help(context)}\n```")
-    return "\n\n".join(sections)
+        text = command.get_help(context)
+        yield f"## {context.command_path}\n\n```text\n{text}\n```"
+        if isinstance(command, click.Group):
+            yield from command_help(command, context)
 
 
 def type_change_table() -> str:

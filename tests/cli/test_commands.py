@@ -284,10 +284,15 @@ def test_init_makes_definitions_that_can_be_applied_and_loaded(fscore_on: Fscore
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "apply", "plan", "load", "get", "serve", "demo", "doctor", "version-info"]
+    "command",
+    [
+        *("init", "apply", "plan", "load", "get", "serve", "demo", "doctor", "version-info"),
+        *("version", "version create", "version promote", "version rollback", "version retire"),
+        "version list",
+    ],
 )
 def test_every_command_has_help(fscore: Fscore, command: str) -> None:
-    done = fscore(command, "--help")
+    done = fscore(*command.split(), "--help")
     assert done.code == 0
     assert done.out.startswith(f"Usage: fscore {command}")
     assert all(len(line) <= 100 for line in done.out.splitlines())
@@ -320,7 +325,7 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     with library.connect(redis_server.url) as client:
         client.execute(
             *("ACL", "SETUSER", "reader", "on", ">secret", "~*", "-@all", "+@connection"),
-            *("+hmget", "+hget", "+hgetall", "+info", "+time", "+acl"),
+            *("+hmget", "+hget", "+hgetall", "+mget", "+info", "+time", "+acl"),
         )
         try:
             url = f"redis://reader:secret@127.0.0.1:{redis_server.port}"

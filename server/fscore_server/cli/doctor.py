@@ -24,7 +24,7 @@ _OLDEST = (7, 0)
 _SKEW_MS = 1_000
 
 # What each use of the store sends; the key is put in between, as ACL DRYRUN wants it.
-_READING = (("HMGET", "field"), ("HGETALL",))
+_READING = (("HMGET", "field"), ("HGETALL",), ("MGET",))
 _WRITING = (("HSET", "field", "value"), ("HDEL", "field"), ("PEXPIREAT", "0", "GT"))
 
 

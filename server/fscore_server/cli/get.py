@@ -23,12 +23,18 @@ __all__ = ["get_command"]
 @click.argument("keys", metavar="KEY=VALUE...", nargs=-1, required=True)
 @click.option("--service", help="The features of this service.")
 @click.option("--features", help="These features, separated by commas: platform,user_activity:age.")
+@click.option(
+    "--version",
+    type=click.IntRange(1, 2**63 - 1),
+    help="Read this version instead of the service's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object for each entity.")
 @redis_url_option
 def get_command(
     keys: tuple[str, ...],
     service: str | None,
     features: str | None,
+    version: int | None,
     as_json: bool,
     redis_url: str | None,
 ) -> None:
@@ -47,7 +53,7 @@ def get_command(
             name: [_typed(name, value, prepared.join_keys.get(name)) for value in values]
             for name, values in columns.items()
         }
-        table = prepared.get(typed)
+        table = prepared.get(typed, version=version)
         moments = {
             name
             for name, spelling in zip(prepared.features, prepared.types, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,6 +36,11 @@ _FORMATS = ("csv", "tsv", "ndjson", "parquet")
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the rejects; beside each file where it is not given.",
 )
+@click.option(
+    "--version",
+    type=click.IntRange(1, 2**63 - 1),
+    help="Write this version alone; every live one where it is not given.",
+)
 @click.option("--dry-run", is_flag=True, help="Read and check everything; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @redis_url_option
@@ -46,6 +51,7 @@ def load_command(
     format_name: str | None,
     max_rejects: int | None,
     rejects_dir: Path | None,
+    version: int | None,
     dry_run: bool,
     as_json: bool,
     redis_url: str | None,
@@ -69,7 +75,7 @@ def load_command(
     def run(client: fscore.Client | None) -> LoadReport:
         with watching(quiet=as_json) as progress:
             return load(
-                client,
+                None if client is None else _Writer(client, version),
                 described,
                 files,
                 source=source,
@@ -94,6 +100,18 @@ def load_command(
             click.echo(f"{click.style('error:', fg='red', bold=True)} {report.failure}", err=True)
         return FAILED
     return 0
+
+
+class _Writer:
+    """What a load writes with: the client, and the version that was chosen."""
+
+    def __init__(self, client: fscore.Client, version: int | None) -> None:
+        self._client = client
+        self._version = version
+
+    def write(self, view: str, rows: Any, /) -> Any:
+        """Write rows of a view."""
+        return self._client.write(view, rows, version=self._version)
 
 
 def require_applied(

@@ -5,7 +5,8 @@
 | 0 | done; a load with some rejected rows counts as done |
 | 1 | failed: Redis, a file, the definitions, a check of `fscore doctor` |
 | 2 | wrong usage: an unknown command, option or value |
-| 3 | refused: the change of definitions is unsafe for stored data (`plan`, `apply`) |
+| 3 | refused: a change of definitions that stored data will not survive (`plan`, `apply`), a |
+|   | version that is in use (`version retire`) |
 | 130 | interrupted |
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from fscore.errors import FscoreError, InvalidDefinition, UnsafeChange
+from fscore.errors import FscoreError, InvalidDefinition, UnsafeChange, VersionInUse
 
 __all__ = ["FAILED", "INTERRUPTED", "UNSAFE", "CommandFailed", "ended"]
 
@@ -57,7 +58,7 @@ def ended(command: Callable[[list[str]], object], arguments: Sequence[str]) -> i
             traceback.print_exc()
         else:
             _say(_message(error))
-        return UNSAFE if isinstance(error, UnsafeChange) else FAILED
+        return UNSAFE if isinstance(error, UnsafeChange | VersionInUse) else FAILED
     return result if isinstance(result, int) else 0
 
 

@@ -16,6 +16,7 @@ from fscore_server.cli.init import init_command
 from fscore_server.cli.load import load_command
 from fscore_server.cli.outcome import ended
 from fscore_server.cli.serve import serve_command
+from fscore_server.cli.version import version_command
 from fscore_server.cli.version_info import version_info_command
 
 __all__ = ["main", "program"]
@@ -25,7 +26,7 @@ __all__ = ["main", "program"]
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without --redis-url and FSCORE_REDIS_URL a command uses the embedded Valkey of ./data"
     " (FSCORE_DATA_DIR), which it starts where none runs. Exit codes: 0 done, 1 failed, 2 wrong"
-    " usage, 3 unsafe change refused, 130 interrupted.",
+    " usage, 3 refused as unsafe, 130 interrupted.",
 )
 @click.version_option(__version__, message="fscore %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -44,6 +45,7 @@ for _command in (
     serve_command,
     demo_command,
     doctor_command,
+    version_command,
     version_info_command,
 ):
     program.add_command(_command)

@@ -1,12 +1,12 @@
-"""How far a load is: a bar where a person watches, plain lines elsewhere. Both go to standard
-error.
+"""How far a load or a removal is: a bar where a person watches, plain lines elsewhere. Both go to
+standard error.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from fscore._reclaim import ReclaimProgress
 from fscore_server.ingest.loader import Progress as Watcher
 from fscore_server.ingest.loader import Silent
 
-__all__ = ["watching"]
+__all__ = ["watching", "watching_removal"]
 
 _LINE_SECONDS = 2.0
 
@@ -26,19 +27,42 @@ _LINE_SECONDS = 2.0
 def watching(*, quiet: bool) -> Iterator[Watcher]:
     """What watches a load on this terminal; with `quiet` only a terminal gets anything."""
     if sys.stderr.isatty():
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        ) as progress:
+        with _bars() as progress:
             yield _Bars(progress)
     elif quiet:
         yield Silent()
     else:
         yield _Lines()
+
+
+@contextmanager
+def watching_removal(*, quiet: bool) -> Iterator[Callable[[ReclaimProgress], None] | None]:
+    """What watches the removal of keys, as `watching` does a load."""
+    if sys.stderr.isatty():
+        with _bars() as progress:
+            task = progress.add_task("remove keys", total=1.0, detail="")
+
+            def move(now: ReclaimProgress) -> None:
+                detail = f"{now.removed:,} keys"
+                progress.update(task, completed=now.share, detail=detail)
+
+            yield move
+    elif quiet:
+        yield None
+    else:
+        lines = _Lines()
+        yield lambda now: lines.removing(now.share, now.removed)
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
 
 
 class _Bars:
@@ -83,6 +107,10 @@ class _Lines:
     def writing(self, view: str, written: int, total: int) -> None:
         """Say how much of a view is written."""
         self._say(f"{view}: {written} of {total} entities written")
+
+    def removing(self, share: float, removed: int) -> None:
+        """Say how much of the keys is looked at."""
+        self._say(f"{100 * share:.0f} % of the keys looked at, {removed} removed")
 
     def _say(self, line: str) -> None:
         if time.perf_counter() - self._said >= _LINE_SECONDS:

@@ -1,0 +1,203 @@
+"""`fscore version`: create, promote, rollback, retire and list versions of a feature service."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fscore.config import RECLAIM_RATE
+from fscore_server.cli.connection import connected, redis_url_option
+from fscore_server.cli.moment import shown_moment
+
+if TYPE_CHECKING:
+    from fscore._version_changes import Switch
+    from fscore._versions import ServiceVersions, VersionRecord
+
+__all__ = ["version_command"]
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_service = click.argument("service", metavar="SERVICE")
+_version = click.argument("version", metavar="VERSION", type=click.IntRange(1, 2**63 - 1))
+
+
+@click.group("version")
+def version_command() -> None:
+    """Fill a new version of a service's data beside the old one, and switch over, or back.
+
+    A version is the v1 at the end of every key. Each service reads one of them; servers and clients
+    follow a switch by themselves, at once or within a second.
+    """
+
+
+@version_command.command("create")
+@_service
+@click.option("--comment", default="", help="What it is for; `list` shows it.")
+@_json_option
+@redis_url_option
+def create_command(service: str, comment: str, as_json: bool, redis_url: str | None) -> None:
+    """Make the next version of SERVICE, which nobody reads yet.
+
+    From then on rows are written to it as well, by everybody within a second: load what was before
+    after that. Its number is one that no service has which shares an entity with SERVICE.
+    """
+    with connected(redis_url, "version create") as client:
+        version = client.versions.create(service, comment=comment, created_by=_user())
+    if as_json:
+        click.echo(json.dumps({"service": service, "version": version}))
+        return
+    click.echo(
+        f"version {version} of {service} is being filled; when it is complete: "
+        f"fscore version promote {service} {version}"
+    )
+
+
+@version_command.command("promote")
+@_service
+@_version
+@_json_option
+@redis_url_option
+def promote_command(service: str, version: int, as_json: bool, redis_url: str | None) -> None:
+    """Have SERVICE read VERSION from now on.
+
+    The version before goes on being written until it is retired, so that `fscore version rollback`
+    finds it fresh.
+    """
+    with connected(redis_url, "version promote") as client:
+        switch = client.versions.promote(service, version)
+    _say_switch(switch, as_json)
+
+
+@version_command.command("rollback")
+@_service
+@_json_option
+@redis_url_option
+def rollback_command(service: str, as_json: bool, redis_url: str | None) -> None:
+    """Have SERVICE read the version again that it read before.
+
+    Twice goes back two versions. Where it is uncertain whether a rollback was done, because the
+    connection broke, look at `fscore version list` before the next one.
+    """
+    with connected(redis_url, "version rollback") as client:
+        switch = client.versions.rollback(service)
+    _say_switch(switch, as_json)
+
+
+@version_command.command("retire")
+@_service
+@_version
+@click.option("--force", is_flag=True, help="Also the version that a rollback would go to.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=RECLAIM_RATE,
+    show_default=True,
+    help="Keys to remove a second.",
+)
+@_json_option
+@redis_url_option
+def retire_command(
+    service: str, version: int, force: bool, rate: float, as_json: bool, redis_url: str | None
+) -> None:
+    """End VERSION of SERVICE: it is written and promoted no more, and its keys are removed.
+
+    Refused with exit code 3 while a service reads it that shares an entity with SERVICE; without
+    --force also while a rollback would go to it. Interrupted, the same command removes the rest.
+    """
+    # Imported here: it takes longer to import than most commands run.
+    from fscore_server.cli.progress import watching_removal
+
+    with connected(redis_url, "version retire") as client:
+        try:
+            with watching_removal(quiet=as_json) as progress:
+                done = client.versions.retire(
+                    service, version, force=force, rate=rate, progress=progress
+                )
+        except KeyboardInterrupt:
+            click.echo("not all keys are removed: run the same command again", err=True)
+            raise
+    if as_json:
+        found = {"service": service, "version": version, "removed": done.removed}
+        click.echo(json.dumps({**found, "entities": done.entities, "kept": done.kept}))
+        return
+    keys = "1 key" if done.removed == 1 else f"{done.removed:,} keys"
+    click.echo(f"version {version} of {service} is retired; {keys} removed")
+    for entity, services in done.kept.items():
+        click.echo(f"{entity}: kept, because {', '.join(services)} still has version {version}")
+
+
+@version_command.command("list")
+@click.argument("service", metavar="[SERVICE]", required=False)
+@_json_option
+@redis_url_option
+def list_command(service: str | None, as_json: bool, redis_url: str | None) -> None:
+    """Show the versions of SERVICE, or of all services."""
+    with connected(redis_url, "version list") as client:
+        found = client.versions.list(service)
+    if as_json:
+        click.echo(json.dumps([versions.to_dict() for versions in found]))
+        return
+    for versions in found:
+        _print_table(versions)
+
+
+def _say_switch(switch: Switch, as_json: bool) -> None:
+    if as_json:
+        outcome: dict[str, Any] = {"service": switch.service, "version": switch.version}
+        click.echo(json.dumps({**outcome, "before": switch.before, "changed": switch.changed}))
+    elif switch.changed:
+        before = "" if switch.before is None else f"; before, it was version {switch.before}"
+        click.echo(f"{switch.service} reads version {switch.version}{before}")
+    else:
+        click.echo(f"{switch.service} reads version {switch.version} already")
+
+
+def _print_table(versions: ServiceVersions) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text(versions.service, style="bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("version", "state", "created", "promoted", "comment"):
+        table.add_column(column, overflow="fold", no_wrap=column != "comment")
+    for record in versions.versions:
+        table.add_row(
+            str(record.version),
+            Text(_state(versions, record)),
+            _moment(record.created_at_ms),
+            _moment(record.promoted_at_ms),
+            Text(" ".join(filter(None, (record.comment, _by(record))))),
+        )
+    console.print(table)
+
+
+def _state(versions: ServiceVersions, record: VersionRecord) -> str:
+    if record.version == versions.current:
+        return "current"
+    if record.version == versions.previous:
+        return "previous"
+    if record.state == "retired" and record.reclaimed_at_ms is None:
+        return "retired, keys left"
+    return record.state
+
+
+def _by(record: VersionRecord) -> str:
+    return f"({record.created_by})" if record.created_by else ""
+
+
+def _moment(epoch_ms: int | None) -> str:
+    # To the second: whoever needs it closer takes --json.
+    return "" if epoch_ms is None else shown_moment(epoch_ms // 1000 * 1000)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user often has no name.
+        return ""
