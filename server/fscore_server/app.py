@@ -51,10 +51,10 @@ def create_app(
         "/v1/features": Features(state, metrics),
         "/v1/services": catalogue.Catalogue(state, "services", catalogue.services),
         "/v1/views": catalogue.Catalogue(state, "views", catalogue.views),
-        "/v1/versions": catalogue.Catalogue(state, "versions", catalogue.versions),
+        "/v1/versions": catalogue.Versions(state),
         "/health/live": health.Live(),
         "/health/ready": health.Ready(state),
-        "/metrics": health.Exposition(metrics),
+        "/metrics": health.Exposition(metrics, state),
         "/openapi.json": OpenApiDocument(state),
         "/docs": DocsPage(),
     }

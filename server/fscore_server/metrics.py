@@ -10,10 +10,11 @@ at a scrape.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fscore import Status
@@ -92,9 +93,14 @@ class Metrics:
         """Notes the registry revision that this worker serves."""
         self._slots[self._row + 1] = revision
 
-    def render(self) -> bytes:
-        """The exposition of every worker's row."""
-        return "".join(f"{line}\n" for line in self._lines()).encode()
+    def render(self, versions: Mapping[str, int] | None = None) -> bytes:
+        """The exposition of every worker's row, and the version that each service reads.
+
+        The services are known only while the server runs, so theirs are no shared series: they are
+        those of the worker that is asked, from which the others differ for milliseconds.
+        """
+        lines = itertools.chain(self._lines(), _versions(versions or {}))
+        return "".join(f"{line}\n" for line in lines).encode()
 
     def _lines(self) -> Iterator[str]:
         yield "# HELP fscore_http_requests_in_flight Requests being answered now."
@@ -135,6 +141,14 @@ class Metrics:
                     f'worker="{worker}",method="{method}",route="{path}"',
                     row[start : start + _ROUTE_SLOTS],
                 )
+
+
+def _versions(versions: Mapping[str, int]) -> Iterator[str]:
+    if versions:
+        yield "# HELP fscore_service_version Version of its data that the service reads."
+        yield "# TYPE fscore_service_version gauge"
+    for service, version in versions.items():
+        yield f'fscore_service_version{{service="{service}"}} {version}'
 
 
 def _histogram(labels: str, slots: list[float]) -> Iterator[str]:

@@ -53,7 +53,7 @@ def document(settings: ServerSettings, registry: Registry | None) -> Json:
             },
             "/v1/services": {"get": _listing("services", "The feature services.")},
             "/v1/views": {"get": _listing("views", "The feature views and their features.")},
-            "/v1/versions": {"get": _listing("versions", "The data version of each service.")},
+            "/v1/versions": {"get": _versions()},
             "/health/live": {"get": _live()},
             "/health/ready": {"get": _ready()},
             "/metrics": {
@@ -148,6 +148,12 @@ def _listing(name: str, description: str) -> Json:
             **_problems(406, 422, 429, 500, 503, *_ANYWHERE),
         },
     }
+
+
+def _versions() -> Json:
+    answered = _listing("versions", "The versions of each service's data, as the store has them.")
+    answered["responses"] |= _problems(502, 504)
+    return answered
 
 
 def _live() -> Json:
@@ -305,6 +311,7 @@ _KEY: Json = {"oneOf": list(_KEYS_OF.values())}
 _STATUS: Json = {"type": "string", "enum": list(VALUE_STATUSES)}
 _NAME: Json = {"type": "string"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
+_MOMENT: Json = {"type": ["integer", "null"], "description": "Epoch milliseconds."}
 _TAGS: Json = {"type": "object", "additionalProperties": _NAME}
 
 
@@ -409,7 +416,32 @@ def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
             },
             optional=["ttl_ms", "layout"],
         ),
-        "Versions": _listed("versions", {"service": _NAME, "version": _INTEGER}),
+        "Versions": _listed(
+            "versions",
+            {
+                "service": _NAME,
+                "version": {**_INTEGER, "description": "The one that the service reads."},
+                "previous": {
+                    "type": ["integer", "null"],
+                    "description": "The one that a rollback would go to.",
+                },
+                "versions": _array(
+                    _object(
+                        {
+                            "version": _INTEGER,
+                            "state": {"type": "string", "enum": ["filling", "live", "retired"]},
+                            "created_at": _MOMENT,
+                            "created_by": _NAME,
+                            "comment": _NAME,
+                            "promoted_at": _MOMENT,
+                            "previous": {"type": ["integer", "null"]},
+                            "retired_at": _MOMENT,
+                            "reclaimed_at": _MOMENT,
+                        }
+                    )
+                ),
+            },
+        ),
         "Live": _object({"status": {"const": "live"}}),
         "Ready": _object(
             {

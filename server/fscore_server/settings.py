@@ -36,6 +36,10 @@ class ServerSettings(RedisSettings):
     insecure_no_auth: bool = False
     """Listen beyond loopback although requests are not authenticated."""
 
+    follow_versions: Literal["poll", "push"] = "push"
+    """How a worker learns of promotions: `push` by a subscription, within milliseconds, and by
+    looking every `registry_poll` seconds where there is none; `poll` by looking alone."""
+
     request_timeout_ms: Milliseconds = 50
     """Deadline of a request, from its last byte; `X-Request-Timeout-Ms` can only shorten it."""
     header_timeout: Seconds = 5.0

@@ -32,6 +32,7 @@ class State:
         self._client: fscore.aio.Client | None = None
         self._fault: str | None = "the first connection to Redis is being made"
         self._follower: asyncio.Task[None] | None = None
+        self._push_fault: str | None = None
 
     @property
     def client(self) -> fscore.aio.Client:
@@ -49,6 +50,11 @@ class State:
     def registry(self) -> Registry | None:
         """The definitions being served, if there are any."""
         return None if self._client is None or self.revision == 0 else self._client.registry
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of its data that each feature service reads here."""
+        return {} if self._client is None else self._client.current_versions
 
     def defined_client(self) -> fscore.aio.Client:
         """The client, where there are definitions to serve; raises `registry_absent` otherwise."""
@@ -92,14 +98,16 @@ class State:
             await self._client.close()
 
     async def _follow(self, connected: asyncio.Event) -> None:
-        """Connects, then looks for a new revision once per interval while the worker lives.
+        """Connects, then looks for what is new once per interval while the worker lives.
 
-        Requests also notice a new revision; this is for servers that nobody asks anything.
+        Requests also notice a new revision; this is for servers that nobody asks anything, and for
+        promotions while they are not heard of by push.
         """
         await self._connect()
         connected.set()
         while True:
-            await asyncio.sleep(self.settings.registry_poll)
+            # A little early, so that the answer is there when the interval is over.
+            await asyncio.sleep(0.9 * self.settings.registry_poll)
             try:
                 async with asyncio.timeout(self.settings.timeout):
                     await self.client.refresh()
@@ -107,6 +115,7 @@ class State:
                 self._note_fault(error)
             else:
                 self._note_health()
+            self._note_push()
 
     async def _connect(self) -> None:
         wait = _FIRST_WAIT
@@ -138,6 +147,18 @@ class State:
             LOGGER.info("connected to Redis", extra={"fields": {"revision": self.revision}})
         self._fault = None
         self._metrics.revision(self.revision)
+
+    def _note_push(self) -> None:
+        fault = self.client.push_fault
+        if (fault is None) != (self._push_fault is None):
+            if fault is None:
+                LOGGER.info("promotions are heard of at once again")
+            else:
+                LOGGER.warning(
+                    "promotions are not heard of at once, but by looking",
+                    extra={"fields": {"cause": fault, "seconds": self.settings.registry_poll}},
+                )
+        self._push_fault = fault
 
 
 class Cache(Generic[V]):

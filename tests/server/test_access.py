@@ -14,7 +14,7 @@ PASSWORD = "s3cret-pass"
 # What docs/guides/connect.md gives a reader.
 READER = (
     "on resetkeys resetchannels -@all +hello +auth +ping +select +client|setname +client|id"
-    " +hmget +hgetall +hget %R~acme:*"
+    " +hmget +hgetall +hget +mget +subscribe %R~acme:* &acme:*"
 )
 
 

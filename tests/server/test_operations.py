@@ -61,6 +61,7 @@ def test_metrics_count_requests_and_values(server: ServerProcess) -> None:
     # The scrape itself is in flight.
     assert server.metric("fscore_http_requests_in_flight") == 1
     assert server.metric("fscore_registry_revision") == 1
+    assert server.metric("fscore_service_version", service="ranking") == 1
 
 
 def test_metrics_are_well_formed(http: httpx.Client) -> None:
@@ -104,8 +105,12 @@ def test_the_catalogue_lists_what_is_defined(http: httpx.Client) -> None:
     assert views["profile"]["features"][1]["default"] == "unknown"
     assert views["profile"]["owner"] == "growth"
 
-    versions = http.get("/v1/versions").json()["versions"]
-    assert {"service": "ranking", "version": 1} in versions
+    versions = http.get("/v1/versions").json()
+    assert versions["revision"] == 1
+    found = {item["service"]: item for item in versions["versions"]}
+    assert set(found) == set(REGISTRY.services)
+    assert (found["ranking"]["version"], found["ranking"]["previous"]) == (1, None)
+    assert [item["version"] for item in found["ranking"]["versions"]] == [1]
 
 
 def test_the_catalogue_has_no_parameters(http: httpx.Client) -> None:

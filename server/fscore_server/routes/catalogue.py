@@ -1,4 +1,4 @@
-"""`/v1/services`, `/v1/views`, `/v1/versions`: what is defined, under the revision being served."""
+"""`/v1/services`, `/v1/views`: what is defined, under the revision being served; `/v1/versions`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from fscore.registry import FeatureViewDefinition, Registry, ServiceFeature, ViewDefinition
 from fscore_server import query
 from fscore_server.exchange import JSON, exchange_of
+from fscore_server.limits import request_timeout
 from fscore_server.negotiation import response_type
 from fscore_server.problems import Problem
 from fscore_server.state import Cache, State
@@ -29,14 +30,31 @@ class Catalogue:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response_type(scope["headers"], (JSON,))
-        if unknown := list(query.parse(scope["query_string"])):
-            raise Problem("invalid_request", f"This route has no parameters; {unknown} was given.")
+        _refuse_parameters(scope)
         registry = self._state.defined_client().registry
         body = self._rendered.get(self._name, registry)
         if body is None:
             listing = self._listing(registry)
             body = orjson.dumps({"revision": self._state.revision, self._name: listing})
             self._rendered.put(self._name, registry, body)
+        await exchange_of(scope).reply(send, 200, JSON, body)
+
+
+class Versions:
+    """The versions of every service, as Redis has them at the moment."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._timeout = state.settings.request_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        response_type(headers, (JSON,))
+        timeout = request_timeout(headers, self._timeout)
+        _refuse_parameters(scope)
+        found = await self._state.defined_client().versions.list(timeout=timeout)
+        listing = [service.to_dict() for service in found]
+        body = orjson.dumps({"revision": self._state.revision, "versions": listing})
         await exchange_of(scope).reply(send, 200, JSON, body)
 
 
@@ -91,12 +109,9 @@ def views(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def versions(registry: Registry) -> list[dict[str, Any]]:
-    """The version of the data that each feature service reads."""
-    return [
-        {"service": service.name, "version": service.version}
-        for service in registry.services.values()
-    ]
+def _refuse_parameters(scope: Scope) -> None:
+    if unknown := list(query.parse(scope["query_string"])):
+        raise Problem("invalid_request", f"This route has no parameters; {unknown} was given.")
 
 
 def _storage(view: ViewDefinition) -> dict[str, Any]:

@@ -40,8 +40,10 @@ class Ready:
 class Exposition:
     """The counters of every worker, in Prometheus's text format."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, state: State) -> None:
         self._metrics = metrics
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await exchange_of(scope).reply(send, 200, MEDIA_TYPE, self._metrics.render(), _NO_STORE)
+        body = self._metrics.render(self._state.versions)
+        await exchange_of(scope).reply(send, 200, MEDIA_TYPE, body, _NO_STORE)
