@@ -38,7 +38,7 @@ pub struct ReadPart {
     problems: Vec<PartProblem>,
     pub(super) invalid: usize,
     failure: Option<Failure>,
-    /// How many commands were answered.
+    /// How many commands were answered before anything failed.
     answered: usize,
     pointer: Option<i64>,
     /// Fingerprints of packed rows whose schema the plan does not have.
@@ -204,7 +204,7 @@ impl ReadPart {
         self.failure.as_ref()
     }
 
-    /// How many commands were answered.
+    /// How many commands were answered before anything failed.
     pub fn answered(&self) -> usize {
         self.answered
     }
@@ -317,7 +317,8 @@ impl ReadPart {
 
     /// The reply to a command is whole: goes to the next one.
     pub(super) fn finish_command(&mut self) {
-        self.answered += 1;
+        // What was refused is no answer.
+        self.answered += usize::from(self.failure.is_none());
         match self.cursor.kind {
             Kind::Hash if !self.cursor.settled => self.settle(self.cursor.group, self.cursor.row),
             Kind::Series => self.finish_events(),
