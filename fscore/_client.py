@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from fscore import _registry_store as store
 from fscore import _versions as versions
 from fscore._fscore import FeatureTable, KeyColumns, ReadPlan, WriteBatch, WritePlan
+from fscore._rows import encode, now_ms, one_time
 from fscore._server import expires_hash_fields
 from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
 from fscore.config import RedisSettings
@@ -35,7 +36,6 @@ Ordering: TypeAlias = Literal["arrival", "event_time"]
 
 _ORDERINGS = ("arrival", "event_time")
 _CONSISTENCIES = ("eventual", "primary", "snapshot")
-_ROWS_PER_BATCH = 2_000
 _WRITE_PLANS = 256
 
 
@@ -53,11 +53,6 @@ class WriteResult:
     rows: int
     versions: tuple[int, ...] = (1,)
     unchanged: int = 0
-
-
-def now_ms() -> int:
-    """The wall clock in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Deadline:
@@ -236,11 +231,7 @@ class ClientCore:
             event_time = now_ms()
         batches = []
         for number in live or (1,):
-            if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
-                batches += _encode_dicts(plan, rows, event_time, number)
-            else:
-                columns = _columns(rows, view)
-                batches += _encode_columns(plan, spec, columns, event_time, number)
+            batches += encode(plan, spec, rows, event_time, number)
         return batches, live
 
     def _encode_delete(self, view: str, keys: Keys, version: int | None) -> list[WriteBatch]:
@@ -459,7 +450,7 @@ class PreparedCore:
 
 def _moment(as_of: datetime | int) -> int:
     try:
-        return _one_time(as_of)
+        return one_time(as_of)
     except InvalidValue as error:
         raise InvalidKeys(error.message.replace("event_time", "as_of", 1)) from None
 
@@ -468,166 +459,3 @@ def _checked_version(version: int) -> int:
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 1 << 63:
         raise InvalidKeys(f"version is {version!r}; it must be an integer from 1")
     return version
-
-
-def _encode_dicts(
-    plan: WritePlan, rows: Sequence[Mapping[str, Any]], event_time: Any, version: int
-) -> list[WriteBatch]:
-    written = now_ms() if event_time is None else _one_time(event_time)
-    whole = rows if isinstance(rows, list) else list(rows)
-    return plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
-
-
-def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
-    """Columns by name, each (values, nulls), of a mapping or an Arrow table."""
-    if isinstance(rows, Mapping):
-        return {str(name): _from_values(values) for name, values in rows.items()}
-    if isinstance(rows, np.ndarray) and rows.dtype.names is not None:
-        return {name: _from_values(rows[name]) for name in rows.dtype.names}
-    if type(rows).__module__.partition(".")[0] == "pyarrow":
-        from fscore import _arrow
-
-        if (columns := _arrow.columns(rows)) is not None:
-            return columns
-    raise InvalidValue(
-        f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured "
-        f"array or an Arrow table, not {type(rows).__name__}"
-    )
-
-
-_KINDS = {"i": np.int64, "u": np.int64, "b": np.bool_}
-
-
-def _from_values(values: Any) -> tuple[Any, Any]:
-    if not isinstance(values, np.ndarray):
-        return (values if isinstance(values, list) else list(values)), None
-    if values.ndim != 1:
-        # A matrix is a column of vectors.
-        return list(values), None
-    kind = values.dtype.kind
-    if kind == "M":
-        return values.astype("datetime64[ms]").astype(np.int64), np.isnat(values)
-    if kind in _KINDS:
-        if kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
-            raise InvalidValue("a column of unsigned integers has values beyond Int64")
-        return values.astype(_KINDS[kind], copy=False), None
-    if kind == "f":
-        return (values if values.itemsize in (4, 8) else values.astype(np.float64)), None
-    return values.tolist(), None
-
-
-def _encode_columns(
-    plan: WritePlan,
-    spec: Mapping[str, Any],
-    columns: dict[str, tuple[Any, Any]],
-    event_time: Any,
-    version: int,
-) -> list[WriteBatch]:
-    join_keys = [name for name, _ in spec["join_keys"]]
-    view = spec["view"]
-    if missing := [name for name in join_keys if name not in columns]:
-        raise InvalidKeys(f"rows for view {view} have no column {missing[0]}", join_key=missing[0])
-    keys = {name: _key_column(name, *columns.pop(name)) for name in join_keys}
-    rows = len(keys[join_keys[0]])
-    kinds = _column_types(spec)
-    if "event_time" not in kinds:
-        own_times = columns.pop("event_time", None)
-        event_time = own_times if own_times is not None else event_time
-    written = now_ms()
-    times = None if event_time is None else _times(event_time, rows, written)
-    ids = None
-    if spec.get("event_id") and "event_id" in columns:
-        values, nulls = columns["event_id"] if "event_id" in kinds else columns.pop("event_id")
-        ids = _event_ids(values, nulls)
-    typed = [
-        (name, _as_type(values, kinds.get(name)), nulls)
-        for name, (values, nulls) in columns.items()
-    ]
-    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH, ids)
-
-
-def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Names and types of what a row brings: features, or the payload of an event."""
-    if spec["kind"] == "series":
-        return dict(spec["payload"])
-    return {feature["name"]: feature["type"] for feature in spec["features"]}
-
-
-def _event_ids(values: Any, nulls: Any) -> list[Any]:
-    ids = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    if nulls is not None:
-        ids = [None if null else one for one, null in zip(ids, nulls, strict=True)]
-    return ids
-
-
-def _key_column(name: str, values: Any, nulls: Any) -> Any:
-    if nulls is not None and nulls.any():
-        row = int(nulls.argmax())
-        raise InvalidKeys(f"join key {name} (row {row}) is null", join_key=name, row=row)
-    return values
-
-
-def _as_type(values: Any, kind: str | None) -> Any:
-    """Numbers as the array type that the feature is encoded from, where that loses nothing."""
-    if not isinstance(values, np.ndarray):
-        return values
-    if kind == "Float64" and values.dtype.kind in "if":
-        return values.astype(np.float64, copy=False)
-    if kind == "Float32" and values.dtype.kind in "if" and _fits_float32(values):
-        return values.astype(np.float32, copy=False)
-    expected = {
-        "Int64": np.int64,
-        "Timestamp": np.int64,
-        "Timestamp[s]": np.int64,
-        "Bool": np.bool_,
-    }
-    if kind in expected and values.dtype == expected[kind]:
-        return values
-    # Checked one by one, so that the error names the row.
-    return list(values) if values.ndim > 1 else values.tolist()
-
-
-def _fits_float32(values: np.ndarray[Any, Any]) -> bool:
-    if values.dtype == np.float32:
-        return True
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(values.astype(np.float32))[np.isfinite(values)].all())
-
-
-def _times(event_time: Any, rows: int, written: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if isinstance(event_time, tuple):
-        values, nulls = event_time
-    elif isinstance(event_time, datetime | int):
-        return np.full(rows, _one_time(event_time), dtype=np.int64)
-    else:
-        values, nulls = _from_values(event_time)
-    if isinstance(values, list):
-        values = [written if value is None else _one_time(value) for value in values]
-    times = np.array(values, dtype=np.int64)
-    if nulls is not None:
-        times[nulls] = written
-    if times.size and times.min() < 0:
-        raise InvalidValue("an event time is before 1970", feature="event_time")
-    return times
-
-
-def _one_time(event_time: Any) -> int:
-    if isinstance(event_time, datetime):
-        if event_time.tzinfo is None:
-            raise InvalidValue(
-                f"event_time is {event_time} without a time zone; give it one, "
-                "such as datetime.UTC",
-                feature="event_time",
-            )
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        since = event_time - epoch
-        return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    if isinstance(event_time, int) and not isinstance(event_time, bool):
-        if event_time in range(1 << 63):
-            return event_time
-        place = "before 1970" if event_time < 0 else "beyond 64 bits"
-        raise InvalidValue(f"event_time is {event_time}, which is {place}", feature="event_time")
-    raise InvalidValue(
-        f"event_time is {event_time!r}; it must be a datetime with a time zone, or epoch ms",
-        feature="event_time",
-    )
