@@ -28,7 +28,7 @@ impl FlagLayout {
             ids: pattern.map(parsed).transpose()?,
             heads: names
                 .iter()
-                .map(|name| format!("{key_prefix}flag:{name}:").into_bytes())
+                .map(|name| format!("{key_prefix}flag:{name}:{{").into_bytes())
                 .collect(),
         })
     }
@@ -36,7 +36,7 @@ impl FlagLayout {
     fn set(&self, feature: usize, number: u64, bit: bool, row: u32, batch: &mut WriteBatch) {
         let Bit { shard, offset } = Bit::of(number);
         let mut buffer = itoa::Buffer::new();
-        let key = [&self.heads[feature], buffer.format(shard).as_bytes()].concat();
+        let key = [&self.heads[feature], buffer.format(shard).as_bytes(), b"}"].concat();
         let out = batch.command(b"SETBIT", &key, 2, row, Answer::Effect);
         write_integer(out, i64::from(offset));
         write_blob(out, if bit { b"1" } else { b"0" });
@@ -199,11 +199,11 @@ mod tests {
         assert_eq!(
             bits,
             [
-                ["p:flag:a:0", "5", "1"],
-                ["p:flag:b:0", "5", "1"],
-                ["p:flag:a:1", "4464", "1"],
-                ["p:flag:a:1", "4464", "0"],
-                ["p:flag:b:1", "4464", "1"],
+                ["p:flag:a:{0}", "5", "1"],
+                ["p:flag:b:{0}", "5", "1"],
+                ["p:flag:a:{1}", "4464", "1"],
+                ["p:flag:a:{1}", "4464", "0"],
+                ["p:flag:b:{1}", "4464", "1"],
             ]
         );
     }
