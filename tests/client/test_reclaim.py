@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from fscore import Entity, FeatureService, FeatureView, Int64, Registry
-from tests.client.driver import Driver
+from fscore import Entity, Feature, FeatureService, FeatureView, Int64, Registry
+from tests.client.driver import Driver, until
+from tests.redis_server import RedisServer
 
 DAY_MS = 86_400_000
 
 user = Entity("user", join_keys={"user_id": Int64})
 device = Entity("device", join_keys={"device_id": Int64})
 shop = Entity("shop", join_keys={"shop_id": Int64})
+session = Entity("session", join_keys={"session_id": Int64})
+brief = Entity("brief", join_keys={"brief_id": Int64})
 
 
 class Clicks(FeatureView, entity=user, ttl="1d"):
@@ -38,8 +41,19 @@ class Address(FeatureView, entity=shop):
     street: Int64
 
 
+class Attention(FeatureView, entity=session, ttl="1d"):
+    pages: Int64
+    hovered: Int64 = Feature(ttl="5m")
+    scrolled: Int64 = Feature(ttl="5m")
+
+
+class Glimpse(FeatureView, entity=brief):
+    seen: Int64 = Feature(ttl="1s")
+    known: Int64
+
+
 REGISTRY = Registry.from_definitions(
-    [FeatureService("all", features=[Clicks, Habits, Battery, Visits, Address])]
+    [FeatureService("all", features=[Clicks, Habits, Battery, Visits, Address, Attention, Glimpse])]
 )
 
 
@@ -89,3 +103,83 @@ def test_a_late_row_is_expired_but_deletes_nothing(client: Any, witness: Any) ->
     prepared = client.prepare(features=["clicks", "habit"], entity="user")
     assert prepared.get([1]).to_dicts() == [{"clicks": None, "habit": 7}]
     assert lives_for(witness, "user:{1}:v1") == 1
+
+
+# Fields, where the server lets them expire
+
+MINUTE_MS = 60_000
+
+
+def fields_live_for(witness: Any, key: str, *fields: str) -> list[int]:
+    """Minutes until each field expires, rounded; -1 for ever, -2 where it is not there."""
+    left = witness.execute_command("HPTTL", key, "FIELDS", len(fields), *fields)
+    return [one if one < 0 else round(one / MINUTE_MS) for one in left]
+
+
+@pytest.fixture
+def by_field(redis_server: RedisServer) -> None:
+    """Only for servers that can let single fields expire."""
+    if redis_server.kind == "redis":
+        pytest.skip("Redis 7.0 knows no expiry of fields")
+
+
+@pytest.mark.usefixtures("by_field")
+@pytest.mark.parametrize("ordering", ["arrival", "event_time"])
+def test_a_view_beside_one_that_never_expires_goes_by_itself(
+    client: Any, witness: Any, ordering: str
+) -> None:
+    client.write("address", [{"shop_id": 1, "street": 5}], ordering=ordering)
+    client.write("visits", [{"shop_id": 1, "visits": 5}], ordering=ordering)
+    fields = ("visits", "_ts:visits", "street", "_ts:address")
+    day = DAY_MS // MINUTE_MS
+    assert fields_live_for(witness, "shop:{1}:v1", *fields) == [day, day, -1, -1]
+    assert witness.pttl("shop:{1}:v1") == -1
+    ahead = datetime.now(UTC) + timedelta(days=2)
+    client.write("visits", [{"shop_id": 1, "visits": 6}], event_time=ahead, ordering=ordering)
+    assert fields_live_for(witness, "shop:{1}:v1", *fields) == [3 * day, 3 * day, -1, -1]
+
+
+@pytest.mark.usefixtures("by_field")
+@pytest.mark.parametrize("ordering", ["arrival", "event_time"])
+def test_features_with_a_ttl_of_their_own_go_sooner(
+    client: Any, witness: Any, ordering: str
+) -> None:
+    key, fields = "session:{1}:v1", ("pages", "hovered", "scrolled", "_ts:attention")
+    row = {"session_id": 1, "pages": 1, "hovered": 2, "scrolled": 3}
+    client.write("attention", [row], ordering=ordering)
+    assert lives_for(witness, key) == 1
+    assert fields_live_for(witness, key, *fields) == [-1, 5, 5, -1]
+    client.write("attention", [{**row, "hovered": None}], ordering=ordering)
+    assert fields_live_for(witness, key, *fields) == [-1, -2, 5, -1]
+
+
+@pytest.mark.usefixtures("by_field")
+def test_what_a_row_leaves_out_lives_on_with_it(client: Any, witness: Any) -> None:
+    """It is as fresh as the row's event time says, and must not be gone before."""
+    key, fields = "session:{1}:v1", ("hovered", "scrolled")
+    row = {"session_id": 1, "hovered": 2, "scrolled": 3}
+    client.write("attention", [row])
+    ahead = datetime.now(UTC) + timedelta(minutes=10)
+    client.write("attention", [{"session_id": 1, "hovered": 4}], event_time=ahead)
+    assert fields_live_for(witness, key, *fields) == [15, 15]
+
+
+@pytest.mark.usefixtures("by_field")
+def test_a_field_is_reclaimed(client: Any, witness: Any) -> None:
+    client.write("glimpse", [{"brief_id": 1, "seen": 1, "known": 2}])
+    assert witness.hexists("brief:{1}:v1", "seen")
+    until(lambda: not witness.hexists("brief:{1}:v1", "seen"))
+    table = client.prepare(features=["seen", "known"]).get([1])
+    assert table.to_dicts() == [{"seen": None, "known": 2}]
+    assert table.statuses.tolist() == [[3, 0]]
+
+
+def test_a_server_without_expiry_of_fields_keeps_them(
+    client: Any, witness: Any, redis_server: RedisServer
+) -> None:
+    if redis_server.kind != "redis":
+        pytest.skip("this server has it")
+    client.write("glimpse", [{"brief_id": 1, "seen": 1, "known": 2}], event_time=1_000)
+    client.write("glimpse", [{"brief_id": 2, "seen": 1}], event_time=1_000, ordering="event_time")
+    assert witness.hget("brief:{1}:v1", "seen") == witness.hget("brief:{2}:v1", "seen") == b"1"
+    assert client.prepare(features=["seen"]).get([1, 2]).statuses.tolist() == [[3], [3]]

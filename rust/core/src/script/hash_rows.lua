@@ -108,8 +108,9 @@ local function write(key, times, absent, first, last)
     end
     failed = in_parts('HSET', key, changes, 1, #changes)
   else
-    failed = absent < first and in_parts('HDEL', key, ARGV, absent, first - 1)
-      or in_parts('HSET', key, ARGV, first, last)
+    -- In this order: a server without memory stops a script only before its first write.
+    failed = in_parts('HSET', key, ARGV, first, last)
+      or absent < first and in_parts('HDEL', key, ARGV, absent, first - 1)
   end
   if failed then
     return failed
