@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fscore
+from tests.client import kinds
 from tests.client.driver import make_driver, until
 from tests.redis_server import RedisServer
 
@@ -68,6 +70,46 @@ def test_writer_lets_keys_expire(users: dict[str, fscore.Client]) -> None:
     writer = users["fscore-writer"]
     writer.apply(fscore.Registry.from_definitions([Battery]))
     assert writer.write("battery", [{"device_id": 1, "level": 80}]).rows == 1
+
+
+def test_every_kind_of_view(users: dict[str, fscore.Client], redis_server: RedisServer) -> None:
+    reader, writer = users["fscore-reader"], users["fscore-writer"]
+    if redis_server.kind == "valkey":
+        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
+    redis_server.command("SCRIPT", "FLUSH")
+    short = fscore.Entity("short", join_keys={"user_id": fscore.Int64})
+
+    class Lived(fscore.FeatureView, entity=short):
+        a: fscore.Int64 = fscore.Feature(ttl="5m")
+        b: fscore.Int64 = fscore.Feature(ttl="1d")
+
+    class Kept(fscore.FeatureView, entity=short, ttl="1d"):
+        c: fscore.Int64
+
+    class Visits(fscore.SeriesView, entity=kinds.user, retention="1d"):
+        time_on_site: fscore.Int64 = fscore.window.session_length(gap="30m")
+
+    definitions = [*kinds.VIEWS, Lived, Kept, Visits]
+    writer.apply(fscore.Registry.from_definitions(definitions))
+    rows: dict[str, dict[str, Any]] = {
+        "profile": {"age": 5, "country": None},
+        "row": {"points": 1, "name": "a", "active": True, "tags": None},
+        **{view: {} for view in ("plain", "clicks", "seen", "tiled", "visits")},
+        "lived": {"a": 1, "b": 2},
+        "kept": {"c": 3},
+        "consents": {"consent": True},
+    }
+    for ordering in ("arrival", "event_time", "event_time"):
+        for view, row in rows.items():
+            writer.write(view, [{"user_id": 1, **row}], ordering=ordering)
+    reader.refresh()
+    for entity in ("user", "short"):
+        prepared = reader.prepare(entity=entity)
+        for consistency in ("eventual", "snapshot"):
+            table = prepared.get([1, 2], consistency=consistency)
+            assert 4 not in table.statuses and 5 not in table.statuses, table.problems
+    for view in rows:
+        assert writer.delete(view, [1]) == 1
 
 
 def test_writer_switches_versions_and_reader_follows(users: dict[str, fscore.Client]) -> None:

@@ -89,6 +89,5 @@ class Consents(FlagView, entity=user):
     consent: Bool
 
 
-REGISTRY = Registry.from_definitions(
-    [Profile, Other, Row, Plain, Clicks, Orders, Seen, Tiled, Promotions, Consents]
-)
+VIEWS = (Profile, Other, Row, Plain, Clicks, Orders, Seen, Tiled, Promotions, Consents)
+REGISTRY = Registry.from_definitions(VIEWS)
