@@ -132,7 +132,8 @@ class Client(ClientCore):
         DeadlineExceeded) some rows may have been written: write them all again. Everything but rows
         of feature views ordered by arrival is sent again by itself, while there is time.
         """
-        timeout = self._follow_lists(self.settings.write_timeout if timeout is None else timeout)
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self._follow_lists(timeout, version)
         batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
         return written(batches, [self._send(batch, timeout) for batch in batches], live)
 
@@ -144,7 +145,8 @@ class Client(ClientCore):
         They are removed from every live version of the entity, or from `version` alone. Where there
         are several, the number is of the version that had most.
         """
-        timeout = self._follow_lists(self.settings.write_timeout if timeout is None else timeout)
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self._follow_lists(timeout, version)
         batches = self._encode_delete(view, keys, version)
         return max(self._send(batch, timeout) for batch in batches)
 
@@ -207,10 +209,10 @@ class Client(ClientCore):
                 raise
         return deadline.left()
 
-    def _follow_lists(self, timeout: float) -> float:
-        """The same for what is written to every live version, which the services' lists name."""
+    def _follow_lists(self, timeout: float, version: int | None) -> float:
+        """The same for a write, which goes to every live version where it pins none."""
         timeout = self._follow(timeout)
-        if self._know_records():
+        if version is not None or self._know_records():
             return timeout
         deadline = Deadline(timeout)
         self._run(self._reading_records(), timeout)

@@ -230,7 +230,7 @@ class ClientCore:
             # One moment for all of them.
             event_time = now_ms()
         batches = []
-        for number in live or (1,):
+        for number in live or (versions.FIRST,):
             batches += encode(plan, spec, rows, event_time, number)
         return batches, live
 
@@ -238,18 +238,19 @@ class ClientCore:
         _, plan = self._write_plan(view, "arrival", False)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
         live = self._versions_to_write(view, version)
-        return [plan.encode_delete(keys, number) for number in live or (1,)]
+        return [plan.encode_delete(keys, number) for number in live or (versions.FIRST,)]
 
     def _versions_to_write(self, view: str, version: int | None) -> tuple[int, ...]:
         """The version that the caller pinned, or every live one of the view's entity.
 
         None where what is written has no version.
         """
-        pinned = None if version is None else (_checked_version(version),)
+        if version is not None:
+            version = _checked_version(version)
         if isinstance(self.registry.views[view], SeriesViewDefinition | FlagViewDefinition):
             return ()
-        if pinned is not None:
-            return pinned
+        if version is not None:
+            return (version,)
         followed, lists = self._followed, self._records
         seen, known, live = self._live
         if seen is not followed or known is not lists:
@@ -257,13 +258,9 @@ class ClientCore:
             self._live = followed, lists, live
         found = live.get(view)
         if found is None:
-            registry = followed.stored.registry
+            registry, prefix = followed.stored.registry, self.settings.key_prefix
             found = live[view] = versions.live_versions(
-                registry,
-                followed.pointers,
-                lists[2],
-                registry.views[view].entity,
-                self.settings.key_prefix,
+                registry, followed.pointers, lists[2], view, prefix
             )
         return found
 

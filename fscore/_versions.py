@@ -21,6 +21,7 @@ from typing import Any, Final, NoReturn, Self
 
 from fscore._registry_model import ServiceDefinition
 from fscore._registry_store import Operation
+from fscore._view_model import FeatureViewDefinition
 from fscore.errors import ConfigError
 from fscore.registry import Registry
 from fscore.registry_resolve import resolve
@@ -228,21 +229,30 @@ def is_retired(records: Mapping[int, VersionRecord], version: int) -> bool:
 
 
 def entities_of(registry: Registry, service: str) -> tuple[str, ...]:
-    """Return the entities that a service reads; raises FeatureServiceNotFound."""
-    return tuple(entity.name for entity in resolve(registry, service).entities)
+    """Return the entities of whose rows a service reads a version; FeatureServiceNotFound.
+
+    Series and flags have no versions: what happened has happened.
+    """
+    read = (view.definition for view in resolve(registry, service).views)
+    names = (view.entity for view in read if isinstance(view, FeatureViewDefinition))
+    return tuple(dict.fromkeys(names))
 
 
 def live_versions(
-    registry: Registry, pointers: Pointers, records: Records, entity: str, prefix: str
+    registry: Registry, pointers: Pointers, records: Records, view: str, prefix: str
 ) -> tuple[int, ...]:
-    """Return the versions that a row of an entity is written to, in ascending order.
+    """Return the versions that a row of a view is written to, in ascending order.
 
-    Those that a service which reads the entity points at, and all of its others that are not
-    retired: one that is being filled, and those to which it may go back.
+    Those that a service which reads the view's entity points at, and all of its others that are not
+    retired: one that is being filled, and those to which it may go back. Empty for series and
+    flags, which have none.
     """
+    definition = registry.views[view]
+    if not isinstance(definition, FeatureViewDefinition):
+        return ()
     live: set[int] = set()
     for name, service in registry.services.items():
-        if entity in entities_of(registry, name):
+        if definition.entity in entities_of(registry, name):
             live |= live_of(pointers.current(service, prefix), records.get(name, {}))
     return tuple(sorted(live)) or (FIRST,)
 

@@ -119,7 +119,7 @@ class Client(ClientCore):
     ) -> WriteResult:
         """Write rows of a view, thousands in a call; see the blocking client's `write`."""
         timeout = self.settings.write_timeout if timeout is None else timeout
-        timeout = await self._follow_lists(timeout)
+        timeout = await self._follow_lists(timeout, version)
         batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
         return written(batches, await self._send(batches, timeout), live)
 
@@ -128,7 +128,7 @@ class Client(ClientCore):
     ) -> int:
         """Remove a view's values of these entities; see the blocking client's `delete`."""
         timeout = self.settings.write_timeout if timeout is None else timeout
-        timeout = await self._follow_lists(timeout)
+        timeout = await self._follow_lists(timeout, version)
         return max(await self._send(self._encode_delete(view, keys, version), timeout))
 
     async def execute(
@@ -213,10 +213,10 @@ class Client(ClientCore):
             # The reads beside it tell what is wrong with the server; the next look comes soon.
             return False
 
-    async def _follow_lists(self, timeout: float) -> float:
-        """The same for what is written to every live version, which the services' lists name."""
+    async def _follow_lists(self, timeout: float, version: int | None) -> float:
+        """The same for a write, which goes to every live version where it pins none."""
         timeout = await self._follow(timeout)
-        if self._know_records():
+        if version is not None or self._know_records():
             return timeout
         deadline = Deadline(timeout)
         await self._run(self._reading_records(), timeout)

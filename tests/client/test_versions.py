@@ -10,21 +10,28 @@ import pytest
 
 import fscore
 from fscore import (
+    Bool,
     ConfigError,
     Entity,
     FeatureService,
     FeatureServiceNotFound,
     FeatureView,
+    FlagView,
     Int64,
     InvalidKeys,
+    Payload,
     Registry,
+    SeriesView,
+    String,
     VersionConflict,
     VersionInUse,
     VersionNotFound,
     VersionRetired,
     WriteResult,
+    window,
 )
 from fscore import _version_changes as changes
+from fscore._versions import Pointers, live_versions
 from tests.client.driver import Driver
 
 user = Entity("user", join_keys={"user_id": Int64})
@@ -376,6 +383,25 @@ def test_versions_of_an_entity_are_those_of_the_services_that_read_it(client: An
     assert written == {"profile": (1, 2, 3), "stock": (1, 3), "opening": (1,)}
 
 
+def test_what_happened_has_no_version() -> None:
+    class Clicks(SeriesView, entity=user):
+        page: String = Payload()
+        clicks: Int64 = window.count("1h")
+
+    class Seen(FlagView, entity=user):
+        promo: Bool
+
+    old = FeatureService("old", features=[Profile.age, Clicks.clicks, Seen.promo], version=4)
+    events = FeatureService("events", features=[Clicks.clicks, Seen.promo], version=9)
+    registry = Registry.from_definitions([old, events])
+    live = {
+        view: live_versions(registry, Pointers(), {}, view, "")
+        for view in ("profile", "clicks", "seen")
+    }
+    # A service that reads no rows keeps no version of them alive.
+    assert live == {"profile": (4,), "clicks": (), "seen": ()}
+
+
 def test_rows_are_counted_once(client: Any, witness: Any) -> None:
     client.versions.create("ranking")
     rows = {"user_id": list(range(5_000)), "age": [1] * 5_000}
@@ -412,7 +438,8 @@ def test_a_writer_that_cannot_know_the_versions_writes_nothing(
     with pytest.raises(ConfigError, match=r"fscore:versions:ranking.*field 3"):
         writer.write("profile", [{"user_id": 1, "age": 1}])
     assert witness.keys("user:*") == []
-    # Reading needs none of it.
+    # Reading needs none of it, nor does who says where to write.
+    assert writer.write("profile", [{"user_id": 1, "age": 1}], version=2).versions == (2,)
     assert writer.prepare("ranking").get([1]).version == 1
     witness.hdel("fscore:versions:ranking", "3")
     assert writer.write("profile", [{"user_id": 1, "age": 1}]).versions == (1, 2)
