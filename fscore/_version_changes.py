@@ -16,6 +16,7 @@ from fscore._registry_model import ServiceDefinition
 from fscore._registry_store import Operation
 from fscore._versions import (
     FILLING,
+    LARGEST,
     LIVE,
     RETIRED,
     Pointers,
@@ -43,7 +44,6 @@ from fscore.registry import Registry
 T = TypeVar("T")
 
 _ATTEMPTS = 50
-_LARGEST = 2**63 - 1
 
 # KEYS: the registry, the revision of all versions, the pointers (the service's own first), lists.
 # ARGV: what the registry's revision, that revision and the pointers were, preceded by the number of
@@ -101,7 +101,7 @@ def create(
         version = 1 + max(
             [*taken, *(number for known in seen.records.values() for number in known)]
         )
-        if version > _LARGEST:
+        if version > LARGEST:
             raise VersionNotFound(f"there is no version after {version - 1}", name=service)
         record = VersionRecord(version, FILLING, now_ms, created_by, comment)
         return _Change(version, f"create {version}", records={service: [record]})

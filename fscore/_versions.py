@@ -35,9 +35,9 @@ RETIRED: Final = "retired"
 
 FIRST: Final = 1
 """The version of what no service reads, and of services whose definition names none."""
+LARGEST: Final = 2**63 - 1
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_LARGEST = 2**63 - 1
 
 
 def revision_key(prefix: str) -> str:
@@ -266,7 +266,7 @@ def parse_version(found: Any) -> int | None:
     """Return a stored number from 1 to 2**63 - 1; None for any other text."""
     text = text_of(found)
     version = int(text) if _VERSION.fullmatch(text) else 0
-    return version if 1 <= version <= _LARGEST else None
+    return version if 1 <= version <= LARGEST else None
 
 
 def text_of(found: Any) -> str:

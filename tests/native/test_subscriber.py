@@ -40,6 +40,11 @@ def test_confirmation_and_messages_are_news_and_answers_to_pings_are_none() -> N
     assert not one.receive(b"")
 
 
+def test_a_name_that_is_refused_is_no_matter() -> None:
+    one = subscriber(client_name="fscore")
+    assert one.receive(b"-ERR unknown subcommand 'SETNAME'\r\n" + CONFIRMED)
+
+
 def test_however_it_is_cut() -> None:
     stream = b"+OK\r\n" + CONFIRMED + PONG + MESSAGE + PONG + MESSAGE
     ends = [len(b"+OK\r\n" + CONFIRMED), len(stream) - len(PONG + MESSAGE), len(stream)]
