@@ -104,7 +104,7 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to be written is not of its feature's type, or the row is not of its view."""
+    """A value to be written, or an input of a request, is not of its type, or not of its view."""
 
     code = "invalid_value"
     status = 422
