@@ -409,7 +409,8 @@ class CompiledExpression:
     """An expression compiled for columns and request inputs of known types.
 
     `tree` is its JSON, `features` and `request` are names and types of its columns, `data_type`
-    is what its values are to be, or None for their own type. Raises ValueError.
+    is what its values are to be, or None for their own type, and `default` what stands in where
+    there is none, or None. Raises ValueError.
     """
 
     def __new__(
@@ -418,6 +419,7 @@ class CompiledExpression:
         features: Sequence[tuple[str, str]],
         request: Sequence[tuple[str, str]],
         data_type: str | None = None,
+        default: Any = None,
     ) -> Self: ...
     @property
     def data_type(self) -> str:

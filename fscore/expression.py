@@ -242,13 +242,18 @@ class Expression(Operand):
         feature_types: Mapping[str, str],
         request_types: Mapping[str, str],
         data_type: str | None = None,
+        default: Any = None,
     ) -> CompiledExpression:
-        """Compile it for these types; its columns are in the mappings' order."""
+        """Compile it for these types; its columns are in the mappings' order.
+
+        `data_type` and `default` are those of a feature that it computes. Raises ValueError.
+        """
         return CompiledExpression(
             _dumped(self._tree),
             list(feature_types.items()),
             list(request_types.items()),
             data_type,
+            default,
         )
 
     def with_columns(self, places: Mapping[str, int]) -> Any:

@@ -282,6 +282,27 @@ def test_the_native_expression_checks_what_it_is_given() -> None:
     assert same(statuses, [0, 0])
 
 
+@pytest.mark.parametrize(
+    ("kind", "default", "values"),
+    [
+        ("Int64", 7, [7, 1]),
+        ("Float64", 7, [7.0, 1.0]),
+        ("Float32", 0.5, [0.5, 1.0]),
+        ("Timestamp", NOW, [np.datetime64(NOW, "ms"), np.datetime64(1, "ms")]),
+        ("String", "none", ["none", "a"]),
+        ("Bool", True, [True, False]),
+    ],
+)
+def test_a_default_stands_in(kind: str, default: Any, values: list[Any]) -> None:
+    compiled = CompiledExpression('{"feature": "a"}', [("a", kind)], [], kind, default)
+    column = [None, {"String": "a", "Bool": False}.get(kind, 1)]
+    found, statuses = compiled.evaluate(2, [(column, None)], [], 0)
+    assert list(found) == values
+    assert same(statuses, [NULL, 0])
+    with pytest.raises(ValueError, match="the default must be"):
+        CompiledExpression('{"feature": "a"}', [("a", kind)], [], kind, b"x")
+
+
 @given(
     st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=50),
     st.integers(-(2**63), 2**63 - 1),

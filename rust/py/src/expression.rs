@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 
 use crate::errors;
 use crate::input::extract;
-use crate::value::to_object;
+use crate::value::{encode_object, to_object};
 
 /// An expression compiled for columns and request inputs of known types.
 #[pyclass(frozen, module = "fscore._fscore")]
@@ -31,12 +31,13 @@ type Brought<'py> = (Bound<'py, PyAny>, Option<PyReadonlyArray1<'py, bool>>);
 #[pymethods]
 impl CompiledExpression {
     #[new]
-    #[pyo3(signature = (tree, features, request, data_type = None))]
+    #[pyo3(signature = (tree, features, request, data_type = None, default = None))]
     fn new(
         tree: &str,
         features: Vec<(String, String)>,
         request: Vec<(String, String)>,
         data_type: Option<&str>,
+        default: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let tree = parse(tree)?;
         let features = parse_types(features)?;
@@ -47,7 +48,13 @@ impl CompiledExpression {
                 .map_err(|error| invalid(&error))?
                 .data_type(),
         };
-        let computed = Computed::new(&tree, &features, &request, data_type, None);
+        let mut text = Vec::new();
+        if let Some(default) = default {
+            encode_object(&mut text, data_type, default)
+                .map_err(|reason| PyValueError::new_err(format!("the default {reason}")))?;
+        }
+        let default = default.map(|_| text.as_slice());
+        let computed = Computed::new(&tree, &features, &request, data_type, default);
         Ok(Self {
             computed: computed.map_err(|error| invalid(&error))?,
             features,
@@ -98,7 +105,7 @@ impl CompiledExpression {
                 now: moment,
             })
         });
-        let values = to_array(py, self.computed.data_type(), &result)?;
+        let values = to_array(py, &self.computed, &result)?;
         Ok((values, PyArray1::from_vec(py, result.statuses)))
     }
 }
@@ -148,10 +155,19 @@ fn columns(
 
 fn to_array<'py>(
     py: Python<'py>,
-    data_type: DataType,
+    computed: &Computed,
     column: &ComputedColumn,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let data_type = computed.data_type();
     let cells = column.cells.iter().copied();
+    let served = column
+        .statuses
+        .iter()
+        .map(|&status| match Status::from_code(status) {
+            Status::Present => true,
+            Status::Null | Status::NotFound | Status::Expired => computed.has_default(),
+            Status::Invalid | Status::Unavailable => false,
+        });
     Ok(match data_type {
         DataType::Scalar(Scalar::Int64) => {
             PyArray1::from_iter(py, cells.map(|cell| cell as i64)).into_any()
@@ -166,25 +182,20 @@ fn to_array<'py>(
             PyArray1::from_iter(py, cells.map(|cell| cell != 0)).into_any()
         }
         DataType::Scalar(Scalar::Timestamp(_)) => {
-            let present = column.statuses.iter().map(|&status| status == PRESENT);
             // NumPy's NaT is the smallest integer.
-            let times = cells.zip(present).map(|(cell, present)| {
-                Datetime::<Milliseconds>::from(if present { cell as i64 } else { i64::MIN })
+            let times = cells.zip(served).map(|(cell, served)| {
+                Datetime::<Milliseconds>::from(if served { cell as i64 } else { i64::MIN })
             });
             PyArray1::from_iter(py, times).into_any()
         }
         _ => {
-            let objects = cells
-                .zip(&column.statuses)
-                .map(|(cell, &status)| match status {
-                    PRESENT => {
-                        to_object(py, view(data_type, cell, &column.arena)).map(Bound::unbind)
-                    }
-                    _ => Ok(py.None()),
-                });
+            let objects = cells.zip(served).map(|(cell, served)| {
+                if !served {
+                    return Ok(py.None());
+                }
+                to_object(py, view(data_type, cell, &column.arena)).map(Bound::unbind)
+            });
             PyArray1::from_vec(py, objects.collect::<PyResult<Vec<_>>>()?).into_any()
         }
     })
 }
-
-const PRESENT: u8 = Status::Present as u8;
