@@ -31,12 +31,15 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
 from fscore._data_type import epoch_ms
 from fscore._fscore import MAX_EXPRESSION_DEPTH, CompiledExpression, format_expression
+
+if TYPE_CHECKING:
+    from fscore._view_declaration import View
 
 __all__ = ["Expression", "Operand", "Request", "request"]
 
@@ -158,18 +161,24 @@ class Expression(Operand):
     Immutable. `repr` and `str` show it as it is written, features as `view:feature`.
     """
 
-    __slots__ = ("_tree", "_truth", "_types")
+    __slots__ = ("_tree", "_truth", "_types", "_views")
 
     _tree: Any
     _types: Mapping[str, str]
     _truth: bool | None
+    _views: tuple[type[View], ...]
 
     def __init__(
-        self, tree: Any, types: Mapping[str, str] | None = None, truth: bool | None = None
+        self,
+        tree: Any,
+        types: Mapping[str, str] | None = None,
+        truth: bool | None = None,
+        views: tuple[type[View], ...] = (),
     ) -> None:
         object.__setattr__(self, "_tree", tree)
         object.__setattr__(self, "_types", {} if types is None else types)
         object.__setattr__(self, "_truth", truth)
+        object.__setattr__(self, "_views", views)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("an expression cannot be changed")
@@ -214,6 +223,10 @@ class Expression(Operand):
         Keys are `view:feature`, values the registry's spelling.
         """
         return dict(self._types)
+
+    def views(self) -> tuple[type[View], ...]:
+        """Return the views whose features it was written with; JSON and pickles have none."""
+        return self._views
 
     def infer_type(self, feature_types: Mapping[str, str], request_types: Mapping[str, str]) -> str:
         """Return the type of its values, spelled as in the registry.
@@ -315,10 +328,9 @@ request = Request()
 """What a request brings."""
 
 
-def feature(name: str, data_type: str, view: str) -> Expression:
-    """Return the feature of that name as an expression."""
-    reference = f"{view}:{name}"
-    return Expression({"feature": reference}, {reference: data_type})
+def feature(reference: str, data_type: str, view: type[View]) -> Expression:
+    """Return a feature of a view, `view:feature`, as an expression."""
+    return Expression({"feature": reference}, {reference: data_type}, views=(view,))
 
 
 def call(operation: str, *operands: Any) -> Expression:
@@ -338,7 +350,8 @@ def call(operation: str, *operands: Any) -> Expression:
             f"an expression nests at most {MAX_EXPRESSION_DEPTH} deep: "
             "split it into several features"
         )
-    return Expression({"op": operation, "args": trees}, types)
+    views = tuple(dict.fromkeys(view for part in parts for view in part._views))
+    return Expression({"op": operation, "args": trees}, types, views=views)
 
 
 def operand(value: Any) -> Expression:
@@ -353,7 +366,7 @@ def _infix(operation: str, left: Any, right: Any, *, truth: bool | None = None) 
         made = call(operation, left, right)
     except TypeError:
         return cast("Expression", NotImplemented)
-    return made if truth is None else Expression(made._tree, made._types, truth)
+    return made if truth is None else Expression(made._tree, made._types, truth, made._views)
 
 
 def _identity(left: Operand, right: object) -> bool | None:

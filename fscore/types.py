@@ -117,7 +117,7 @@ class FeatureRef(Operand):
     def _expression(self) -> Expression:
         declared = self.view.__fscore_view__
         view = self.view.__name__ if declared is None else declared.name
-        return feature(self.name, str(self.data_type), view)
+        return feature(f"{view}:{self.name}", str(self.data_type), self.view)
 
     def __repr__(self) -> str:
         """Name the class, the feature and, where it differs, the alias."""
