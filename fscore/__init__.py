@@ -45,6 +45,7 @@ from fscore.flag_view import FlagView
 from fscore.registry import Registry
 from fscore.registry_diff import Change, RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve
+from fscore.request_view import RequestView
 from fscore.series_view import Payload, SeriesView
 from fscore.service import FeatureService
 from fscore.source import (
@@ -116,6 +117,7 @@ __all__ = [
     "RegistryConflict",
     "RegistryDiff",
     "RequestTooLarge",
+    "RequestView",
     "ResolvedSet",
     "SeriesView",
     "ServerFault",

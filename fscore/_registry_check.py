@@ -14,11 +14,13 @@ from fscore._check import Problem, check_name, check_texts, is_integer
 from fscore._declaration import listed, name_problem
 from fscore._packed import fingerprint
 from fscore._registry_model import EntityDefinition, ServiceDefinition
+from fscore._request_check import check_request_view, missing_join_keys
 from fscore._view_check import check_view
 from fscore._view_model import (
     Columns,
     FeatureViewDefinition,
     FlagViewDefinition,
+    RequestViewDefinition,
     SeriesViewDefinition,
     ViewDefinition,
 )
@@ -36,6 +38,9 @@ RESERVED_JOIN_KEYS = frozenset(
     }
 )
 
+# `request.now` is the moment of reading.
+RESERVED_INPUTS = RESERVED_JOIN_KEYS | {"now"}
+
 # The first parts of keys that are no series'.
 RESERVED_SERIES = frozenset({"feature_version", "flag", "fscore"})
 
@@ -50,6 +55,8 @@ def check(
         yield from _check_entity(entity)
     for view in views.values():
         yield from check_view(view, entities)
+        if isinstance(view, RequestViewDefinition):
+            yield from check_request_view(view, entities, views, RESERVED_INPUTS)
     yield from _check_uniqueness(views)
     yield from _check_keys(entities, views)
     yield from _check_schemas(views)
@@ -164,7 +171,6 @@ def _check_service(
     if not is_integer(service.version, 1, MAX_VERSION):
         yield path, f"version must be a positive integer, not {service.version!r}"
     outputs: dict[str, str] = {}
-    join_keys: dict[str, tuple[str, str]] = {}
     for item in service.features:
         full = f"{item.view}:{item.feature}"
         if item.alias is not None:
@@ -175,24 +181,52 @@ def _check_service(
         view = views.get(item.view)
         if view is None:
             yield path, f"uses {full}, but there is no view {item.view!r}"
-            continue
-        if view.feature(item.feature) is None:
+        elif view.feature(item.feature) is None:
             yield (
                 path,
                 f"uses {full}, which the view has not; it has "
                 f"{listed(f.name for f in view.features)}",
             )
+    for problem in _brought_problems(service, entities, views):
+        yield path, problem
+
+
+def _brought_problems(
+    service: ServiceDefinition,
+    entities: Mapping[str, EntityDefinition],
+    views: Mapping[str, ViewDefinition],
+) -> Iterator[str]:
+    """Say what is wrong with the join keys and the inputs that a request brings."""
+    used = [views[item.view] for item in service.features if item.view in views]
+    join_keys: dict[str, tuple[str, str]] = {}
+    inputs: dict[str, tuple[str, str]] = {}
+    for view in used:
         entity = entities.get(view.entity)
         for key, kind in entity.join_keys if entity is not None else ():
-            first_entity, first_kind = join_keys.setdefault(key, (view.entity, kind))
-            if first_kind != kind:
+            other, known = join_keys.setdefault(key, (view.entity, kind))
+            if known != kind:
                 yield (
-                    path,
-                    f"join key {key!r} is {first_kind} in entity {first_entity} and "
-                    f"{kind} in entity {view.entity}: a request has one "
-                    "column for both, so make the types the same or rename one",
+                    f"join key {key!r} is {known} in entity {other} and {kind} in entity "
+                    f"{view.entity}: a request has one column for both, so make the types the same "
+                    "or rename one"
                 )
                 join_keys[key] = (view.entity, kind)
+        for name, kind in view.request if isinstance(view, RequestViewDefinition) else ():
+            other, known = inputs.setdefault(name, (view.name, kind))
+            if known != kind:
+                yield (
+                    f"request input {name!r} is {known} in {other} and {kind} in {view.name}: a "
+                    "request has one for both, so make the types the same or rename one"
+                )
+                inputs[name] = (view.name, kind)
+    for item in service.features:
+        item_view = views.get(item.view)
+        feature = item_view.feature(item.feature) if item_view is not None else None
+        for name, owner, key in missing_join_keys(feature, entities, views, join_keys):
+            yield (
+                f"uses {item.view}:{item.feature}, which reads {name} of entity {owner}, and no "
+                f"feature of the service has the join key {key}: list one that has"
+            )
 
 
 def _collision(output: str, one: str, other: str) -> str:

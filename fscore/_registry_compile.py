@@ -12,6 +12,7 @@ from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceF
 from fscore._view_declaration import DeclaredFeature, View, ViewDeclaration, declaration_of
 from fscore._view_model import FeatureDefinition, ViewDefinition
 from fscore.entity import Entity
+from fscore.expression import Expression
 from fscore.service import FeatureService
 
 
@@ -40,6 +41,9 @@ class Collector:
         elif (declared := declaration_of(declaration)) is not None:
             if declared.entity is not None:
                 self.add(declared.entity)
+            for expression in _expressions(declared).values():
+                for view in expression.views():
+                    self.add(view)
             known = self.views.get(declared.name)
             if known is None:
                 self.views[declared.name] = (declaration, declared)
@@ -79,6 +83,11 @@ class Collector:
                 place = self.place(("views", declared.name, *([feature] if feature else [])))
                 self.problems.append(f"{place}: {problem}")
             self.unjudged |= {("views", declared.name, name) for name in declared.unjudged}
+        for _, declared in self.views.values():
+            for name, expression in _expressions(declared).items():
+                read = {("views", *item.split(":")) for item in expression.features()}
+                if not self.unjudged.isdisjoint(read):
+                    self.unjudged.add(("views", declared.name, name))
         entities = {
             name: EntityDefinition(name, entity.join_keys, entity.description, entity.tags)
             for name, entity in sorted(self.entities.items())
@@ -98,6 +107,14 @@ class Collector:
         if kind == "entities":
             return f"{self.entities[name].origin}: Entity {name}"
         return f"{self.services[name].origin}: FeatureService {name}"
+
+
+def _expressions(declared: ViewDeclaration) -> dict[str, Expression]:
+    return {
+        name: feature.options.follows_from
+        for name, feature in declared.features.items()
+        if isinstance(feature.options.follows_from, Expression)
+    }
 
 
 def _compile_view(declared: ViewDeclaration) -> ViewDefinition:
@@ -126,7 +143,8 @@ def _compile_feature(declared: DeclaredFeature, member: str) -> FeatureDefinitio
         # One that does not fit stays as it is and is reported by the check.
         with contextlib.suppress(ValueError):
             default = data_type.normalize(default)
-    follows_from: dict[str, Any] = {member: options.follows_from}
+    value = options.follows_from
+    follows_from = {member: value.to_json() if isinstance(value, Expression) else value}
     return FeatureDefinition(
         declared.name,
         data_type,

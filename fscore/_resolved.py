@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
+from fscore.expression import Expression
 
 Schemas: TypeAlias = Mapping[int, Columns]
 """Columns of packed rows by the fingerprint that the rows bear."""
@@ -127,11 +128,40 @@ class ResolvedFeature:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedComputed:
+    """A feature that is computed on request.
+
+    `name` is its name in the result, `definition` what the registry says of it, and `places` where
+    each feature that it reads is among the set's features.
+    """
+
+    name: str
+    definition: FeatureDefinition
+    places: Mapping[str, int]
+
+    @property
+    def type(self) -> str:
+        """The registry's spelling of its type."""
+        return str(self.definition.type)
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return the plain data by which the extension computes it."""
+        expression = Expression.from_json(self.definition.expression)
+        return {
+            "name": self.name,
+            "type": self.type,
+            "default": self.definition.default,
+            "expression": expression.with_columns(self.places),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedSet:
     """What a request reads.
 
-    `outputs` are the result's columns in order, each a position in `features`; entities, views and
-    features are in order of first use.
+    `outputs` are the result's columns in order, each a position in `features` or in `computed`.
+    Entities, views and features are in order of first use; features that are only computed from
+    come last, and are no output. `request` are the inputs that a request brings, with their types.
     """
 
     service: str | None
@@ -140,16 +170,23 @@ class ResolvedSet:
     views: tuple[ResolvedView, ...]
     features: tuple[ResolvedFeature, ...]
     outputs: tuple[Output, ...]
+    computed: tuple[ResolvedComputed, ...] = ()
+    request: Columns = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The output columns' names, in order."""
-        return tuple(self.features[index].name for _, index in self.outputs)
+        return tuple(item.name for item in self._output_features)
 
     @property
     def types(self) -> tuple[str, ...]:
         """The output columns' types, in order."""
-        return tuple(self.features[index].type for _, index in self.outputs)
+        return tuple(item.type for item in self._output_features)
+
+    @property
+    def _output_features(self) -> Iterator[ResolvedFeature | ResolvedComputed]:
+        for source, index in self.outputs:
+            yield self.features[index] if source == "read" else self.computed[index]
 
     @property
     def join_keys(self) -> dict[str, str]:
@@ -184,8 +221,8 @@ class ResolvedSet:
             ],
             "views": [view.to_spec(schemas or {}) for view in self.views],
             "features": [item.to_spec(self.views[item.view].definition) for item in self.features],
-            "request": [],
-            "computed": [],
+            "request": [list(part) for part in self.request],
+            "computed": [item.to_spec() for item in self.computed],
             "outputs": [list(output) for output in self.outputs],
         }
 

@@ -76,6 +76,10 @@ class ViewKind:
         """Read the kind's own arguments as members of its definition; note what is wrong."""
         return {}
 
+    def accepted(self, value: Any) -> Any:
+        """Return what a feature follows from, given what was assigned; None where it is no such."""
+        return value if isinstance(value, self.follows_from) else None
+
     def takes(
         self, declared: ViewDeclaration, name: str, annotation: Annotation, value: Any
     ) -> bool:
@@ -306,12 +310,12 @@ def _evaluated(raw: Any, frame: FrameType) -> Annotation | None:
 def _options_of(value: Any, name: str, annotation: Annotation, kind: ViewKind) -> FeatureOptions:
     if value is None:
         return FeatureOptions()
-    if isinstance(value, kind.follows_from):
-        return FeatureOptions(value)
+    if (accepted := kind.accepted(value)) is not None:
+        return FeatureOptions(accepted)
     if isinstance(value, FeatureOptions):
         given = value.follows_from
-        if given is not None and not isinstance(given, kind.follows_from):
-            value.follows_from = None
+        value.follows_from = kind.accepted(given)
+        if given is not None and value.follows_from is None:
             value.problems.append(
                 f"the first argument of Feature() is {kind.example}, not {given!r}; "
                 "a default is written default=…"

@@ -11,11 +11,14 @@ from fscore._view_model import (
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
+    RequestViewDefinition,
     SeriesViewDefinition,
     ViewDefinition,
 )
+from fscore.expression import Expression
 
 _LEFT = "its data stays in Redis and nothing reads it"
+_STORED_NOWHERE = "nothing of it is stored"
 
 
 def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterator[Change]:
@@ -34,6 +37,8 @@ def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterato
     if isinstance(old, FlagViewDefinition) and isinstance(new, FlagViewDefinition):
         reason = "its bits are found under other ids"
         yield from _text_changes(name, "ids", old.ids, new.ids, reason, safe=False)
+    if isinstance(old, RequestViewDefinition) and isinstance(new, RequestViewDefinition):
+        yield from _inputs(name, old, new)
     before, after = (view.source and view.source.to_json() for view in (old, new))
     reason = "values follow at the next load"
     yield from _text_changes(name, "source", before, after, reason)
@@ -41,8 +46,16 @@ def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterato
     yield from _features(name, old, new)
 
 
+def _inputs(name: str, old: RequestViewDefinition, new: RequestViewDefinition) -> Iterator[Change]:
+    reason = "requests that bring the old inputs get an error"
+    before, after = dict(old.request), dict(new.request)
+    yield from _text_changes(name, "request", before, after, reason, safe=False)
+
+
 def removed_view(name: str, old: ViewDefinition) -> Change:
     """Return what the removal of a view means."""
+    if isinstance(old, RequestViewDefinition):
+        return Change("removed", "view", name, reason=_STORED_NOWHERE)
     return Change("removed", "view", name, safe=False, reason=_LEFT)
 
 
@@ -159,6 +172,8 @@ def _removed_feature(path: str, view: ViewDefinition) -> Change:
     match view:
         case SeriesViewDefinition():
             return Change("removed", "feature", path, reason="the events stay")
+        case RequestViewDefinition():
+            return Change("removed", "feature", path, reason=_STORED_NOWHERE)
         case FeatureViewDefinition() if "hash" not in view.layouts:
             return Change("removed", "feature", path, reason="rows are written without it")
         case _:
@@ -195,7 +210,16 @@ def _feature(
         untiled = _untiled(new, old_view, new_view)
         reason = untiled or "values follow at once"
         yield Change("changed", "feature", path, "window", before, after, not untiled, reason)
+    if old.expression != new.expression:
+        before, after = (_written(item) for item in (old, new))
+        reason = "values follow at once"
+        yield Change("changed", "feature", path, "expression", before, after, reason=reason)
     yield from plain_changes("feature", path, old, new, ("description", "tags"))
+
+
+def _written(feature: FeatureDefinition) -> str:
+    """Return an expression as people write it."""
+    return str(Expression.from_json(feature.expression))
 
 
 def _type_reason(old: FeatureDefinition, new: FeatureDefinition, view: ViewDefinition) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
+from fscore.expression import Expression
 from fscore.source import Conditions, FeatureMapping, FileSource, checked_where, where_json
 from fscore.types import DataType
 from fscore.window import WindowFunction
@@ -23,8 +24,8 @@ Columns = tuple[tuple[str, str], ...]
 class FeatureDefinition:
     """A feature; `default` is a normalized value of its type, or None.
 
-    What it follows from is a `mapping` in feature views and flags, and a `window` in series.
-    `ttl_ms` 0 stands for its view's.
+    What it follows from is a `mapping` in feature views and flags, a `window` in series, and an
+    `expression`, as JSON, in views on request. `ttl_ms` 0 stands for its view's.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FeatureDefinition:
     mapping: FeatureMapping | None = None
     ttl_ms: int = 0
     window: WindowFunction | None = None
+    expression: Any = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the registry's forms of all kinds share."""
@@ -273,8 +275,41 @@ class FlagViewDefinition(ViewDefinition):
     ids: str | None = None
 
 
+@dataclass(frozen=True)
+class RequestViewDefinition(ViewDefinition):
+    """Features computed when they are read; `request` are the inputs that a request brings."""
+
+    kind = "request"
+
+    request: Columns = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the registry's form."""
+        return super().to_json() | {"request": [list(part) for part in self.request]}
+
+    @classmethod
+    def _read(cls, data: Any) -> dict[str, Any]:
+        request = [(name, str(DataType.parse(kind))) for name, kind in data["request"]]
+        return {"request": tuple(request)}
+
+    @staticmethod
+    def _rest(feature: FeatureDefinition) -> dict[str, Any]:
+        return {"expression": feature.expression}
+
+    @classmethod
+    def _read_feature(cls, data: Any) -> FeatureDefinition:
+        expression = Expression.from_json(data["expression"]).to_json()
+        return FeatureDefinition.from_json(data, expression=expression)
+
+
 VIEW_KINDS: Mapping[str, type[ViewDefinition]] = {
-    kind.kind: kind for kind in (FeatureViewDefinition, SeriesViewDefinition, FlagViewDefinition)
+    kind.kind: kind
+    for kind in (
+        FeatureViewDefinition,
+        SeriesViewDefinition,
+        FlagViewDefinition,
+        RequestViewDefinition,
+    )
 }
 
 

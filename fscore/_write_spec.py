@@ -11,6 +11,7 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
+from fscore.errors import InvalidValue
 from fscore.registry import Registry
 
 
@@ -26,7 +27,10 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
             return _series_spec(registry, view)
         case FlagViewDefinition():
             return _common(registry, view, "flags") | {"ids": view.ids}
-    raise TypeError(f"{view!r} is of no kind that is written")
+    raise InvalidValue(
+        f"view {view.name} is computed on request, and nothing is written to it: write to the "
+        "views that it is computed from"
+    )
 
 
 def _layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:

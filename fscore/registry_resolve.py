@@ -20,14 +20,16 @@ from typing import Any
 
 from fscore._declaration import MAX_NAME, listed
 from fscore._registry_model import ServiceDefinition
+from fscore._request_check import missing_join_keys
 from fscore._resolved import (
     Output,
+    ResolvedComputed,
     ResolvedEntity,
     ResolvedFeature,
     ResolvedSet,
     ResolvedView,
 )
-from fscore._view_model import FeatureDefinition, ViewDefinition
+from fscore._view_model import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore._write_spec import write_spec_of
 from fscore.errors import (
     AmbiguousFeature,
@@ -36,9 +38,11 @@ from fscore.errors import (
     FeatureServiceNotFound,
     FeatureViewNotFound,
 )
+from fscore.expression import Expression
 from fscore.registry import Registry
 
 __all__ = [
+    "ResolvedComputed",
     "ResolvedEntity",
     "ResolvedFeature",
     "ResolvedSet",
@@ -61,9 +65,11 @@ def resolve(
     - `features`: each `view:feature`, or a bare feature name that means only one (of `entity`,
       where that is given too). A column is called by the feature's name; where two would be called
       the same, both are called `view:feature`.
-    - `entity` alone: every feature of its views, views sorted by name, features as declared.
+    - `entity` alone: every feature of its views, views sorted by name, features as declared; of
+      those computed on request, the ones that need nothing more than its join keys.
 
-    Without a service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound,
+    What features on request are computed from is read as well, without being an output. Without a
+    service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound,
     FeatureNotFound and EntityNotFound with the nearest known names, and AmbiguousFeature where a
     name means several features or is asked for twice.
     """
@@ -86,11 +92,7 @@ def resolve(
     if features is not None:
         return _resolved(registry, _of_names(registry, features, entity), None, 1)
     if entity is not None:
-        every = [
-            (feature.name, view, feature)
-            for view in registry.views_of(entity)
-            for feature in view.features
-        ]
+        every = _of_entity(registry, entity)
         if not every:
             raise FeatureNotFound(
                 f"entity {entity!r} has no features: no view describes it", name=entity
@@ -109,7 +111,7 @@ def write_spec(registry: Registry, view: str) -> dict[str, Any]:
     in a hash the longest TTL of the view's features, where every view that shares the hash has one.
     `shared_key` says that there are such views. A feature's `ttl_ms` is its own, or its view's.
     `also` is the spec of the other layout, in which rows are written too during a migration.
-    Raises FeatureViewNotFound.
+    Raises FeatureViewNotFound, and InvalidValue where the view is computed on request.
     """
     return write_spec_of(registry, _view(registry, view))
 
@@ -217,22 +219,76 @@ def _once(names: Sequence[str]) -> None:
 def _resolved(
     registry: Registry, chosen: Sequence[_Chosen], service: str | None, version: int
 ) -> ResolvedSet:
-    entities: dict[str, int] = {}
-    views: dict[str, ResolvedView] = {}
-    positions: dict[str, int] = {}
-    features: list[ResolvedFeature] = []
+    builder = _SetBuilder(registry)
     outputs: list[Output] = []
+    computed: list[tuple[str, FeatureDefinition, Expression]] = []
+    request: dict[str, str] = {}
     for name, view, feature in chosen:
-        entity = entities.setdefault(view.entity, len(entities))
-        views.setdefault(view.name, ResolvedView(view, entity))
-        position = positions.setdefault(view.name, len(positions))
-        outputs.append(("read", len(features)))
-        features.append(ResolvedFeature(name, position, feature))
-    resolved = tuple(_entity(registry, name) for name in entities)
-    _check_shared_keys(resolved)
+        if isinstance(view, RequestViewDefinition):
+            expression = Expression.from_json(feature.expression)
+            inputs = dict(view.request)
+            for field in expression.request_fields():
+                _one_type("request input", request, field, inputs[field])
+            builder.entity(view.entity)
+            outputs.append(("computed", len(computed)))
+            computed.append((name, feature, expression))
+        else:
+            outputs.append(("read", builder.read(name, view, feature)))
+    # What is read for these only comes behind everything that is an output.
+    done = [
+        ResolvedComputed(
+            name, feature, {part: builder.input(part) for part in expression.features()}
+        )
+        for name, feature, expression in computed
+    ]
+    entities = tuple(_entity(registry, name) for name in builder.entities)
+    _check_shared_keys(entities)
     return ResolvedSet(
-        service, version, resolved, tuple(views.values()), tuple(features), tuple(outputs)
+        service,
+        version,
+        entities,
+        tuple(builder.views.values()),
+        tuple(builder.features),
+        tuple(outputs),
+        tuple(done),
+        tuple(request.items()),
     )
+
+
+class _SetBuilder:
+    """Gathers what is read: entities, views and features, each in order of first use."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.entities: dict[str, int] = {}
+        self.views: dict[str, ResolvedView] = {}
+        self.features: list[ResolvedFeature] = []
+        self._registry = registry
+        self._positions: dict[str, int] = {}
+        self._places: dict[str, int] = {}
+
+    def entity(self, name: str) -> int:
+        """Return the entity's place."""
+        return self.entities.setdefault(name, len(self.entities))
+
+    def read(self, name: str, view: ViewDefinition, feature: FeatureDefinition) -> int:
+        """Take a feature to be read under this name; return its place."""
+        self.views.setdefault(view.name, ResolvedView(view, self.entity(view.entity)))
+        position = self._positions.setdefault(view.name, len(self._positions))
+        place = len(self.features)
+        self.features.append(ResolvedFeature(name, position, feature))
+        self._places.setdefault(f"{view.name}:{feature.name}", place)
+        return place
+
+    def input(self, name: str) -> int:
+        """Return the place of a `view:feature` that something is computed from."""
+        if name in self._places:
+            return self._places[name]
+        view_name, _, feature_name = name.partition(":")
+        view = _view(self._registry, view_name)
+        feature = view.feature(feature_name)
+        if feature is None:  # a checked registry has no such expression
+            raise FeatureNotFound(_unknown_in_view(feature_name, view), name=name)
+        return self.read(name, view, feature)
 
 
 def _entity(registry: Registry, name: str) -> ResolvedEntity:
@@ -240,6 +296,35 @@ def _entity(registry: Registry, name: str) -> ResolvedEntity:
     fields_total = sum(len(view.features) + 1 for view in views)
     wide = any(feature.type.wide for view in views for feature in view.features)
     return ResolvedEntity(name, registry.entities[name].join_keys, fields_total, wide)
+
+
+def _one_type(what: str, known: dict[str, str], name: str, kind: str) -> None:
+    """Note the type of what a request brings; it brings one column for all that read it."""
+    if known.setdefault(name, kind) != kind:
+        raise AmbiguousFeature(
+            f"{what} {name!r} is {known[name]} for one of these features and {kind} for another: "
+            "read them in two requests",
+            name=name,
+        )
+
+
+def _of_entity(registry: Registry, entity: str) -> list[_Chosen]:
+    """Return every feature that the entity's join keys alone are enough to read."""
+    return [
+        (feature.name, view, feature)
+        for view in registry.views_of(entity)
+        for feature in view.features
+        if not isinstance(view, RequestViewDefinition) or _needs_only(registry, entity, feature)
+    ]
+
+
+def _needs_only(registry: Registry, entity: str, feature: FeatureDefinition) -> bool:
+    expression = Expression.from_json(feature.expression)
+    if expression.request_fields():
+        return False
+    join_keys = dict(registry.entities[entity].join_keys)
+    missing = missing_join_keys(feature, registry.entities, registry.views, join_keys)
+    return not any(missing)
 
 
 def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:

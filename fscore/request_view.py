@@ -1,0 +1,87 @@
+"""Features computed on request: from stored features, and from what a request brings.
+
+>>> from fscore import Entity, Feature, FeatureView, Float64, Int64, RequestView, String, Timestamp
+>>> from fscore import request
+>>> user = Entity("user", join_keys={"user_id": String})
+>>> class Profile(FeatureView, entity=user):
+...     signup_time: Timestamp
+...     average_order: Float64
+>>> class Order(RequestView, entity=user, request={"amount": Float64}):
+...     account_age: Int64 = Feature(request.now - Profile.signup_time)
+...     times_average: Float64 = Feature(request["amount"] / Profile.average_order, default=1.0)
+>>> Order.account_age
+Order.account_age
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fscore._view_declaration import View, ViewKind
+from fscore._view_model import RequestViewDefinition
+from fscore.entity import Entity
+from fscore.expression import Expression, Operand, operand
+from fscore.types import annotation_of
+
+__all__ = ["RequestView"]
+
+
+class RequestViewKind(ViewKind):
+    """Values that are stored nowhere."""
+
+    base = "RequestView"
+    model = RequestViewDefinition
+    options = ("request",)
+    member = "expression"
+    follows_from = Expression
+    example = "an expression like request.now - UserProfile.signup_time"
+
+    def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+        """Read the inputs and their types."""
+        inputs = options.get("request") or {}
+        if not isinstance(inputs, Mapping):
+            problems.append(
+                'request must be a dict of input to type, like {"amount": Float64}, not '
+                f"{inputs!r}"
+            )
+            return {}
+        read = []
+        for name, marker in inputs.items():
+            annotation = annotation_of(marker)
+            if annotation.data_type is None:
+                problems.append(f"request[{name!r}]: {annotation.problem}")
+            else:
+                read.append((name, str(annotation.data_type)))
+        return {"request": tuple(read)}
+
+    def accepted(self, value: Any) -> Expression | None:
+        """Return an expression of it: a feature by itself is one, too."""
+        return operand(value) if isinstance(value, Operand) else None
+
+
+class RequestView(View):
+    """Base of every view of features that are computed when they are read.
+
+    Each feature has an expression of stored features, of any view and entity, of `request.now`, the
+    moment of reading, and of inputs that a request brings, `request["amount"]`. `request` of the
+    class statement gives the inputs their types. The annotation is the type of the result. `entity`
+    is the one that the features describe; `owner`, `description`, `tags` and `name` are as in
+    `FeatureView`. Stored features that a service does not list are read all the same.
+    """
+
+    __fscore_kind__: ClassVar[ViewKind] = RequestViewKind()
+
+    if TYPE_CHECKING:
+
+        def __init_subclass__(
+            cls,
+            *,
+            entity: Entity,
+            request: Mapping[str, Any] | None = None,
+            owner: str = "",
+            description: str = "",
+            tags: Mapping[str, str] | None = None,
+            name: str | None = None,
+        ) -> None:
+            """State the arguments for editors; the metaclass reads them."""
