@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -33,12 +34,17 @@ from fscore import (
     count,
     diff,
     latest,
+    window,
 )
 from fscore.registry import (
     EntityDefinition,
     FeatureDefinition,
     FeatureViewDefinition,
+    FlagViewDefinition,
+    PayloadField,
+    SeriesViewDefinition,
     ServiceDefinition,
+    ViewDefinition,
 )
 from fscore.registry import ServiceFeature as Item
 from fscore.types import SCALARS, DataType
@@ -175,7 +181,67 @@ def test_the_digest_is_that_of_the_text() -> None:
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)
 TYPES = st.sampled_from([*SCALARS, "Timestamp[s]", "List[String]", "Vector[8]"]).map(DataType.parse)
+WINDOWS = st.sampled_from([None, "30m", "24h", "30d"])
 TAGS = st.dictionaries(st.text(), st.text(), max_size=2)
+
+
+@st.composite
+def feature_views(
+    draw: st.DrawFn, name: str, entity: EntityDefinition, first: str
+) -> ViewDefinition:
+    features = tuple(
+        FeatureDefinition(
+            f"{first}_{number}",
+            draw(TYPES),
+            description=draw(st.text()),
+            ttl_ms=draw(st.integers(0, 10**9)),
+        )
+        for number in range(draw(st.integers(1, 4)))
+    )
+    layout, other = draw(st.permutations(["hash", "packed"]))
+    return FeatureViewDefinition(
+        *(name, entity.name, features, draw(st.integers(0, 10**9)), layout),
+        migrating_from=draw(st.sampled_from([None, other])),
+    )
+
+
+@st.composite
+def series_views(
+    draw: st.DrawFn, name: str, entity: EntityDefinition, first: str
+) -> ViewDefinition:
+    kinds = draw(st.lists(st.sampled_from(SCALARS), max_size=3))
+    payload = tuple(
+        PayloadField(f"p{number}", DataType.parse(kind), draw(st.text(min_size=1)))
+        for number, kind in enumerate(kinds)
+    )
+    functions = [(window.count(draw(WINDOWS)), "Int64"), (window.session_length("1h"), "Int64")]
+    for part in payload:
+        functions.append((window.last(draw(st.integers(1, 99)), part.name), f"List[{part.type}]"))
+        functions.append((window.distinct(part.name, draw(WINDOWS)), "Int64"))
+        if part.type.kind in ("Int64", "Float32", "Float64"):
+            functions.append((window.max(part.name, draw(WINDOWS)), str(part.type)))
+    features = tuple(
+        FeatureDefinition(f"{first}_{number}", DataType.parse(kind), window=function)
+        for number, (function, kind) in enumerate(functions)
+    )
+    tile_ms = draw(st.sampled_from([0, 3_600_000, 86_400_000]))
+    return SeriesViewDefinition(
+        *(name, entity.name, features, payload),
+        retention_ms=draw(st.sampled_from([0, 90 * 86_400_000])),
+        max_events=draw(st.integers(99, 10**6)),
+        repeats="count" if tile_ms else draw(st.sampled_from(["count", "collapse"])),
+        tile_ms=tile_ms,
+    )
+
+
+@st.composite
+def flag_views(draw: st.DrawFn, name: str, entity: EntityDefinition, first: str) -> ViewDefinition:
+    features = tuple(
+        FeatureDefinition(f"{first}_{number}", DataType.parse("Bool"))
+        for number in range(draw(st.integers(1, 3)))
+    )
+    ids = None if entity.join_keys[0][1] == "Int64" else draw(st.sampled_from(["%d", "u_%04d"]))
+    return FlagViewDefinition(name, entity.name, features, ids)
 
 
 @st.composite
@@ -186,15 +252,16 @@ def registries(draw: st.DrawFn) -> Registry:
         kind = draw(st.sampled_from(["Int64", "String"]))
         keys = ((f"{name}_id", kind), ("shop", "Int64"))[: draw(st.integers(1, 2))]
         entities[name] = EntityDefinition(name, keys, draw(st.text()), draw(TAGS))
-    views = {}
+    views: dict[str, ViewDefinition] = {}
     for number, name in enumerate(sorted(draw(st.sets(NAMES, min_size=1, max_size=4)))):
-        features = tuple(
-            FeatureDefinition(f"f{number}_{feature}", draw(TYPES), description=draw(st.text()))
-            for feature in range(draw(st.integers(1, 4)))
-        )
         entity = draw(st.sampled_from(sorted(entities)))
-        ttl_ms = draw(st.integers(0, 10**9))
-        views[name] = FeatureViewDefinition(name, entity, features, ttl_ms, tags=draw(TAGS))
+        kinds = [feature_views, series_views]
+        if name in entities:
+            kinds.remove(series_views)
+        if len(entities[entity].join_keys) == 1:
+            kinds.append(flag_views)
+        view = draw(draw(st.sampled_from(kinds))(name, entities[entity], f"f{number}"))
+        views[name] = replace(view, description=draw(st.text()), tags=draw(TAGS))
     services = {}
     for name in draw(st.sets(NAMES, max_size=2)):
         items = tuple(
