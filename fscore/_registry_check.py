@@ -14,7 +14,7 @@ from fscore._check import Problem, check_name, check_texts, is_integer
 from fscore._declaration import listed, name_problem
 from fscore._packed import fingerprint
 from fscore._registry_model import EntityDefinition, ServiceDefinition
-from fscore._request_check import check_request_view, missing_join_keys
+from fscore._request_check import check_request_view, hidden_join_keys
 from fscore._view_check import check_view
 from fscore._view_model import (
     Columns,
@@ -197,20 +197,12 @@ def _brought_problems(
     views: Mapping[str, ViewDefinition],
 ) -> Iterator[str]:
     """Say what is wrong with the join keys and the inputs that a request brings."""
-    used = [views[item.view] for item in service.features if item.view in views]
     join_keys: dict[str, tuple[str, str]] = {}
     inputs: dict[str, tuple[str, str]] = {}
-    for view in used:
+    for view in [views[item.view] for item in service.features if item.view in views]:
         entity = entities.get(view.entity)
         for key, kind in entity.join_keys if entity is not None else ():
-            other, known = join_keys.setdefault(key, (view.entity, kind))
-            if known != kind:
-                yield (
-                    f"join key {key!r} is {known} in entity {other} and {kind} in entity "
-                    f"{view.entity}: a request has one column for both, so make the types the same "
-                    "or rename one"
-                )
-                join_keys[key] = (view.entity, kind)
+            yield from _join_key_problems(join_keys, view.entity, key, kind)
         for name, kind in view.request if isinstance(view, RequestViewDefinition) else ():
             other, known = inputs.setdefault(name, (view.name, kind))
             if known != kind:
@@ -222,11 +214,26 @@ def _brought_problems(
     for item in service.features:
         item_view = views.get(item.view)
         feature = item_view.feature(item.feature) if item_view is not None else None
-        for name, owner, key in missing_join_keys(feature, entities, views, join_keys):
+        for name, owner, key, kind in hidden_join_keys(feature, entities, views):
+            if key in join_keys:
+                yield from _join_key_problems(join_keys, owner, key, kind)
+                continue
             yield (
                 f"uses {item.view}:{item.feature}, which reads {name} of entity {owner}, and no "
                 f"feature of the service has the join key {key}: list one that has"
             )
+
+
+def _join_key_problems(
+    known: dict[str, tuple[str, str]], entity: str, key: str, kind: str
+) -> Iterator[str]:
+    first_entity, first_kind = known.setdefault(key, (entity, kind))
+    if first_kind != kind:
+        yield (
+            f"join key {key!r} is {first_kind} in entity {first_entity} and {kind} in entity "
+            f"{entity}: a request has one column for both, so make the types the same or rename one"
+        )
+        known[key] = (entity, kind)
 
 
 def _collision(output: str, one: str, other: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from fscore._check import Path, Problem, check_name
 from fscore._declaration import listed
@@ -28,25 +28,22 @@ def check_request_view(
         yield from (((*path, feature.name), text) for text in _problems(feature, view, views))
 
 
-def missing_join_keys(
+def hidden_join_keys(
     feature: FeatureDefinition | None,
     entities: Mapping[str, EntityDefinition],
     views: Mapping[str, ViewDefinition],
-    known: Container[str],
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the join keys that a feature's expression needs beside the known ones.
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the join keys of what a feature's expression reads.
 
-    Each comes as (the feature that is read, its entity, the join key).
+    Each comes as (the feature that is read, its entity, the join key, its type).
     """
     expression = None if feature is None else _expression(feature)
     if isinstance(expression, Expression):
         for name in expression.features():
             read = views.get(name.partition(":")[0])
             entity = entities.get(read.entity) if read is not None else None
-            if entity is not None:
-                for key, _ in entity.join_keys:
-                    if key not in known:
-                        yield name, entity.name, key
+            for key, kind in entity.join_keys if entity is not None else ():
+                yield name, read.entity if read is not None else "", key, kind
 
 
 def _check_inputs(

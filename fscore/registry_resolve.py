@@ -20,7 +20,7 @@ from typing import Any
 
 from fscore._declaration import MAX_NAME, listed
 from fscore._registry_model import ServiceDefinition
-from fscore._request_check import missing_join_keys
+from fscore._request_check import hidden_join_keys
 from fscore._resolved import (
     Output,
     ResolvedComputed,
@@ -323,8 +323,8 @@ def _needs_only(registry: Registry, entity: str, feature: FeatureDefinition) -> 
     if expression.request_fields():
         return False
     join_keys = dict(registry.entities[entity].join_keys)
-    missing = missing_join_keys(feature, registry.entities, registry.views, join_keys)
-    return not any(missing)
+    needed = hidden_join_keys(feature, registry.entities, registry.views)
+    return all(join_keys.get(key) == kind for _, _, key, kind in needed)
 
 
 def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._view_declaration import View, ViewKind
+from fscore._view_declaration import View, ViewDeclaration, ViewKind
 from fscore._view_model import RequestViewDefinition
 from fscore.entity import Entity
 from fscore.expression import Expression, Operand, operand
@@ -45,15 +45,29 @@ class RequestViewKind(ViewKind):
                 'request must be a dict of input to type, like {"amount": Float64}, not '
                 f"{inputs!r}"
             )
-            return {}
+            return {"request": None}
         read = []
         for name, marker in inputs.items():
             annotation = annotation_of(marker)
-            if annotation.data_type is None:
+            if annotation.problem:
                 problems.append(f"request[{name!r}]: {annotation.problem}")
-            else:
-                read.append((name, str(annotation.data_type)))
+            read.append((name, str(annotation.data_type or "")))
         return {"request": tuple(read)}
+
+    def complete(self, declared: ViewDeclaration) -> None:
+        """Leave alone what reads an input whose type is unknown."""
+        inputs = declared.settings["request"]
+        typed = tuple((name, kind) for name, kind in inputs or () if kind)
+        if typed == inputs:
+            return
+        declared.settings["request"] = typed
+        untyped = None if inputs is None else {name for name, kind in inputs if not kind}
+        for feature in declared.features.values():
+            expression = feature.options.follows_from
+            if isinstance(expression, Expression):
+                fields = set(expression.request_fields())
+                if fields if untyped is None else fields & untyped:
+                    declared.unjudged.add(feature.name)
 
     def accepted(self, value: Any) -> Expression | None:
         """Return an expression of it: a feature by itself is one, too."""

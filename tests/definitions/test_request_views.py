@@ -167,6 +167,36 @@ def test_a_service_has_the_join_keys_of_all_that_is_read(problems: Problems) -> 
     ]
 
 
+def test_join_keys_of_what_is_read_have_one_type(problems: Problems) -> None:
+    found = problems("""\
+    account = Entity("account", join_keys={"user_id": Int64})
+    class A(FeatureView, entity=account):
+        balance: Float64
+    class V(RequestView, entity=user):
+        half: Float64 = Feature(A.balance / 2)
+    service = FeatureService("s", features=[V])
+    """)
+    assert found == [
+        "features.py:11: FeatureService s: join key 'user_id' is String in entity user and Int64 "
+        "in entity account: a request has one column for both, so make the types the same or "
+        "rename one"
+    ]
+
+
+def test_what_reads_an_input_without_a_type_is_reported_once(problems: Problems) -> None:
+    found = problems("""\
+    class V(RequestView, entity=user, request={"amount": float}):
+        half: Float64 = Feature(request["amount"] / 2)
+    class W(RequestView, entity=user, request=["size"]):
+        double: Float64 = Feature(request["size"] * 2)
+    """)
+    assert found == [
+        "features.py:6: V: request['amount']: float is no feature type: write Float64 (or Float32)",
+        'features.py:8: W: request must be a dict of input to type, like {"amount": Float64}, not '
+        "['size']",
+    ]
+
+
 def test_an_input_of_a_service_has_one_type(problems: Problems) -> None:
     found = problems("""\
     class V(RequestView, entity=user, request={"amount": Float64}):
