@@ -14,6 +14,7 @@ pub mod flag;
 pub mod json;
 pub mod key;
 pub mod keys;
+pub mod moment;
 pub mod packed;
 pub mod plan;
 pub mod read;
