@@ -1,9 +1,12 @@
 //! JSON: the body of a read request, and its answer.
 
+mod cursor;
+mod problem;
 mod render;
 mod request;
 mod text;
 
+pub use problem::{Problem, ProblemKind};
 pub use render::{render_many, render_one};
-pub use request::{Problem, ProblemKind, ReadRequest, parse_read_request};
+pub use request::{ReadRequest, parse_read_request};
 pub use text::{string, write_string};

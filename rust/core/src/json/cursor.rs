@@ -1,0 +1,170 @@
+//! A strict walk over JSON: what is not wanted is told, with its offset.
+
+use jiter::{Jiter, JiterError, Peek};
+
+use super::problem::{Parsed, Problem, invalid, malformed};
+use crate::value;
+
+/// How deep a body may nest.
+const MAX_DEPTH: usize = 32;
+
+/// How many members an object may have.
+const MAX_MEMBERS: usize = 256;
+
+/// A place in a text.
+pub(super) struct Cursor<'a> {
+    json: Jiter<'a>,
+    /// Where the text begins in the body that it is a part of.
+    base: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The beginning of `text`, which begins `base` bytes into its body.
+    pub(super) fn new(text: &'a [u8], base: usize) -> Self {
+        Self {
+            json: Jiter::new(text),
+            base,
+        }
+    }
+
+    /// Where it is, in bytes of the body.
+    pub(super) fn offset(&self) -> usize {
+        self.base + self.json.current_index()
+    }
+
+    /// Nothing but white space may follow.
+    pub(super) fn finish(&mut self) -> Parsed<()> {
+        self.json
+            .finish()
+            .map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn string(&mut self, peek: Peek, wanted: &str) -> Parsed<String> {
+        if peek != Peek::String {
+            return Err(self.unexpected(peek, wanted));
+        }
+        self.text(str::to_owned)
+    }
+
+    /// What `take` makes of the string that is known to be next.
+    pub(super) fn text<T>(&mut self, take: impl FnOnce(&str) -> T) -> Parsed<T> {
+        let taken = self.json.known_str().map(take);
+        taken.map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn boolean(&mut self, peek: Peek, wanted: &str) -> Parsed<bool> {
+        if !matches!(peek, Peek::True | Peek::False) {
+            return Err(self.unexpected(peek, wanted));
+        }
+        self.json
+            .known_bool(peek)
+            .map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn integer(&mut self, peek: Peek, wanted: &str) -> Parsed<i64> {
+        let offset = self.offset();
+        // Its text, because a fraction or an exponent is JSON of another type, not malformed.
+        let number = self.number(peek)?;
+        if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+            return Err(invalid(wanted, offset));
+        }
+        value::integer(number).map_err(|_| malformed("an integer is beyond 64 bits", offset))
+    }
+
+    /// The text of the number that is known to be next.
+    fn number(&mut self, peek: Peek) -> Parsed<&[u8]> {
+        let base = self.base;
+        let number = self.json.known_number_bytes(peek);
+        number.map_err(|error| broken(base, &error))
+    }
+
+    /// A value of another type than wanted: malformed where it is no JSON, else invalid.
+    pub(super) fn unexpected(&mut self, peek: Peek, wanted: &str) -> Problem {
+        let offset = self.offset();
+        match self.skip(peek, 1) {
+            Ok(()) => invalid(wanted, offset),
+            Err(problem) => problem,
+        }
+    }
+
+    /// Steps over a value, checking all of it.
+    pub(super) fn skip(&mut self, peek: Peek, depth: usize) -> Parsed<()> {
+        if depth >= MAX_DEPTH {
+            let detail = format!("nested more than {MAX_DEPTH} deep");
+            return Err(malformed(detail, self.offset()));
+        }
+        match peek {
+            Peek::Array => {
+                let mut next = self.first_element()?;
+                while let Some(peek) = next {
+                    self.skip(peek, depth + 1)?;
+                    next = self.next_element()?;
+                }
+                Ok(())
+            }
+            Peek::Object => {
+                let mut seen = Vec::new();
+                let mut name = self.first_name()?;
+                while let Some(member) = name {
+                    self.once(&mut seen, &member)?;
+                    let peek = self.peek()?;
+                    self.skip(peek, depth + 1)?;
+                    name = self.next_name()?;
+                }
+                Ok(())
+            }
+            Peek::NaN | Peek::Infinity => {
+                Err(malformed("NaN and Infinity are no JSON", self.offset()))
+            }
+            scalar => self
+                .json
+                .known_skip(scalar)
+                .map_err(|error| broken(self.base, &error)),
+        }
+    }
+
+    pub(super) fn once(&self, seen: &mut Vec<String>, name: &str) -> Parsed<()> {
+        if seen.iter().any(|known| known == name) {
+            return Err(malformed(
+                format!("the name {name:?} stands twice in one object"),
+                self.offset(),
+            ));
+        }
+        if seen.len() == MAX_MEMBERS {
+            let detail = format!("an object has more than {MAX_MEMBERS} members");
+            return Err(malformed(detail, self.offset()));
+        }
+        seen.push(name.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn peek(&mut self) -> Parsed<Peek> {
+        self.json.peek().map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn first_name(&mut self) -> Parsed<Option<String>> {
+        let name = self.json.known_object().map(|name| name.map(str::to_owned));
+        name.map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn next_name(&mut self) -> Parsed<Option<String>> {
+        let name = self.json.next_key().map(|name| name.map(str::to_owned));
+        name.map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn first_element(&mut self) -> Parsed<Option<Peek>> {
+        self.json
+            .known_array()
+            .map_err(|error| broken(self.base, &error))
+    }
+
+    pub(super) fn next_element(&mut self) -> Parsed<Option<Peek>> {
+        self.json
+            .array_step()
+            .map_err(|error| broken(self.base, &error))
+    }
+}
+
+fn broken(base: usize, error: &JiterError) -> Problem {
+    malformed(error.error_type.to_string(), base + error.index)
+}
