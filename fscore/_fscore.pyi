@@ -20,6 +20,7 @@ __all__ = [
     "WritePlan",
     "format_expression",
     "key_slot",
+    "parse_moment",
     "parse_read_request",
     "reconnect_pause",
 ]
@@ -94,6 +95,17 @@ class ReadRequest:
     @property
     def partial(self) -> bool | None:
         """Whether an answer with gaps is welcome, or None."""
+
+    @property
+    def as_of(self) -> int | None:
+        """The moment at which windows end and rows expire in epoch milliseconds, or None."""
+
+def parse_moment(text: str) -> int:
+    """Epoch milliseconds of a text that is these, or RFC 3339 with an offset from UTC.
+
+    From 1970 to the year 9999. Raises ValueError, whose message goes on from the moment's name:
+    "is before 1970".
+    """
 
 def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
     """Parse the JSON body of a read request of at most `max_rows` rows.
@@ -184,10 +196,13 @@ class FeatureTable:
     def to_arrow(self) -> Any:
         """A `pyarrow.Table` of typed columns, null where there is no value. Needs pyarrow."""
 
-    def to_json(self, *, timestamps: bool = False) -> bytes:
-        """The JSON document of many entities, as `POST /v1/features` answers."""
+    def to_json(self, *, timestamps: bool = False, as_of: int | None = None) -> bytes:
+        """The JSON document of many entities, as `POST /v1/features` answers.
 
-    def to_json_one(self) -> bytes:
+        It says `as_of`, in epoch milliseconds, where that is given.
+        """
+
+    def to_json_one(self, *, as_of: int | None = None) -> bytes:
         """The JSON document of the first row, as `GET /v1/features` answers."""
 
     def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
+from fscore._fscore import parse_moment
 from fscore_server.problems import Problem
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -56,6 +57,17 @@ def integer(name: str, value: str, *, least: int = -(2**63), most: int = 2**63 -
     if not least <= number <= most:
         raise Problem("invalid_request", f"The parameter {name!r} is from {least} to {most}.")
     return number
+
+
+def moment(name: str, value: str) -> int:
+    """A parameter that is RFC 3339 or epoch milliseconds, as the latter."""
+    try:
+        return parse_moment(value)
+    except ValueError as error:
+        # An offset that was not escaped: what was a plus has become a space.
+        hint = "; in a query string + is written %2B" if " " in value else ""
+        detail = f"The parameter {name!r}, {_shown(value)}, {error}{hint}."
+    raise Problem("invalid_request", detail)
 
 
 def _decoded(raw: bytes) -> str:

@@ -1,6 +1,7 @@
-//! The body of a read request.
+//! What a read request is written in: its body, and moments in it or beside it.
 
-use fscore_core::json;
+use fscore_core::{json, moment};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -27,6 +28,14 @@ pub(crate) struct ReadRequest {
     version: Option<i64>,
     /// Whether an answer with gaps is welcome, or None.
     partial: Option<bool>,
+    /// The moment at which windows end and rows expire in epoch milliseconds, or None.
+    as_of: Option<i64>,
+}
+
+/// Epoch milliseconds of a text that is these, or RFC 3339.
+#[pyfunction]
+pub(crate) fn parse_moment(text: &str) -> PyResult<i64> {
+    moment::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Parses the JSON body of a read request of at most `max_rows` rows.
@@ -66,5 +75,6 @@ pub(crate) fn parse_read_request(
         timestamps: request.timestamps,
         version: request.version,
         partial: request.partial,
+        as_of: request.as_of_ms,
     })
 }

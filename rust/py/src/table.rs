@@ -276,20 +276,36 @@ impl FeatureTable {
     }
 
     /// The JSON document of many entities, as `POST /v1/features` answers.
-    #[pyo3(signature = (*, timestamps=false))]
-    fn to_json<'py>(&self, py: Python<'py>, timestamps: bool) -> Bound<'py, PyBytes> {
+    #[pyo3(signature = (*, timestamps=false, as_of=None))]
+    fn to_json<'py>(
+        &self,
+        py: Python<'py>,
+        timestamps: bool,
+        as_of: Option<i64>,
+    ) -> Bound<'py, PyBytes> {
         let mut out = Vec::new();
         json::render_many(&self.inner, timestamps, &mut out);
+        if let Some(as_of_ms) = as_of {
+            json::add_as_of(&mut out, as_of_ms);
+        }
         PyBytes::new(py, &out)
     }
 
     /// The JSON document of one entity, the first row, as `GET /v1/features` answers.
-    fn to_json_one<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    #[pyo3(signature = (*, as_of=None))]
+    fn to_json_one<'py>(
+        &self,
+        py: Python<'py>,
+        as_of: Option<i64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         if self.inner.rows() == 0 {
             return Err(PyValueError::new_err("the table has no rows"));
         }
         let mut out = Vec::with_capacity(64 + 24 * self.inner.columns());
         json::render_one(&self.inner, &mut out);
+        if let Some(as_of_ms) = as_of {
+            json::add_as_of(&mut out, as_of_ms);
+        }
         Ok(PyBytes::new(py, &out))
     }
 

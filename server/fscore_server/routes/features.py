@@ -23,7 +23,7 @@ from fscore_server.state import Cache, State
 
 CONSISTENCIES = ("eventual", "primary", "snapshot")
 
-_OPTIONS = frozenset({"version", "partial", "consistency"})
+_OPTIONS = frozenset({"version", "partial", "consistency", "as_of"})
 
 _ONE = (JSON,)
 _MANY = (JSON, ARROW_STREAM)
@@ -67,7 +67,7 @@ class Features:
         table = await prepared.get(columns, timeout=timeout, **options)
         exchange = exchange_of(scope)
         self._count(table, exchange)
-        await exchange.reply(send, 200, JSON, table.to_json_one())
+        await exchange.reply(send, 200, JSON, table.to_json_one(as_of=options.get("as_of")))
 
     def _prepared_one(
         self, service: str | None, features: str | None, join_keys: tuple[str, ...]
@@ -109,13 +109,16 @@ class Features:
             version=request.version,
             # The parser lets no other pass.
             consistency=cast(Consistency, request.consistency or "eventual"),
+            as_of=request.as_of,
         )
         exchange = exchange_of(scope)
         self._count(table, exchange)
         if media_type is ARROW_STREAM:
-            await exchange.reply(send, 200, ARROW_STREAM, _arrow_stream(table))
+            stream = _arrow_stream(table, request.as_of)
+            await exchange.reply(send, 200, ARROW_STREAM, stream)
         else:
-            await exchange.reply(send, 200, JSON, table.to_json(timestamps=request.timestamps))
+            answer = table.to_json(timestamps=request.timestamps, as_of=request.as_of)
+            await exchange.reply(send, 200, JSON, answer)
 
     def _check_size(self, rows: int, prepared: fscore.aio.Prepared) -> None:
         columns = len(prepared.features)
@@ -148,11 +151,14 @@ class Features:
             )
 
 
-def _arrow_stream(table: FeatureTable) -> bytes:
+def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:
     # Imported here: who never asks for Arrow does not load it.
     import pyarrow as pa
 
-    columns = table.to_arrow().replace_schema_metadata({"fscore.version": str(table.version)})
+    metadata = {"fscore.version": str(table.version)}
+    if as_of is not None:
+        metadata["fscore.as_of"] = str(as_of)
+    columns = table.to_arrow().replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, columns.schema) as stream:
         stream.write_table(columns)
@@ -191,4 +197,6 @@ def _options(parameters: dict[str, str]) -> dict[str, Any]:
                 f"The parameter 'consistency' is one of {', '.join(CONSISTENCIES)}.",
             )
         options["consistency"] = consistency
+    if (as_of := parameters.pop("as_of", None)) is not None:
+        options["as_of"] = query.moment("as_of", as_of)
     return options

@@ -7,6 +7,6 @@ mod request;
 mod text;
 
 pub use problem::{Problem, ProblemKind};
-pub use render::{render_many, render_one};
+pub use render::{add_as_of, render_many, render_one};
 pub use request::{ReadRequest, parse_read_request};
 pub use text::{string, write_string};

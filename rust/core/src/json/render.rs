@@ -80,6 +80,15 @@ pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Adds to an answer, which ends where `out` does, the moment that it is as of: `"as_of"`.
+pub fn add_as_of(out: &mut Vec<u8>, as_of_ms: i64) {
+    // The brace that closes it, and something always stands before.
+    out.pop();
+    out.extend_from_slice(b",\"as_of\":");
+    write_integer(out, as_of_ms);
+    out.push(b'}');
+}
+
 fn write_rows(out: &mut Vec<u8>, table: &Table, mut write: impl FnMut(&mut Vec<u8>, usize, usize)) {
     out.push(b'[');
     for row in 0..table.rows() {

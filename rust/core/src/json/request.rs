@@ -8,6 +8,7 @@ use jiter::Peek;
 use super::cursor::Cursor;
 use super::problem::{Parsed, Problem, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
+use crate::moment::{self, MomentError};
 
 /// A read request as its body says it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,13 @@ pub struct ReadRequest {
     pub version: Option<i64>,
     /// Whether an answer with gaps is welcome.
     pub partial: Option<bool>,
+    /// The moment at which windows end and rows expire, epoch milliseconds.
+    pub as_of_ms: Option<i64>,
 }
+
+/// The members that a body may have, to be listed where it has another.
+const MEMBERS: &str =
+    "service, features, entities, consistency, timestamps, version, partial, as_of";
 
 /// Parses `body`, which may ask for at most `max_rows` rows.
 pub fn parse_read_request(body: &[u8], max_rows: usize) -> Parsed<ReadRequest> {
@@ -115,15 +122,11 @@ impl Body<'_> {
                 }
                 request.version = Some(version);
             }
+            "as_of" => request.as_of_ms = Some(self.moment(peek, "\"as_of\"")?),
             unknown => {
                 self.json.skip(peek, 1)?;
-                return Err(invalid(
-                    format!(
-                        "unknown member {unknown:?}; known are service, features, entities, \
-                         consistency, timestamps, version, partial"
-                    ),
-                    offset,
-                ));
+                let detail = format!("unknown member {unknown:?}; known are {MEMBERS}");
+                return Err(invalid(detail, offset));
             }
         }
         Ok(())
@@ -166,6 +169,19 @@ impl Body<'_> {
             name = self.json.next_name()?;
         }
         Ok(keys)
+    }
+
+    /// RFC 3339 in a string, or epoch milliseconds: never these as a string.
+    fn moment(&mut self, peek: Peek, name: &str) -> Parsed<i64> {
+        let offset = self.json.offset();
+        let wanted = || format!("{name} {}", MomentError::Form);
+        let read = if peek.is_num() {
+            moment::checked(self.json.integer(peek, &wanted())?)
+        } else {
+            let text = self.json.string(peek, &wanted())?;
+            moment::rfc3339(&text)
+        };
+        read.map_err(|error| invalid(format!("{name} {error}"), offset))
     }
 
     fn key_column(&mut self, join_key: &str) -> Parsed<KeyColumn> {
@@ -220,7 +236,8 @@ mod tests {
     #[test]
     fn a_request_is_read_whole() {
         let body = r#" {"service": "s", "entities": {"id": [1, -2], "t": ["a", "\u00e9"]},
-            "consistency": "primary", "timestamps": true, "version": 3, "partial": false} "#;
+            "consistency": "primary", "timestamps": true, "version": 3, "partial": false,
+            "as_of": "2024-06-01T14:00:00.5+02:00"} "#;
         let request = parse_read_request(body.as_bytes(), 4).unwrap();
         let mut texts = ByteColumn::default();
         texts.push(b"a");
@@ -240,8 +257,40 @@ mod tests {
                 timestamps: true,
                 version: Some(3),
                 partial: Some(false),
+                as_of_ms: Some(1_717_243_200_500),
             }
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_moment_is_told_where_it_stands() {
+        for (written, reason) in [
+            (r#""2024-06-01T12:00:00""#, "has no offset from UTC"),
+            (r#""yesterday""#, "is no moment"),
+            (r#""1717243200000""#, "is no moment"),
+            (r#""1969-01-01T00:00:00Z""#, "is before 1970"),
+            ("-1", "is before 1970"),
+            ("253402300800000", "is after the year 9999"),
+            ("1717243200.5", "is no moment"),
+            ("true", "is no moment"),
+            ("null", "is no moment"),
+            ("[0]", "is no moment"),
+        ] {
+            let body = format!(r#"{{"as_of": {written}, "service":"s","entities":{{"id":[1]}}}}"#);
+            let problem = parse_read_request(body.as_bytes(), 4).unwrap_err();
+            assert_eq!(
+                (problem.kind, problem.offset),
+                (ProblemKind::Invalid, 10),
+                "{written}"
+            );
+            assert!(
+                problem.detail.starts_with(&format!("\"as_of\" {reason}")),
+                "{problem:?}"
+            );
+        }
+        let body = r#"{"service":"s","entities":{"id":[1]},"as_of":1717243200000}"#;
+        let request = parse_read_request(body.as_bytes(), 4).unwrap();
+        assert_eq!(request.as_of_ms, Some(1_717_243_200_000));
     }
 
     #[test]
