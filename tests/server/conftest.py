@@ -13,6 +13,7 @@ import redis
 
 import fscore
 from tests.redis_server import SERVERS, RedisServer, binary
+from tests.server import kinds
 from tests.server.process import ServerProcess
 from tests.server.shop import REGISTRY
 
@@ -52,6 +53,7 @@ def fill(url: str) -> None:
             connection.hset(key, mapping=row)
         # A key of another type than a hash, in the place of a row.
         connection.set("user:{wrong}:v1", "text")
+        kinds.fill(connection)
     with fscore.connect(url) as client:
         client.apply(REGISTRY)
 

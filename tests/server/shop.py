@@ -1,4 +1,4 @@
-"""The definitions that the server's tests read: every type, three entities."""
+"""The definitions that the server's tests read: every type, three entities, and every kind."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from fscore import (
     Timestamp,
     Vector,
 )
+from tests.server import kinds
 
 user = Entity("user", join_keys={"user_id": String})
 item = Entity("item", join_keys={"item_id": Int64})
@@ -59,4 +60,4 @@ pairs = FeatureService(
     "pairs", features=[Profile.age, Product.price, InBasket.quantity], description="Two entities."
 )
 
-REGISTRY = Registry.from_definitions([ranking, everything, pairs])
+REGISTRY = Registry.from_definitions([ranking, everything, pairs, *kinds.SERVICES])

@@ -91,6 +91,12 @@ def test_a_body_that_is_no_json_is_400_with_the_offset(
         '{"features":["age"],"entities":{"user_id":["u1"]},"version":0}',
         '{"features":["age"],"entities":{"user_id":["u1"]},"consistency":"strong"}',
         '{"features":["age"],"entities":{"user_id":["u1"]},"timestamps":"yes"}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":null}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":1717243200.5}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":-1}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":253402300800000}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":"1717243200000"}',
+        '{"features":["age"],"entities":{"user_id":["u1"]},"as_of":"2024-06-01"}',
         '{"features":["age"],"entities":{"user_id":["u1"]},"unknown":1}',
         _ranking("{}"),
         _ranking('{"user_id":[]}'),
@@ -103,6 +109,23 @@ def test_a_body_that_is_no_json_is_400_with_the_offset(
 )
 def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> None:
     check_problem(post(http, body), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "named"),
+    [
+        ("2024-06-01T12:00:00", "2024-06-01T12:00:00Z, or +02:00 in the place of Z"),
+        ("1969-12-31T23:59:59Z", "before 1970"),
+        ("yesterday", "2024-06-01T12:00:00Z"),
+    ],
+)
+def test_a_moment_in_a_body_is_told_how_to_write(
+    http: httpx.Client, as_of: str, named: str
+) -> None:
+    body = {"as_of": as_of, "features": ["age"], "entities": {"user_id": ["u1"]}}
+    problem = check_problem(post(http, json.dumps(body)), 422, "invalid_request")
+    assert named in problem["detail"]
+    assert problem["offset"] == 10
 
 
 @pytest.mark.parametrize(
@@ -196,6 +219,14 @@ def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> 
         ("user_id=u1&version=9223372036854775808", 422, "invalid_request", "version"),
         ("user_id=u1&partial=1", 422, "invalid_request", "partial"),
         ("user_id=u1&consistency=strong", 422, "invalid_request", "consistency"),
+        ("user_id=u1&as_of=", 422, "invalid_request", "as_of"),
+        ("user_id=u1&as_of=now", 422, "invalid_request", "2024-06-01T12:00:00Z"),
+        ("user_id=u1&as_of=-1", 422, "invalid_request", "before 1970"),
+        ("user_id=u1&as_of=1717243200.5", 422, "invalid_request", "as_of"),
+        ("user_id=u1&as_of=253402300800000", 422, "invalid_request", "milliseconds"),
+        ("user_id=u1&as_of=2024-06-01T12:00:00", 422, "invalid_request", "offset from UTC"),
+        ("user_id=u1&as_of=2024-06-01T12:00:00+02:00", 422, "invalid_request", "%2B"),
+        ("user_id=u1&as_of=0&as_of=0", 422, "invalid_request", "twice"),
         ("item_id=x", 422, "invalid_request", "item_id"),
         ("item_id=1.0", 422, "invalid_request", "item_id"),
         ("item_id=1_0", 422, "invalid_request", "item_id"),

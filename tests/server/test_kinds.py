@@ -1,0 +1,152 @@
+"""Every kind of view over HTTP, as of a moment, and as a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+import redis
+
+import fscore
+import fscore.aio
+from tests.redis_server import RedisServer
+from tests.server.conftest import TWO_HOURS_AGO
+from tests.server.kinds import AT, HOUR, VISITOR_42
+from tests.server.process import ServerProcess
+
+VISITORS = ["v0042", "nobody", "v0007", "v0042"]
+ONE = {"visitor_id": "v0042", "service": "visits"}
+STATUS = [status.name for status in fscore.Status]
+
+
+def get(http: httpx.Client, **parameters: Any) -> dict[str, Any]:
+    response = http.get("/v1/features", params=parameters)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def post(http: httpx.Client, **body: Any) -> dict[str, Any]:
+    response = http.post("/v1/features", json=body)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_one_entity_has_every_kind(http: httpx.Client) -> None:
+    answer = get(http, **ONE, as_of=AT)
+    assert answer["features"] == VISITOR_42
+    assert list(answer["features"]) == list(VISITOR_42)
+    assert answer["statuses"] == {**dict.fromkeys(VISITOR_42, "PRESENT"), "balance": "NULL"}
+    assert answer["as_of"] == AT
+
+
+def test_every_way_to_read_gives_the_same(http: httpx.Client, store: RedisServer) -> None:
+    answer = post(http, service="visits", entities={"visitor_id": VISITORS}, as_of=AT)
+    many = [dict(zip(answer["features"], row, strict=True)) for row in answer["values"]]
+    assert answer["as_of"] == AT
+    one_by_one = [get(http, **{**ONE, "visitor_id": name}, as_of=AT) for name in VISITORS]
+    assert [one["features"] for one in one_by_one] == many
+    assert [list(one["statuses"].values()) for one in one_by_one] == answer["statuses"]
+
+    with fscore.connect(store.url) as client:
+        blocking = client.prepare("visits").get(VISITORS, as_of=AT)
+
+    async def read() -> fscore.FeatureTable:
+        async with fscore.aio.connect(store.url) as client:
+            return await (await client.prepare("visits")).get(VISITORS, as_of=AT)
+
+    for table in (blocking, asyncio.run(read())):
+        assert table.to_dicts() == many
+        assert [[STATUS[code] for code in row] for row in table.statuses] == answer["statuses"]
+
+
+def test_arrow_has_every_kind(http: httpx.Client) -> None:
+    response = http.post(
+        "/v1/features",
+        json={"service": "visits", "entities": {"visitor_id": ["v0042"]}, "as_of": AT},
+        headers={"Accept": "application/vnd.apache.arrow.stream"},
+    )
+    table = pa.ipc.open_stream(response.content).read_all()
+    assert table.schema.metadata == {b"fscore.version": b"1", b"fscore.as_of": b"%d" % AT}
+    (row,) = table.to_pylist()
+    assert row["last_3"] == VISITOR_42["last_3"]
+    moments = VISITOR_42["last_3_times"]
+    assert [round(moment.timestamp() * 1000) for moment in row["last_3_times"]] == moments
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        "2024-06-01T12:00:00Z",
+        "2024-06-01t12:00:00.000z",
+        "2024-06-01T14:00:00+02:00",
+        "2024-06-01T06:30:00.0009-05:30",
+    ],
+)
+def test_a_moment_is_written_as_people_write_it(http: httpx.Client, as_of: str) -> None:
+    assert get(http, **ONE, as_of=as_of) == get(http, **ONE, as_of=AT)
+    body = {"service": "visits", "entities": {"visitor_id": ["v0042"]}}
+    assert post(http, **body, as_of=as_of) == post(http, **body, as_of=AT)
+
+
+def test_windows_end_at_the_moment(http: httpx.Client) -> None:
+    names = {"visitor_id": "v0042", "features": "seen_1h,last_3,since_seen"}
+    assert get(http, **names, as_of=AT - HOUR)["features"] == {
+        "seen_1h": 1,
+        "last_3": ["kettle"],
+        "since_seen": HOUR // 2,
+    }
+    assert get(http, **names, as_of=AT + HOUR)["features"]["seen_1h"] == 1
+
+
+def test_rows_expire_as_of_the_moment(http: httpx.Client) -> None:
+    names = {"user_id": "expired", "features": "clicks"}
+    assert get(http, **names)["statuses"] == {"clicks": "EXPIRED"}
+    assert get(http, **names, as_of=TWO_HOURS_AGO + HOUR - 1)["features"] == {"clicks": 7}
+    late = get(http, **names, as_of=TWO_HOURS_AGO + HOUR)
+    assert late["statuses"] == {"clicks": "EXPIRED"}
+
+
+def test_an_answer_says_the_moment_only_where_it_was_named(http: httpx.Client) -> None:
+    assert "as_of" not in get(http, user_id="u1", features="age")
+    assert "as_of" not in post(http, features=["age"], entities={"user_id": ["u1"]})
+
+
+def _calls(store: RedisServer, *commands: str) -> list[int]:
+    with redis.Redis.from_url(store.url) as connection:
+        statistics = connection.info("commandstats")
+    return [statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"] for command in commands]
+
+
+def test_a_snapshot_is_one_transaction_for_each_entity(own_store: RedisServer) -> None:
+    body = {"service": "visits", "entities": {"visitor_id": VISITORS}, "as_of": AT}
+    with ServerProcess(own_store.url) as process:
+        plain = post(process.client, **body)
+        before = _calls(own_store, "multi", "exec")
+        snapshot = post(process.client, **body, consistency="snapshot")
+        one = get(process.client, **ONE, as_of=AT, consistency="snapshot")
+    assert snapshot == plain
+    assert one["features"] == VISITOR_42
+    # Three different entities, and one.
+    assert _calls(own_store, "multi", "exec") == [calls + 4 for calls in before]
+
+
+def test_a_snapshot_reads_the_version_of_its_moment(own_store: RedisServer) -> None:
+    body = {"service": "ranking", "entities": {"user_id": ["u1"]}, "consistency": "snapshot"}
+    with (
+        ServerProcess(own_store.url) as process,
+        redis.Redis.from_url(own_store.url) as connection,
+    ):
+        assert post(process.client, **body)["version"] == 1
+        connection.set("feature_version:ranking", 2)
+        for answer in (
+            post(process.client, **body),
+            get(process.client, user_id="u1", service="ranking", consistency="snapshot"),
+        ):
+            assert answer["version"] == 2
+        pinned = post(process.client, **body, version=1)
+        assert (pinned["version"], pinned["values"][0][0]) == (1, 29)
