@@ -6,21 +6,26 @@ for something that is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from fscore.registry import VIEW_KINDS, Registry
+from fscore.registry import Registry
 from fscore_server import __version__
 from fscore_server.exchange import ARROW_STREAM
 from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
-from fscore_server.metrics import VALUE_STATUSES
 from fscore_server.problems import KINDS
 from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.request_id import MAX_LENGTH
 from fscore_server.routes.features import CONSISTENCIES
+from fscore_server.schemas import (
+    CONSISTENCY,
+    KEYS_OF,
+    PARTIAL,
+    Json,
+    ref,
+    schemas,
+    service_schema,
+)
 from fscore_server.settings import ServerSettings
-
-Json = dict[str, Any]
 
 # What any route may answer, because it is decided before the route is known or while it runs.
 _ANYWHERE = (400, 408, 431)
@@ -65,7 +70,7 @@ def document(settings: ServerSettings, registry: Registry | None) -> Json:
             },
         },
         "components": {
-            "schemas": _schemas(settings, registry),
+            "schemas": schemas(settings, registry),
             "headers": {
                 "RequestId": {
                     "description": "The request's id: the one that was sent, or one made here.",
@@ -93,7 +98,7 @@ def _read_one(settings: ServerSettings, registry: Registry | None) -> Json:
         ),
         "parameters": [
             *_join_key_parameters(registry),
-            _parameter("service", "The feature service to answer for.", _service_schema(registry)),
+            _parameter("service", "The feature service to answer for.", service_schema(registry)),
             _parameter(
                 "features",
                 "Features, as `feature` or `view:feature`, separated by commas.",
@@ -132,7 +137,7 @@ def _read_many(settings: ServerSettings) -> Json:
         "parameters": _headers(settings),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("ReadRequest")}},
+            "content": {"application/json": {"schema": ref("ReadRequest")}},
         },
         "responses": {"200": answer, **_problems(413, 415, *_READING, *_ANYWHERE)},
     }
@@ -212,38 +217,14 @@ def _join_key_parameters(registry: Registry | None) -> list[Json]:
     parameters: dict[str, Json] = {}
     for entity in registry.entities.values():
         for name, kind in entity.join_keys:
-            parameters[name] = _parameter(name, f"Join key of {entity.name}.", _KEYS_OF[kind])
+            parameters[name] = _parameter(name, f"Join key of {entity.name}.", KEYS_OF[kind])
     return list(parameters.values())
-
-
-def _key_columns(registry: Registry | None) -> Json:
-    """Columns of keys by join key: the defined ones, or any where none are defined."""
-    if registry is None or not registry.entities:
-        return {
-            "type": "object",
-            "minProperties": 1,
-            "additionalProperties": _array(_KEY, minItems=1),
-        }
-    kinds = {name: kind for entity in registry.entities.values() for name, kind in entity.join_keys}
-    columns = {name: _array(_KEYS_OF[kind], minItems=1) for name, kind in kinds.items()}
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "properties": columns,
-        "additionalProperties": False,
-    }
-
-
-def _service_schema(registry: Registry | None) -> Json:
-    if registry is None or not registry.services:
-        return {"type": "string", "minLength": 1}
-    return {"type": "string", "enum": list(registry.services)}
 
 
 def _common_query() -> list[Json]:
     return [
-        _parameter("partial", _PARTIAL, {"type": "boolean", "default": True}),
-        _parameter("consistency", _CONSISTENCY, {"type": "string", "enum": list(CONSISTENCIES)}),
+        _parameter("partial", PARTIAL, {"type": "boolean", "default": True}),
+        _parameter("consistency", CONSISTENCY, {"type": "string", "enum": list(CONSISTENCIES)}),
     ]
 
 
@@ -271,10 +252,6 @@ def _parameter(name: str, description: str, schema: Json, **extra: Any) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema, **extra}
 
 
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _response(description: str, content: Json) -> Json:
     return {
         "description": description,
@@ -284,7 +261,7 @@ def _response(description: str, content: Json) -> Json:
 
 
 def _json_response(description: str, schema: str) -> Json:
-    return _response(description, {"application/json": {"schema": _ref(schema)}})
+    return _response(description, {"application/json": {"schema": ref(schema)}})
 
 
 def _problems(*statuses: int) -> Json:
@@ -293,177 +270,5 @@ def _problems(*statuses: int) -> Json:
 
 def _problem(status: int) -> Json:
     titles = [kind.title for kind in KINDS.values() if kind.status == status]
-    content = {PROBLEM_TYPE.decode(): {"schema": _ref("Problem")}}
+    content = {PROBLEM_TYPE.decode(): {"schema": ref("Problem")}}
     return _response(f"{'; '.join(titles)}.", content)
-
-
-_PARTIAL = (
-    "Whether values that cannot be had in time are answered as UNAVAILABLE (the default), or fail"
-    " the whole request."
-)
-_CONSISTENCY = (
-    "`eventual` may read replicas, `primary` does not, `snapshot` reads each entity at one point"
-    " in time."
-)
-_INTEGER: Json = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
-_KEYS_OF: dict[str, Json] = {"Int64": _INTEGER, "String": {"type": "string", "minLength": 1}}
-_KEY: Json = {"oneOf": list(_KEYS_OF.values())}
-_STATUS: Json = {"type": "string", "enum": list(VALUE_STATUSES)}
-_NAME: Json = {"type": "string"}
-_COUNT: Json = {"type": "integer", "minimum": 0}
-_MOMENT: Json = {"type": ["integer", "null"], "description": "Epoch milliseconds."}
-_TAGS: Json = {"type": "object", "additionalProperties": _NAME}
-
-
-def _object(properties: Json, optional: Iterable[str] = ()) -> Json:
-    skipped = set(optional)
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in skipped],
-        "additionalProperties": False,
-    }
-
-
-def _array(items: Json, **extra: Any) -> Json:
-    return {"type": "array", "items": items, **extra}
-
-
-def _schemas(settings: ServerSettings, registry: Registry | None) -> Json:
-    join_keys: Json = {"type": "object", "additionalProperties": {"enum": ["Int64", "String"]}}
-    described: Json = {"name": _NAME, "description": _NAME, "owner": _NAME, "tags": _TAGS}
-    return {
-        "OneEntity": _object(
-            {
-                "entity": {"type": "object", "additionalProperties": _KEY},
-                "features": {"type": "object"},
-                "version": _INTEGER,
-                "statuses": {"type": "object", "additionalProperties": _STATUS},
-            },
-            optional=["statuses"],
-        ),
-        "ReadRequest": {
-            **_object(
-                {
-                    "service": _service_schema(registry),
-                    "features": _array({"type": "string", "minLength": 1}, minItems=1),
-                    "entities": {
-                        **_key_columns(registry),
-                        "description": (
-                            "One array of values per join key. Entities times features are at most"
-                            f" {settings.max_values}."
-                        ),
-                    },
-                    "consistency": {
-                        "type": "string",
-                        "enum": list(CONSISTENCIES),
-                        "description": _CONSISTENCY,
-                    },
-                    "timestamps": {
-                        "type": "boolean",
-                        "default": False,
-                        "description": "Whether the answer has `event_times`.",
-                    },
-                    "partial": {"type": "boolean", "default": True, "description": _PARTIAL},
-                    "version": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
-                },
-                optional=["service", "features", "consistency", "timestamps", "partial", "version"],
-            ),
-            "oneOf": [{"required": ["service"]}, {"required": ["features"]}],
-        },
-        "ManyEntities": _object(
-            {
-                "features": _array(_NAME),
-                "entities": {"type": "object", "additionalProperties": _array(_KEY)},
-                "values": _array({"type": "array"}),
-                "version": _INTEGER,
-                "statuses": _array(_array(_STATUS)),
-                "event_times": _array(_array({"type": ["integer", "null"]})),
-            },
-            optional=["statuses", "event_times"],
-        ),
-        "Services": _listed(
-            "services",
-            {
-                **described,
-                "version": _INTEGER,
-                "join_keys": join_keys,
-                "features": _array(
-                    _object({"name": _NAME, "view": _NAME, "feature": _NAME, "type": _NAME})
-                ),
-            },
-        ),
-        "Views": _listed(
-            "views",
-            {
-                **described,
-                "kind": {"enum": list(VIEW_KINDS)},
-                "entity": _NAME,
-                "join_keys": join_keys,
-                "ttl_ms": _COUNT,
-                "layout": _NAME,
-                "features": _array(
-                    _object(
-                        {
-                            "name": _NAME,
-                            "type": _NAME,
-                            "default": {},
-                            "description": _NAME,
-                            "tags": _TAGS,
-                        }
-                    )
-                ),
-            },
-            optional=["ttl_ms", "layout"],
-        ),
-        "Versions": _listed(
-            "versions",
-            {
-                "service": _NAME,
-                "version": {**_INTEGER, "description": "The one that the service reads."},
-                "previous": {
-                    "type": ["integer", "null"],
-                    "description": "The one that a rollback would go to.",
-                },
-                "versions": _array(
-                    _object(
-                        {
-                            "version": _INTEGER,
-                            "state": {"type": "string", "enum": ["filling", "live", "retired"]},
-                            "created_at": _MOMENT,
-                            "created_by": _NAME,
-                            "comment": _NAME,
-                            "promoted_at": _MOMENT,
-                            "previous": {"type": ["integer", "null"]},
-                            "retired_at": _MOMENT,
-                            "reclaimed_at": _MOMENT,
-                        }
-                    )
-                ),
-            },
-        ),
-        "Live": _object({"status": {"const": "live"}}),
-        "Ready": _object(
-            {
-                "status": {"enum": ["ready", "not ready"]},
-                "revision": _COUNT,
-                "reasons": _array(_object({"code": _NAME, "detail": _NAME})),
-            }
-        ),
-        "Problem": _object(
-            {
-                "type": {"type": "string", "enum": [kind.type for kind in KINDS.values()]},
-                "title": _NAME,
-                "status": {"enum": sorted({kind.status for kind in KINDS.values()})},
-                "detail": _NAME,
-                "instance": _NAME,
-                "request_id": _NAME,
-                "offset": {**_COUNT, "description": "Where in the body, in bytes."},
-            },
-            optional=["offset"],
-        ),
-    }
-
-
-def _listed(name: str, properties: Json, optional: Iterable[str] = ()) -> Json:
-    return _object({"revision": _COUNT, name: _array(_object(properties, optional))})
