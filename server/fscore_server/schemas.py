@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fscore.registry import VIEW_KINDS, Registry
+from fscore._view_model import LAYOUTS
+from fscore.registry import Registry
+from fscore.registry_resolve import resolve
 from fscore_server.metrics import VALUE_STATUSES
 from fscore_server.problems import KINDS
 from fscore_server.routes.features import CONSISTENCIES
@@ -29,6 +31,11 @@ _NAME: Json = {"type": "string"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _MOMENT: Json = {"type": ["integer", "null"], "description": "Epoch milliseconds."}
 _TAGS: Json = {"type": "object", "additionalProperties": _NAME}
+_NAME_OR_NULL: Json = {"type": ["string", "null"]}
+_OBJECT_OR_NULL: Json = {"type": ["object", "null"]}
+_SOURCE: Json = {**_OBJECT_OR_NULL, "description": "Where its rows come from."}
+_LENGTH: Json = {**_COUNT, "description": "Milliseconds; 0 for no limit."}
+_VIEWS = ("FeatureView", "SeriesView", "FlagView")
 
 
 def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
@@ -72,7 +79,7 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 },
                 optional=["service", "features", "consistency", "timestamps", "partial", "version"],
             ),
-            "oneOf": [{"required": ["service"]}, {"required": ["features"]}],
+            "oneOf": _selections(registry),
         },
         "ManyEntities": _object(
             {
@@ -96,29 +103,10 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 ),
             },
         ),
-        "Views": _listed(
-            "views",
-            {
-                **described,
-                "kind": {"enum": list(VIEW_KINDS)},
-                "entity": _NAME,
-                "join_keys": join_keys,
-                "ttl_ms": _COUNT,
-                "layout": _NAME,
-                "features": _array(
-                    _object(
-                        {
-                            "name": _NAME,
-                            "type": _NAME,
-                            "default": {},
-                            "description": _NAME,
-                            "tags": _TAGS,
-                        }
-                    )
-                ),
-            },
-            optional=["ttl_ms", "layout"],
+        "Views": _object(
+            {"revision": _COUNT, "views": _array({"oneOf": [ref(name) for name in _VIEWS]})}
         ),
+        **_views(described | {"entity": _NAME, "join_keys": join_keys}),
         "Versions": _listed(
             "versions",
             {
@@ -168,8 +156,78 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
     }
 
 
+def _views(described: Json) -> Json:
+    """The schemas of each kind of view; `described` is what all have."""
+    feature = {
+        "name": _NAME,
+        "type": _NAME,
+        "default": {},
+        "description": _NAME,
+        "tags": _TAGS,
+    }
+
+    def view(kind: str, of_feature: Json, properties: Json) -> Json:
+        features = _array(_object(feature | of_feature))
+        own = {"kind": {"const": kind}, **properties, "features": features}
+        return _object(described | {"source": _SOURCE} | own)
+
+    mapping = {"mapping": _OBJECT_OR_NULL}
+    return {
+        "FeatureView": view(
+            "features",
+            mapping | {"ttl_ms": _LENGTH},
+            {
+                "ttl_ms": _LENGTH,
+                "layout": {"enum": list(LAYOUTS)},
+                "migrating_from": {"enum": [*LAYOUTS, None]},
+            },
+        ),
+        "SeriesView": view(
+            "series",
+            {
+                "window": _object(
+                    {
+                        "op": _NAME,
+                        "field": _NAME_OR_NULL,
+                        "window_ms": _LENGTH,
+                        "n": _COUNT,
+                        "gap_ms": _COUNT,
+                        "tiles": {"enum": ["none", "exact", "granular"]},
+                    }
+                )
+            },
+            {
+                "payload": _array(_object({"name": _NAME, "type": _NAME, "column": _NAME})),
+                "where": {"type": "object", "additionalProperties": _array(_NAME_OR_NULL)},
+                "retention_ms": _LENGTH,
+                "max_events": _COUNT,
+                "repeats": {"enum": ["count", "collapse"]},
+                "event_id": _NAME_OR_NULL,
+                "tile_ms": _COUNT,
+                "tile_retention_ms": _LENGTH,
+            },
+        ),
+        "FlagView": view("flags", mapping, {"ids": _NAME_OR_NULL}),
+    }
+
+
 def _listed(name: str, properties: Json, optional: Iterable[str] = ()) -> Json:
     return _object({"revision": _COUNT, name: _array(_object(properties, optional))})
+
+
+def _selections(registry: Registry | None) -> list[Json]:
+    """What a request may name, and what it then needs: one of the services, or features."""
+    features = {"required": ["features"], "properties": {"service": False}}
+    if registry is None or not registry.services:
+        return [{"required": ["service"], "properties": {"features": False}}, features]
+    return [*(_service_request(registry, name) for name in registry.services), features]
+
+
+def _service_request(registry: Registry, name: str) -> Json:
+    join_keys = list(resolve(registry, name).join_keys)
+    entities = {"required": join_keys, "maxProperties": len(join_keys)}
+    properties = {"service": {"const": name}, "features": False, "entities": entities}
+    return {"required": ["service"], "properties": properties}
 
 
 def _key_columns(registry: Registry | None) -> Json:

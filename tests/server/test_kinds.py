@@ -150,3 +150,41 @@ def test_a_snapshot_reads_the_version_of_its_moment(own_store: RedisServer) -> N
             assert answer["version"] == 2
         pinned = post(process.client, **body, version=1)
         assert (pinned["version"], pinned["values"][0][0]) == (1, 29)
+
+
+def test_the_catalogue_has_what_is_specific_to_each_kind(http: httpx.Client) -> None:
+    views = {view["name"]: view for view in http.get("/v1/views").json()["views"]}
+
+    def feature(view: str, name: str) -> dict[str, Any]:
+        (found,) = (item for item in views[view]["features"] if item["name"] == name)
+        return found
+
+    kinds = {name: views[name]["kind"] for name in ("device", "account", "browsing", "campaigns")}
+    assert list(kinds.values()) == ["features", "features", "series", "flags"]
+    assert all(views[name]["join_keys"] == {"visitor_id": "String"} for name in kinds)
+
+    assert (views["device"]["layout"], views["device"]["ttl_ms"]) == ("hash", 0)
+    assert feature("device", "platform")["ttl_ms"] == HOUR
+    assert feature("device", "screens")["ttl_ms"] == 0
+    assert views["account"]["layout"] == "packed"
+    assert feature("account", "plan")["ttl_ms"] == 24 * HOUR
+
+    browsing = views["browsing"]
+    assert browsing["payload"] == [
+        {"name": "product", "type": "String", "column": "product_id"},
+        {"name": "price", "type": "Float64", "column": "price"},
+    ]
+    assert (browsing["retention_ms"], browsing["max_events"]) == (24 * HOUR, 1000)
+    assert (browsing["tile_ms"], browsing["tile_retention_ms"]) == (HOUR, 30 * 24 * HOUR)
+    assert (browsing["repeats"], browsing["event_id"], browsing["where"]) == ("count", None, {})
+    assert feature("browsing", "spent_7d")["window"] == {
+        "op": "sum",
+        "field": "price",
+        "window_ms": 7 * 24 * HOUR,
+        "n": 0,
+        "gap_ms": 0,
+        "tiles": "granular",
+    }
+    assert feature("browsing", "dearest_1d")["window"]["tiles"] == "exact"
+    assert feature("browsing", "last_3")["window"]["n"] == 3
+    assert views["campaigns"]["ids"] == "v%04d"

@@ -8,7 +8,15 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore.registry import FeatureViewDefinition, Registry, ServiceFeature, ViewDefinition
+from fscore.registry import (
+    FeatureDefinition,
+    FeatureViewDefinition,
+    Registry,
+    SeriesViewDefinition,
+    ServiceDefinition,
+    ViewDefinition,
+)
+from fscore.registry_resolve import resolve
 from fscore_server import query
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.limits import request_timeout
@@ -60,53 +68,12 @@ class Versions:
 
 def services(registry: Registry) -> list[dict[str, Any]]:
     """The feature services, each with its features in the order of the model's input."""
-    return [
-        {
-            "name": service.name,
-            "description": service.description,
-            "owner": service.owner,
-            "tags": dict(service.tags),
-            "version": service.version,
-            "join_keys": _join_keys(registry, {item.view for item in service.features}),
-            "features": [
-                {
-                    "name": item.output,
-                    "view": item.view,
-                    "feature": item.feature,
-                    "type": _type_name(registry, item),
-                }
-                for item in service.features
-            ],
-        }
-        for service in registry.services.values()
-    ]
+    return [_service(registry, service) for service in registry.services.values()]
 
 
 def views(registry: Registry) -> list[dict[str, Any]]:
     """The views of every kind, each with its features in declared order."""
-    return [
-        {
-            "name": view.name,
-            "kind": view.kind,
-            "entity": view.entity,
-            "join_keys": _join_keys(registry, {view.name}),
-            "description": view.description,
-            "owner": view.owner,
-            "tags": dict(view.tags),
-            **_storage(view),
-            "features": [
-                {
-                    "name": feature.name,
-                    "type": str(feature.type),
-                    "default": feature.type.to_json(feature.default),
-                    "description": feature.description,
-                    "tags": dict(feature.tags),
-                }
-                for feature in view.features
-            ],
-        }
-        for view in registry.views.values()
-    ]
+    return [_view(registry, view) for view in registry.views.values()]
 
 
 def _refuse_parameters(scope: Scope) -> None:
@@ -114,17 +81,38 @@ def _refuse_parameters(scope: Scope) -> None:
         raise Problem("invalid_request", f"This route has no parameters; {unknown} was given.")
 
 
-def _storage(view: ViewDefinition) -> dict[str, Any]:
-    if isinstance(view, FeatureViewDefinition):
-        return {"ttl_ms": view.ttl_ms, "layout": view.layout}
+def _service(registry: Registry, service: ServiceDefinition) -> dict[str, Any]:
+    needed = resolve(registry, service.name)
+    types = zip(service.features, needed.types, strict=True)
+    return {
+        "name": service.name,
+        "description": service.description,
+        "owner": service.owner,
+        "tags": dict(service.tags),
+        "version": service.version,
+        # Those of what features are computed from are among them.
+        "join_keys": needed.join_keys,
+        "features": [
+            {"name": item.output, "view": item.view, "feature": item.feature, "type": spelling}
+            for item, spelling in types
+        ],
+    }
+
+
+def _view(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
+    # The registry's form has what the kind has, and is stable as it is stored.
+    described = view.to_json()
+    features = zip(view.features, described.pop("features"), strict=True)
+    described["features"] = [shown | _plainly(view, feature) for feature, shown in features]
+    join_keys = dict(registry.entities[view.entity].join_keys)
+    return {"name": view.name, "join_keys": join_keys, **described}
+
+
+def _plainly(view: ViewDefinition, feature: FeatureDefinition) -> dict[str, Any]:
+    """What the registry's form of a feature leaves to be worked out."""
+    match view:
+        case FeatureViewDefinition():
+            return {"ttl_ms": feature.ttl_ms or view.ttl_ms}
+        case SeriesViewDefinition() if feature.window is not None:
+            return {"window": {**feature.window.to_json(), "tiles": view.tiles(feature.window)}}
     return {}
-
-
-def _join_keys(registry: Registry, view_names: set[str]) -> dict[str, str]:
-    entities = sorted({registry.views[name].entity for name in view_names})
-    return {key: kind for name in entities for key, kind in registry.entities[name].join_keys}
-
-
-def _type_name(registry: Registry, item: ServiceFeature) -> str | None:
-    feature = registry.views[item.view].feature(item.feature)
-    return None if feature is None else str(feature.type)
