@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from fscore._columns import Column, by_name, column
 from fscore._data_type import DataType, epoch_ms
+from fscore._view_declaration import DeclaredFeature
 from fscore.errors import InvalidDefinition, InvalidValue
 from fscore.expression import Expression, Operand, operand
-from fscore.types import annotation_of
+from fscore.types import FeatureRef, annotation_of
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -40,15 +41,17 @@ def evaluate(
 ) -> Evaluation:
     """Compute an expression over columns, as a read does over what is stored.
 
-    `expression` is an expression, a feature, or an expression's JSON. `columns` has a column for
-    each feature by `"view:feature"`, by the feature itself, or by its plain name: a mapping, an
-    Arrow table or a data frame. `request` has each request input, and `now` the moment each row is
-    computed for (epoch milliseconds, or datetimes): a column, or one value for all rows.
+    `expression` is a feature on request, an expression, or an expression's JSON. `columns` has a
+    column for each stored feature by `"view:feature"`, by the feature itself, or by its plain name:
+    a mapping, an Arrow table or a data frame. `request` has each request input, and `now` the
+    moment each row is computed for (epoch milliseconds, or datetimes): a column, or one value for
+    all rows.
 
     A column is a list, a NumPy array (masked too), an Arrow column or a Series; all are of one
     length, the number of rows. None and what is masked or null is NULL; NaN is a value, NaT is
     NULL. A column has the type of its feature, where the expression was written with features, or
-    that `types` gives for its name; else the type that its values show.
+    that `types` gives for its name; else the type that its values show. The values of a feature on
+    request are of its declared type, and its default stands in for those that are missing.
 
     Raises InvalidDefinition where the expression does not fit these types, and InvalidValue where a
     column is missing, or has other values than its type or another length.
@@ -57,21 +60,25 @@ def evaluate(
     >>> evaluate(request["amount"] / 2, {}, request={"amount": [3, None]})
     Evaluation(values=array([1.5, nan]), statuses=array([0, 1], dtype=uint8))
     """
-    whole = _expression(expression)
+    whole, known, feature = _parts_of(expression)
     given = by_name(columns)
     brought = {} if request is None else request
     if now is None and whole.uses_now():
         raise InvalidValue(
             "the expression uses request.now: give now=…, the moment that each row is computed for"
         )
-    known = whole.known_types()
     known |= {name: _spelling(kind) for name, kind in (types or {}).items()}
     features = {name: column(_feature(name, given)) for name in whole.features()}
     inputs = {name: column(_input(name, brought)) for name in whole.request_fields()}
     feature_types, input_types = _types(features, known), _types(inputs, known)
     moments = _moments(now)
     try:
-        compiled = whole.compiled(feature_types, input_types)
+        compiled = whole.compiled(
+            feature_types,
+            input_types,
+            None if feature is None else str(feature.data_type),
+            None if feature is None else feature.options.default,
+        )
     except ValueError as error:
         raise InvalidDefinition(str(error)) from None
     lengths = [
@@ -88,13 +95,24 @@ def evaluate(
     return Evaluation(values, statuses)
 
 
-def _expression(expression: Any) -> Expression:
-    if isinstance(expression, Operand):
-        return operand(expression)
-    try:
-        return Expression.from_json(expression)
-    except ValueError as error:
-        raise InvalidDefinition(str(error)) from None
+def _parts_of(
+    expression: Any,
+) -> tuple[Expression, dict[str, str], DeclaredFeature | None]:
+    """The expression, the types that are known, and the feature on request that it computes."""
+    if isinstance(expression, FeatureRef):
+        declared = expression.view.__fscore_view__
+        feature = None if declared is None else declared.features.get(expression.name)
+        if declared is not None and feature is not None:
+            own = feature.options.follows_from
+            if isinstance(own, Expression):
+                return own, {**own.known_types(), **dict(declared.settings["request"])}, feature
+    if not isinstance(expression, Operand):
+        try:
+            expression = Expression.from_json(expression)
+        except ValueError as error:
+            raise InvalidDefinition(str(error)) from None
+    whole = operand(expression)
+    return whole, whole.known_types(), None
 
 
 def _feature(name: str, columns: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fscore import (
     Bool,
     Entity,
+    Feature,
     FeatureView,
     Float32,
     Float64,
@@ -22,6 +23,7 @@ from fscore import (
     InvalidDefinition,
     InvalidValue,
     List,
+    RequestView,
     Status,
     String,
     Timestamp,
@@ -211,6 +213,32 @@ def test_an_expression_s_json_and_a_feature_evaluate() -> None:
     assert evaluate(
         stored, {"age": [1, 2]}, types={"user_profile:age": "Float64"}
     ).values.dtype == (np.float64)
+
+
+def test_features_of_a_view_on_request_evaluate() -> None:
+    class Order(RequestView, entity=user, request={"amount": Float64, "query": Vector[Literal[3]]}):
+        account_age: Float64 = Feature(request.now - UserProfile.signup_time)
+        ratio: Float32 = Feature(request["amount"] // UserProfile.score, default=-1)
+        cosine: Float64 = Feature(fn.cosine(UserProfile.embedding, request["query"]))
+        known: String = Feature(UserProfile.platform, default="none")
+
+    age, _ = evaluate(Order.account_age, {"signup_time": [NOW - 5]}, now=NOW)
+    assert age.dtype == np.float64
+    assert same(age, [5.0])
+    ratio, statuses = evaluate(
+        Order.ratio, {UserProfile.score: [2, 0, 4]}, request={"amount": [5, 5, None]}
+    )
+    assert ratio.dtype == np.float32
+    assert same(ratio, [2.0, -1.0, -1.0])
+    assert same(statuses, [0, NULL, NULL])
+    cosine, _ = evaluate(
+        Order.cosine, {"embedding": [[1, 0, 0], [0, 1, 0]]}, request={"query": [1, 0, 0]}
+    )
+    assert same(cosine, [1.0, 0.0])
+    known, _ = evaluate(Order.known, {"platform": ["ios", None]})
+    assert list(known) == ["ios", "none"]
+    with pytest.raises(InvalidValue, match="amount must be Float64, not str"):
+        evaluate(Order.ratio, {"score": [1.0]}, request={"amount": "5"})
 
 
 def test_declared_types_count() -> None:
