@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import random
 import time
 from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ from fscore._client import (
     WriteResult,
     written,
 )
-from fscore._fscore import FeatureTable, WriteBatch
+from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
 from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
@@ -232,13 +232,19 @@ class Client(ClientCore):
         channel = revision_key(self.settings.key_prefix)
         self._subscription = Subscription(self.endpoint, self.settings, channel, news.set)
         listening = asyncio.create_task(self._subscription.run())
+        failed = 0
         try:
             while True:
                 await news.wait()
                 # Before the look: what is heard during it is the occasion of another one.
                 news.clear()
-                with contextlib.suppress(FscoreError):
+                try:
                     await self._run(self._looking_at_versions(), self._timeout)
+                    failed = 0
+                except FscoreError:
+                    failed += 1
+                    await asyncio.sleep(reconnect_pause(failed, random.random()))
+                    news.set()
         finally:
             listening.cancel()
             await asyncio.wait([listening])
