@@ -111,7 +111,7 @@ fn sent(layout: &SeriesLayout, case: &Json, time_ms: i64) -> Vec<u8> {
     let mut encoder: Box<dyn RowEncoder + '_> = layout.encoder(0);
     for (column, (data_type, value)) in types(case).into_iter().zip(values(case)).enumerate() {
         let given = give(data_type, value, |given| {
-            encoder.value(column, given).unwrap()
+            encoder.value(column, given).unwrap();
         });
         if !given {
             encoder.null(column);

@@ -1,6 +1,7 @@
 //! Rows of hashes, token by token, and what a row's event times make of its values.
 
-use super::part::{Cursor, Failure, ReadPart, preview};
+use super::cursor::Cursor;
+use super::part::{Failure, ReadPart, preview};
 use crate::plan::{FieldOrder, Source, Strategy, Target};
 use crate::resp::token::Token;
 use crate::table::NO_TIME;

@@ -1,5 +1,6 @@
 //! Reads: keys to commands, grouped by node, and replies back to one table in request order.
 
+mod cursor;
 mod flag;
 mod hash;
 mod output;
@@ -122,52 +123,27 @@ impl Read {
         let whole = self.plan.identity
             && self.key_of_row.iter().all(Option::is_none)
             && self.places.iter().all(Option::is_none);
-        match parts.pop() {
-            Some(part) if whole => {
-                let (mut groups, arena, problems, invalid) = part.into_answers();
-                // An identity plan has exactly one group.
-                let group = groups.remove(0);
-                Table {
-                    plan: self.plan,
-                    keys: self.keys,
-                    version: self.version,
-                    pointer,
-                    unknown_schemas,
-                    rows,
-                    cells: group.cells,
-                    statuses: group.statuses,
-                    event_times: group.event_times,
-                    arena,
-                    problems: problems
-                        .into_iter()
-                        .map(|problem| Problem {
-                            row: problem.row,
-                            feature: problem.column,
-                            reason: problem.reason,
-                        })
-                        .collect(),
-                    invalid,
-                }
-            }
+        let columns = match parts.pop() {
+            Some(part) if whole => Columns::of_only_group(part),
             last => {
                 parts.extend(last);
                 let gathered = self.gather(parts, rows);
-                let columns = output(&self.plan, gathered, &self.request, rows);
-                Table {
-                    plan: self.plan,
-                    keys: self.keys,
-                    version: self.version,
-                    pointer,
-                    unknown_schemas,
-                    rows,
-                    cells: columns.cells,
-                    statuses: columns.statuses,
-                    event_times: columns.event_times,
-                    arena: columns.arena,
-                    problems: columns.problems,
-                    invalid: columns.invalid,
-                }
+                output(&self.plan, gathered, &self.request, rows)
             }
+        };
+        Table {
+            plan: self.plan,
+            keys: self.keys,
+            version: self.version,
+            pointer,
+            unknown_schemas,
+            rows,
+            cells: columns.cells,
+            statuses: columns.statuses,
+            event_times: columns.event_times,
+            arena: columns.arena,
+            problems: columns.problems,
+            invalid: columns.invalid,
         }
     }
 

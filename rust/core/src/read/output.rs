@@ -1,5 +1,6 @@
 //! From the columns that are read to those of the result.
 
+use super::part::ReadPart;
 use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, Moment};
 use crate::plan::{Output, ReadPlan};
 use crate::table::Problem;
@@ -22,6 +23,28 @@ pub(super) struct Columns {
     pub(super) arena: Vec<u8>,
     pub(super) problems: Vec<Problem>,
     pub(super) invalid: usize,
+}
+
+impl Columns {
+    /// The answers of a part whose one group has the columns of the result, row by row.
+    pub(super) fn of_only_group(part: ReadPart) -> Self {
+        let (mut groups, arena, problems, invalid) = part.into_answers();
+        // An identity plan has exactly one group.
+        let group = groups.remove(0);
+        let problems = problems.into_iter().map(|problem| Problem {
+            row: problem.row,
+            feature: problem.column,
+            reason: problem.reason,
+        });
+        Self {
+            cells: group.cells,
+            statuses: group.statuses,
+            event_times: group.event_times,
+            arena,
+            problems: problems.collect(),
+            invalid,
+        }
+    }
 }
 
 /// The output columns: those that are read and asked for, and those that are computed.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::Asked;
+use super::cursor::{Cursor, Kind};
 use super::route::GroupKeys;
-use super::sections::{Section, Step, Units};
+use super::sections::{Section, Step};
 use super::series::{Command, Scratch};
 use super::transaction::Stage;
 use super::whole;
 use crate::connection::Replies;
-use crate::plan::{FieldOrder, ReadPlan, Source, Target};
+use crate::plan::{FieldOrder, ReadPlan, Source};
 use crate::resp::encode::{command, write_blob};
 use crate::resp::token::Token;
 use crate::script::{Calls, Script, is_unknown};
@@ -39,7 +40,7 @@ pub struct ReadPart {
     pub(super) invalid: usize,
     failure: Option<Failure>,
     /// How many commands were answered before anything failed.
-    answered: usize,
+    pub(super) answered: usize,
     pointer: Option<i64>,
     /// Fingerprints of packed rows whose schema the plan does not have.
     pub(super) unknown_schemas: Vec<u32>,
@@ -74,45 +75,6 @@ pub(super) struct PartProblem {
     pub(super) row: u32,
     pub(super) column: Option<u32>,
     pub(super) reason: String,
-}
-
-/// Where in the part the next reply belongs.
-#[derive(Debug, Default)]
-pub(super) struct Cursor {
-    section: usize,
-    slot: usize,
-    /// The unit, which is the row where units are rows.
-    pub(super) row: usize,
-    pub(super) stage: Stage,
-    pub(super) kind: Kind,
-    pub(super) group: usize,
-    /// Which of the unit's commands of this group.
-    pub(super) command: usize,
-    /// Element of the reply.
-    pub(super) element: usize,
-    pub(super) target: Option<Target>,
-    /// Views of the group whose stored event time is unreadable.
-    pub(super) bad_times: Vec<usize>,
-    /// The reply was an error, so its row is settled.
-    pub(super) settled: bool,
-    /// Some of the row's reply came, but not yet all of it.
-    pub(super) open: bool,
-}
-
-/// What the next reply is of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Nothing: all replies came.
-    #[default]
-    Done,
-    Pointer,
-    Hash,
-    Packed {
-        first: usize,
-        count: usize,
-    },
-    Series,
-    Flag,
 }
 
 impl ReadPart {
@@ -259,122 +221,6 @@ impl ReadPart {
         answers.event_times[row * views..][..views].fill(NO_TIME);
         self.problems
             .retain(|problem| (problem.group, problem.row) != (group, row as u32));
-    }
-
-    /// The units of the section that the next reply is of, and which of them it is.
-    pub(super) fn unit(&self) -> Option<(&Units, usize)> {
-        self.section()
-            .map(|section| (&section.units, self.cursor.row))
-    }
-
-    /// The section that the next reply is of.
-    pub(super) fn section(&self) -> Option<&Section> {
-        self.sections.get(self.cursor.section)
-    }
-
-    fn enter_section(&mut self) {
-        self.cursor.row = 0;
-        self.enter_unit();
-    }
-
-    fn enter_unit(&mut self) {
-        self.cursor.slot = 0;
-        self.cursor.stage = match self.section() {
-            Some(section) if section.atomic => Stage::Begin,
-            _ => Stage::Plain,
-        };
-        self.enter_step();
-    }
-
-    fn enter_step(&mut self) {
-        let step = self
-            .section()
-            .map(|section| section.steps[self.cursor.slot]);
-        self.cursor.command = 0;
-        if let Some(group) = step.and_then(Step::group) {
-            self.cursor.group = group;
-        }
-        self.cursor.kind = match step {
-            None => Kind::Done,
-            Some(Step::Pointer) => Kind::Pointer,
-            Some(Step::Hash(group)) => {
-                // A plain read goes through the keys of one hash after the other.
-                if (self.cursor.row == 0 || self.cursor.stage != Stage::Plain)
-                    && let Source::Hash(hash) = &self.plan.groups[group].source
-                {
-                    self.order = hash.learned.get();
-                }
-                Kind::Hash
-            }
-            Some(Step::Packed { first, count }) => Kind::Packed { first, count },
-            Some(Step::Series(_)) => {
-                self.series.clear();
-                Kind::Series
-            }
-            Some(Step::Flag(_)) => Kind::Flag,
-        };
-    }
-
-    /// The reply to a command is whole: goes to the next one.
-    pub(super) fn finish_command(&mut self) {
-        // What was refused is no answer.
-        self.answered += usize::from(self.failure.is_none());
-        match self.cursor.kind {
-            Kind::Hash if !self.cursor.settled => self.settle(self.cursor.group, self.cursor.row),
-            Kind::Series => self.finish_events(),
-            _ => {}
-        }
-        self.cursor.element = 0;
-        self.cursor.target = None;
-        self.cursor.bad_times.clear();
-        self.cursor.open = false;
-        let Some(section) = self.sections.get(self.cursor.section) else {
-            return;
-        };
-        self.cursor.command += 1;
-        let step = section.steps[self.cursor.slot];
-        if self.cursor.command < step.commands(&self.groups) {
-            return;
-        }
-        self.cursor.settled = false;
-        self.cursor.slot += 1;
-        if self.cursor.slot < section.steps.len() {
-            self.leave_hash();
-            self.enter_step();
-        } else {
-            self.next_unit();
-        }
-    }
-
-    /// Goes to the next unit, whatever is left of this one.
-    pub(super) fn next_unit(&mut self) {
-        let Some(section) = self.sections.get(self.cursor.section) else {
-            return;
-        };
-        let (units, atomic) = (section.units.len(), section.atomic);
-        self.cursor.settled = false;
-        self.cursor.row += 1;
-        if self.cursor.row < units {
-            if atomic {
-                self.leave_hash();
-                self.enter_unit();
-            } else if self.cursor.slot > 0 {
-                self.cursor.slot = 0;
-                self.enter_step();
-            }
-        } else {
-            self.leave_hash();
-            self.cursor.section += 1;
-            self.enter_section();
-        }
-    }
-
-    fn leave_hash(&mut self) {
-        if self.cursor.kind == Kind::Hash
-            && let Source::Hash(hash) = &self.plan.groups[self.cursor.group].source
-        {
-            hash.learned.offer(&self.order);
-        }
     }
 
     /// A token of the reply to one command.

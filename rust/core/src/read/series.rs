@@ -2,7 +2,8 @@
 
 mod evaluate;
 
-use super::part::{Kind, ReadPart};
+use super::cursor::Kind;
+use super::part::ReadPart;
 use crate::plan::{SeriesProgram, SeriesRead, Source, TileValue};
 use crate::resp::encode::{write_array_header, write_blob, write_decimal, write_integer};
 use crate::resp::token::Token;
