@@ -159,9 +159,7 @@ impl Job {
 /// What the server said to a write that it refused, in whole or in part; why a script could not be
 /// loaded says more than that it is not there.
 fn rejection(part: &Scripted<WritePart>) -> Option<&str> {
-    let rejected = || part.calls().outcome().rejections.first();
-    part.not_loaded()
-        .or_else(|| rejected().map(|(_, text)| text.as_str()))
+    part.not_loaded().or_else(|| part.calls().refusal())
 }
 
 impl RawWork {

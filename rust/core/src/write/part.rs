@@ -16,8 +16,9 @@ const MAX_REJECTED: usize = 32;
 pub struct WritePart {
     batch: Arc<WriteBatch>,
     outcome: Outcome,
-    /// Commands that called a script which the server does not know.
+    /// Commands that called a script which the server does not know, and its words.
     unknown: Vec<u32>,
+    unknown_words: String,
     /// The commands that are sent, where it is not all of them.
     again: Option<Vec<u32>>,
     verdict: Verdict,
@@ -53,6 +54,7 @@ impl WritePart {
             batch,
             outcome: Outcome::default(),
             unknown: Vec::new(),
+            unknown_words: String::new(),
             again: None,
             verdict: Verdict::default(),
             out_of_step: false,
@@ -69,6 +71,13 @@ impl WritePart {
         &self.outcome
     }
 
+    /// Why some of it was refused, where it was: the server's words about the first such row.
+    pub fn refusal(&self) -> Option<&str> {
+        let rejected = self.outcome.rejections.first();
+        let unknown = (!self.unknown.is_empty()).then_some(self.unknown_words.as_str());
+        rejected.map(|(_, words)| words.as_str()).or(unknown)
+    }
+
     fn command(&self, reply: usize) -> u32 {
         self.again
             .as_ref()
@@ -80,7 +89,10 @@ impl WritePart {
         let command = self.command(reply);
         let sent = self.batch.sent()[command as usize];
         match (token, sent.answer) {
-            (Token::Error(text), Answer::Verdict) if is_unknown(text) && self.again.is_none() => {
+            (Token::Error(text), Answer::Verdict) if is_unknown(text) => {
+                if self.unknown.is_empty() {
+                    self.unknown_words = String::from_utf8_lossy(text).into_owned();
+                }
                 self.unknown.push(command);
             }
             (Token::Error(text), _) => self.outcome.reject(sent.row, text),
@@ -304,14 +316,14 @@ mod tests {
             calls.ends_with(&format!("{}{}", call(10), call(30))),
             "{calls}"
         );
+        assert_eq!(job.calls().refusal(), None);
         assert_eq!(job.expected(), 3);
         job.token(0, 0, Token::Blob(SESSION.sha1().as_bytes()));
         job.token(1, 0, Token::Integer(1));
         job.token(2, 0, unknown);
-        assert!(!job.goes_on());
-        let part = job.into_calls();
-        assert_eq!(part.outcome().effective, 2);
-        let rejected = (30, "NOSCRIPT No matching script.".to_owned());
-        assert_eq!(part.outcome().rejections, [rejected]);
+        assert_eq!(job.calls().refusal(), Some("NOSCRIPT No matching script."));
+        assert_eq!(job.calls().outcome().effective, 2);
+        job.token(2, 0, Token::Error(b"OOM command not allowed"));
+        assert_eq!(job.calls().refusal(), Some("OOM command not allowed"));
     }
 }
