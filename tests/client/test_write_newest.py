@@ -101,18 +101,18 @@ def test_times_are_compared_exactly(client: Any, witness: Any, time: int) -> Non
 
 def test_a_key_of_another_type_fails_its_row_and_no_other(client: Any, witness: Any) -> None:
     witness.set("user:{2}:v1", "text")
-    rows = [{"user_id": user, "age": user, "event_time": T} for user in range(1, 60)]
+    rows = [{"user_id": user, "age": user, "event_time": T} for user in range(1, 100)]
     with pytest.raises(ConfigError, match="WRONGTYPE"):
         client.write("profile", rows, ordering="event_time")
-    for user in range(1, 60):
+    for user in range(1, 100):
         if user != 2:
             assert witness.hget(f"user:{{{user}}}:v1", "age") == b"%d" % user
     witness.set("user:{2}:v1:row", b"")
     witness.lpush("user:{3}:v1:row", "x")
-    rows = [packed(user_id=user) for user in range(1, 60)]
+    rows = [packed(user_id=user) for user in range(1, 100)]
     with pytest.raises(ConfigError, match="WRONGTYPE"):
         client.write("row", rows, ordering="event_time")
-    assert witness.exists(*(f"user:{{{user}}}:v1:row" for user in range(1, 60))) == 59
+    assert witness.exists(*(f"user:{{{user}}}:v1:row" for user in range(1, 100))) == 99
     # What is no packed row is older than any.
     assert witness.strlen("user:{2}:v1:row") == witness.strlen("user:{4}:v1:row")
 

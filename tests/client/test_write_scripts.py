@@ -41,11 +41,11 @@ def calls(witness: Any, command: str) -> tuple[int, int]:
 def test_a_script_is_loaded_once_and_only_where_it_is_not_known(client: Any, witness: Any) -> None:
     witness.script_flush()
     witness.config_resetstat()
-    # A hundred rows are four calls.
-    assert client.write("profile", profiles(100), ordering="event_time").unchanged == 0
+    # Two hundred rows are four calls.
+    assert client.write("profile", profiles(200), ordering="event_time").unchanged == 0
     assert calls(witness, "script|load") == (1, 0)
     assert calls(witness, "evalsha") == (8, 4)
-    assert client.write("profile", profiles(100), ordering="event_time").unchanged == 100
+    assert client.write("profile", profiles(200), ordering="event_time").unchanged == 200
     assert calls(witness, "script|load") == (1, 0)
     assert calls(witness, "evalsha") == (12, 4)
 

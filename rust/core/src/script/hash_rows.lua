@@ -1,23 +1,34 @@
 -- Rows of a view in hashes, each the whole row of its view: the newest event time stays.
 -- KEYS: the hash of each row.
--- ARGV: what a row does to its key's expiry ('none', 'own', 'shared'); how many groups of fields
---   expire on their own, and for each its size and its fields; then for each row: how many fields it
---   lacks; how many arguments its fields and values are; the key's expiry, unless 'none'; the expiry
---   of each group; the fields it lacks; fields and values, the event time's last.
+-- ARGV: what a row does to its key's expiry ('none', 'own', 'shared'); how many fields the view has,
+--   and they; the field of the event time; how many groups of fields expire on their own, and for each
+--   its size and its fields; then for each row: which fields it has ('' for all, else a '1' or '0' for
+--   each); the key's expiry, unless 'none'; the expiry of each group; the values; the event time.
 -- Returns how many rows changed something, or {that, position of a failed row, its error, ...}.
 local PART = 4000 -- of what unpack takes at once
-local expiry = ARGV[1]
+local call, argv, type, tonumber, unpack = redis.pcall, ARGV, type, tonumber, unpack
+local expiry, width = argv[1], tonumber(argv[2])
+local time_field = argv[3 + width]
+
+-- HSET's arguments for a row that has all fields: only its values are put in for each row.
+local whole = {}
+for field = 1, width do
+  whole[2 * field - 1] = argv[2 + field]
+end
+whole[2 * width + 1] = time_field
+
 local groups = {}
-local at = 3
-for group = 1, tonumber(ARGV[2]) do
-  local last = at + tonumber(ARGV[at])
+local at = 5 + width
+for group = 1, tonumber(argv[4 + width]) do
+  local last = at + tonumber(argv[at])
   groups[group] = {at + 1, last}
   at = last + 1
 end
+local due_count = #groups + (expiry == 'none' and 0 or 1)
 
-local function in_parts(command, key, list, first, last)
-  for from = first, last, PART do
-    local reply = redis.pcall(command, key, unpack(list, from, math.min(from + PART - 1, last)))
+local function in_parts(command, key, list, count)
+  for from = 1, count, PART do
+    local reply = call(command, key, unpack(list, from, math.min(from + PART - 1, count)))
     if type(reply) == 'table' then
       return reply
     end
@@ -27,13 +38,6 @@ end
 -- Whether the stored event time is later than the row's, the same, or earlier: 1, 0, -1. Text that
 -- is no integer of 64 bits is no event time, so that any row repairs it.
 local function compare(stored, time)
-  if stored == time then
-    return 0
-  end
-  local left, right = tonumber(stored), tonumber(time)
-  if not left or left < right then
-    return -1
-  end
   local digits = string.match(stored, '^0*(%d+)$')
   if not digits or #digits > 19 or #digits == 19 and greater(digits, '9223372036854775807') then
     return -1
@@ -49,21 +53,21 @@ end
 
 -- What the row changes of a row of the same moment: in each field the greatest bytes stay, and a
 -- value rather than none. Returns a list of fields and values.
-local function merged(key, first, last)
-  local fields, changes = {}, {}
-  for field = first, last, 2 do
-    fields[#fields + 1] = ARGV[field]
-  end
-  for from = 1, #fields, PART do
-    local upto = math.min(from + PART - 1, #fields)
-    local stored = redis.pcall('HMGET', key, unpack(fields, from, upto))
+local function merged(key, pairs_of_row, count)
+  local changes = {}
+  for from = 1, count - 2, 2 * PART do
+    local fields = {}
+    for field = from, math.min(from + 2 * PART, count - 1) - 1, 2 do
+      fields[#fields + 1] = pairs_of_row[field]
+    end
+    local stored = call('HMGET', key, unpack(fields))
     if stored.err then
       return stored
     end
-    for index = from, upto do
-      local value, there = ARGV[first + 2 * index - 1], stored[index - from + 1]
+    for index, field in ipairs(fields) do
+      local value, there = pairs_of_row[from + 2 * index - 1], stored[index]
       if not there or greater(value, there) then
-        changes[#changes + 1] = fields[index]
+        changes[#changes + 1] = field
         changes[#changes + 1] = value
       end
     end
@@ -71,89 +75,111 @@ local function merged(key, first, last)
   return changes
 end
 
-local function expire(key, due)
-  if expiry == 'shared' then
-    local until_now = redis.pcall('PEXPIRETIME', key)
-    if type(until_now) == 'table' then
-      return until_now
-    end
-    if until_now >= tonumber(due) then
-      return nil
-    end
-  end
-  local reply = redis.pcall('PEXPIREAT', key, due)
-  return type(reply) == 'table' and reply or nil
-end
-
--- Returns 1 if the row changed something, 0 if not, or an error.
-local function write(key, times, absent, first, last)
-  local stored = redis.pcall('HGET', key, ARGV[last - 1])
-  local failed
-  local order = -1
-  if type(stored) == 'string' then
-    order = compare(stored, ARGV[last])
-  elseif stored then
-    return stored
-  end
-  if order > 0 then
-    return 0
-  end
-  if order == 0 then
-    local changes = merged(key, first, last - 2)
-    if changes.err then
-      return changes
-    end
-    if #changes == 0 then
-      return 0
-    end
-    failed = in_parts('HSET', key, changes, 1, #changes)
-  else
-    -- In this order: a server without memory stops a script only before its first write.
-    failed = in_parts('HSET', key, ARGV, first, last)
-      or absent < first and in_parts('HDEL', key, ARGV, absent, first - 1)
-  end
-  if failed then
-    return failed
-  end
+local function expire(key, times)
   if expiry ~= 'none' then
-    failed = expire(key, ARGV[times])
-    if failed then
-      return failed
-    end
+    local due = argv[times]
     times = times + 1
+    local known = expiry == 'shared' and call('PEXPIRETIME', key) or -1
+    if type(known) == 'table' then
+      return known
+    end
+    local reply = known < tonumber(due) and call('PEXPIREAT', key, due)
+    if type(reply) == 'table' then
+      return reply
+    end
   end
   for group = 1, #groups do
     local from, upto = groups[group][1], groups[group][2]
-    local due = ARGV[times]
-    times = times + 1
     for part = from, upto, PART do
       local final = math.min(part + PART - 1, upto)
-      local reply = redis.pcall(
-        'HPEXPIREAT', key, due, 'FIELDS', final - part + 1, unpack(ARGV, part, final))
+      local reply = call(
+        'HPEXPIREAT', key, argv[times], 'FIELDS', final - part + 1, unpack(argv, part, final))
       if reply.err then
         return reply
       end
     end
+    times = times + 1
   end
-  return 1
 end
 
-local changed, failures = 0, {}
+-- Stores a row, or of one of the same moment what it changes. Returns 1, or an error.
+local function put(key, pairs_of_row, count, absent, times)
+  -- In this order: a server without memory stops a script only before its first write.
+  return in_parts('HSET', key, pairs_of_row, count)
+    or absent and in_parts('HDEL', key, absent, #absent)
+    or due_count > 0 and expire(key, times)
+    or 1
+end
+
+-- Stores a row where one is that is not older by the looks of it. Returns 1, 0 where it changes
+-- nothing, or an error.
+local function settle(key, stored, pairs_of_row, count, absent, times)
+  local order = compare(stored, pairs_of_row[count])
+  if order > 0 then
+    return 0
+  end
+  if order == 0 then
+    local changes = merged(key, pairs_of_row, count)
+    if changes.err then
+      return changes
+    end
+    return #changes == 0 and 0 or put(key, changes, #changes, nil, times)
+  end
+  return put(key, pairs_of_row, count, absent, times)
+end
+
+-- Nearly every row has all fields and is newer than what is there: it takes no function's call.
+local most = 2 * width + 2
+local simple = due_count == 0 and most <= PART
+local changed, failures = 0, nil
 for row = 1, #KEYS do
-  local lacking, given = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-  local times = at + 2
-  local absent = times + #groups + (expiry == 'none' and 0 or 1)
-  local first = absent + lacking
-  at = first + given
-  local verdict = write(KEYS[row], times, absent, first, at - 1)
+  local key, mask, times = KEYS[row], argv[at], at + 1
+  local value = times + due_count
+  local pairs_of_row, count, absent = whole, most, nil
+  if mask == '' then
+    for field = 2, 2 * width, 2 do
+      whole[field] = argv[value]
+      value = value + 1
+    end
+  else
+    pairs_of_row, count, absent = {}, 2, {}
+    for field = 1, width do
+      local name = whole[2 * field - 1]
+      if string.byte(mask, field) == 49 then
+        pairs_of_row[count - 1], pairs_of_row[count] = name, argv[value]
+        count = count + 2
+        value = value + 1
+      else
+        absent[#absent + 1] = name
+      end
+    end
+    pairs_of_row[count - 1] = time_field
+  end
+  local time = argv[value]
+  pairs_of_row[count] = time
+  at = value + 1
+  local stored = call('HGET', key, time_field)
+  local known = stored and tonumber(stored)
+  local verdict
+  if type(stored) == 'table' then
+    verdict = stored
+  elseif known and known >= tonumber(time) then
+    verdict = settle(key, stored, pairs_of_row, count, absent, times)
+  elseif simple and not absent then
+    verdict = call('HSET', key, unpack(whole, 1, most))
+    verdict = type(verdict) == 'table' and verdict or 1
+  else
+    verdict = put(key, pairs_of_row, count, absent, times)
+  end
   if type(verdict) == 'table' then
+    failures = failures or {}
     failures[#failures + 1] = row
     failures[#failures + 1] = verdict.err
   else
     changed = changed + verdict
   end
 end
-if #failures == 0 then
+if not failures then
   return changed
 end
 return {changed, unpack(failures)}

@@ -3,61 +3,63 @@
 -- ARGV: what a row does to its key's expiry ('none', 'own'); then for each row: the row; the key's
 --   expiry, unless 'none'.
 -- Returns how many rows changed something, or {that, position of a failed row, its error, ...}.
-local expires = ARGV[1] == 'own'
+local call, argv, byte = redis.pcall, ARGV, string.byte
+local expires = argv[1] == 'own'
 
--- The event time, little-endian in bytes 6 to 13, as two numbers: 64 bits do not fit into one.
-local function time_of(row)
-  local a, b, c, d, e, f, g, h = string.byte(row, 6, 13)
-  local high = ((h * 256 + g) * 256 + f) * 256 + e
-  return h < 128 and high or high - 2 ^ 32, ((d * 256 + c) * 256 + b) * 256 + a
-end
-
--- Whether the row is newer than what is there; of one moment the greater bytes are.
-local function is_newer(key, row)
-  local head = redis.pcall('GETRANGE', key, 0, 12)
-  if type(head) == 'table' then
-    return head
-  end
-  if #head < 13 or string.byte(head) ~= 1 then
-    return true
-  end
-  local high, low = time_of(row)
-  local stored_high, stored_low = time_of(head)
+-- Whether a row is newer than a stored one, by their event times, little-endian in bytes 6 to 13: nil
+-- where they are the same. 64 bits do not fit into one number, so it is two halves.
+local function is_newer(row, stored)
+  local a, b, c, d, e, f, g, h = byte(row, 6, 13)
+  local i, j, k, l, m, n, o, p = byte(stored, 6, 13)
+  local high, stored_high = ((h * 256 + g) * 256 + f) * 256 + e, ((p * 256 + o) * 256 + n) * 256 + m
   if high ~= stored_high then
-    return high > stored_high
+    -- The highest bit is a sign.
+    return (high + 2 ^ 31) % 2 ^ 32 > (stored_high + 2 ^ 31) % 2 ^ 32
   end
+  local low, stored_low = ((d * 256 + c) * 256 + b) * 256 + a, ((l * 256 + k) * 256 + j) * 256 + i
   if low ~= stored_low then
     return low > stored_low
   end
-  local stored = redis.pcall('GET', key)
-  if type(stored) == 'table' then
-    return stored
+end
+
+-- Returns 1 if the row changed something, 0 if not, or an error.
+local function write(key, row, due)
+  local head = call('GETRANGE', key, 0, 12)
+  if type(head) == 'table' then
+    return head
   end
-  return greater(row, stored)
+  -- What is no packed row is older than any.
+  if #head == 13 and byte(head) == 1 then
+    local newer = is_newer(row, head)
+    if newer == nil then
+      local stored = call('GET', key)
+      if type(stored) == 'table' then
+        return stored
+      end
+      newer = greater(row, stored)
+    end
+    if not newer then
+      return 0
+    end
+  end
+  local reply = due and call('SET', key, row, 'PXAT', due) or not due and call('SET', key, row)
+  return reply.ok and 1 or reply
 end
 
 local step = expires and 2 or 1
-local changed, failures = 0, {}
+local changed, failures = 0, nil
 for index = 1, #KEYS do
-  local key, at = KEYS[index], 2 + (index - 1) * step
-  local row = ARGV[at]
-  local reply = is_newer(key, row)
-  if reply == true then
-    if expires then
-      reply = redis.pcall('SET', key, row, 'PXAT', ARGV[at + 1])
-    else
-      reply = redis.pcall('SET', key, row)
-    end
-    if reply.ok then
-      changed = changed + 1
-    end
-  end
-  if type(reply) == 'table' and reply.err then
+  local at = 2 + (index - 1) * step
+  local verdict = write(KEYS[index], argv[at], expires and argv[at + 1])
+  if type(verdict) == 'table' then
+    failures = failures or {}
     failures[#failures + 1] = index
-    failures[#failures + 1] = reply.err
+    failures[#failures + 1] = verdict.err
+  else
+    changed = changed + verdict
   end
 end
-if #failures == 0 then
+if not failures then
   return changed
 end
 return {changed, unpack(failures)}

@@ -9,9 +9,11 @@ local series, tiles = KEYS[1], KEYS[2]
 local tile, retention = tonumber(ARGV[3]), tonumber(ARGV[4])
 local most, kept = tonumber(ARGV[5]), tonumber(ARGV[6])
 local width = tonumber(ARGV[7])
-local names, integers = {}, {}
+local parts, integers = {}, {} -- what a tile has of each field: count, sum, smallest, largest
 for field = 1, width do
-  names[field] = ARGV[6 + 2 * field]
+  local name, at = ARGV[6 + 2 * field], 4 * field
+  parts[at - 3], parts[at - 2] = 'c:' .. name, 's:' .. name
+  parts[at - 1], parts[at] = 'l:' .. name, 'g:' .. name
   integers[field] = ARGV[7 + 2 * field] == 'integer'
 end
 local first, step = 8 + 2 * width, 2 + width
@@ -133,10 +135,8 @@ local fresh = false
 local function become(start, sums)
   local prefix = whole(start) .. ':'
   local wanted = {prefix .. 'n'}
-  for field = 1, width do
-    for _, part in ipairs({'c:', 's:', 'l:', 'g:'}) do
-      wanted[#wanted + 1] = prefix .. part .. names[field]
-    end
+  for part = 1, 4 * width do
+    wanted[part + 1] = prefix .. parts[part]
   end
   local stored = redis.call('HMGET', tiles, unpack(wanted))
   fresh = fresh or not stored[1]
@@ -205,10 +205,8 @@ if fresh and kept > 0 then
     for start = from - from % tile, bound - tile, tile do
       local prefix = whole(start) .. ':'
       gone[#gone + 1] = prefix .. 'n'
-      for field = 1, width do
-        for _, part in ipairs({'c:', 's:', 'l:', 'g:'}) do
-          gone[#gone + 1] = prefix .. part .. names[field]
-        end
+      for part = 1, 4 * width do
+        gone[#gone + 1] = prefix .. parts[part]
       end
     end
   else
@@ -224,9 +222,10 @@ if fresh and kept > 0 then
   end
 end
 
+-- GT alone takes a key without expiry for one that must never expire.
 local function keep(key, due)
-  if due ~= '' and redis.call('PEXPIRETIME', key) < tonumber(due) then
-    redis.call('PEXPIREAT', key, due)
+  if due ~= '' and redis.call('PEXPIREAT', key, due, 'GT') == 0 then
+    redis.call('PEXPIREAT', key, due, 'NX')
   end
 end
 keep(series, ARGV[1])

@@ -6,7 +6,7 @@ use crate::resp::encode::write_blob;
 use crate::script::Script;
 
 /// So many rows share the fixed cost of a call; more gain little, and keep the server from others.
-const MOST_ROWS: usize = 32;
+const MOST_ROWS: usize = 64;
 /// Likewise for bytes of arguments.
 const MOST_BYTES: usize = 64 << 10;
 

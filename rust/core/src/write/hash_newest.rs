@@ -12,16 +12,15 @@ pub(super) struct NewestEncoder<'a> {
     layout: &'a HashLayout,
     clock_ms: i64,
     calls: RowCalls,
-    /// Fields and values of the row, encoded as arguments.
-    pairs: Vec<u8>,
-    set: usize,
-    /// Which columns have a value.
-    has: Vec<bool>,
     text: Vec<u8>,
+    /// Where in `text` the value of each column is.
+    values: Vec<Option<(usize, usize)>>,
+    given: usize,
 }
 
 impl<'a> NewestEncoder<'a> {
     pub(super) fn new(layout: &'a HashLayout, clock_ms: i64) -> Self {
+        let width = layout.fields.len();
         let mut header = Vec::new();
         let kind: &[u8] = match layout.expiry {
             Expiry::None => b"none",
@@ -29,8 +28,13 @@ impl<'a> NewestEncoder<'a> {
             Expiry::Shared(_) => b"shared",
         };
         write_blob(&mut header, kind);
+        write_integer(&mut header, width as i64);
+        for field in &layout.fields {
+            header.extend_from_slice(field);
+        }
+        header.extend_from_slice(&layout.time_field);
         write_integer(&mut header, layout.groups.len() as i64);
-        let mut count = 2;
+        let mut count = 4 + width;
         for group in &layout.groups {
             write_integer(&mut header, group.count as i64);
             header.extend_from_slice(&group.names);
@@ -40,22 +44,20 @@ impl<'a> NewestEncoder<'a> {
             layout,
             clock_ms,
             calls: RowCalls::new(&HASH_ROWS, header, count),
-            pairs: Vec::new(),
-            set: 0,
-            has: vec![false; layout.fields.len()],
             text: Vec::new(),
+            values: vec![None; width],
+            given: 0,
         }
     }
 }
 
 impl RowEncoder for NewestEncoder<'_> {
+    #[inline]
     fn value(&mut self, column: usize, value: Given<'_>) -> Result<(), Invalid> {
-        self.text.clear();
+        let start = self.text.len();
         value.text(&mut self.text);
-        self.pairs.extend_from_slice(&self.layout.fields[column]);
-        write_blob(&mut self.pairs, &self.text);
-        self.set += 1;
-        self.has[column] = true;
+        self.given += usize::from(self.values[column].is_none());
+        self.values[column] = Some((start, self.text.len()));
         Ok(())
     }
 
@@ -68,34 +70,31 @@ impl RowEncoder for NewestEncoder<'_> {
         let layout = self.layout;
         let until = |ttl_ms| kept_until(row.time_ms, self.clock_ms, ttl_ms);
         let out = &mut self.calls.arguments;
-        let absent = layout.fields.len() - self.set;
-        let pairs = 2 * self.set + 2;
-        write_integer(out, absent as i64);
-        write_integer(out, pairs as i64);
-        let mut times = layout.groups.len();
+        if self.given == self.values.len() {
+            write_blob(out, b"");
+        } else {
+            let mask: Vec<u8> = self
+                .values
+                .iter()
+                .map(|value| if value.is_some() { b'1' } else { b'0' })
+                .collect();
+            write_blob(out, &mask);
+        }
+        let mut dues = layout.groups.len();
         if let Expiry::Own(ttl_ms) | Expiry::Shared(ttl_ms) = layout.expiry {
             write_integer(out, until(ttl_ms));
-            times += 1;
+            dues += 1;
         }
         for group in &layout.groups {
             write_integer(out, until(group.ttl_ms));
         }
-        if absent > 0 {
-            for (field, _) in layout
-                .fields
-                .iter()
-                .zip(&self.has)
-                .filter(|(_, has)| !**has)
-            {
-                out.extend_from_slice(field);
-            }
+        for (start, end) in self.values.iter_mut().filter_map(Option::take) {
+            write_blob(out, &self.text[start..end]);
         }
-        out.append(&mut self.pairs);
-        out.extend_from_slice(&layout.time_field);
         write_integer(out, row.time_ms);
-        self.calls.argument_count += 2 + times + absent + pairs;
-        self.set = 0;
-        self.has.fill(false);
+        self.calls.argument_count += 2 + dues + self.given;
+        self.text.clear();
+        self.given = 0;
         self.calls.end_row(key, row.number, batch);
         Ok(())
     }
