@@ -1,7 +1,7 @@
 """Everything that is measured, in a few minutes: `python -m bench [part …] [--quick]`.
 
-Parts: library, growth, http, hash_plan, micro. Each also runs by itself with options of its own:
-`python -m bench.library --help`. Results are printed and kept under bench/results/.
+Parts: library, growth, writes, http, hash_plan, micro. Each also runs by itself with options of its
+own: `python -m bench.library --help`. Results are printed and kept under bench/results/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import growth, hash_plan, http, library, report
+from bench import growth, hash_plan, http, library, report, writes
 from bench.servers import KINDS, data_folder
 
 Bars = list[dict[str, Any]]
@@ -57,6 +57,13 @@ def _growth(kind: str, quick: bool) -> tuple[str, Bars]:
     return growth.run(options)
 
 
+def _writes(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = writes.Options(kind=kind)
+    if quick:
+        options = dataclasses.replace(options, rounds=3, rows=5_000)
+    return writes.run(options)
+
+
 def _http(kind: str, quick: bool) -> tuple[str, Bars]:
     options = http.Options(kind=kind)
     if quick:
@@ -87,6 +94,7 @@ def _micro(kind: str, quick: bool) -> tuple[str, Bars]:
 PARTS: dict[str, Callable[[str, bool], tuple[str, Bars]]] = {
     "library": _library,
     "growth": _growth,
+    "writes": _writes,
     "http": _http,
     "hash_plan": _hash_plan,
     "micro": _micro,
