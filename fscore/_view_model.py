@@ -224,8 +224,10 @@ class SeriesViewDefinition(ViewDefinition):
         length = self.length_ms(window)
         if self.retention_ms and length > self.retention_ms:
             return "granular"
-        # Only from two tiles on is a whole one certain to lie between the edges.
-        return "exact" if length >= 2 * self.tile_ms else "none"
+        # Only from two tiles on is a whole one certain to lie between the edges. What max_events
+        # drops stays in its tile, so that tiles and edges would speak of different events.
+        exact = length >= 2 * self.tile_ms and not self.max_events
+        return "exact" if exact else "none"
 
     @property
     def tile_fields(self) -> tuple[str, ...]:

@@ -42,7 +42,6 @@ class Clicks(
     SeriesView,
     entity=user,
     retention="7d",
-    max_events=500,
     tile="1h",
     tile_retention="30d",
 ):
@@ -195,7 +194,7 @@ def test_the_write_specs_of_all_kinds() -> None:
         payload=[["page", "String"], ["price", "Float64"]],
         event_id=False,
         retention_ms=7 * DAY,
-        max_events=500,
+        max_events=0,
         count_repeats=True,
         tile_ms=HOUR,
         tile_retention_ms=30 * DAY,
@@ -208,6 +207,19 @@ def test_the_write_specs_of_all_kinds() -> None:
         key_ttl_ms=0,
         ids="user_%04d",
     )
+
+
+def test_tiles_and_a_bound_on_events_are_not_mixed_within_one_window() -> None:
+    data = json.loads(registry.to_json())
+    data["views"]["clicks"]["max_events"] = 500
+    bounded = Registry.from_json(json.dumps(data))
+
+    def tiles(known: Registry) -> list[str]:
+        features = resolve(known, features=["spent", "spent_30d"]).to_spec()["features"]
+        return [feature["window"]["tiles"] for feature in features]
+
+    assert tiles(registry) == ["exact", "granular"]
+    assert tiles(bounded) == ["none", "granular"]
 
 
 def test_a_view_that_migrates_is_written_twice() -> None:

@@ -108,7 +108,8 @@ SPENT = feature("spent", "Float64", window=window.sum("price", "2d"))
 CLICKS = SeriesViewDefinition(
     *("clicks", "user", (VISITS,), (PAGE, PRICE)), retention_ms=7 * DAY, max_events=1000
 )
-TILED = replace(CLICKS, tile_ms=3_600_000, tile_retention_ms=30 * DAY)
+UNBOUNDED = replace(CLICKS, max_events=0)
+TILED = replace(UNBOUNDED, tile_ms=3_600_000, tile_retention_ms=30 * DAY)
 FOLLOW = "(events follow at the next load)"
 DROPPED = "beyond that are no longer read, and dropped with the next write)"
 TWICE = "(unsafe: events that are stored already count once more when they are written again)"
@@ -161,7 +162,7 @@ SERIES_CHANGES: list[tuple[SeriesViewDefinition, dict[str, Any], str]] = [
     ),
     (CLICKS, {"repeats": "collapse"}, f'! view clicks: repeats "count" -> "collapse"  {TWICE}'),
     (CLICKS, {"event_id": "uuid"}, f'! view clicks: event_id none -> "uuid"  {TWICE}'),
-    (CLICKS, {"tile_ms": 3_600_000}, f"! view clicks: tile none -> 1h  {NO_TILE}"),
+    (UNBOUNDED, {"tile_ms": 3_600_000}, f"! view clicks: tile none -> 1h  {NO_TILE}"),
     (TILED, {"tile_ms": 300_000}, f"! view clicks: tile 1h -> 5m  {NO_TILE}"),
     (
         TILED,

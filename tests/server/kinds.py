@@ -43,9 +43,7 @@ class Account(FeatureView, entity=visitor, layout="packed", ttl="1d"):
     signed_up: Timestamp
 
 
-class Browsing(
-    SeriesView, entity=visitor, retention="1d", max_events=1000, tile="1h", tile_retention="30d"
-):
+class Browsing(SeriesView, entity=visitor, retention="1d", tile="1h", tile_retention="30d"):
     product: String = Payload("product_id")
     price: Float64 = Payload()
     seen_1h: Int64 = window.count("1h")

@@ -174,7 +174,7 @@ def test_the_catalogue_has_what_is_specific_to_each_kind(http: httpx.Client) -> 
         {"name": "product", "type": "String", "column": "product_id"},
         {"name": "price", "type": "Float64", "column": "price"},
     ]
-    assert (browsing["retention_ms"], browsing["max_events"]) == (24 * HOUR, 1000)
+    assert (browsing["retention_ms"], browsing["max_events"]) == (24 * HOUR, 0)
     assert (browsing["tile_ms"], browsing["tile_retention_ms"]) == (HOUR, 30 * 24 * HOUR)
     assert (browsing["repeats"], browsing["event_id"], browsing["where"]) == ("count", None, {})
     assert feature("browsing", "spent_7d")["window"] == {
