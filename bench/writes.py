@@ -1,9 +1,11 @@
 """What a row costs to write, by kind, layout and ordering: `python -m bench.writes`.
 
-Every contestant writes the same number of rows, as columns, with the blocking client; the first one
-is a bare socket that sends HSET commands encoded beforehand, 2,000 at a time. Rows of the hash and
-the packed layout have five features. Rounds are interleaved, and each writes newer rows than the
-one before, so that every row stays; `older` are rows that lose.
+Every contestant writes the same number of rows, as columns, with the blocking client; the bare
+socket sends HSET commands encoded beforehand, 2,000 at a time. Rows of the hash and the packed
+layout have five features. Each write brings newer rows than the one before, so that every row
+stays; `older` are rows that lose. Rounds are interleaved within a group, which has the server to
+itself and a bare socket of its own: what a server spends on a key grows with how many others it
+holds.
 """
 
 from __future__ import annotations
@@ -98,36 +100,55 @@ Write = Callable[[], Any]
 """Writes all rows once."""
 
 
+BARE, ARRIVAL, NEWEST = "HSET, bare socket", "hash, arrival", "hash, event time"
+GROUPS = (
+    (ARRIVAL, NEWEST, "hash, event time, older"),
+    ("hash, arrival, a feature's TTL",),
+    ("packed, arrival", "packed, event time"),
+    ("series, an event of each", "flag"),
+    ("series, trimmed, an event of each", "series, trimmed, 50 events of each"),
+    ("series, tiles, an event of each", "series, tiles, 50 events of each"),
+)
+
+
 def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
+    costs: dict[str, list[Cost]] = {}
+    shares: dict[str, float] = {BARE: 1.0}
     with running(options.kind) as server:
         with fscore.connect(server.url(), write_timeout=60) as client:
-            client.apply(fscore.Registry.from_definitions(VIEWS))
             contestants = _contestants(server, client, options.rows)
-            _check(server, contestants)
-            costs = _measure(server, contestants, options)
+            for group in GROUPS:
+                server.control.call("FLUSHALL")
+                client.apply(fscore.Registry.from_definitions(VIEWS))
+                if ARRIVAL in group:
+                    _check(server, contestants)
+                some = {name: contestants[name] for name in (BARE, *group)}
+                measured = _measure(server, some, options)
+                shares |= {name: _share(measured[BARE], measured[name]) for name in group}
+                costs = {**measured, **costs}
         title = f"Writes: {options.kind} {server.version}, {options.rows:,} rows a round"
-    bare = [cost.wall for cost in costs["HSET, bare socket"]]
-    arrival = [cost.wall for cost in costs["hash, arrival"]]
-    lines, found = [], {}
-    for name, rounds in costs.items():
-        middle = _median(rounds)
-        share = statistics.median(base / cost.wall for base, cost in zip(bare, rounds, strict=True))
-        lines.append(
-            (
-                name,
-                f"{1e6 / middle.wall:,.0f}",
-                f"{middle.client:.2f}",
-                f"{middle.server:.2f}",
-                f"{share:.0%}",
-            )
+    middle = {name: _median(costs[name]) for name in (BARE, *itertools.chain(*GROUPS))}
+    lines = [
+        (
+            name,
+            f"{1e6 / cost.wall:,.0f}",
+            f"{cost.client:.2f}",
+            f"{cost.server:.2f}",
+            f"{shares[name]:.0%}",
         )
-        found[name] = asdict(middle)
-    newest = costs["hash, event time"]
-    share = statistics.median(a / cost.wall for a, cost in zip(arrival, newest, strict=True))
+        for name, cost in middle.items()
+    ]
+    share = _share(costs[ARRIVAL], costs[NEWEST])
     bars = [report.bar("rows a second, event time : arrival", share, 0.6, "", at_most=False)]
     head = ("rows", "rows a second", "client CPU, µs", "server CPU, µs", "of the bare socket")
-    text = report.save(f"writes_{options.kind}", title, {"costs": found}, report.table(head, lines))
+    data = {"costs": {name: asdict(cost) for name, cost in middle.items()}, "shares": shares}
+    text = report.save(f"writes_{options.kind}", title, data, report.table(head, lines))
     return text, bars
+
+
+def _share(base: list[Cost], costs: list[Cost]) -> float:
+    """How many rows a second of the base's there are, as the median of the rounds."""
+    return statistics.median(a.wall / b.wall for a, b in zip(base, costs, strict=True))
 
 
 def _median(rounds: list[Cost]) -> Cost:
