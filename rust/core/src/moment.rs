@@ -46,10 +46,15 @@ pub fn parse(text: &str) -> Result<i64, MomentError> {
     }
 }
 
-/// Epoch milliseconds of an RFC 3339 text; a finer fraction is cut off.
+/// Epoch milliseconds of an RFC 3339 text from 1970 on.
 pub fn rfc3339(text: &str) -> Result<i64, MomentError> {
+    checked(written(text)?)
+}
+
+/// Epoch milliseconds of an RFC 3339 text of any year; a finer fraction is cut off.
+pub fn written(text: &str) -> Result<i64, MomentError> {
     match date_time(text) {
-        Some(moment) => checked(moment.unix_timestamp_nanos().div_euclid(1_000_000) as i64),
+        Some(moment) => Ok(moment.unix_timestamp_nanos().div_euclid(1_000_000) as i64),
         None if date_time(&format!("{text}Z")).is_some() => Err(MomentError::NoOffset),
         None => Err(MomentError::Form),
     }

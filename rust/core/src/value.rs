@@ -153,8 +153,9 @@ pub fn integer(text: &[u8]) -> Result<i64, Invalid> {
         .ok_or(Invalid("is an integer beyond 64 bits"))
 }
 
+/// Parses a number, `nan` and `inf` included.
 #[inline]
-fn float64(text: &[u8]) -> Result<f64, Invalid> {
+pub(crate) fn float64(text: &[u8]) -> Result<f64, Invalid> {
     fast_float2::parse(text).map_err(|_| Invalid("is not a number"))
 }
 

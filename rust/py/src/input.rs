@@ -2,7 +2,7 @@
 
 use fscore_core::expression::InputColumn;
 use fscore_core::types::{DataType, Scalar, TimeUnit};
-use fscore_core::value::{Invalid, Value, decode};
+use fscore_core::value::decode;
 use numpy::{Element, PyArray1, PyArrayMethods, PyUntypedArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -124,32 +124,15 @@ fn objects<'py>(
 }
 
 fn push(column: &mut InputColumn, object: &Bound<'_, PyAny>) -> Result<(), String> {
-    column.push(|data_type, arena| {
-        let mut cell = Ok(0);
-        if let DataType::Scalar(scalar) = data_type {
-            with_scalar(scalar, object, |value| cell = put(scalar, value, arena))?;
-        } else {
-            let mut text = Vec::new();
-            encode_object(&mut text, data_type, object)?;
-            cell = decode(data_type, &text, arena);
-        }
-        cell.map_err(|invalid| invalid.0.to_owned())
-    })
-}
-
-/// The cell of a scalar, whose bytes go to the arena where it has some.
-fn put(scalar: Scalar, value: Value<'_>, arena: &mut Vec<u8>) -> Result<u64, Invalid> {
-    let data_type = DataType::Scalar(scalar);
-    Ok(match (value, scalar) {
-        (Value::Integer(ms), Scalar::Timestamp(unit)) => stored(ms, unit) as u64,
-        (Value::Integer(value), _) => value as u64,
-        (Value::Float64(value), _) => value.to_bits(),
-        (Value::Float32(value), _) => f64::from(value).to_bits(),
-        (Value::Bool(value), _) => u64::from(value),
-        (Value::String(text), _) => decode(data_type, text.as_bytes(), arena)?,
-        (Value::Bytes(bytes) | Value::Vector(bytes), _) => decode(data_type, bytes, arena)?,
-        (Value::List(_), _) => unreachable!("a list is no scalar"),
-    })
+    let mut pushed = Ok(());
+    if let DataType::Scalar(scalar) = column.data_type() {
+        with_scalar(scalar, object, |value| pushed = column.push_scalar(value))?;
+    } else {
+        let mut text = Vec::new();
+        encode_object(&mut text, column.data_type(), object)?;
+        pushed = column.push(|data_type, arena| decode(data_type, &text, arena));
+    }
+    pushed.map_err(|invalid| invalid.0.to_owned())
 }
 
 /// A moment as it would have come back from where it is stored in that unit.

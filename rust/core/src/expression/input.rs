@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::lanes::{Column, Lanes, Values};
-use crate::types::{DataType, Status};
-use crate::value::{self, Span};
+use crate::types::{DataType, Scalar, Status};
+use crate::value::{self, Invalid, Span, Value};
 
 /// Everything that expressions of one request are computed from.
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +170,26 @@ impl InputColumn {
         self.cells.push(cell);
         self.statuses.push(PRESENT);
         Ok(())
+    }
+
+    /// Appends a value of its type, which is no list and no vector; a moment is cut to its unit.
+    pub fn push_scalar(&mut self, value: Value<'_>) -> Result<(), Invalid> {
+        self.push(|data_type, arena| {
+            Ok(match (value, data_type) {
+                (Value::Integer(ms), DataType::Scalar(Scalar::Timestamp(unit))) => {
+                    (ms - ms.rem_euclid(unit.milliseconds())) as u64
+                }
+                (Value::Integer(value), _) => value as u64,
+                (Value::Float64(value), _) => value.to_bits(),
+                (Value::Float32(value), _) => f64::from(value).to_bits(),
+                (Value::Bool(value), _) => u64::from(value),
+                (Value::String(text), _) => value::decode(data_type, text.as_bytes(), arena)?,
+                (Value::Bytes(bytes), _) => value::decode(data_type, bytes, arena)?,
+                (Value::Vector(_) | Value::List(_), _) => {
+                    return Err(Invalid("is no single value"));
+                }
+            })
+        })
     }
 
     /// Appends a value that is not there.

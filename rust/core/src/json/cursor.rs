@@ -32,6 +32,11 @@ impl<'a> Cursor<'a> {
         self.base + self.json.current_index()
     }
 
+    /// What was walked over since `start`, an offset of the body.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        self.json.slice_to_current(start - self.base)
+    }
+
     /// Nothing but white space may follow.
     pub(super) fn finish(&mut self) -> Parsed<()> {
         self.json
@@ -69,6 +74,17 @@ impl<'a> Cursor<'a> {
             return Err(invalid(wanted, offset));
         }
         value::integer(number).map_err(|_| malformed("an integer is beyond 64 bits", offset))
+    }
+
+    /// The number that is known to be next; infinite where it is beyond the range.
+    pub(super) fn float(&mut self, peek: Peek) -> Parsed<f64> {
+        let offset = self.offset();
+        let number = self.number(peek)?;
+        let whole = !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+        if whole && value::integer(number).is_err() {
+            return Err(malformed("an integer is beyond 64 bits", offset));
+        }
+        value::float64(number).map_err(|reason| malformed(reason.0, offset))
     }
 
     /// The text of the number that is known to be next.

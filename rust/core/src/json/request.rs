@@ -6,6 +6,7 @@
 use jiter::Peek;
 
 use super::cursor::Cursor;
+use super::inputs::RequestInputs;
 use super::problem::{Parsed, Problem, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
 use crate::moment::{self, MomentError};
@@ -29,11 +30,13 @@ pub struct ReadRequest {
     pub partial: Option<bool>,
     /// The moment at which windows end and rows expire, epoch milliseconds.
     pub as_of_ms: Option<i64>,
+    /// What it brings beside its keys.
+    pub inputs: Option<RequestInputs>,
 }
 
 /// The members that a body may have, to be listed where it has another.
 const MEMBERS: &str =
-    "service, features, entities, consistency, timestamps, version, partial, as_of";
+    "service, features, entities, consistency, timestamps, version, partial, as_of, request";
 
 /// Parses `body`, which may ask for at most `max_rows` rows.
 pub fn parse_read_request(body: &[u8], max_rows: usize) -> Parsed<ReadRequest> {
@@ -84,8 +87,8 @@ impl Body<'_> {
     }
 
     fn member(&mut self, request: &mut ReadRequest, name: &str) -> Parsed<()> {
-        let offset = self.json.offset();
         let peek = self.json.peek()?;
+        let offset = self.json.offset();
         match name {
             "service" => {
                 request.service = Some(self.json.string(peek, "\"service\" must be a string")?);
@@ -121,6 +124,14 @@ impl Body<'_> {
                     return Err(invalid("\"version\" must be at least 1", offset));
                 }
                 request.version = Some(version);
+            }
+            "request" => {
+                if peek != Peek::Object {
+                    let wanted = "\"request\" must be an object of inputs and their values";
+                    return Err(self.json.unexpected(peek, wanted));
+                }
+                self.json.skip(peek, 1)?;
+                request.inputs = Some(RequestInputs::new(self.json.since(offset), offset));
             }
             "as_of" => request.as_of_ms = Some(self.moment(peek, "\"as_of\"")?),
             unknown => {
@@ -258,6 +269,7 @@ mod tests {
                 version: Some(3),
                 partial: Some(false),
                 as_of_ms: Some(1_717_243_200_500),
+                inputs: None,
             }
         );
     }
