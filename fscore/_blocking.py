@@ -18,6 +18,7 @@ from fscore._client import (
     Ordering,
     PreparedCore,
     ReadOptions,
+    RequestValues,
     WriteResult,
     written,
 )
@@ -259,6 +260,7 @@ class Prepared(PreparedCore):
         version: int | None = None,
         consistency: Consistency = "eventual",
         as_of: datetime | int | None = None,
+        request: RequestValues | None = None,
     ) -> FeatureTable:
         """Read the features of these entities, one row for each, in their order.
 
@@ -270,13 +272,18 @@ class Prepared(PreparedCore):
 
         `as_of` (epoch ms or a datetime with a zone; default: now) is the moment at which windows
         end and against which rows expire. `consistency="snapshot"` reads everything of one entity
-        at one moment; rows of different entities are of different ones. InvalidKeys says what is
-        wrong with the keys; more rows than `max_keys` are RequestTooLarge.
+        at one moment; rows of different entities are of different ones.
+
+        `request` are the inputs that features computed on request need, as `prepared.request` lists
+        them: `{"amount": [12.5, 3.0]}` with a value for each row, or `{"amount": 12.5}` for all.
+
+        InvalidKeys says what is wrong with the keys, InvalidValue with the inputs; more rows than
+        `max_keys` are RequestTooLarge.
         """
         client = self._client
         timeout = client._follow(client._timeout if timeout is None else timeout)
         deadline = Deadline(timeout)
-        options = self._current(version, consistency, as_of, partial)
+        options = self._current(version, consistency, as_of, partial, request)
         table = self._read(keys, options, timeout)
         while again := self._promoted(options, table):
             options = again
@@ -297,4 +304,5 @@ class Prepared(PreparedCore):
             partial=options.partial,
             snapshot=options.snapshot,
             pointer=options.pointer,
+            request=options.request,
         )

@@ -16,7 +16,14 @@ import numpy as np
 
 from fscore import _registry_store as store
 from fscore import _versions as versions
-from fscore._fscore import FeatureTable, KeyColumns, ReadPlan, WriteBatch, WritePlan
+from fscore._fscore import (
+    FeatureTable,
+    KeyColumns,
+    ReadPlan,
+    RequestInputs,
+    WriteBatch,
+    WritePlan,
+)
 from fscore._rows import encode, now_ms, one_time
 from fscore._server import expires_hash_fields
 from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
@@ -28,6 +35,8 @@ from fscore.registry_resolve import ResolvedSet, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column where there is one join key."""
+RequestValues: TypeAlias = Mapping[str, Any] | RequestInputs
+"""Inputs of a read by name: for each one value, or a column of one value for each row."""
 Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
 """How fresh a read must be; see docs/concepts/consistency.md."""
 
@@ -311,7 +320,7 @@ class ReadOptions:
 
     `version` is that of hashes and packed rows, `as_of_ms` the moment at which windows end and rows
     expire. A `snapshot` takes everything of one entity at one moment, and with `pointer` looks
-    which version its service names then.
+    which version its service names then. `request` are the inputs that the request brings.
     """
 
     version: int
@@ -319,6 +328,7 @@ class ReadOptions:
     partial: bool
     snapshot: bool
     pointer: bool
+    request: RequestValues | None = None
 
 
 class PreparedCore:
@@ -372,6 +382,11 @@ class PreparedCore:
         return self._resolved.join_keys
 
     @property
+    def request(self) -> dict[str, str]:
+        """Inputs that a request brings beside its join keys, and their types."""
+        return dict(self._resolved.request)
+
+    @property
     def version(self) -> int:
         """The version that is read where a request pins none.
 
@@ -390,19 +405,25 @@ class PreparedCore:
         return f"<{type(self).__name__} {what!r}: {len(self.features)} features>"
 
     def _current(
-        self, version: int | None, consistency: str, as_of: datetime | int | None, partial: bool
+        self,
+        version: int | None,
+        consistency: str,
+        as_of: datetime | int | None,
+        partial: bool,
+        request: RequestValues | None,
     ) -> ReadOptions:
         """Follows what the client knows now; returns how to read, of one version."""
         current = self._version(version)
         moment = now_ms() if as_of is None else _moment(as_of)
         if consistency == "eventual":
-            return ReadOptions(current, moment, partial, False, False)
+            return ReadOptions(current, moment, partial, False, False, request)
         if consistency not in _CONSISTENCIES:
             raise InvalidKeys(
                 f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"
             )
         snapshot = consistency == "snapshot"
-        return ReadOptions(current, moment, partial, snapshot, snapshot and version is None)
+        pointer = snapshot and version is None
+        return ReadOptions(current, moment, partial, snapshot, pointer, request)
 
     def _version(self, pinned: int | None) -> int:
         seen, current = self._seen

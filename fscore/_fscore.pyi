@@ -16,12 +16,14 @@ __all__ = [
     "ReadPlan",
     "ReadRequest",
     "ReplyParser",
+    "RequestInputs",
     "WriteBatch",
     "WritePlan",
     "format_expression",
     "key_slot",
     "parse_moment",
     "parse_read_request",
+    "parse_timestamp",
     "reconnect_pause",
 ]
 
@@ -100,12 +102,27 @@ class ReadRequest:
     def as_of(self) -> int | None:
         """The moment at which windows end and rows expire in epoch milliseconds, or None."""
 
+    @property
+    def inputs(self) -> RequestInputs | None:
+        """What it brings beside its keys, not yet read as any type, or None."""
+
+@final
+class RequestInputs:
+    """Inputs that were parsed before, as a request's body is; every read takes them as `request`.
+
+    They are read when it is known of which types they are, and InvalidRequest tells what does not
+    fit, with the offset in the body.
+    """
+
 def parse_moment(text: str) -> int:
     """Epoch milliseconds of a text that is these, or RFC 3339 with an offset from UTC.
 
     From 1970 to the year 9999. Raises ValueError, whose message goes on from the moment's name:
     "is before 1970".
     """
+
+def parse_timestamp(text: str) -> int:
+    """The same of any year."""
 
 def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
     """Parse the JSON body of a read request of at most `max_rows` rows.
@@ -311,6 +328,7 @@ class Connection:
         snapshot: bool = False,
         pointer: bool = False,
         attempt: int = 1,
+        request: Any = None,
     ) -> int: ...
     def submit_write(
         self,
@@ -406,6 +424,7 @@ class BlockingPool:
         partial: bool = True,
         snapshot: bool = False,
         pointer: bool = False,
+        request: Any = None,
     ) -> FeatureTable: ...
     def write(
         self, batch: WriteBatch, timeout: float | None = None, *, idempotent: bool = False

@@ -104,7 +104,10 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to be written, or an input of a request, is not of its type, or not of its view."""
+    """A value to be written, or an input of a request, is not of its type, or not of its view.
+
+    Likewise an input that the features need and the request does not bring.
+    """
 
     code = "invalid_value"
     status = 422
@@ -232,7 +235,7 @@ class ForkedProcess(ClientFault):
 
 
 class InvalidRequest(ClientFault):
-    """The body of a request is not what the route takes.
+    """The body of a request is not what the route takes, or not what the features need.
 
     `offset` is the byte at which that shows, where there is one.
     """

@@ -19,6 +19,7 @@ from fscore._client import (
     Keys,
     Ordering,
     PreparedCore,
+    RequestValues,
     WriteResult,
     written,
 )
@@ -310,6 +311,7 @@ class Prepared(PreparedCore):
         version: int | None = None,
         consistency: Consistency = "eventual",
         as_of: datetime | int | None = None,
+        request: RequestValues | None = None,
     ) -> FeatureTable:
         """Read the features of these entities, one row for each, in their order.
 
@@ -320,7 +322,7 @@ class Prepared(PreparedCore):
         if time.monotonic() >= client._poll_at:
             client._follow_soon()
         timeout = client._timeout if timeout is None else timeout
-        options = self._current(version, consistency, as_of, partial)
+        options = self._current(version, consistency, as_of, partial, request)
         deadline = Deadline(timeout)
         table = await self._node.read(self._plan, keys, options, timeout)
         while again := self._promoted(options, table):

@@ -184,6 +184,7 @@ class Node:
                 snapshot=options.snapshot,
                 pointer=options.pointer,
                 attempt=attempt,
+                request=options.request,
             )
 
         table: FeatureTable = await self._request(submit, timeout)

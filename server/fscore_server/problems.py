@@ -56,6 +56,7 @@ _TITLES = {
     "malformed_request": "The request cannot be read",
     "invalid_request": "The request does not ask for something that can be answered",
     "invalid_keys": "The entity keys do not fit their join keys",
+    "invalid_value": "A value is not of its type",
     "request_too_large": "The request is larger than the limit",
     "overloaded": "The server has too much to do",
     "unavailable": "The store cannot be reached",

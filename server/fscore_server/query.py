@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from fscore._fscore import parse_moment
+from fscore._fscore import parse_moment, parse_timestamp
 from fscore_server.problems import Problem
 
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -59,10 +63,33 @@ def integer(name: str, value: str, *, least: int = -(2**63), most: int = 2**63 -
     return number
 
 
+def number(name: str, value: str, *, below: float = math.inf) -> float:
+    """A parameter that is a number as JSON writes them, less than `below` and more than its
+    negative.
+    """
+    if _NUMBER.fullmatch(value) is None:
+        raise Problem(
+            "invalid_request", f"The parameter {name!r} is a number, not {_shown(value)}."
+        )
+    read = float(value)
+    if not -below < read < below:
+        raise Problem("invalid_request", f"The parameter {name!r} is beyond its type's range.")
+    return read
+
+
 def moment(name: str, value: str) -> int:
-    """A parameter that is RFC 3339 or epoch milliseconds, as the latter."""
+    """A parameter that is RFC 3339 or epoch milliseconds of 1970 to 9999, as the latter."""
+    return _moment(name, value, parse_moment)
+
+
+def timestamp(name: str, value: str) -> int:
+    """The same of any year."""
+    return _moment(name, value, parse_timestamp)
+
+
+def _moment(name: str, value: str, parse: Callable[[str], int]) -> int:
     try:
-        return parse_moment(value)
+        return parse(value)
     except ValueError as error:
         # An offset that was not escaped: what was a plus has become a space.
         hint = "; in a query string + is written %2B" if " " in value else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import fscore.aio
@@ -15,11 +15,16 @@ _LONGEST_NAME = 512
 
 
 class Selection(NamedTuple):
-    """What a request asks for: a service or features by name, or all of the keys' entity."""
+    """What a request asks for: a service or features by name, or all of the keys' entity.
+
+    `names` are what it brings: join keys, and where it `is_flat`, as a query string is, inputs of
+    features that are computed on request among them.
+    """
 
     service: str | None
     features: tuple[str, ...] | None
-    join_keys: tuple[str, ...]
+    names: tuple[str, ...]
+    is_flat: bool = False
 
 
 class PreparedSets:
@@ -48,17 +53,18 @@ class PreparedSets:
         # does beside the requests; an unknown name is then a 404 even while Redis is away.
         service, features = selection.service, selection.features
         if service is None and features is None:
-            entity = entity_of(registry, selection.join_keys)
+            entity = entity_of(registry, selection.names)
             return fscore.aio.Prepared(client, None, None, entity)
         try:
             prepared = fscore.aio.Prepared(client, service, features, None)
         except AmbiguousFeature:
             # Names that several entities have are those of the entity whose keys are given.
-            only = _only_entity_of(registry, selection.join_keys)
+            only = _only_entity_of(registry, selection.names)
             if service is not None or only is None:
                 raise
             prepared = fscore.aio.Prepared(client, None, features, only)
-        check_join_keys(selection.join_keys, prepared.join_keys)
+        inputs = prepared.request if selection.is_flat else {}
+        check_names(selection.names, prepared.join_keys, inputs)
         return prepared
 
     def _check_names(self, selection: Selection) -> None:
@@ -102,7 +108,9 @@ def entity_of(registry: Registry, given: tuple[str, ...]) -> str:
 
 
 def _only_entity_of(registry: Registry, given: tuple[str, ...]) -> str | None:
-    fitting = _entities_of(registry, given)
+    known = {key for entity in registry.entities.values() for key, _ in entity.join_keys}
+    # What is no join key is an input, or refused once it is known which inputs there are.
+    fitting = _entities_of(registry, tuple(name for name in given if name in known))
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -114,21 +122,27 @@ def _entities_of(registry: Registry, given: tuple[str, ...]) -> list[str]:
     ]
 
 
-def check_join_keys(given: tuple[str, ...], expected: Iterable[str]) -> None:
-    """Raises unless the join keys given are the ones that the selection has."""
-    expected = list(expected)
-    unknown = [name for name in given if name not in expected]
+def check_names(
+    given: tuple[str, ...], join_keys: Collection[str], inputs: Collection[str]
+) -> None:
+    """Raises unless what is given are the join keys and the inputs that the selection has."""
+    unknown = [name for name in given if name not in join_keys and name not in inputs]
     if unknown:
+        known = f"the join keys are {_listed(join_keys)}"
+        if inputs:
+            known += f", the inputs {_listed(inputs)}"
         raise Problem(
             "invalid_request",
-            f"{_listed(unknown)}: neither a parameter nor a join key of these features;"
-            f" the join keys are {_listed(expected)}.",
+            f"{_listed(unknown)}: neither a parameter nor a join key of these features; {known}.",
         )
-    missing = [name for name in expected if name not in given]
+    missing = [name for name in join_keys if name not in given]
     if missing:
         raise Problem(
             "invalid_request", f"These features need a value for the join key {_listed(missing)}."
         )
+    missing = [name for name in inputs if name not in given]
+    if missing:
+        raise Problem("invalid_request", f"These features need the input {_listed(missing)}.")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -19,15 +19,18 @@ from fscore import (
     Int64,
     List,
     Payload,
+    RequestView,
     SeriesView,
     String,
     Timestamp,
+    request,
     window,
 )
+from fscore import functions as fn
 
 AT = 1_717_243_200_000
 """2024-06-01T12:00:00Z, as of which the tests read."""
-MINUTE, HOUR = 60_000, 3_600_000
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 visitor = Entity("visitor", join_keys={"visitor_id": String})
 
@@ -60,9 +63,18 @@ class Campaigns(FlagView, entity=visitor, ids="v%04d"):
     seen_winter: Bool
 
 
-visits = FeatureService("visits", features=[Device, Account, Browsing, Campaigns])
+class Quote(RequestView, entity=visitor, request={"amount": Float64, "coupon": String}):
+    share: Float64 = Feature(request["amount"] / Browsing.dearest_1d, default=1.0)
+    tenure: Int64 = Feature((request.now - Account.signed_up) // DAY)
+    is_welcome: Bool = Feature(fn.is_in(request["coupon"], ["WELCOME", "HELLO"]))
 
-SERVICES = [visits]
+
+visits = FeatureService("visits", features=[Device, Account, Browsing, Campaigns])
+# What it is computed from is not among its features, but for one.
+quotes = FeatureService("quotes", features=[Quote, Device.platform])
+tenure = FeatureService("tenure", features=[Quote.tenure])
+
+SERVICES = [visits, quotes, tenure]
 
 
 def _packed(columns: str, written: int, null_bits: int, fixed: bytes, tail: bytes) -> bytes:
@@ -76,7 +88,7 @@ def fill(connection: redis.Redis) -> None:
     connection.hset("visitor:{v0042}:v1", mapping=device)
     row = _packed(
         *("plan:String\nbalance:Float64\nsigned_up:Timestamp\n", AT - HOUR, 0b010),
-        struct.pack("<Iqq", 4, 0, AT - 90 * 24 * HOUR),
+        struct.pack("<Iqq", 4, 0, AT - 90 * DAY),
         b"gold",
     )
     connection.set("visitor:{v0042}:v1:account", row)
@@ -88,7 +100,7 @@ def fill(connection: redis.Redis) -> None:
         f"spoon,1.0#{AT + MINUTE}": AT + MINUTE,
     }
     connection.zadd("browsing:visitor:{v0042}", events)
-    week_ago = AT - 5 * 24 * HOUR
+    week_ago = AT - 5 * DAY
     buckets = {AT - 2 * HOUR: 9.5, AT - HOUR: 4.25, week_ago: 100.0}
     tiles: dict[Any, Any] = {}
     for start, price in buckets.items():
@@ -104,7 +116,7 @@ VISITOR_42 = {
     "screens": 2,
     "plan": "gold",
     "balance": None,
-    "signed_up": AT - 90 * 24 * HOUR,
+    "signed_up": AT - 90 * DAY,
     "seen_1h": 2,
     "spent_7d": 113.75,
     "last_3": ["cup", "te,a", "kettle"],

@@ -227,6 +227,14 @@ def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> 
         ("user_id=u1&as_of=2024-06-01T12:00:00", 422, "invalid_request", "offset from UTC"),
         ("user_id=u1&as_of=2024-06-01T12:00:00+02:00", 422, "invalid_request", "%2B"),
         ("user_id=u1&as_of=0&as_of=0", 422, "invalid_request", "twice"),
+        ("visitor_id=a&service=quotes&amount=1", 422, "invalid_request", "'coupon'"),
+        ("visitor_id=a&service=quotes&amount=1&coupon=x&x=1", 422, "invalid_request", "'x'"),
+        ("visitor_id=a&service=quotes&amount=&coupon=x", 422, "invalid_request", "amount"),
+        ("visitor_id=a&service=quotes&amount=nan&coupon=x", 422, "invalid_request", "amount"),
+        ("visitor_id=a&service=quotes&amount=1e999&coupon=x", 422, "invalid_request", "range"),
+        ("visitor_id=a&service=quotes&amount=1,5&coupon=x", 422, "invalid_request", "'1,5'"),
+        ("visitor_id=a&service=visits&amount=1", 422, "invalid_request", "amount"),
+        ("visitor_id=a&amount=1", 422, "invalid_request", "amount"),
         ("item_id=x", 422, "invalid_request", "item_id"),
         ("item_id=1.0", 422, "invalid_request", "item_id"),
         ("item_id=1_0", 422, "invalid_request", "item_id"),
@@ -243,6 +251,62 @@ def test_bad_query_strings(
     http: httpx.Client, query: str, status: int, code: str, named: str
 ) -> None:
     assert named in check_problem(http.get(f"{URL}?{query}"), status, code)["detail"]
+
+
+def _quotes(request: str) -> str:
+    entities = '"entities":{"visitor_id":["v0042","v0007"]}'
+    return f'{{"service":"quotes",{entities},"request":{request}}}'
+
+
+@pytest.mark.parametrize(
+    ("request_", "named"),
+    [
+        ("[]", "request"),
+        ("null", "request"),
+        ("1", "request"),
+        ("{}", '"amount" (Float64)'),
+        ('{"amount":1}', '"coupon" (String)'),
+        ('{"amount":1,"coupon":"x","amonut":1}', '"amonut"'),
+        ('{"amount":"1","coupon":"x"}', '"amount" (Float64) must be a number'),
+        ('{"amount":[1,true],"coupon":"x"}', '"amount" (Float64, row 1) must be a number'),
+        ('{"amount":[1,[2]],"coupon":"x"}', '"amount" (Float64, row 1)'),
+        ('{"amount":{"a":1},"coupon":"x"}', '"amount" (Float64)'),
+        ('{"amount":1e999,"coupon":"x"}', "beyond the range"),
+        ('{"amount":1,"coupon":1}', '"coupon" (String) must be a string'),
+        ('{"amount":[1],"coupon":"x"}', "1 values for 2 rows"),
+        ('{"amount":[1,2,3],"coupon":"x"}', "3 values for 2 rows"),
+        ('{"amount":[],"coupon":"x"}', "0 values for 2 rows"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_422_and_named(
+    http: httpx.Client, request_: str, named: str
+) -> None:
+    body = _quotes(request_)
+    problem = check_problem(post(http, body), 422, "invalid_request")
+    assert named in problem["detail"]
+    assert problem["offset"] >= body.index(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        '{"amount":NaN,"coupon":"x"}',
+        '{"amount":1,"amount":1,"coupon":"x"}',
+        '{"amount":9223372036854775808,"coupon":"x"}',
+        '{"amount":1,"coupon":"\\ud800"}',
+        '{"amount":[1,],"coupon":"x"}',
+    ],
+)
+def test_inputs_that_are_no_json_are_400(http: httpx.Client, request_: str) -> None:
+    check_problem(post(http, _quotes(request_)), 400, "malformed_request")
+
+
+def test_inputs_that_are_not_brought_or_not_needed_are_422(http: httpx.Client) -> None:
+    body = '{"service":"quotes","entities":{"visitor_id":["v0042"]}}'
+    problem = check_problem(post(http, body), 422, "invalid_request")
+    assert "'amount' (Float64), 'coupon' (String)" in problem["detail"]
+    body = '{"service":"ranking","entities":{"user_id":["u1"]},"request":{"amount":1}}'
+    assert "amount" in check_problem(post(http, body), 422, "invalid_request")["detail"]
 
 
 def test_a_post_has_no_query_parameters(http: httpx.Client) -> None:

@@ -78,6 +78,60 @@ def test_arrow_has_every_kind(http: httpx.Client) -> None:
     assert [round(moment.timestamp() * 1000) for moment in row["last_3_times"]] == moments
 
 
+INPUTS = {"amount": [19.0, None, 3, 0.5], "coupon": "HELLO"}
+
+
+def test_inputs_of_the_request_are_computed_with(http: httpx.Client, store: RedisServer) -> None:
+    body = {"service": "quotes", "entities": {"visitor_id": VISITORS}, "as_of": AT}
+    answer = post(http, **body, request=INPUTS)
+    assert answer["features"] == ["share", "tenure", "is_welcome", "platform"]
+    assert answer["values"] == [
+        [2.0, 90, True, "ios"],
+        [1.0, None, True, None],
+        [1.5, None, True, None],
+        [0.5 / 9.5, 90, True, "ios"],
+    ]
+    assert answer["statuses"][1] == ["NOT_FOUND", "NOT_FOUND", "PRESENT", "NOT_FOUND"]
+
+    with fscore.connect(store.url) as client:
+        table = client.prepare("quotes").get(VISITORS, as_of=AT, request=INPUTS)
+    names = answer["features"]
+    many = [dict(zip(names, row, strict=True)) for row in answer["values"]]
+    assert table.to_dicts() == many
+    assert [[STATUS[code] for code in row] for row in table.statuses] == answer["statuses"]
+
+    # A query string has no nulls.
+    for row in (0, 2, 3):
+        inputs = {"amount": INPUTS["amount"][row], "coupon": "HELLO"}
+        one = {"visitor_id": VISITORS[row], "service": "quotes", "as_of": AT}
+        assert get(http, **one, **inputs)["features"] == many[row]
+
+
+def test_the_moment_is_an_input_by_itself(http: httpx.Client) -> None:
+    one = {"visitor_id": "v0042", "service": "tenure"}
+    assert get(http, **one, as_of=AT)["features"] == {"tenure": 90}
+    assert get(http, **one, as_of="2024-06-11T12:00:00Z")["statuses"] == {"tenure": "EXPIRED"}
+    # Without a service or features everything is read that needs no inputs.
+    everything = get(http, visitor_id="v0042", as_of=AT)["features"]
+    assert everything.pop("tenure") == 90
+    assert everything == VISITOR_42
+
+
+def test_arrow_has_what_is_computed(http: httpx.Client) -> None:
+    response = http.post(
+        "/v1/features",
+        json={
+            "features": ["quote:share", "is_welcome"],
+            "entities": {"visitor_id": ["v0042"]},
+            "as_of": AT,
+            "request": {"amount": 19, "coupon": [None]},
+        },
+        headers={"Accept": "application/vnd.apache.arrow.stream"},
+    )
+    table = pa.ipc.open_stream(response.content).read_all()
+    assert table.to_pylist() == [{"share": 2.0, "is_welcome": None}]
+
+
 @pytest.mark.parametrize(
     "as_of",
     [

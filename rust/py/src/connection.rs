@@ -189,7 +189,7 @@ impl Connection {
     }
 
     /// Reads `keys` by `plan`. The waiter gets a `FeatureTable`.
-    #[pyo3(signature = (plan, keys, version, as_of_ms, waiter, deadline, now, *, partial = true, snapshot = false, pointer = false, attempt = 1))]
+    #[pyo3(signature = (plan, keys, version, as_of_ms, waiter, deadline, now, *, partial = true, snapshot = false, pointer = false, attempt = 1, request = None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_read(
         &self,
@@ -204,6 +204,7 @@ impl Connection {
         snapshot: bool,
         pointer: bool,
         attempt: u32,
+        request: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u64> {
         self.check_process()?;
         let asked = Asked {
@@ -212,7 +213,9 @@ impl Connection {
             snapshot,
             pointer,
         };
-        let job = plan.get().read_job(keys, Request { asked, partial })?;
+        let job = plan
+            .get()
+            .read_job(keys, request, Request { asked, partial })?;
         let retry = Retry::new(attempt, true, deadline);
         self.submit(waiter, job, retry, now)
     }

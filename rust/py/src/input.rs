@@ -1,13 +1,15 @@
 //! Inputs of on-request features: Python columns and single values to typed cells.
 
 use fscore_core::expression::InputColumn;
+use fscore_core::json;
 use fscore_core::types::{DataType, Scalar, TimeUnit};
 use fscore_core::value::decode;
 use numpy::{Element, PyArray1, PyArrayMethods, PyUntypedArray};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
 use crate::errors;
+use crate::json::{RequestInputs, problem_error};
 use crate::value::{encode_object, with_scalar};
 
 /// What `values` are as an input of `data_type` called `name`, for `rows` rows.
@@ -62,6 +64,48 @@ pub(crate) fn extract(
         )),
         _ => Ok(column),
     }
+}
+
+/// A column for each of the inputs `wanted`, of what a request of `rows` rows brings: a mapping of
+/// input to value or column, or what was parsed before.
+pub(crate) fn columns(
+    py: Python<'_>,
+    wanted: &[(String, DataType)],
+    given: Option<&Bound<'_, PyAny>>,
+    rows: usize,
+) -> PyResult<Vec<InputColumn>> {
+    let invalid = |name: &str, message: &str| errors::invalid_value(py, message, Some(name), None);
+    let given = match given {
+        Some(given) => {
+            if let Ok(parsed) = given.cast::<RequestInputs>() {
+                let columns = parsed.get().inner.columns(wanted, rows);
+                return columns.map_err(|problem| problem_error(py, &problem, rows));
+            }
+            let copied = PyDict::new(py);
+            let mapping = given.cast::<PyMapping>().map_err(|_| {
+                let expected = "request must be a mapping of input to value or column";
+                errors::wrong_type(expected, given)
+            })?;
+            copied.update(mapping)?;
+            copied
+        }
+        None if wanted.is_empty() => return Ok(Vec::new()),
+        None => PyDict::new(py),
+    };
+    for name in given.keys() {
+        let name = name.str()?;
+        let name = name.to_string_lossy();
+        if !wanted.iter().any(|(known, _)| *known == name) {
+            return Err(invalid(&name, &json::unknown(&name, wanted)));
+        }
+    }
+    wanted
+        .iter()
+        .map(|(name, data_type)| match given.get_item(name)? {
+            Some(values) => extract(name, *data_type, &values, None, rows),
+            None => Err(invalid(name, &json::missing(name, *data_type))),
+        })
+        .collect()
 }
 
 /// The cells of an array that is read as it is; everything else goes by objects, whose types are

@@ -30,12 +30,29 @@ pub(crate) struct ReadRequest {
     partial: Option<bool>,
     /// The moment at which windows end and rows expire in epoch milliseconds, or None.
     as_of: Option<i64>,
+    /// What it brings beside its keys, which every read takes as it is, or None.
+    inputs: Option<Py<RequestInputs>>,
 }
 
-/// Epoch milliseconds of a text that is these, or RFC 3339.
+/// Inputs of a request that were parsed before, as its body is.
+#[pyclass(frozen, module = "fscore._fscore")]
+#[derive(Debug)]
+pub(crate) struct RequestInputs {
+    pub(crate) inner: json::RequestInputs,
+}
+
+/// Epoch milliseconds of a text that is these, or RFC 3339; of any year.
+#[pyfunction]
+pub(crate) fn parse_timestamp(text: &str) -> PyResult<i64> {
+    moment::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// Epoch milliseconds of a text that is these, or RFC 3339; from 1970 to the year 9999.
 #[pyfunction]
 pub(crate) fn parse_moment(text: &str) -> PyResult<i64> {
-    moment::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
+    moment::parse(text)
+        .and_then(moment::checked)
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Parses the JSON body of a read request of at most `max_rows` rows.
@@ -45,18 +62,8 @@ pub(crate) fn parse_read_request(
     body: &[u8],
     max_rows: usize,
 ) -> PyResult<ReadRequest> {
-    let request = json::parse_read_request(body, max_rows).map_err(|problem| {
-        let class = match problem.kind {
-            json::ProblemKind::Malformed => "MalformedRequest",
-            json::ProblemKind::Invalid => "InvalidRequest",
-            json::ProblemKind::TooLarge => "RequestTooLarge",
-        };
-        let message = format!("{} (at byte {})", problem.detail, problem.offset);
-        errors::new(py, class, &message, |attributes| match problem.kind {
-            json::ProblemKind::TooLarge => attributes.set_item("limit", max_rows),
-            _ => attributes.set_item("offset", problem.offset),
-        })
-    })?;
+    let request = json::parse_read_request(body, max_rows)
+        .map_err(|problem| problem_error(py, &problem, max_rows))?;
     let features = request
         .features
         .map(|features| PyList::new(py, features))
@@ -76,5 +83,23 @@ pub(crate) fn parse_read_request(
         version: request.version,
         partial: request.partial,
         as_of: request.as_of_ms,
+        inputs: request
+            .inputs
+            .map(|inner| Py::new(py, RequestInputs { inner }))
+            .transpose()?,
+    })
+}
+
+/// What is wrong with a body that may ask for `max_rows` rows, as Python's error.
+pub(crate) fn problem_error(py: Python<'_>, problem: &json::Problem, max_rows: usize) -> PyErr {
+    let class = match problem.kind {
+        json::ProblemKind::Malformed => "MalformedRequest",
+        json::ProblemKind::Invalid => "InvalidRequest",
+        json::ProblemKind::TooLarge => "RequestTooLarge",
+    };
+    let message = format!("{} (at byte {})", problem.detail, problem.offset);
+    errors::new(py, class, &message, |attributes| match problem.kind {
+        json::ProblemKind::TooLarge => attributes.set_item("limit", max_rows),
+        _ => attributes.set_item("offset", problem.offset),
     })
 }

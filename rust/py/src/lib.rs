@@ -29,7 +29,9 @@ mod _fscore {
     #[pymodule_export]
     const MAX_EXPRESSION_DEPTH: usize = fscore_core::expression::MAX_DEPTH;
     #[pymodule_export]
-    use crate::json::{ReadRequest, parse_moment, parse_read_request};
+    use crate::json::{
+        ReadRequest, RequestInputs, parse_moment, parse_read_request, parse_timestamp,
+    };
     #[pymodule_export]
     use crate::keys::KeyColumns;
     #[pymodule_export]

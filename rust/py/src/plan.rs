@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors;
+use crate::input;
 use crate::job::Job;
 use crate::keys;
 
@@ -93,8 +94,14 @@ impl ReadPlan {
 }
 
 impl ReadPlan {
-    /// The job that reads `keys` from a standalone server.
-    pub(crate) fn read_job(&self, keys: &Bound<'_, PyAny>, request: Request) -> PyResult<Job> {
+    /// The job that reads `keys` from a standalone server; `inputs` are what the request brings
+    /// beside them.
+    pub(crate) fn read_job(
+        &self,
+        keys: &Bound<'_, PyAny>,
+        inputs: Option<&Bound<'_, PyAny>>,
+        request: Request,
+    ) -> PyResult<Job> {
         let columns = keys::extract(self.inner.join_keys(), keys)?;
         if columns.rows() > self.max_rows {
             return Err(errors::too_many_rows(
@@ -103,10 +110,11 @@ impl ReadPlan {
                 self.max_rows,
             ));
         }
+        let inputs = input::columns(keys.py(), self.inner.request(), inputs, columns.rows())?;
         let read = Read::new(
             &self.inner,
             columns,
-            Vec::new(),
+            inputs,
             request.asked,
             &SlotMap::Standalone,
         );

@@ -30,7 +30,8 @@ _MANY = (JSON, ARROW_STREAM)
 
 
 _Reader = Callable[[str, str], Any]
-_Prepared = tuple[fscore.aio.Prepared, list[tuple[str, _Reader]]]
+_Readers = list[tuple[str, _Reader]]
+_Prepared = tuple[fscore.aio.Prepared, _Readers, _Readers]
 
 
 class Features:
@@ -62,25 +63,28 @@ class Features:
         keys = query.parse(scope["query_string"])
         service, features = keys.pop("service", None), keys.pop("features", None)
         options = {} if _OPTIONS.isdisjoint(keys) else _options(keys)
-        prepared, readers = self._prepared_one(service, features, tuple(keys))
+        prepared, readers, input_readers = self._prepared_one(service, features, tuple(keys))
         columns = {name: [read(name, keys[name])] for name, read in readers}
+        if input_readers:
+            options["request"] = {name: read(name, keys[name]) for name, read in input_readers}
         table = await prepared.get(columns, timeout=timeout, **options)
         exchange = exchange_of(scope)
         self._count(table, exchange)
         await exchange.reply(send, 200, JSON, table.to_json_one(as_of=options.get("as_of")))
 
     def _prepared_one(
-        self, service: str | None, features: str | None, join_keys: tuple[str, ...]
+        self, service: str | None, features: str | None, names: tuple[str, ...]
     ) -> _Prepared:
-        """The prepared set of a query, and how each of its join keys is read; kept by its text."""
+        """The prepared set of a query, and how its join keys and inputs are read; kept."""
         registry = self._state.defined_client().registry
-        key = (service, features, join_keys)
+        key = (service, features, names)
         found = self._queries.get(key, registry)
         if found is None:
-            selection = Selection(service, _feature_names(features), join_keys)
+            selection = Selection(service, _feature_names(features), names, is_flat=True)
             prepared = self._prepared_sets.prepared(selection)
             readers = [(name, _READERS[kind]) for name, kind in prepared.join_keys.items()]
-            found = prepared, readers
+            input_readers = [(name, _reader(name, kind)) for name, kind in prepared.request.items()]
+            found = prepared, readers, input_readers
             self._queries.put(key, registry, found, len(prepared.features))
         return found
 
@@ -101,6 +105,8 @@ class Features:
         prepared = self._prepared_sets.prepared(
             Selection(request.service, features, tuple(request.entities.names))
         )
+        if prepared.request and request.inputs is None:
+            raise _without_inputs(prepared.request)
         self._check_size(request.rows, prepared)
         table = await prepared.get(
             request.entities,
@@ -110,6 +116,7 @@ class Features:
             # The parser lets no other pass.
             consistency=cast(Consistency, request.consistency or "eventual"),
             as_of=request.as_of,
+            request=request.inputs,
         )
         exchange = exchange_of(scope)
         self._count(table, exchange)
@@ -170,8 +177,38 @@ def _string(_name: str, value: str) -> str:
     return value
 
 
-# A key's text in a query string is read as its join key's type.
-_READERS: dict[str, _Reader] = {"Int64": query.integer, "String": _string}
+def _float32(name: str, value: str) -> float:
+    # From half of the last digit beyond the greatest on, all round to infinity.
+    return query.number(name, value, below=2.0**128 - 2.0**103)
+
+
+# Text in a query string is read as the type of the join key or of the input.
+_READERS: dict[str, _Reader] = {
+    "Int64": query.integer,
+    "String": _string,
+    "Float64": query.number,
+    "Float32": _float32,
+    "Bool": query.flag,
+    "Timestamp": query.timestamp,
+    "Timestamp[s]": query.timestamp,
+}
+
+
+def _reader(name: str, kind: str) -> _Reader:
+    if kind not in _READERS:
+        raise Problem(
+            "invalid_request",
+            f"The input {name!r} is {kind}, which a query string does not hold; use POST.",
+        )
+    return _READERS[kind]
+
+
+def _without_inputs(needed: dict[str, str]) -> Problem:
+    listed = ", ".join(f"{name!r} ({kind})" for name, kind in needed.items())
+    return Problem(
+        "invalid_request",
+        f"These features need the request's inputs {listed}; the body has no member 'request'.",
+    )
 
 
 def _feature_names(text: str | None) -> tuple[str, ...] | None:

@@ -222,7 +222,7 @@ impl Reader<'_, '_> {
             }
             (Scalar::String, Peek::String) => self.json.text(|text| take(Value::String(text))),
             (Scalar::Timestamp(_), Peek::String) => {
-                let read = self.json.text(moment::written)?;
+                let read = self.json.text(moment::rfc3339)?;
                 let ms =
                     read.map_err(|error| invalid(self.says(row, &error.to_string()), offset))?;
                 Ok(take(Value::Integer(ms)))

@@ -190,7 +190,7 @@ impl Body<'_> {
             moment::checked(self.json.integer(peek, &wanted())?)
         } else {
             let text = self.json.string(peek, &wanted())?;
-            moment::rfc3339(&text)
+            moment::rfc3339(&text).and_then(moment::checked)
         };
         read.map_err(|error| invalid(format!("{name} {error}"), offset))
     }

@@ -114,7 +114,7 @@ impl BlockingPool {
     }
 
     /// Reads `keys` by `plan`; returns a `FeatureTable`.
-    #[pyo3(signature = (plan, keys, version, as_of_ms, timeout = None, *, partial = true, snapshot = false, pointer = false))]
+    #[pyo3(signature = (plan, keys, version, as_of_ms, timeout = None, *, partial = true, snapshot = false, pointer = false, request = None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn read(
         &self,
@@ -127,6 +127,7 @@ impl BlockingPool {
         partial: bool,
         snapshot: bool,
         pointer: bool,
+        request: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let deadline = self.begin(timeout)?;
         let asked = Asked {
@@ -135,7 +136,9 @@ impl BlockingPool {
             snapshot,
             pointer,
         };
-        let job = plan.get().read_job(keys, Request { asked, partial })?;
+        let job = plan
+            .get()
+            .read_job(keys, request, Request { asked, partial })?;
         self.call(py, job, deadline, true)
     }
 
