@@ -15,12 +15,16 @@ from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
 from fscore_server.problems import KINDS
 from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.request_id import MAX_LENGTH
-from fscore_server.routes.features import CONSISTENCIES
+from fscore_server.routes.features import CONSISTENCIES, READERS
 from fscore_server.schemas import (
+    AS_OF,
     CONSISTENCY,
     KEYS_OF,
+    MOMENT,
     PARTIAL,
     Json,
+    input_value,
+    inputs_of,
     ref,
     schemas,
     service_schema,
@@ -98,6 +102,7 @@ def _read_one(settings: ServerSettings, registry: Registry | None) -> Json:
         ),
         "parameters": [
             *_join_key_parameters(registry),
+            *_input_parameters(registry),
             _parameter("service", "The feature service to answer for.", service_schema(registry)),
             _parameter(
                 "features",
@@ -221,8 +226,20 @@ def _join_key_parameters(registry: Registry | None) -> list[Json]:
     return list(parameters.values())
 
 
+def _input_parameters(registry: Registry | None) -> list[Json]:
+    """Inputs of on-request features, those that a query string can hold."""
+    parameters = []
+    for name, kinds in inputs_of(registry).items():
+        values = [input_value(kind) for kind in kinds if kind in READERS]
+        if values:
+            schema = values[0] if len(values) == 1 else {"anyOf": values}
+            parameters.append(_parameter(name, "Input of features computed on request.", schema))
+    return parameters
+
+
 def _common_query() -> list[Json]:
     return [
+        _parameter("as_of", AS_OF, MOMENT),
         _parameter("partial", PARTIAL, {"type": "boolean", "default": True}),
         _parameter("consistency", CONSISTENCY, {"type": "string", "enum": list(CONSISTENCIES)}),
     ]

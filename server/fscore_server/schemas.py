@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fscore._view_model import LAYOUTS
-from fscore.registry import Registry
+from fscore.registry import Registry, RequestViewDefinition
 from fscore.registry_resolve import resolve
 from fscore_server.metrics import VALUE_STATUSES
 from fscore_server.problems import KINDS
@@ -23,7 +23,33 @@ CONSISTENCY = (
     "`eventual` may read replicas, `primary` does not, `snapshot` reads each entity at one point"
     " in time."
 )
+AS_OF = (
+    "The moment at which windows end and rows expire, instead of now: RFC 3339 with an offset from"
+    " UTC, or epoch milliseconds."
+)
+MOMENT: Json = {
+    "oneOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "integer", "minimum": 0, "maximum": 253_402_300_799_999},
+    ]
+}
+_ANSWERED = "The moment, in epoch milliseconds, where the request named one."
+_REQUEST = (
+    "Inputs of features that are computed on request: for each one value, or an array of one value"
+    " for each row. The services list which they need."
+)
 _INTEGER: Json = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+_TIMESTAMP: Json = {"oneOf": [_INTEGER, {"type": "string", "format": "date-time"}]}
+_SCALARS: dict[str, Json] = {
+    "Int64": _INTEGER,
+    "Float32": {"type": "number", "minimum": -3.4e38, "maximum": 3.4e38},
+    "Float64": {"type": "number"},
+    "Bool": {"type": "boolean"},
+    "String": {"type": "string"},
+    "Bytes": {"type": "string", "contentEncoding": "base64"},
+    "Timestamp": _TIMESTAMP,
+    "Timestamp[s]": _TIMESTAMP,
+}
 KEYS_OF: dict[str, Json] = {"Int64": _INTEGER, "String": {"type": "string", "minLength": 1}}
 _KEY: Json = {"oneOf": list(KEYS_OF.values())}
 _STATUS: Json = {"type": "string", "enum": list(VALUE_STATUSES)}
@@ -35,7 +61,8 @@ _NAME_OR_NULL: Json = {"type": ["string", "null"]}
 _OBJECT_OR_NULL: Json = {"type": ["object", "null"]}
 _SOURCE: Json = {**_OBJECT_OR_NULL, "description": "Where its rows come from."}
 _LENGTH: Json = {**_COUNT, "description": "Milliseconds; 0 for no limit."}
-_VIEWS = ("FeatureView", "SeriesView", "FlagView")
+_TYPES: Json = {"type": "object", "additionalProperties": _NAME}
+_VIEWS = ("FeatureView", "SeriesView", "FlagView", "RequestView")
 
 
 def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
@@ -49,8 +76,9 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 "features": {"type": "object"},
                 "version": _INTEGER,
                 "statuses": {"type": "object", "additionalProperties": _STATUS},
+                "as_of": {**_COUNT, "description": _ANSWERED},
             },
-            optional=["statuses"],
+            optional=["statuses", "as_of"],
         ),
         "ReadRequest": {
             **_object(
@@ -76,8 +104,13 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                     },
                     "partial": {"type": "boolean", "default": True, "description": PARTIAL},
                     "version": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+                    "as_of": {**MOMENT, "description": AS_OF},
+                    "request": {**_inputs(registry), "description": _REQUEST},
                 },
-                optional=["service", "features", "consistency", "timestamps", "partial", "version"],
+                optional=[
+                    *("service", "features", "consistency", "timestamps", "partial", "version"),
+                    *("as_of", "request"),
+                ],
             ),
             "oneOf": _selections(registry),
         },
@@ -89,8 +122,9 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 "version": _INTEGER,
                 "statuses": _array(_array(_STATUS)),
                 "event_times": _array(_array({"type": ["integer", "null"]})),
+                "as_of": {**_COUNT, "description": _ANSWERED},
             },
-            optional=["statuses", "event_times"],
+            optional=["statuses", "event_times", "as_of"],
         ),
         "Services": _listed(
             "services",
@@ -98,6 +132,7 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 **described,
                 "version": _INTEGER,
                 "join_keys": join_keys,
+                "request": {**_TYPES, "description": "Inputs that a request brings beside them."},
                 "features": _array(
                     _object({"name": _NAME, "view": _NAME, "feature": _NAME, "type": _NAME})
                 ),
@@ -208,6 +243,7 @@ def _views(described: Json) -> Json:
             },
         ),
         "FlagView": view("flags", mapping, {"ids": _NAME_OR_NULL}),
+        "RequestView": view("request", {"expression": _NAME}, {"request": _TYPES}),
     }
 
 
@@ -224,10 +260,49 @@ def _selections(registry: Registry | None) -> list[Json]:
 
 
 def _service_request(registry: Registry, name: str) -> Json:
-    join_keys = list(resolve(registry, name).join_keys)
-    entities = {"required": join_keys, "maxProperties": len(join_keys)}
-    properties = {"service": {"const": name}, "features": False, "entities": entities}
-    return {"required": ["service"], "properties": properties}
+    needed = resolve(registry, name)
+    properties = {
+        "service": {"const": name},
+        "features": False,
+        "entities": {"required": list(needed.join_keys), "maxProperties": len(needed.join_keys)},
+        "request": {
+            "required": [name for name, _ in needed.request],
+            "maxProperties": len(needed.request),
+        },
+    }
+    required = ["service", "request"] if needed.request else ["service"]
+    return {"required": required, "properties": properties}
+
+
+def inputs_of(registry: Registry | None) -> dict[str, list[str]]:
+    """The inputs that requests may bring, and the types that views give each."""
+    inputs: dict[str, list[str]] = {}
+    for view in registry.views.values() if registry is not None else ():
+        if isinstance(view, RequestViewDefinition):
+            for name, kind in view.request:
+                inputs.setdefault(name, [])
+                inputs[name] += [kind] if kind not in inputs[name] else []
+    return inputs
+
+
+def input_value(kind: str) -> Json:
+    """One value of an input of this type."""
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    family, _, inner = kind.partition("[")
+    inner = inner.removesuffix("]")
+    if family == "Vector":
+        size = int(inner)
+        return _array(_SCALARS["Float32"], minItems=size, maxItems=size)
+    return _array(_SCALARS[inner])
+
+
+def _inputs(registry: Registry | None) -> Json:
+    inputs: Json = {}
+    for name, kinds in inputs_of(registry).items():
+        values = [*(input_value(kind) for kind in kinds), {"type": "null"}]
+        inputs[name] = {"anyOf": [*values, _array({"anyOf": values}, minItems=1)]}
+    return {"type": "object", "properties": inputs, "additionalProperties": False}
 
 
 def _key_columns(registry: Registry | None) -> Json:

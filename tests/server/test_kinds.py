@@ -242,3 +242,37 @@ def test_the_catalogue_has_what_is_specific_to_each_kind(http: httpx.Client) -> 
     assert feature("browsing", "dearest_1d")["window"]["tiles"] == "exact"
     assert feature("browsing", "last_3")["window"]["n"] == 3
     assert views["campaigns"]["ids"] == "v%04d"
+
+    assert views["quote"]["kind"] == "request"
+    assert views["quote"]["request"] == {"amount": "Float64", "coupon": "String"}
+    share = feature("quote", "share")
+    assert share["expression"] == 'request["amount"] / browsing:dearest_1d'
+    assert share["default"] == 1.0
+
+    services = {item["name"]: item for item in http.get("/v1/services").json()["services"]}
+    assert services["quotes"]["request"] == views["quote"]["request"]
+    assert services["tenure"]["request"] == services["visits"]["request"] == {}
+    assert services["quotes"]["join_keys"] == {"visitor_id": "String"}
+    assert services["quotes"]["features"][0] == {
+        "name": "share",
+        "view": "quote",
+        "feature": "share",
+        "type": "Float64",
+    }
+
+
+def test_the_description_has_the_inputs(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    parameters = document["paths"]["/v1/features"]["get"]["parameters"]
+    schemas = {parameter["name"]: parameter["schema"] for parameter in parameters}
+    assert schemas["amount"] == {"type": "number"}
+    assert schemas["coupon"] == {"type": "string"}
+    request = document["components"]["schemas"]["ReadRequest"]
+    assert set(request["properties"]["request"]["properties"]) == {"amount", "coupon"}
+    needed = {
+        one["properties"]["service"]["const"]: one["properties"]["request"]["required"]
+        for one in request["oneOf"]
+        if one["required"] != ["features"]
+    }
+    assert needed["quotes"] == ["amount", "coupon"]
+    assert needed["visits"] == []

@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from fscore.expression import Expression
 from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,
     Registry,
+    RequestViewDefinition,
     SeriesViewDefinition,
     ServiceDefinition,
     ViewDefinition,
@@ -92,6 +94,7 @@ def _service(registry: Registry, service: ServiceDefinition) -> dict[str, Any]:
         "version": service.version,
         # Those of what features are computed from are among them.
         "join_keys": needed.join_keys,
+        "request": dict(needed.request),
         "features": [
             {"name": item.output, "view": item.view, "feature": item.feature, "type": spelling}
             for item, spelling in types
@@ -104,6 +107,8 @@ def _view(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
     described = view.to_json()
     features = zip(view.features, described.pop("features"), strict=True)
     described["features"] = [shown | _plainly(view, feature) for feature, shown in features]
+    if isinstance(view, RequestViewDefinition):
+        described["request"] = dict(view.request)
     join_keys = dict(registry.entities[view.entity].join_keys)
     return {"name": view.name, "join_keys": join_keys, **described}
 
@@ -115,4 +120,6 @@ def _plainly(view: ViewDefinition, feature: FeatureDefinition) -> dict[str, Any]
             return {"ttl_ms": feature.ttl_ms or view.ttl_ms}
         case SeriesViewDefinition() if feature.window is not None:
             return {"window": {**feature.window.to_json(), "tiles": view.tiles(feature.window)}}
+        case RequestViewDefinition():
+            return {"expression": str(Expression.from_json(feature.expression))}
     return {}

@@ -82,7 +82,7 @@ class Features:
         if found is None:
             selection = Selection(service, _feature_names(features), names, is_flat=True)
             prepared = self._prepared_sets.prepared(selection)
-            readers = [(name, _READERS[kind]) for name, kind in prepared.join_keys.items()]
+            readers = [(name, READERS[kind]) for name, kind in prepared.join_keys.items()]
             input_readers = [(name, _reader(name, kind)) for name, kind in prepared.request.items()]
             found = prepared, readers, input_readers
             self._queries.put(key, registry, found, len(prepared.features))
@@ -183,7 +183,7 @@ def _float32(name: str, value: str) -> float:
 
 
 # Text in a query string is read as the type of the join key or of the input.
-_READERS: dict[str, _Reader] = {
+READERS: dict[str, _Reader] = {
     "Int64": query.integer,
     "String": _string,
     "Float64": query.number,
@@ -195,12 +195,12 @@ _READERS: dict[str, _Reader] = {
 
 
 def _reader(name: str, kind: str) -> _Reader:
-    if kind not in _READERS:
+    if kind not in READERS:
         raise Problem(
             "invalid_request",
             f"The input {name!r} is {kind}, which a query string does not hold; use POST.",
         )
-    return _READERS[kind]
+    return READERS[kind]
 
 
 def _without_inputs(needed: dict[str, str]) -> Problem:
