@@ -66,10 +66,11 @@ def decode(row: bytes) -> tuple[int, dict[str, tuple[str, Any]]]:
     for index, (name, kind) in enumerate(columns):
         stored = struct.unpack_from("<" + code(kind), row, at)
         at += struct.calcsize("<" + code(kind))
-        if bits >> index & 1:
+        is_null = bits >> index & 1
+        start, end = end, stored[0] if code(kind) == "I" else end
+        if is_null:
             continue
         if code(kind) == "I":
-            start, end = end, stored[0]
             misplaced = misplaced or not start <= end <= len(row) - tail
             found[name] = kind, row[tail + start : tail + end]
         else:

@@ -67,8 +67,6 @@ enum Kind {
 #[derive(Debug, Clone, Copy)]
 struct Variable {
     column: usize,
-    null_byte: usize,
-    null_bit: u8,
     /// Where in the row its end offset is.
     at: usize,
 }
@@ -229,14 +227,9 @@ impl Layout {
         let variable = schema
             .variable
             .iter()
-            .map(|&column| {
-                let (null_byte, null_bit) = null_bit(column);
-                Variable {
-                    column,
-                    null_byte,
-                    null_bit,
-                    at: stored[column].offset,
-                }
+            .map(|&column| Variable {
+                column,
+                at: stored[column].offset,
             })
             .collect();
         Self {
@@ -276,15 +269,11 @@ impl Layout {
         }
     }
 
-    /// Where in the tail the last of the first `count` columns of variable length ends that is not
-    /// null.
+    /// Where in the tail the first `count` columns of variable length end, as the last of them says.
     fn tail_end(&self, count: usize, row: &[u8]) -> usize {
-        self.variable[..count]
-            .iter()
-            .rfind(|variable| row[variable.null_byte] & variable.null_bit == 0)
-            .map_or(0, |variable| {
-                u32::from_le_bytes(bytes_at(row, variable.at)) as usize
-            })
+        self.variable[..count].last().map_or(0, |variable| {
+            u32::from_le_bytes(bytes_at(row, variable.at)) as usize
+        })
     }
 
     #[inline]

@@ -106,13 +106,10 @@ impl<'a> RowWriter<'a> {
         self.head[5..HEADER_BYTES].copy_from_slice(&event_time.to_le_bytes());
         let mut end = 0;
         for (&column, &(start, stop)) in self.schema.variable.iter().zip(&self.spans) {
-            let (byte, bit) = null_bit(column);
-            if self.head[byte] & bit == 0 {
-                // All that is given fits into 32 bits.
-                end += (stop - start) as u32;
-                let offset = self.schema.layout()[column].offset;
-                self.head[offset..offset + 4].copy_from_slice(&end.to_le_bytes());
-            }
+            // All that is given fits into 32 bits; a null column has nothing, and ends at once.
+            end += (stop - start) as u32;
+            let offset = self.schema.layout()[column].offset;
+            self.head[offset..offset + 4].copy_from_slice(&end.to_le_bytes());
         }
         out.extend_from_slice(&self.head);
         for &(start, stop) in &self.spans {

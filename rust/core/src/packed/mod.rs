@@ -9,7 +9,7 @@
 //! ```
 //!
 //! All integers are little-endian. A column of variable length has in the fixed part where in the
-//! tail it ends; it begins where the one before it ends that is not null.
+//! tail it ends; it begins where the one before it ends. One that is null ends where it begins.
 
 mod decode;
 mod encode;

@@ -376,7 +376,7 @@ fn the_bytes_of_a_row() {
     let mut row = Vec::new();
     writer.finish(0x0102, &mut row);
     let mut bytes = vec![1, 1, 2, 3, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0b0_0100];
-    bytes.extend_from_slice(&[2, 0, 0, 0, 1, 0, 0, 0, 0, 7, 0, 0, 0]);
+    bytes.extend_from_slice(&[2, 0, 0, 0, 1, 2, 0, 0, 0, 7, 0, 0, 0]);
     bytes.extend_from_slice(&(-1_i64).to_le_bytes());
     bytes.extend_from_slice(b"ab[1,2]");
     assert_eq!(row, bytes);
