@@ -125,10 +125,13 @@ def test_a_sum_beyond_64_bits_is_invalid_for_good(client: Any, witness: Any) -> 
 
 
 def test_floats_that_are_no_numbers(client: Any, witness: Any) -> None:
-    client.write("tiled", [event(0, price=math.nan), event(1, price=2.0)])
+    client.write("tiled", [event(0, price=math.nan)])
+    assert {tiles(witness)[T][f"{part}:price"] for part in "slg"} == {"nan"}
+    client.write("tiled", [event(1, price=2.0)])
     found = tiles(witness)[T]
-    assert found["s:price"] == "nan"
-    assert (found["l:price"], found["g:price"]) == ("2.0", "2.0")
+    assert (found["s:price"], found["l:price"], found["g:price"]) == ("nan", "2.0", "2.0")
+    client.write("tiled", [event(4, price=math.nan), event(5, price=2.0)])
+    assert tiles(witness)[T] == {**found, "n": "4", "c:price": "4"}
     client.write("tiled", [event(2, price=-math.inf), event(3, price=3.0)])
     found = tiles(witness)[T]
     assert (found["s:price"], found["l:price"], found["g:price"]) == ("nan", "-inf", "3.0")

@@ -59,6 +59,21 @@ local function smaller(integer, a, b)
   return a ~= b and greater(b, a) == not (integer and left < 0)
 end
 
+-- Whether a value stands for the smallest or the largest instead of the one that does; a NaN does
+-- while there is no number.
+local function better(integer, largest, new, old)
+  if not old or old == 'nan' then
+    return true
+  end
+  if new == 'nan' then
+    return false
+  end
+  if largest then
+    return smaller(integer, old, new)
+  end
+  return smaller(integer, new, old)
+end
+
 local function new_tile()
   local sums = {n = 0}
   for field = 1, width do
@@ -79,13 +94,11 @@ local function add(sums, field, value)
   else
     entry.sum = entry.sum + number
   end
-  if number == number then
-    if not entry.least or smaller(integer, value, entry.least) then
-      entry.least = value
-    end
-    if not entry.greatest or smaller(integer, entry.greatest, value) then
-      entry.greatest = value
-    end
+  if better(integer, false, value, entry.least) then
+    entry.least = value
+  end
+  if better(integer, true, value, entry.greatest) then
+    entry.greatest = value
   end
 end
 
@@ -158,10 +171,10 @@ local function become(start, sums)
         entry.large[#entry.large + 1] = whole(entry.sum)
       end
       local least, greatest = stored[at + 2], stored[at + 3]
-      if entry.least and (not least or smaller(integer, entry.least, least)) then
+      if better(integer, false, entry.least, least) then
         change(at + 2, entry.least)
       end
-      if entry.greatest and (not greatest or smaller(integer, greatest, entry.greatest)) then
+      if better(integer, true, entry.greatest, greatest) then
         change(at + 3, entry.greatest)
       end
     end
