@@ -8,10 +8,11 @@ use fscore_core::expression::{
 use fscore_core::types::{DataType, Scalar, Status};
 use fscore_core::value::view;
 use numpy::datetime::{Datetime, units::Milliseconds};
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::array;
 use crate::errors;
 use crate::input::extract;
 use crate::value::{encode_object, to_object};
@@ -83,9 +84,9 @@ impl CompiledExpression {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<u8>>)> {
         let features = columns(&self.features, &features, rows)?;
         let request = columns(&self.request, &request, rows)?;
-        let times = match now.cast::<PyArray1<i64>>() {
-            Ok(times) => times.readonly().as_array().to_vec(),
-            Err(_) => vec![now.extract()?],
+        let times = match array::elements::<i64>(&now) {
+            Some(times) => times.as_array().to_vec(),
+            None => vec![now.extract()?],
         };
         let moment = match times[..] {
             [now] => Moment::One(now),

@@ -4,10 +4,11 @@ use fscore_core::expression::InputColumn;
 use fscore_core::json;
 use fscore_core::types::{DataType, Scalar, TimeUnit};
 use fscore_core::value::decode;
-use numpy::{Element, PyArray1, PyArrayMethods, PyUntypedArray};
+use numpy::{Element, PyUntypedArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 
+use crate::array;
 use crate::errors;
 use crate::json::{RequestInputs, problem_error};
 use crate::value::{encode_object, with_scalar};
@@ -136,7 +137,7 @@ fn numbers(data_type: DataType, values: &Bound<'_, PyAny>) -> Option<Vec<u64>> {
 }
 
 fn cells<T: Element + Copy>(values: &Bound<'_, PyAny>, of: impl Fn(T) -> u64) -> Option<Vec<u64>> {
-    let array = values.cast::<PyArray1<T>>().ok()?.readonly();
+    let array = array::elements::<T>(values)?;
     let array = array.as_array();
     Some(array.iter().map(|value| of(*value)).collect())
 }

@@ -1,13 +1,13 @@
 //! Join keys: Python sequences to typed columns, in one pass.
 
 use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns as CoreKeyColumns, KeyType, KeysError};
-use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
 };
 
+use crate::array;
 use crate::errors;
 
 /// Join keys that were parsed before, as a request's body is.
@@ -95,9 +95,9 @@ pub(crate) fn error(py: Python<'_>, error: &KeysError) -> PyErr {
 
 fn column(name: &str, key_type: KeyType, values: &Bound<'_, PyAny>) -> PyResult<KeyColumn> {
     if key_type == KeyType::Integer
-        && let Ok(array) = values.cast::<PyArray1<i64>>()
+        && let Some(array) = array::elements::<i64>(values)
     {
-        return Ok(KeyColumn::Integer(array.readonly().as_array().to_vec()));
+        return Ok(KeyColumn::Integer(array.as_array().to_vec()));
     }
     if let Ok(list) = values.cast::<PyList>() {
         return from_objects(name, key_type, list.len(), list.iter());

@@ -1,5 +1,6 @@
 //! The extension module `fscore._fscore`: the only crate that knows Python.
 
+mod array;
 mod blocking;
 mod command;
 mod config;

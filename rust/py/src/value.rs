@@ -3,13 +3,14 @@
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode, encode_element, vector_elements};
 use fscore_core::write::Given;
-use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDateTime, PyFloat, PyInt, PyList, PyString, PyTuple,
     PyTzInfoAccess,
 };
+
+use crate::array;
 
 /// Appends the stored text of `object`, or says why it is not of the type.
 pub(crate) fn encode_object(
@@ -63,8 +64,8 @@ pub(crate) fn with_given(
 
 fn vector(out: &mut Vec<u8>, dimension: u32, object: &Bound<'_, PyAny>) -> Result<(), String> {
     let start = out.len();
-    if let Ok(array) = object.cast::<PyArray1<f32>>() {
-        for element in array.readonly().as_array() {
+    if let Some(array) = array::elements::<f32>(object) {
+        for element in array.as_array() {
             out.extend_from_slice(&element.to_le_bytes());
         }
     } else {

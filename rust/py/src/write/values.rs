@@ -3,10 +3,11 @@
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::Value;
 use fscore_core::write::Given;
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::array;
 use crate::value::with_given;
 
 /// The values of a column.
@@ -40,22 +41,12 @@ impl<'py> Values<'py> {
     /// whose types are checked one by one.
     pub(super) fn new(data_type: DataType, values: &Bound<'py, PyAny>) -> PyResult<Self> {
         let typed = match data_type {
-            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => values
-                .cast::<PyArray1<i64>>()
-                .ok()
-                .map(|array| Array::Int64(array.readonly())),
-            DataType::Scalar(Scalar::Float64) => values
-                .cast::<PyArray1<f64>>()
-                .ok()
-                .map(|array| Array::Float64(array.readonly())),
-            DataType::Scalar(Scalar::Float32) => values
-                .cast::<PyArray1<f32>>()
-                .ok()
-                .map(|array| Array::Float32(array.readonly())),
-            DataType::Scalar(Scalar::Bool) => values
-                .cast::<PyArray1<bool>>()
-                .ok()
-                .map(|array| Array::Bool(array.readonly())),
+            DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => {
+                array::elements(values).map(Array::Int64)
+            }
+            DataType::Scalar(Scalar::Float64) => array::elements(values).map(Array::Float64),
+            DataType::Scalar(Scalar::Float32) => array::elements(values).map(Array::Float32),
+            DataType::Scalar(Scalar::Bool) => array::elements(values).map(Array::Bool),
             _ => None,
         };
         let array = match typed {
