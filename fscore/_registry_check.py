@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fscore._check import Problem, check_name, check_texts, is_integer
-from fscore._declaration import listed, name_problem
+from fscore._declaration import listed
 from fscore._packed import fingerprint
 from fscore._registry_model import EntityDefinition, ServiceDefinition
 from fscore._request_check import check_request_view, hidden_join_keys
@@ -60,7 +60,7 @@ def check(
     yield from _check_uniqueness(views)
     yield from _check_keys(entities, views)
     yield from _check_schemas(views)
-    yield from _check_sources(views)
+    yield from _check_sources(entities, views)
     for service in services.values():
         yield from _check_service(service, entities, views)
 
@@ -143,18 +143,35 @@ def _check_schemas(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
                 )
 
 
-def _check_sources(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
-    """A source's name stands for one source, however many views read it."""
+def _check_sources(
+    entities: Mapping[str, EntityDefinition], views: Mapping[str, ViewDefinition]
+) -> Iterator[Problem]:
+    """A source's name stands for one source, however many views read it.
+
+    Of the join keys whose columns it names each view's entity has some, and together they have all.
+    """
     known: dict[str, tuple[str, FileSource]] = {}
+    join_keys: dict[str, dict[str, None]] = {}
     for view in views.values():
         source = view.source
-        if source is None or name_problem("a source", source.name):
+        if source is None or source.problems():
             continue
         other, first = known.setdefault(source.name, (view.name, source))
         if first != source:
             yield (
                 ("views", view.name),
                 f"source {source.name!r} differs from that of {other}: rename one, or share it",
+            )
+        if view.entity in entities:
+            keys = (name for name, _ in entities[view.entity].join_keys)
+            join_keys.setdefault(source.name, {}).update(dict.fromkeys(keys))
+    for name, there in join_keys.items():
+        view_name, source = known[name]
+        if unknown := [key for key in source.keys if key not in there]:
+            yield (
+                ("views", view_name),
+                f"source {name}: keys names {listed(unknown)}, which no entity of its views has; "
+                f"their join keys are {listed(there)}",
             )
 
 

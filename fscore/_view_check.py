@@ -45,8 +45,8 @@ def check_view(view: ViewDefinition, entities: Mapping[str, EntityDefinition]) -
         yield path, _no_entity(view, entities)
     if not view.features:
         yield path, "has no features: annotate one, like age: Int64"
-    if view.source is not None and entity is not None:
-        for problem in view.source.problems(join_keys):
+    if view.source is not None:
+        for problem in view.source.problems():
             yield path, f"source {view.source.name}: {problem}"
     for feature in view.features:
         yield from _check_feature((*path, feature.name), feature, view.entity, join_keys)

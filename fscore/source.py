@@ -273,8 +273,8 @@ class FileSource:
             keys=data["keys"],
         )
 
-    def problems(self, join_keys: Sequence[str]) -> list[str]:
-        """Return what is wrong with this source for a view of an entity with these join keys."""
+    def problems(self) -> list[str]:
+        """Return what is wrong with this source, whoever reads it."""
         found = [problem] if (problem := name_problem("a source", self.name)) else []
         if not isinstance(self.event_time, str) or not self.event_time:
             found.append(f"event_time must name a column, not {self.event_time!r}")
@@ -291,9 +291,4 @@ class FileSource:
             isinstance(text, str) and text for pair in self.keys.items() for text in pair
         ):
             found.append(f"keys must be a dict of join key to column, not {self.keys!r}")
-        elif unknown := [key for key in self.keys if key not in join_keys]:
-            found.append(
-                f"keys names {', '.join(unknown)}, which the entity has not; its join "
-                f"keys are {', '.join(join_keys)}"
-            )
         return found

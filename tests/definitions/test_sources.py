@@ -143,7 +143,7 @@ def test_a_sources_json_form() -> None:
         ('"s", event_time="at", timestamp_format=1', "timestamp_format must be a strptime"),
         ('"s", event_time="at", keys=["user_id"]', "keys must be a dict of join key to column"),
         ('"s", event_time="at", keys={"user_id": 1}', "keys must be a dict of join key to column"),
-        ('"s", event_time="at", keys={"uid": "user_id"}', "keys names uid, which the entity has"),
+        ('"s", event_time="at", keys={"uid": "user_id"}', "keys names uid, which no entity"),
     ],
 )
 def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -> None:
@@ -158,4 +158,4 @@ def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -
 @pytest.mark.parametrize("pattern", [None, "unix", "unix_ms", "%d.%m.%Y %H:%M"])
 def test_formats_of_moments(pattern: str | None) -> None:
     source = FileSource("s", event_time="at", timestamp_format=pattern)
-    assert source.problems(["user_id"]) == []
+    assert source.problems() == []
