@@ -6,6 +6,7 @@ from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
+from fscore._push import PushResult
 from fscore._registry_store import ApplyResult
 from fscore.config import RedisSettings
 from fscore.entity import Entity
@@ -31,6 +32,7 @@ from fscore.errors import (
     RegistryConflict,
     RequestTooLarge,
     ServerFault,
+    SourceNotFound,
     Unavailable,
     UnsafeChange,
     VersionConflict,
@@ -112,6 +114,7 @@ __all__ = [
     "Payload",
     "Prepared",
     "ProtocolError",
+    "PushResult",
     "RedisSettings",
     "Registry",
     "RegistryConflict",
@@ -121,6 +124,7 @@ __all__ = [
     "ResolvedSet",
     "SeriesView",
     "ServerFault",
+    "SourceNotFound",
     "Status",
     "String",
     "Timestamp",

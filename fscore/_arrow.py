@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fscore.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,3 +121,20 @@ def _from_arrow(column: pa.Array) -> tuple[Any, Any]:
         return column.to_pylist(), nulls
     filled = column.fill_null(False if pa.types.is_boolean(kind) else 0)
     return filled.to_numpy(zero_copy_only=False), nulls
+
+
+def as_table(data: Any) -> pa.Table:
+    """Take over a table that has Arrow's interface: Arrow's own, Polars', pandas'."""
+    return pa.table(data)
+
+
+def event_column(column: pa.ChunkedArray) -> list[Any] | np.ndarray[Any, Any]:
+    """Return a column of events: an array where it has no nulls and NumPy has its type."""
+    kind = column.type
+    if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
+        moments = column.cast(pa.timestamp("ms"), safe=False)
+        return np.asarray(moments.to_numpy(), dtype="datetime64[ms]")
+    if column.null_count or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        values: list[Any] = column.to_pylist()
+        return values
+    return np.asarray(column.to_numpy())

@@ -23,6 +23,7 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
+from fscore._push import PushResult, encode_push
 from fscore.config import RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.registry import Registry
@@ -137,6 +138,40 @@ class Client(ClientCore):
         timeout = self._follow_lists(timeout, version)
         batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
         return written(batches, [self._send(batch, timeout) for batch in batches], live)
+
+    def push(
+        self,
+        source: str,
+        events: Any,
+        *,
+        version: int | None = None,
+        timeout: float | None = None,
+    ) -> PushResult:
+        """Bring events of a source into the views that follow from it, thousands in a call.
+
+        `events` is a list of dicts, a dict of columns (lists or NumPy arrays), a NumPy structured
+        array, an Arrow table or a Polars frame, with the columns that the source's views read;
+        others are ignored. A dict may leave out what is null; join keys and event time it may not.
+        Moments are datetimes with a zone, or as the source's `timestamp_format` says.
+
+        Series get the events that their `where` selects, flags are set that `ever(…)` says, and of
+        feature views whose features are all `latest(column)`, without `where`, the newest event of
+        an entity is the row. The result names the other views, which only `fscore load` fills.
+        Pushing events again, or in another order, changes nothing.
+
+        Everything is checked before anything is sent. Raises SourceNotFound; InvalidValue and
+        InvalidKeys, which name the event and the column; and what `write` raises, after which some
+        events may be there: push them all again. `version` and `timeout` are those of `write`.
+        """
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self._follow_lists(timeout, version)
+        push = encode_push(self, source, events, version, self.server)
+        return push.result(
+            {
+                view: written(batches, [self._send(batch, timeout) for batch in batches], live)
+                for view, (batches, live) in push.views.items()
+            }
+        )
 
     def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None

@@ -24,6 +24,7 @@ from fscore._fscore import (
     WriteBatch,
     WritePlan,
 )
+from fscore._projection import SourceProjection
 from fscore._rows import encode, now_ms, one_time
 from fscore._server import expires_hash_fields
 from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
@@ -100,6 +101,8 @@ class ClientCore:
         self._write_plans: dict[tuple[str, str, bool], WritePlan] = {}
         # Fingerprints that the schemas in Redis do not have.
         self._nowhere: set[int] = set()
+        # By source, under the definitions.
+        self._projections: tuple[Registry, dict[str, SourceProjection]] = (self.registry, {})
         # By service, under the definitions and the revision beside them; read by who writes.
         self._records: tuple[Registry, int, versions.Records] = (self.registry, 0, {})
         self._live: tuple[object, object, dict[str, tuple[int, ...]]] = (None, None, {})

@@ -45,6 +45,7 @@ __all__ = [
     "RegistryConflict",
     "RequestTooLarge",
     "ServerFault",
+    "SourceNotFound",
     "Unavailable",
     "UnsafeChange",
     "VersionConflict",
@@ -181,6 +182,12 @@ class FeatureNotFound(_NotFound):
     """No feature has this name where it was looked for."""
 
     code = "feature_not_found"
+
+
+class SourceNotFound(_NotFound):
+    """No view has a source of this name."""
+
+    code = "source_not_found"
 
 
 class VersionNotFound(_NotFound):
@@ -392,6 +399,7 @@ ERRORS: dict[str, type[FscoreError]] = {
         FeatureServiceNotFound,
         FeatureViewNotFound,
         FeatureNotFound,
+        SourceNotFound,
         VersionNotFound,
         AmbiguousFeature,
         VersionInUse,

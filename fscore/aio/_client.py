@@ -24,6 +24,7 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
+from fscore._push import PushResult, encode_push
 from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
@@ -123,6 +124,25 @@ class Client(ClientCore):
         timeout = await self._follow_lists(timeout, version)
         batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
         return written(batches, await self._send(batches, timeout), live)
+
+    async def push(
+        self,
+        source: str,
+        events: Any,
+        *,
+        version: int | None = None,
+        timeout: float | None = None,
+    ) -> PushResult:
+        """Bring events of a source into its views; see the blocking client's `push`."""
+        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = await self._follow_lists(timeout, version)
+        push = encode_push(self, source, events, version, self.server)
+        return push.result(
+            {
+                view: written(batches, await self._send(batches, timeout), live)
+                for view, (batches, live) in push.views.items()
+            }
+        )
 
     async def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None

@@ -42,6 +42,7 @@ CODES = {
     "UnsafeChange": ("unsafe_change", 409),
     "VersionConflict": ("version_conflict", 409),
     "VersionInUse": ("version_in_use", 409),
+    "SourceNotFound": ("source_not_found", 404),
     "VersionNotFound": ("version_not_found", 404),
     "VersionRetired": ("version_retired", 409),
     "WriteRejected": ("write_rejected", 503),
