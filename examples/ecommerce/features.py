@@ -1,23 +1,32 @@
 """What an online shop's recommender knows about a visitor, all of it from the shop's clickstream.
 
 `fscore apply examples/ecommerce` stores these definitions in Redis, and
-`fscore load examples/ecommerce examples/ecommerce/data/ecom.csv.gz` fills them.
+`fscore load examples/ecommerce examples/ecommerce/data/ecom.csv.gz` fills them. On live traffic
+`client.push("clickstream", events)` keeps all of them up to date but `UserActivity`, whose totals
+follow from every event that there ever was.
 """
 
 from __future__ import annotations
 
 from fscore import (
+    Bool,
     Entity,
     Feature,
     FeatureService,
     FeatureView,
     FileSource,
+    FlagView,
     Int64,
+    List,
+    Payload,
+    SeriesView,
     String,
     Timestamp,
     count,
     distinct,
+    ever,
     latest,
+    window,
 )
 
 user = Entity(
@@ -29,13 +38,15 @@ user = Entity(
 clickstream = FileSource("clickstream", event_time="timestamp")
 
 
-# Neither view has a TTL, on purpose: a TTL counts from the event time, and the sample's newest
-# event is of June 2024, so with one every visitor would be served as EXPIRED. On live traffic,
-# ttl="90d" would forget visitors who stay away.
+# Nothing here has a TTL or a retention, on purpose: they count from the event time, and the
+# sample's newest event is of June 2024, so with them every visitor would be served as EXPIRED, and
+# reading as of a moment in January would find no events. On live traffic, ttl="90d" would forget
+# visitors who stay away, and retention="30d" events that no window reaches any more.
 class UserProfile(
     FeatureView,
     entity=user,
     source=clickstream,
+    layout="packed",
     owner="recommendations",
     description="where a visitor comes from, as of the latest event",
 ):
@@ -93,9 +104,81 @@ class UserActivity(
     checkout_bugs_total: Int64 = Feature(count(where={"event": "checkout_bug"}), default=0)
 
 
+class Clicks(
+    SeriesView,
+    entity=user,
+    source=clickstream,
+    where={"event": "product_view"},
+    max_events=1_000,
+    owner="recommendations",
+    description="the product pages that a visitor looked at",
+):
+    session_id: String = Payload()
+    platform: String = Payload()
+
+    last_5_clicks: List[String] = Feature(
+        window.last(5, "session_id"), description="the session of each, newest first"
+    )
+    last_5_click_platforms: List[String] = window.last(5, "platform")
+    last_5_click_times: List[Timestamp] = window.last_times(5)
+    clicks_30m: Int64 = window.count("30m")
+    clicks_24h: Int64 = window.count("24h")
+    clicks_7d: Int64 = window.count("7d")
+
+
+class Visits(
+    SeriesView,
+    entity=user,
+    source=clickstream,
+    max_events=1_000,
+    owner="recommendations",
+    description="everything that a visitor does; a pause of more than 30 minutes ends a visit",
+):
+    session_id: String = Payload()
+    event: String = Payload()
+
+    time_on_site: Int64 = Feature(
+        window.session_length(gap="30m"), description="ms so far of the visit that lasts, else 0"
+    )
+    idle_time: Int64 = Feature(
+        window.time_since_last(), description="ms since the visitor last did anything"
+    )
+    last_3_events: List[String] = window.last(3, "event")
+    sessions_7d: Int64 = window.distinct("session_id", "7d")
+
+
+class Orders(
+    SeriesView,
+    entity=user,
+    source=clickstream,
+    where={"event": "purchase"},
+    max_events=1_000,
+    owner="recommendations",
+    description="what a visitor bought",
+):
+    session_id: String = Payload()
+    platform: String = Payload()
+
+    last_3_orders: List[String] = Feature(
+        window.last(3, "session_id"), description="the session of each, newest first"
+    )
+    last_3_order_times: List[Timestamp] = window.last_times(3)
+
+
+class Promotions(
+    FlagView,
+    entity=user,
+    source=clickstream,
+    ids="user_%04d",
+    owner="recommendations",
+    description="who has seen what the shop advertises, one bit a visitor",
+):
+    has_seen_promo: Bool = Feature(ever(where={"event": "promo_page"}))
+
+
 recommendation = FeatureService(
     "recommendation",
-    description="input of the ranking model behind 'recommended for you'",
+    description="input of the nightly ranking behind 'recommended for you'",
     owner="recommendations",
     features=[
         UserProfile,
@@ -109,5 +192,21 @@ recommendation = FeatureService(
         UserActivity.last_event,
         UserActivity.last_event_time,
         UserActivity.last_purchase_time,
+    ],
+)
+
+live_recommendation = FeatureService(
+    "live_recommendation",
+    description="input of the ranking that follows a visit while it lasts",
+    owner="recommendations",
+    features=[
+        UserProfile,
+        Clicks,
+        Visits,
+        Orders,
+        Promotions,
+        UserActivity.events_total,
+        UserActivity.sessions_total,
+        UserActivity.purchases_total,
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fscore import (
     Registry,
     String,
     Timestamp,
+    WriteResult,
     count,
     distinct,
     first,
@@ -115,10 +117,13 @@ def test_every_operation_is_what_the_model_says(sample: list[Event], batch: int,
     written: dict[tuple[str, int], Event] = {}
 
     class Pairs:
-        def write(self, view: str, rows: dict[str, list[Any]], /) -> None:
+        def write(
+            self, view: str, rows: Mapping[str, Any], /, *, ordering: str = "arrival"
+        ) -> WriteResult:
             for values in zip(*rows.values(), strict=True):
                 row = dict(zip(rows, values, strict=True))
                 written[row.pop("user_id"), row.pop("shop_id")] = row
+            return WriteResult(len(rows["user_id"]))
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         # Small blocks and batches, so that partial results are merged.

@@ -84,6 +84,11 @@ def counted(events: list[dict[str, str]]) -> Expected:
     return {"user_profile": profiles, "user_activity": activities}
 
 
+@pytest.fixture
+def sink() -> Sink:
+    return Sink({"clicks", "visits", "orders", "promotions"})
+
+
 @pytest.fixture(scope="module")
 def expected(clickstream: Path) -> Expected:
     return counted(read_events(clickstream))
@@ -94,9 +99,15 @@ def test_every_feature_of_every_user_is_what_an_independent_count_says(
 ) -> None:
     report = load(sink, ecommerce, [clickstream])
     assert (report.rows, report.rejected, report.failure) == (31_106, 0, None)
-    assert {(view.view, view.entities) for view in report.views} == {
-        ("user_activity", 600),
-        ("user_profile", 600),
+    kinds = Counter(event["event"] for event in read_events(clickstream))
+    promo_users = {e["user_id"] for e in read_events(clickstream) if e["event"] == "promo_page"}
+    assert {(view.view, view.rows, view.unit) for view in report.views} == {
+        ("user_activity", 600, "entities"),
+        ("user_profile", 600, "entities"),
+        ("clicks", kinds["product_view"], "events"),
+        ("orders", kinds["purchase"], "events"),
+        ("visits", 31_106, "events"),
+        ("promotions", len(promo_users), "entities"),
     }
     assert sink.views == expected
 

@@ -14,7 +14,7 @@ import fscore
 from fscore import Entity, Feature, FeatureView, FileSource, Int64, Registry, String, count, latest
 from fscore.errors import Unavailable
 from fscore_server.ingest import load
-from fscore_server.ingest.loader import Silent
+from fscore_server.ingest.file_events import Silent
 from tests.redis_server import SERVERS, RedisServer, binary
 
 ROWS = 12_000
@@ -60,8 +60,8 @@ class Killing(Silent):
         self._restart = restart
         self._starting: threading.Timer | None = None
 
-    def writing(self, view: str, written: int, total: int) -> None:
-        if written and self._starting is None:
+    def writing(self, view: str, done: int, total: int, detail: str) -> None:
+        if done and self._starting is None:
             self._server.kill()
             self._starting = threading.Timer(0.5, self._server.start)
             if self._restart:
@@ -79,7 +79,7 @@ def test_a_load_survives_a_restart_of_the_server(server: RedisServer, events: Pa
         client.apply(REGISTRY)
         report = load(client, DEFINITIONS, [events], progress=killing)
         killing.join()
-        assert [view.entities for view in report.views] == [ROWS]
+        assert [view.rows for view in report.views] == [ROWS]
         table = client.prepare(entity="user").get({"user_id": list(range(ROWS))})
         assert table.all_present
         wanted: list[dict[str, Any]] = [
@@ -91,7 +91,7 @@ def test_a_load_survives_a_restart_of_the_server(server: RedisServer, events: Pa
 def test_a_load_whose_server_stays_away_says_so(
     server: RedisServer, events: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fscore_server.ingest.loader._PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("fscore_server.ingest.writing._PAUSES", (0.01, 0.01))
     with fscore.connect(server.url) as client:
         client.apply(REGISTRY)
         with pytest.raises(Unavailable, match=str(server.port)):

@@ -382,7 +382,7 @@ def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
     path.write_text(f"{HEADER}\n{GOOD}\na,never,1,1,1\n")
     report = load(None, DEFINITIONS, [path])
     assert (report.dry_run, report.rejected, report.files[0].rejects) == (True, 1, None)
-    assert [view.entities for view in report.views] == [1]
+    assert [view.rows for view in report.views] == [1]
     assert report.files[0].examples[0].reason.startswith("at: expected")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -410,7 +410,7 @@ def test_files_without_rows_write_nothing_and_are_no_failure(tmp_path: Path, sin
     for name, text in {"in.csv": HEADER, "in.ndjson": "\n\n"}.items():
         (tmp_path / name).write_text(f"{text}\n")
         report = load(sink, DEFINITIONS, [tmp_path / name])
-        assert (report.rows, report.failure, report.views[0].entities) == (0, None, 0)
+        assert (report.rows, report.failure, report.views[0].rows) == (0, None, 0)
 
 
 def test_lists_in_text_and_in_columns(tmp_path: Path, sink: Sink) -> None:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from fscore.registry import Registry
+from fscore.registry import Registry, SeriesViewDefinition, ViewDefinition
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.outcome import FAILED, CommandFailed
+from fscore_server.cli.file_reports import FORMATS, exit_code, say_files, say_views
+from fscore_server.cli.outcome import CommandFailed
 
 if TYPE_CHECKING:
     import fscore
-    from fscore_server.ingest.loader import FileReport, LoadReport
+    from fscore_server.ingest.loader import LoadReport
 
 __all__ = ["load_command", "require_applied", "say_report"]
-
-_SHOWN_REASONS = 8
-# The loader's own list, which cannot be imported here without the libraries that read files.
-_FORMATS = ("csv", "tsv", "ndjson", "parquet")
 
 
 @click.command("load")
@@ -29,7 +26,7 @@ _FORMATS = ("csv", "tsv", "ndjson", "parquet")
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option("--source", help="The file source that the files are, where DEFS has several.")
-@click.option("--format", "format_name", type=click.Choice(_FORMATS), help="Not by the ending.")
+@click.option("--format", "format_name", type=click.Choice(FORMATS), help="Not by the ending.")
 @click.option("--max-rejects", type=click.IntRange(min=0), help="Load nothing beyond N rejects.")
 @click.option(
     "--rejects-dir",
@@ -67,6 +64,7 @@ def load_command(
     from fscore_server.cli.progress import watching
     from fscore_server.ingest import load
     from fscore_server.ingest.plan import plan_load
+    from fscore_server.ingest.writing import ClientWriter
 
     registry = Registry.load(definitions)
     described = json.loads(registry.to_json())
@@ -75,7 +73,7 @@ def load_command(
     def run(client: fscore.Client | None) -> LoadReport:
         with watching(quiet=as_json) as progress:
             return load(
-                None if client is None else _Writer(client, version),
+                None if client is None else ClientWriter(client, version),
                 described,
                 files,
                 source=source,
@@ -89,29 +87,13 @@ def load_command(
         report = run(None)
     else:
         with connected(redis_url, "load") as client:
-            require_applied(client, registry, [view.view for view in plan.views], definitions)
+            require_applied(client, registry, plan.names, definitions)
             report = run(client)
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:
         say_report(report)
-    if report.failure is not None:
-        if not as_json:
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {report.failure}", err=True)
-        return FAILED
-    return 0
-
-
-class _Writer:
-    """What a load writes with: the client, and the version that was chosen."""
-
-    def __init__(self, client: fscore.Client, version: int | None) -> None:
-        self._client = client
-        self._version = version
-
-    def write(self, view: str, rows: Any, /) -> Any:
-        """Write rows of a view."""
-        return self._client.write(view, rows, version=self._version)
+    return exit_code(report.failure, quiet=as_json)
 
 
 def require_applied(
@@ -125,47 +107,41 @@ def require_applied(
             raise CommandFailed(
                 f"view {name} is not applied to this Redis; run: fscore apply {definitions}"
             )
-        types = {feature.name: feature.type for feature in ours.features}
-        differing = [
-            feature.name
-            for feature in theirs.features
-            if types.pop(feature.name, feature.type) != feature.type
-        ]
-        if differing or types or theirs.entity != ours.entity:
-            what = ", ".join([*differing, *types]) or "its entity"
+        if what := _differences(ours, theirs):
             raise CommandFailed(
-                f"view {name} in Redis differs from {definitions} in {what};"
+                f"view {name} in Redis differs from {definitions} in {', '.join(what)};"
                 f" run: fscore apply {definitions}"
             )
 
 
+def _differences(ours: ViewDefinition, theirs: ViewDefinition) -> list[str]:
+    """What makes rows of one view no rows of the other."""
+    if ours.kind != theirs.kind:
+        return ["its kind"]
+    types = {feature.name: feature.type for feature in ours.features}
+    differing = [
+        feature.name
+        for feature in theirs.features
+        if types.pop(feature.name, feature.type) != feature.type
+    ]
+    differing += types
+    if theirs.entity != ours.entity:
+        differing.append("its entity")
+    if isinstance(ours, SeriesViewDefinition) and isinstance(theirs, SeriesViewDefinition):
+        if ours.columns != theirs.columns:
+            differing.append("its payload")
+        if (ours.event_id is None) != (theirs.event_id is None):
+            differing.append("its event_id")
+    return differing
+
+
 def say_report(report: LoadReport) -> None:
     """Print what a load did."""
-    for file in report.files:
-        click.echo(f"{file.path}: {file.rows:,} rows, {file.rejected:,} rejected")
-        _say_rejects(file)
-    verb = "would be written (dry run)" if report.dry_run else "written"
-    for view in report.views:
-        line = f"{view.view}: {view.entities:,} entities {verb}"
-        if view.expired:
-            line += f", {view.expired:,} of them older than the view's TTL, served as EXPIRED"
-        click.echo(line)
+    say_files(report.files)
+    say_views(report.views, "would be written (dry run)" if report.dry_run else "written")
     seconds = report.read_seconds + report.write_seconds
     rate = report.rows / seconds if seconds else 0
     click.echo(
         f"{report.rows:,} rows in {seconds:.2f} s ({rate:,.0f} rows/s:"
         f" {report.read_seconds:.2f} s reading, {report.write_seconds:.2f} s writing)"
     )
-
-
-def _say_rejects(file: FileReport) -> None:
-    reasons = sorted(file.reasons.items(), key=lambda item: -item[1])
-    for reason, count in reasons[:_SHOWN_REASONS]:
-        click.echo(f"  {count:>9,} x {reason}")
-    if len(reasons) > _SHOWN_REASONS:
-        click.echo(f"            and {len(reasons) - _SHOWN_REASONS} more reasons")
-    if file.rejects is not None:
-        click.echo(f"  rejected rows: {file.rejects}")
-    elif file.examples:
-        example = file.examples[0]
-        click.echo(f"  first: line {example.line}: {example.reason}")

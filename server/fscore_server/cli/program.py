@@ -15,6 +15,7 @@ from fscore_server.cli.get import get_command
 from fscore_server.cli.init import init_command
 from fscore_server.cli.load import load_command
 from fscore_server.cli.outcome import ended
+from fscore_server.cli.push import push_command
 from fscore_server.cli.serve import serve_command
 from fscore_server.cli.version import version_command
 from fscore_server.cli.version_info import version_info_command
@@ -41,6 +42,7 @@ for _command in (
     apply_command,
     plan_command,
     load_command,
+    push_command,
     get_command,
     serve_command,
     demo_command,

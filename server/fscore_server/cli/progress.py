@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from fscore._reclaim import ReclaimProgress
-from fscore_server.ingest.loader import Progress as Watcher
-from fscore_server.ingest.loader import Silent
+from fscore_server.ingest.file_events import Progress as Watcher
+from fscore_server.ingest.file_events import Silent
 
 __all__ = ["watching", "watching_removal"]
 
@@ -72,25 +72,29 @@ class _Bars:
         self._progress = progress
         self._tasks: dict[str, tuple[TaskID, float]] = {}
 
-    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None:
+    def reading(
+        self, path: Path, position: int, size: int | None, rows: int, rejected: int
+    ) -> None:
         """Move the bar of a file."""
         detail = f"{rows:,} rows"
         if rejected:
             detail += f", {rejected:,} rejected"
-        self._move(f"read {path.name}", position, size, rows, detail)
+        name = "the standard input" if size is None else path.name
+        self._move(f"read {name}", position, size, rows, detail)
 
-    def writing(self, view: str, written: int, total: int) -> None:
+    def writing(self, view: str, done: int, total: int, detail: str) -> None:
         """Move the bar of a view."""
-        self._move(f"write {view}", written, total, written, f"{written:,} entities")
+        self._move(f"write {view}", done, total, done, detail)
 
-    def _move(self, name: str, done: int, total: int, count: int, detail: str) -> None:
+    def _move(self, name: str, done: int, total: int | None, count: int, detail: str) -> None:
         if name not in self._tasks:
-            task = self._progress.add_task(name, total=max(total, 1), detail="")
+            most = None if total is None else max(total, 1)
+            task = self._progress.add_task(name, total=most, detail="")
             self._tasks[name] = (task, time.perf_counter())
         task, started = self._tasks[name]
         elapsed = time.perf_counter() - started
         rate = f", {count / elapsed:,.0f}/s" if count and elapsed else ""
-        self._progress.update(task, completed=done if total else 1, detail=detail + rate)
+        self._progress.update(task, completed=1 if total == 0 else done, detail=detail + rate)
 
 
 class _Lines:
@@ -99,14 +103,16 @@ class _Lines:
     def __init__(self) -> None:
         self._said = time.perf_counter()
 
-    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None:
+    def reading(
+        self, path: Path, position: int, size: int | None, rows: int, rejected: int
+    ) -> None:
         """Say how much of a file is read."""
-        percent = 100 * position // max(size, 1)
-        self._say(f"{path}: {percent} % read, {rows} rows, {rejected} rejected")
+        share = "" if size is None else f"{100 * position // max(size, 1)} % read, "
+        self._say(f"{path}: {share}{rows} rows, {rejected} rejected")
 
-    def writing(self, view: str, written: int, total: int) -> None:
+    def writing(self, view: str, done: int, total: int, detail: str) -> None:
         """Say how much of a view is written."""
-        self._say(f"{view}: {written} of {total} entities written")
+        self._say(f"{view}: {100 * done // max(total, 1)} % written, {detail}")
 
     def removing(self, share: float, removed: int) -> None:
         """Say how much of the keys is looked at."""

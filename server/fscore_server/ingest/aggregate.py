@@ -7,15 +7,16 @@ each different value once. What an operation means is specified in :mod:`fscore.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from fscore.source import Conditions
 from fscore_server.ingest.convert import STORED
 from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.plan import Cell, FeaturePlan, ViewPlan
 
-__all__ = ["Aggregation"]
+__all__ = ["Aggregation", "selected"]
 
 # Enough events for one grouping to be worth its fixed cost.
 _BATCH_ROWS = 500_000
@@ -50,7 +51,7 @@ class Aggregation:
                     if feature.cell is not None
                 ),
                 *(
-                    self._selected(feature).alias(f"where.{feature.name}")
+                    selected(feature.where, self._names).alias(f"where.{feature.name}")
                     for feature in self._plan.features
                     if feature.where
                 ),
@@ -83,15 +84,6 @@ class Aggregation:
             *(self._final(feature) for feature in self._plan.features),
             pl.col(_TIME).alias("event_time"),
         )
-
-    def _selected(self, feature: FeaturePlan) -> pl.Expr:
-        conditions = []
-        for cell, texts in feature.where:
-            column = pl.col(self._names[cell])
-            there = [text for text in texts if text is not None]
-            matches = column.is_in(there).fill_null(False)
-            conditions.append(matches | column.is_null() if None in texts else matches)
-        return pl.all_horizontal(conditions)
 
     def _collapse(self) -> None:
         if not self._waiting:
@@ -172,6 +164,17 @@ class Aggregation:
                 f"the total {self._plan.view}:{feature.name} of {entity} does not fit into 64 bits;"
                 " declare the feature as Float64"
             )
+
+
+def selected(where: Conditions, names: Mapping[Cell, str]) -> pl.Expr:
+    """Whether the text of every one of these columns is one of those listed for it."""
+    conditions = [pl.lit(True)]
+    for column, texts in where.items():
+        cell = pl.col(names[Cell(column, "text")])
+        there = [text for text in texts if text is not None]
+        matches = cell.is_in(there).fill_null(False)
+        conditions.append(matches | cell.is_null() if None in texts else matches)
+    return pl.all_horizontal(conditions)
 
 
 def _merge(feature: FeaturePlan) -> Sequence[pl.Expr]:

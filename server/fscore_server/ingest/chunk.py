@@ -32,6 +32,10 @@ class Reader(Protocol):
     path: Path
 
     @property
+    def size(self) -> int | None:
+        """How many bytes the file on disk has; None where nobody knows."""
+
+    @property
     def position(self) -> int:
         """How many bytes of the file on disk were taken so far."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from fscore._moment import expectation as expected_moment
 from fscore.types import DataType
 from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.plan import Cell
@@ -40,6 +41,10 @@ def convert(series: pl.Series, cell: Cell) -> pl.Series:
     series = _plain(series)
     if cell.spelling == "text":
         return _as_text(series, cell)
+    if cell.spelling == "event_id":
+        if series.dtype.is_float() or series.dtype == pl.Boolean:
+            raise _unfit(series, cell)
+        return _as_text(series, cell)
     if series.dtype == pl.String and cell.spelling != "String":
         # An empty text is a missing value for everything but text.
         series = series.replace("", None)
@@ -54,11 +59,7 @@ def convert(series: pl.Series, cell: Cell) -> pl.Series:
 def expectation(cell: Cell) -> str:
     """What a value of the cell must be, in words, for the reason of a reject."""
     if cell.spelling == "event_time" or cell.spelling.startswith("Timestamp"):
-        return {
-            None: "a moment in ISO 8601",
-            "unix": "a moment in epoch seconds",
-            "unix_ms": "a moment in epoch milliseconds",
-        }.get(cell.timestamp_format, f"a moment written as {cell.timestamp_format}")
+        return expected_moment(cell.timestamp_format)
     return {
         "Int64": "an integer of 64 bits",
         "Float32": "a number that Float32 can hold",
@@ -67,6 +68,7 @@ def expectation(cell: Cell) -> str:
         "Bytes": "base64",
         "String": "text",
         "text": "text",
+        "event_id": "text or an integer",
     }.get(cell.spelling, f"a {cell.spelling} as a JSON array")
 
 
@@ -174,6 +176,9 @@ def _epoch_ms(series: pl.Series, cell: Cell) -> pl.Series:
 
 def _iso_ms(text: pl.Series) -> pl.Series:
     joined = text.str.replace(r"^([0-9-]{10}) ", "${1}T").str.replace(r" ?UTC$", "Z")
+    # The parser would take a month or a day of one digit too.
+    after_day = joined.str.slice(10, 1)
+    joined = joined.set((after_day != "T") & (joined.str.len_bytes() != 10), None)
     moments = _parsed(joined, _ISO)
     # The forms after the first are rare: each looks only at what is left.
     for form in _ISO_FORMS:

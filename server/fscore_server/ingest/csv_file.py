@@ -56,6 +56,10 @@ class CsvFile:
         self._wanted = list(wanted)
 
     @property
+    def size(self) -> int | None:
+        return self._stream.size
+
+    @property
     def position(self) -> int:
         return self._stream.position
 

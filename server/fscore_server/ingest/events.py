@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from fscore._moment import FUTURE_MS
+from fscore._projection import FlagProjection
+from fscore_server.ingest.aggregate import selected
 from fscore_server.ingest.chunk import Chunk
 from fscore_server.ingest.convert import convert, expectation
 from fscore_server.ingest.failures import Reject
-from fscore_server.ingest.plan import Cell, LoadPlan
+from fscore_server.ingest.plan import Cell, Reading
 
 __all__ = ["EventReader"]
 
 _LONGEST_ID = 512
-_FUTURE_MS = 5 * 60 * 1000
 _SHOWN = 80
 
 
@@ -33,14 +35,15 @@ class _Check:
 class EventReader:
     """Converts chunks. `names` says in which column of the events a cell stands."""
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._cells = plan.cells
-        self._required = plan.required
+    def __init__(self, reading: Reading) -> None:
+        self._cells = reading.cells
+        self._required = reading.required
+        self._flags = reading.flags
         self.names = {cell: f"c{index}" for index, cell in enumerate(self._cells)}
 
     def read(self, chunk: Chunk) -> tuple[pl.DataFrame, list[Reject]]:
         """The chunk's good rows, and its rejects in the order of the file."""
-        latest_ms = time.time_ns() // 1_000_000 + _FUTURE_MS
+        latest_ms = time.time_ns() // 1_000_000 + FUTURE_MS
         columns: list[pl.Series] = []
         checks: list[_Check] = []
         for cell in self._cells:
@@ -51,6 +54,7 @@ class EventReader:
             columns.append(values.alias(self.names[cell]))
             checks += self._checks(cell, found, values, latest_ms)
         events = pl.DataFrame(columns)
+        checks += [self._id_check(view, events) for view in self._flags]
         verdict = np.full(chunk.frame.height, -1, dtype=np.int64)
         for index, check in enumerate(checks):
             failing = check.failing.fill_null(False).to_numpy()
@@ -95,6 +99,19 @@ class EventReader:
             ]
         return checks
 
+    def _id_check(self, view: FlagProjection, events: pl.DataFrame) -> _Check:
+        """Rows that set a flag of an entity whose id has no number, so that no bit is its own."""
+        ((_, cell),) = view.keys
+        ids = events[self.names[cell]]
+        sets = events.select(
+            pl.any_horizontal(selected(where, self.names) for where in view.flags.values())
+        ).to_series()
+        written = "a number from 0 on" if view.ids is None else f"an id that {view.ids} writes"
+        return _Check(
+            sets & ~_numbered(ids, view.ids),
+            lambda row: f"{cell.column}: flags take {written}, found {_shown(ids[row])}",
+        )
+
     def _rejects(
         self,
         chunk: Chunk,
@@ -110,6 +127,21 @@ class EventReader:
             if raw.strip()
         ]
         return sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
+
+
+def _numbered(ids: pl.Series, pattern: str | None) -> pl.Series:
+    """Whether each id is one that the pattern writes for a number."""
+    if pattern is None:
+        return ids >= 0
+    prefix, _, digits = pattern.partition("%")
+    width = int(digits.removesuffix("d").removeprefix("0") or 0)
+    numbers = ids.str.strip_prefix(prefix)
+    exact = rf"^(?:[0-9]{{{width}}}|[1-9][0-9]{{{width},}})$" if width else "^(?:0|[1-9][0-9]*)$"
+    return (
+        ids.str.starts_with(prefix)
+        & numbers.str.contains(exact)
+        & numbers.cast(pl.Int64, strict=False).is_not_null()
+    )
 
 
 def _misread(found: pl.Series, values: pl.Series, cell: Cell) -> pl.Series:

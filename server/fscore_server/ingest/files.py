@@ -9,8 +9,8 @@ from fscore_server.ingest.csv_file import CsvFile
 from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.ndjson_file import NdjsonFile
 from fscore_server.ingest.parquet_file import ParquetFile
-from fscore_server.ingest.plan import LoadPlan
-from fscore_server.ingest.stream import COMPRESSIONS, reading
+from fscore_server.ingest.plan import Reading
+from fscore_server.ingest.stream import COMPRESSIONS, STANDARD_INPUT, reading
 
 __all__ = ["FORMATS", "format_of", "open_file"]
 
@@ -42,16 +42,21 @@ def format_of(path: Path) -> str:
     return found
 
 
-def open_file(path: Path, plan: LoadPlan, format_name: str | None = None) -> Reader:
-    """Open one input file for the columns that the plan reads."""
-    with reading(path):
-        if not path.exists():
-            raise FileNotFoundError
-        if path.is_dir():
-            raise IsADirectoryError
-    chosen = format_name or format_of(path)
+def open_file(path: Path, wanted: Reading, format_name: str | None = None) -> Reader:
+    """Open one input file for the columns that are wanted."""
+    if path == STANDARD_INPUT:
+        chosen = format_name or "ndjson"
+        if chosen == "parquet":
+            raise InputError("Parquet is read from files, not from the standard input")
+    else:
+        with reading(path):
+            if not path.exists():
+                raise FileNotFoundError
+            if path.is_dir():
+                raise IsADirectoryError
+        chosen = format_name or format_of(path)
     if chosen == "parquet":
-        return ParquetFile(path, list(plan.columns))
+        return ParquetFile(path, list(wanted.columns))
     if chosen == "ndjson":
-        return NdjsonFile(path, plan.columns)
-    return CsvFile(path, list(plan.columns), delimiter="\t" if chosen == "tsv" else ",")
+        return NdjsonFile(path, wanted.columns)
+    return CsvFile(path, list(wanted.columns), delimiter="\t" if chosen == "tsv" else ",")

@@ -1,77 +1,29 @@
-"""A load: files through conversion and aggregation into rows of feature views, and the rows into
-Redis.
+"""A load: files through conversion and aggregation into rows of feature views, and their events
+into series and flags.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import polars as pl
 
-from fscore.errors import DeadlineExceeded, Overloaded, Unavailable
+from fscore._projection import FlagProjection, SourceProjection, ViewRows
 from fscore_server.ingest.aggregate import Aggregation
-from fscore_server.ingest.events import EventReader
-from fscore_server.ingest.failures import InputError, Reject
-from fscore_server.ingest.files import open_file
-from fscore_server.ingest.plan import LoadPlan, ViewPlan, plan_load
-from fscore_server.ingest.reject_file import RejectFile
+from fscore_server.ingest.event_buffer import EventBuffer
+from fscore_server.ingest.failures import InputError
+from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent
+from fscore_server.ingest.plan import ViewPlan, plan_load
+from fscore_server.ingest.writing import ViewReport, Writer, write
 
-__all__ = ["FileReport", "LoadReport", "Progress", "Silent", "ViewReport", "Writer", "load"]
+__all__ = ["LoadReport", "load"]
 
 _WRITE_ROWS = 5_000
-# Seconds between attempts to write: longer in sum than a server takes to start again.
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-
-
-class Writer(Protocol):
-    """What a load needs of a client."""
-
-    def write(self, view: str, rows: Any, /) -> Any: ...
-
-
-class Progress(Protocol):
-    """Is told how far a load is."""
-
-    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None: ...
-    def writing(self, view: str, written: int, total: int) -> None: ...
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def reading(self, path: Path, position: int, size: int, rows: int, rejected: int) -> None:
-        """Say nothing."""
-
-    def writing(self, view: str, written: int, total: int) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """What became of one file; `rejects` is where its rejects stand, None when there are none."""
-
-    path: Path
-    rows: int
-    rejected: int
-    rejects: Path | None
-    reasons: Mapping[str, int]
-    examples: Sequence[Reject]
-
-
-@dataclass(frozen=True, slots=True)
-class ViewReport:
-    """What was written to one view; `expired` entities are older than its TTL and will not be
-    served as present.
-    """
-
-    view: str
-    entities: int
-    expired: int
+_WRITE_EVENTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +56,8 @@ class LoadReport:
             "dry_run": self.dry_run,
             "rows": self.rows,
             "rejected": self.rejected,
-            "files": [
-                {
-                    "path": str(file.path),
-                    "rows": file.rows,
-                    "rejected": file.rejected,
-                    "rejects": None if file.rejects is None else str(file.rejects),
-                    "reasons": dict(file.reasons),
-                }
-                for file in self.files
-            ],
-            "views": [
-                {"view": view.view, "entities": view.entities, "expired": view.expired}
-                for view in self.views
-            ],
+            "files": [file.to_json() for file in self.files],
+            "views": [view.to_json() for view in self.views],
             "read_seconds": round(self.read_seconds, 3),
             "write_seconds": round(self.write_seconds, 3),
             "failure": self.failure,
@@ -147,18 +87,27 @@ def load(
     watcher = progress or Silent()
     _refuse_repeated(files)
     started = time.perf_counter()
-    events = EventReader(plan)
-    aggregations = [Aggregation(view, events.names) for view in plan.views]
+    reader = FileEvents(
+        plan.reading,
+        format_name=format_name,
+        rejects_dir=rejects_dir,
+        keep_rejects=client is not None,
+        progress=watcher,
+    )
+    aggregations = [Aggregation(view, reader.names) for view in plan.views]
+    buffer = EventBuffer(plan.events, reader.names)
+
+    def take(events: pl.DataFrame) -> None:
+        for aggregation in aggregations:
+            aggregation.add(events)
+        buffer.add(events)
+
     reports: list[FileReport] = []
     failure = None
     for path in files:
-        rejects = RejectFile(path, rejects_dir, write=client is not None)
         before = sum(report.rejected for report in reports)
         allowed = None if max_rejects is None else max_rejects - before
-        with closing(rejects):
-            report = _read_file(
-                path, plan, format_name, events, aggregations, rejects, allowed, watcher
-            )
+        report = reader.read(path, take, allowed=allowed)
         reports.append(report)
         if allowed is not None and report.rejected > allowed:
             failure = (
@@ -175,8 +124,10 @@ def load(
         _write_view(client, view, frame, watcher)
         for view, frame in zip(plan.views, frames, strict=False)
     ]
+    if not failure:
+        views += _write_events(client, plan.events, buffer, rows, watcher)
     return LoadReport(
-        source=plan.views[0].source,
+        source=plan.source,
         dry_run=client is None,
         files=reports,
         views=views,
@@ -184,18 +135,6 @@ def load(
         write_seconds=time.perf_counter() - started,
         failure=failure,
     )
-
-
-def _write(client: Writer, view: str, columns: dict[str, list[Any]]) -> None:
-    """Write rows; a failure that may pass is tried again, which is safe as it writes the same."""
-    for pause in _PAUSES:
-        try:
-            client.write(view, columns)
-        except (Unavailable, DeadlineExceeded, Overloaded):
-            time.sleep(pause)
-        else:
-            return
-    client.write(view, columns)
 
 
 def _refuse_repeated(files: Sequence[Path]) -> None:
@@ -206,50 +145,6 @@ def _refuse_repeated(files: Sequence[Path]) -> None:
         seen.add(path.resolve())
 
 
-def _read_file(
-    path: Path,
-    plan: LoadPlan,
-    format_name: str | None,
-    events: EventReader,
-    aggregations: Sequence[Aggregation],
-    rejects: RejectFile,
-    allowed: int | None,
-    watcher: Progress,
-) -> FileReport:
-    rows = 0
-    with _naming(path), closing(open_file(path, plan, format_name)) as reader:
-        size = path.stat().st_size
-        watcher.reading(path, 0, size, 0, 0)
-        for chunk in reader.chunks():
-            good, bad = events.read(chunk)
-            rejects.add(bad)
-            rows += good.height + len(bad)
-            for aggregation in aggregations:
-                aggregation.add(good)
-            watcher.reading(path, reader.position, size, rows, rejects.count)
-            if allowed is not None and rejects.count > allowed:
-                break
-    return FileReport(
-        path=path,
-        rows=rows,
-        rejected=rejects.count,
-        rejects=rejects.path if rejects.count and rejects.written else None,
-        reasons=rejects.reasons,
-        examples=rejects.examples,
-    )
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before an error that does not say which file it is about."""
-    try:
-        yield
-    except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {error}") from error
-
-
 def _write_view(
     client: Writer | None, plan: ViewPlan, frame: pl.DataFrame, watcher: Progress
 ) -> ViewReport:
@@ -258,9 +153,57 @@ def _write_view(
         oldest = time.time_ns() // 1_000_000 - plan.ttl_ms
         expired = frame.filter(pl.col("event_time") <= oldest).height
     if client is not None:
-        watcher.writing(plan.view, 0, frame.height)
+        watcher.writing(plan.view, 0, frame.height, "")
         for start in range(0, frame.height, _WRITE_ROWS):
             part = frame.slice(start, _WRITE_ROWS)
-            _write(client, plan.view, part.to_dict(as_series=False))
-            watcher.writing(plan.view, start + part.height, frame.height)
-    return ViewReport(plan.view, frame.height, expired)
+            write(client, plan.view, part.to_dict(as_series=False))
+            written = start + part.height
+            watcher.writing(plan.view, written, frame.height, f"{written:,} entities")
+    return ViewReport(plan.view, "entities", frame.height, expired=expired)
+
+
+@dataclass(slots=True)
+class _Written:
+    """What was written to a series, or to flags, so far."""
+
+    unit: Literal["entities", "events"]
+    read: int = 0
+    rows: int = 0
+    unchanged: int = 0
+    last: tuple[Any, ...] | None = None
+    """The entity of the last row."""
+
+    def add(self, rows: ViewRows, keys: Sequence[str], events: int) -> None:
+        self.read += events
+        if not rows.events.size:
+            return
+        first, last = (tuple(rows.columns[name][at] for name in keys) for at in (0, -1))
+        # Events come sorted by entity, so that only this one can be there twice.
+        again = self.unit == "entities" and first == self.last
+        self.rows += rows.events.size - again
+        self.last = last
+
+
+def _write_events(
+    client: Writer | None,
+    projection: SourceProjection,
+    buffer: EventBuffer,
+    total: int,
+    watcher: Progress,
+) -> list[ViewReport]:
+    written = {
+        view.view: _Written("entities" if isinstance(view, FlagProjection) else "events")
+        for view in projection.views
+    }
+    for view, events in buffer.slices(_WRITE_EVENTS):
+        rows = view.rows(events)
+        done = written[view.view]
+        done.add(rows, [name for name, _ in view.keys], events.count)
+        if client is not None:
+            if rows.events.size:
+                done.unchanged += write(client, view.view, rows.columns).unchanged
+            watcher.writing(view.view, done.read, total, f"{done.rows:,} {done.unit}")
+    return [
+        ViewReport(view, done.unit, done.rows, unchanged=done.unchanged)
+        for view, done in written.items()
+    ]

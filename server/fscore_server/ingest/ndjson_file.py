@@ -61,8 +61,15 @@ class NdjsonFile:
         self._wanted = dict(wanted)
         self._unseen = {name: json.dumps(name).encode() for name in wanted}
         self._schema: pa.Schema | None = None
+        # What undeclared columns hold, of those that were seen to hold anything.
+        self._held: dict[str, Any] = {}
+        self._undeclared = [name for name, spelling in wanted.items() if not kind_of(spelling)]
         self._names: dict[str, None] = {}
         self._line = 1
+
+    @property
+    def size(self) -> int | None:
+        return self._stream.size
 
     @property
     def position(self) -> int:
@@ -104,7 +111,7 @@ class NdjsonFile:
         self._unseen = {name: token for name, token in self._unseen.items() if token not in block}
         lines = block.split(b"\n")
         filled = [at for at, line in enumerate(lines) if line and not line.isspace()]
-        if self._schema is None:
+        if self._schema is None or not self._held.keys() >= set(self._undeclared):
             self._schema = self._probe([lines[at] for at in filled])
         table = _parse_block(block, self._schema, len(filled))
         kept = filled
@@ -147,10 +154,9 @@ class NdjsonFile:
 
     def _probe(self, lines: Sequence[bytes]) -> pa.Schema:
         """The Arrow schema: declared kinds, and for the rest what the first lines hold."""
-        found: dict[str, Any] = {}
-        undeclared = [name for name, spelling in self._wanted.items() if not kind_of(spelling)]
+        found = self._held
         for count, line in enumerate(lines):
-            if count >= _PROBED_LINES and all(name in found for name in undeclared):
+            if count >= _PROBED_LINES and all(name in found for name in self._undeclared):
                 break
             try:
                 value = json.loads(line)

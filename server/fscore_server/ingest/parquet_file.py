@@ -31,13 +31,13 @@ class ParquetFile:
             self._file.close()
             raise missing_columns(path, lacking, present)
         self._wanted = list(wanted)
-        self._size = path.stat().st_size
+        self.size = path.stat().st_size
         self._total: int = max(self._file.metadata.num_rows, 1)
         self._rows = 0
 
     @property
     def position(self) -> int:
-        return self._size * self._rows // self._total
+        return self.size * self._rows // self._total
 
     def close(self) -> None:
         self._file.close()

@@ -1,32 +1,61 @@
-"""What a load has to do, worked out from the definitions before any file is opened."""
+"""What is done with the rows of files, worked out from the definitions beforehand."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fscore.source import FeatureMapping, FileSource
+from fscore._projection import Cell, FlagProjection, SourceProjection, typed_cell
+from fscore.registry import (
+    FeatureDefinition,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    Registry,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+from fscore.source import Conditions, FileSource
 from fscore_server.ingest.failures import InputError
 
-__all__ = ["Cell", "FeaturePlan", "LoadPlan", "ViewPlan", "plan_load"]
+__all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"]
 
+# Cells whose type the file decides.
+_UNDECLARED = frozenset({"text", "event_id", "event_time"})
 # Operations that read the cell as the feature's type; `count` and `distinct` look at text alone.
 _TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One column read as one type: the unit of conversion, shared by all features that want the
-    same.
+class Reading:
+    """What is read from files, whatever becomes of it."""
 
-    `spelling` is a feature type as the registry spells it, `text` for the text that cells are
-    compared by, or `event_time` for the row's own moment.
+    cells: tuple[Cell, ...]
+    """The conversions to do on each chunk, each once; those of `required` first, so that rejects
+    name them.
     """
+    required: frozenset[Cell]
+    """Cells without which a row is no event: join keys and event times."""
+    flags: tuple[FlagProjection, ...] = ()
+    """Views of flags that rows set, which only ids with a number have."""
 
-    column: str
-    spelling: str
-    timestamp_format: str | None = None
+    @classmethod
+    def of(cls, projection: SourceProjection) -> Reading:
+        """What the projection of events needs."""
+        return cls(projection.cells, frozenset(projection.required), _flags(projection))
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The columns to read, each with the feature type that reads it, or None where only its
+        text counts.
+        """
+        columns: dict[str, str | None] = {}
+        for cell in self.cells:
+            spelling = None if cell.spelling in _UNDECLARED else cell.spelling
+            if columns.get(cell.column) is None:
+                columns[cell.column] = spelling
+        return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,74 +68,60 @@ class FeaturePlan:
     spelling: str
     op: str
     cell: Cell | None
-    where: tuple[tuple[Cell, tuple[str | None, ...]], ...]
+    where: Conditions
 
 
 @dataclass(frozen=True, slots=True)
 class ViewPlan:
-    """How the rows of one view are made."""
+    """How the rows of one feature view are made."""
 
     view: str
-    source: str
     ttl_ms: int
     keys: tuple[tuple[str, Cell], ...]
     """Join keys in declared order, each with the cell that holds it."""
     event_time: Cell
     features: tuple[FeaturePlan, ...]
 
+    def required(self) -> Iterable[Cell]:
+        """The join keys and the event time."""
+        yield from (cell for _, cell in self.keys)
+        yield self.event_time
+
     def cells(self) -> Iterable[Cell]:
         """Every cell that the view reads."""
-        for _, cell in self.keys:
-            yield cell
-        yield self.event_time
+        yield from self.required()
         for feature in self.features:
             if feature.cell is not None:
                 yield feature.cell
-            for cell, _ in feature.where:
-                yield cell
+            yield from (Cell(column, "text") for column in feature.where)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All views that are filled from one pass over the files."""
+    """All views that are filled from one pass over the files: rows of feature views are worked out
+    from all events together, series and flags follow from each event.
+    """
 
+    source: str
     views: tuple[ViewPlan, ...]
+    events: SourceProjection
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The conversions to do on each chunk, each once; join keys and event times first, so
-        that rejects name those.
-        """
-        found: dict[Cell, None] = {}
-        for view in self.views:
-            for _, cell in view.keys:
-                found.setdefault(cell)
-            found.setdefault(view.event_time)
-        for view in self.views:
-            for cell in view.cells():
-                found.setdefault(cell)
-        return tuple(found)
+    def names(self) -> list[str]:
+        """The views."""
+        return [*(view.view for view in self.views), *(view.view for view in self.events.views)]
 
     @property
-    def required(self) -> frozenset[Cell]:
-        """Cells without which a row is no event: join keys and event times."""
-        return frozenset(
-            cell
-            for view in self.views
-            for cell in (*(cell for _, cell in view.keys), view.event_time)
+    def reading(self) -> Reading:
+        """What all views together read."""
+        required = [cell for view in self.views for cell in view.required()]
+        required += self.events.required
+        cells = [cell for view in self.views for cell in view.cells()]
+        return Reading(
+            tuple(dict.fromkeys([*required, *cells, *self.events.cells])),
+            frozenset(required),
+            _flags(self.events),
         )
-
-    @property
-    def columns(self) -> dict[str, str | None]:
-        """The columns to read, each with the feature type that reads it, or None where only its
-        text counts.
-        """
-        columns: dict[str, str | None] = {}
-        for cell in self.cells:
-            spelling = None if cell.spelling in ("text", "event_time") else cell.spelling
-            if columns.get(cell.column) is None:
-                columns[cell.column] = spelling
-        return columns
 
 
 def plan_load(definitions: Mapping[str, Any], source: str | None = None) -> LoadPlan:
@@ -115,12 +130,38 @@ def plan_load(definitions: Mapping[str, Any], source: str | None = None) -> Load
     `definitions` is the registry's JSON form. Raises :class:`InputError` when no view, or no
     single source, fits.
     """
-    views = {
-        name: view
-        for name, view in definitions["views"].items()
-        if view["kind"] == "features" and view["source"] is not None
+    registry = Registry.from_json(json.dumps(definitions))
+    sources = {
+        view.source.name: view.source for view in registry.views.values() if view.source is not None
     }
-    names = sorted({view["source"]["name"] for view in views.values()})
+    chosen = _chosen(sources, source)
+    views = [view for view in registry.views.values() if view.source == chosen]
+    empty = [view.name for view in views if not _follows_from_events(view)]
+    if empty:
+        raise InputError(
+            f"view {', '.join(empty)} reads from {chosen.name} but none of its features says how;"
+            ' give them a mapping, like platform: String = latest("platform")'
+        )
+    for view in views:
+        _require_whole_rows(view)
+    join_keys = {name: entity.join_keys for name, entity in registry.entities.items()}
+    return LoadPlan(
+        chosen.name,
+        tuple(
+            _view_plan(view, chosen, registry.entities[view.entity].join_keys)
+            for view in views
+            if isinstance(view, FeatureViewDefinition)
+        ),
+        SourceProjection(
+            chosen,
+            [view for view in views if not isinstance(view, FeatureViewDefinition)],
+            join_keys,
+        ),
+    )
+
+
+def _chosen(sources: Mapping[str, FileSource], source: str | None) -> FileSource:
+    names = sorted(sources)
     if not names:
         raise InputError(
             "no view of these definitions has a file source, so there is nothing to load;"
@@ -132,54 +173,56 @@ def plan_load(definitions: Mapping[str, Any], source: str | None = None) -> Load
             f" with --source: {', '.join(names)}"
         )
     chosen = names[0] if source is None else source
-    if chosen not in names:
+    if chosen not in sources:
         raise InputError(f"no view has a file source named {chosen}; there is: {', '.join(names)}")
-    plans = [
-        _view_plan(name, view, definitions["entities"][view["entity"]]["join_keys"])
-        for name, view in views.items()
-        if view["source"]["name"] == chosen
-    ]
-    empty = [plan.view for plan in plans if not plan.features]
-    if empty:
-        raise InputError(
-            f"view {', '.join(empty)} reads from {chosen} but none of its features says how;"
-            ' give them a mapping, like platform: String = latest("platform")'
-        )
-    return LoadPlan(tuple(plans))
+    return sources[chosen]
 
 
-def _view_plan(name: str, view: Mapping[str, Any], join_keys: Sequence[Sequence[str]]) -> ViewPlan:
-    source = FileSource.from_json(view["source"])
-    columns = source.columns_of([key for key, _ in join_keys])
-    time_format = source.timestamp_format
+def _require_whole_rows(view: ViewDefinition) -> None:
+    if isinstance(view, FeatureViewDefinition) and "packed" in view.layouts:
+        others = [feature.name for feature in view.features if feature.mapping is None]
+        if others:
+            raise InputError(
+                f"view {view.name} is packed, so that its rows are written whole, and"
+                f" {', '.join(others)} does not follow from events; give it a mapping, or a view"
+                " of its own"
+            )
+
+
+def _follows_from_events(view: ViewDefinition) -> bool:
+    if isinstance(view, FeatureViewDefinition | FlagViewDefinition):
+        return any(feature.mapping is not None for feature in view.features)
+    return isinstance(view, SeriesViewDefinition)
+
+
+def _view_plan(
+    view: FeatureViewDefinition,
+    source: FileSource,
+    join_keys: Sequence[tuple[str, str]],
+) -> ViewPlan:
+    columns = source.columns_of([name for name, _ in join_keys])
     return ViewPlan(
-        view=name,
-        source=source.name,
-        ttl_ms=view["ttl_ms"],
-        keys=tuple((key, Cell(columns[key], spelling)) for key, spelling in join_keys),
-        event_time=Cell(source.event_time, "event_time", time_format),
+        view=view.name,
+        ttl_ms=view.ttl_ms,
+        keys=tuple((name, Cell(columns[name], spelling)) for name, spelling in join_keys),
+        event_time=Cell(source.event_time, "event_time", source.timestamp_format),
         features=tuple(
-            _feature_plan(feature, time_format)
-            for feature in view["features"]
-            if feature["mapping"] is not None
+            _feature_plan(feature, source)
+            for feature in view.features
+            if feature.mapping is not None
         ),
     )
 
 
-def _feature_plan(feature: Mapping[str, Any], time_format: str | None) -> FeaturePlan:
-    mapping = FeatureMapping.from_json(feature["mapping"])
+def _feature_plan(feature: FeatureDefinition, source: FileSource) -> FeaturePlan:
+    mapping, spelling = feature.mapping, str(feature.type)
+    assert mapping is not None
     cell = None
     if mapping.column is not None:
-        spelling = feature["type"] if mapping.op in _TYPED else "text"
-        cell = Cell(mapping.column, spelling, time_format if _is_time(spelling) else None)
-    return FeaturePlan(
-        name=feature["name"],
-        spelling=feature["type"],
-        op=mapping.op,
-        cell=cell,
-        where=tuple((Cell(column, "text"), texts) for column, texts in mapping.where.items()),
-    )
+        read_as = spelling if mapping.op in _TYPED else "text"
+        cell = typed_cell(mapping.column, read_as, source)
+    return FeaturePlan(feature.name, spelling, mapping.op, cell, mapping.where)
 
 
-def _is_time(spelling: str) -> bool:
-    return "Timestamp" in spelling
+def _flags(projection: SourceProjection) -> tuple[FlagProjection, ...]:
+    return tuple(view for view in projection.views if isinstance(view, FlagProjection))

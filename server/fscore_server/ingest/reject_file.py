@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from fscore_server.ingest.failures import InputError, Reject
+from fscore_server.ingest.stream import STANDARD_INPUT
 
 __all__ = ["RejectFile"]
 
@@ -20,7 +21,8 @@ class RejectFile:
     """
 
     def __init__(self, source: Path, folder: Path | None, *, write: bool) -> None:
-        self.path = (folder or source.parent) / f"{source.name}.rejects.ndjson"
+        name = "stdin" if source == STANDARD_INPUT else source.name
+        self.path = (folder or source.parent) / f"{name}.rejects.ndjson"
         self.count = 0
         self.reasons: dict[str, int] = {}
         self.examples: list[Reject] = []

@@ -1,10 +1,12 @@
 """Bytes of an input file, decompressed, with the position in the file as it lies on disk (which
-is what progress is).
+is what progress is). The file `-` is the standard input, whose end nobody knows.
 """
 
 from __future__ import annotations
 
 import gzip
+import os
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,11 @@ import pyarrow as pa
 
 from fscore_server.ingest.failures import InputError
 
-__all__ = ["COMPRESSIONS", "READ_BYTES", "Stream", "open_stream", "reading"]
+__all__ = ["COMPRESSIONS", "READ_BYTES", "STANDARD_INPUT", "Stream", "open_stream", "reading"]
 
 READ_BYTES = 4 << 20
+
+STANDARD_INPUT = Path("-")
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
 
@@ -34,6 +38,7 @@ class Stream:
         self._path = path
         self._file = file
         self._content = content
+        self.size: int | None = os.fstat(file.fileno()).st_size
 
     def read(self) -> bytes:
         """The next bytes, some MiB; none at the end of the file and only there."""
@@ -51,8 +56,30 @@ class Stream:
         self._file.close()
 
 
+class _StandardInput(Stream):
+    """What somebody sends, as it comes: a line must not wait until there are some MiB of them."""
+
+    def __init__(self) -> None:
+        self.size = None
+        self._taken = 0
+
+    def read(self) -> bytes:
+        data = os.read(sys.stdin.fileno(), READ_BYTES)
+        self._taken += len(data)
+        return data
+
+    @property
+    def position(self) -> int:
+        return self._taken
+
+    def close(self) -> None:
+        """Leave it open: it is not this stream's."""
+
+
 def open_stream(path: Path) -> Stream:
     """Open a file for reading, decompressed by its ending: .gz, .zst, .bz2 or .lz4."""
+    if path == STANDARD_INPUT:
+        return _StandardInput()
     with reading(path):
         file = path.open("rb")
     compression = COMPRESSIONS.get(path.suffix.lower())
