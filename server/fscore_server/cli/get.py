@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from fscore._client import Consistency
+from fscore._fscore import parse_moment
 from fscore.types import Status
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.moment import shown_moment
@@ -28,6 +30,18 @@ __all__ = ["get_command"]
     type=click.IntRange(1, 2**63 - 1),
     help="Read this version instead of the service's.",
 )
+@click.option(
+    "--as-of",
+    metavar="MOMENT",
+    help="When windows end and rows expire, as 2024-06-18T19:23:30Z or epoch ms; now where not"
+    " given.",
+)
+@click.option(
+    "--consistency",
+    type=click.Choice(get_args(Consistency)),
+    default="eventual",
+    help="snapshot: everything of an entity at one moment.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object for each entity.")
 @redis_url_option
 def get_command(
@@ -35,6 +49,8 @@ def get_command(
     service: str | None,
     features: str | None,
     version: int | None,
+    as_of: str | None,
+    consistency: Consistency,
     as_json: bool,
     redis_url: str | None,
 ) -> None:
@@ -45,6 +61,7 @@ def get_command(
     is read.
     """
     columns = _columns(keys)
+    moment = None if as_of is None else _moment(as_of)
     with connected(redis_url, "get") as client:
         names = features.split(",") if features else None
         entity = None if service or names else _entity_of(client, set(columns))
@@ -53,15 +70,15 @@ def get_command(
             name: [_typed(name, value, prepared.join_keys.get(name)) for value in values]
             for name, values in columns.items()
         }
-        table = prepared.get(typed, version=version)
+        table = prepared.get(typed, version=version, as_of=moment, consistency=consistency)
         moments = {
             name
             for name, spelling in zip(prepared.features, prepared.types, strict=True)
-            if spelling.startswith("Timestamp")
+            if "Timestamp" in spelling
         }
     entities = [dict(zip(typed, row, strict=True)) for row in zip(*typed.values(), strict=True)]
     if as_json:
-        _print_json(entities, table)
+        _print_json(entities, table, moment)
     else:
         _print_tables(entities, table, moments)
 
@@ -77,6 +94,13 @@ def _columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
         counts = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise click.UsageError(f"every join key needs as many values as the others: {counts}")
     return columns
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise click.UsageError(f"--as-of {text!r} {error}") from None
 
 
 def _entity_of(client: fscore.Client, names: set[str]) -> str:
@@ -103,7 +127,7 @@ def _typed(name: str, value: str, kind: str | None) -> str | int:
         raise click.UsageError(f"{name}={value}: {name} is an Int64, write an integer") from None
 
 
-def _print_json(entities: list[dict[str, Any]], table: FeatureTable) -> None:
+def _print_json(entities: list[dict[str, Any]], table: FeatureTable, as_of: int | None) -> None:
     for row, (entity, values) in enumerate(zip(entities, table.to_dicts(), strict=True)):
         statuses = {
             name: Status(int(code)).name
@@ -111,6 +135,8 @@ def _print_json(entities: list[dict[str, Any]], table: FeatureTable) -> None:
             if code != Status.PRESENT
         }
         answer: dict[str, Any] = {"entity": entity, "features": values, "version": table.version}
+        if as_of is not None:
+            answer["as_of"] = as_of
         if statuses:
             answer["statuses"] = statuses
         click.echo(json.dumps(answer, default=_jsonable))
@@ -147,7 +173,9 @@ def _text(value: Any, is_time: bool) -> str:
     if value is None:
         return "-"
     if is_time:
-        return shown_moment(value)
+        return (
+            shown_moment(value) if isinstance(value, int) else ", ".join(map(shown_moment, value))
+        )
     return value if isinstance(value, str) else json.dumps(value, default=_jsonable)
 
 
