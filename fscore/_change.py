@@ -44,6 +44,11 @@ class Change:
         return line
 
 
+def counted(number: int, what: str) -> str:
+    """Return `1 feature`, `2 features`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def plain_changes(
     what: str, path: str, old: Any, new: Any, aspects: Sequence[str]
 ) -> Iterator[Change]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fscore._change import Change, as_text, names_of, plain_changes
+from fscore._change import Change, as_text, counted, names_of, plain_changes
 from fscore._declaration import duration_text
 from fscore._type_change import type_change_is_safe
 from fscore._view_model import (
+    LAYOUTS,
+    Columns,
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
@@ -48,8 +50,25 @@ def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterato
 
 def _inputs(name: str, old: RequestViewDefinition, new: RequestViewDefinition) -> Iterator[Change]:
     reason = "requests that bring the old inputs get an error"
-    before, after = dict(old.request), dict(new.request)
-    yield from _text_changes(name, "request", before, after, reason, safe=False)
+    if old.request != new.request:
+        before, after = _columns_text(old.request), _columns_text(new.request)
+        yield Change("changed", "view", name, "request", before, after, False, reason)
+
+
+def added_view(name: str, new: ViewDefinition) -> Change:
+    """Return what a view that is new has."""
+    count = counted(len(new.features), "flag" if new.kind == "flags" else "feature")
+    text = f"{count} of {new.entity}"
+    match new:
+        case FeatureViewDefinition() if new.layout != LAYOUTS[0]:
+            text += f", {new.layout}"
+        case SeriesViewDefinition():
+            kept = f" kept for {duration_text(new.retention_ms)}" if new.retention_ms else ""
+            text += f", over events{kept}"
+        case RequestViewDefinition():
+            text += ", computed on request"
+            text += f" from {_columns_text(new.request)}" if new.request else ""
+    return Change("added", "view", name, after=text)
 
 
 def removed_view(name: str, old: ViewDefinition) -> Change:
@@ -91,12 +110,13 @@ def _expiring(old_ms: int, new_ms: int) -> str:
     return "values older than that are EXPIRED at once" if shorter else ""
 
 
+def _columns_text(columns: Columns) -> str:
+    return ", ".join(f"{name}: {kind}" for name, kind in columns) or "none"
+
+
 def _series(name: str, old: SeriesViewDefinition, new: SeriesViewDefinition) -> Iterator[Change]:
     if old.columns != new.columns:
-        before, after = (
-            ", ".join(f"{part}: {kind}" for part, kind in view.columns) or "none"
-            for view in (old, new)
-        )
+        before, after = _columns_text(old.columns), _columns_text(new.columns)
         reason = "events are stored with the old fields, in their order, and do not read as others"
         yield Change("changed", "view", name, "payload", before, after, False, reason)
     else:
@@ -206,7 +226,7 @@ def _feature(
         reason = "values follow at the next load"
         yield Change("changed", "feature", path, "mapping", before, after, reason=reason)
     if old.window != new.window:
-        before, after = (as_text(item.window and item.window.to_json()) for item in (old, new))
+        before, after = str(old.window), str(new.window)
         untiled = _untiled(new, old_view, new_view)
         reason = untiled or "values follow at once"
         yield Change("changed", "feature", path, "window", before, after, not untiled, reason)

@@ -26,10 +26,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._change import SIGNS, Change, names_of, plain_changes
+from fscore._change import SIGNS, Change, counted, names_of, plain_changes
 from fscore._registry_model import EntityDefinition, ServiceDefinition
 from fscore._type_change import type_change_is_safe
-from fscore._view_diff import removed_view, view_changes
+from fscore._view_diff import added_view, removed_view, view_changes
 from fscore._view_model import ViewDefinition
 from fscore.registry import Registry
 
@@ -112,8 +112,7 @@ def _views(
 ) -> Iterator[Change]:
     for name in names_of(old, new):
         if name not in old:
-            text = f"{len(new[name].features)} features of {new[name].entity}"
-            yield Change("added", "view", name, after=text)
+            yield added_view(name, new[name])
         elif name not in new:
             yield removed_view(name, old[name])
         else:
@@ -125,7 +124,9 @@ def _services(
 ) -> Iterator[Change]:
     for name in names_of(old, new):
         if name not in old:
-            yield Change("added", "service", name, after=f"{len(new[name].features)} features")
+            yield Change(
+                "added", "service", name, after=counted(len(new[name].features), "feature")
+            )
         elif name not in new:
             reason = "callers that ask for it get an error"
             yield Change("removed", "service", name, safe=False, reason=reason)

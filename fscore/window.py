@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
-from fscore._declaration import MAX_TTL_MS, duration_ms, listed
+from fscore._declaration import MAX_TTL_MS, duration_ms, duration_text, listed
 from fscore.types import DataType
 
 __all__ = [
@@ -100,6 +100,14 @@ class WindowFunction:
     def tiled(self) -> bool:
         """Whether it can be put together from tiles."""
         return self.op in _RULES and _RULES[self.op].tiled
+
+    def __str__(self) -> str:
+        """Return it as it is written, but for the module: `sum("price", "7d")`."""
+        arguments = [str(self.n)] if self.n else []
+        arguments += [f'"{self.field}"'] if self.field is not None else []
+        arguments += [f'"{duration_text(self.window_ms)}"'] if self.window_ms else []
+        arguments += [f'gap="{duration_text(self.gap_ms)}"'] if self.gap_ms else []
+        return f"{self.op}({', '.join(arguments)})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the registry's form."""

@@ -103,7 +103,7 @@ SAFE_CHANGES = [
     ),
     (
         replace(BASE, services={**BASE.services, "more": RANKING}),
-        "+ service more: 1 features",
+        "+ service more: 1 feature",
     ),
     (entity(description="a visitor"), '~ entity user: description "" -> "a visitor"'),
     (entity(tags={"a": "b"}), '~ entity user: tags {} -> {"a": "b"}'),
@@ -192,7 +192,7 @@ def test_everything_is_new_at_first_and_in_order() -> None:
     assert str(diff(Registry(), BASE)) == (
         "+ entity user: user_id: String\n"
         "+ view profile: 2 features of user\n"
-        "+ service ranking: 1 features\n"
+        "+ service ranking: 1 feature\n"
         "3 added"
     )
 

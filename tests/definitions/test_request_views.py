@@ -353,8 +353,8 @@ def test_changes_of_what_is_computed() -> None:
     new = Registry.from_definitions([Other, Catalogue])
     lines = [str(change) for change in diff(old, new).changes]
     assert (
-        '! view derived: request {"amount": "Float64", "coupon": "String"} -> '
-        '{"amount": "Float64"}  (unsafe: requests that bring the old inputs get an error)'
+        "! view derived: request amount: Float64, coupon: String -> amount: Float64  "
+        "(unsafe: requests that bring the old inputs get an error)"
     ) in lines
     assert (
         "~ feature derived.account_age: expression request.now - profile:signup_time -> "

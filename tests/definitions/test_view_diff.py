@@ -14,6 +14,7 @@ from fscore.registry import (
     FeatureViewDefinition,
     FlagViewDefinition,
     PayloadField,
+    RequestViewDefinition,
     SeriesViewDefinition,
     ViewDefinition,
 )
@@ -189,17 +190,13 @@ SERIES_CHANGES: list[tuple[SeriesViewDefinition, dict[str, Any], str]] = [
     (
         CLICKS,
         {"features": (replace(VISITS, window=window.count("2d")),)},
-        '~ feature clicks.visits: window {"field": null, "gap_ms": 0, "n": 0, "op": "count", '
-        '"window_ms": 86400000} -> {"field": null, "gap_ms": 0, "n": 0, "op": "count", '
-        '"window_ms": 172800000}  (values follow at once)',
+        '~ feature clicks.visits: window count("1d") -> count("2d")  (values follow at once)',
     ),
     (
         TILED,
         {"features": (replace(VISITS, window=window.max("price", "2d")),)},
-        '! feature clicks.visits: window {"field": null, "gap_ms": 0, "n": 0, "op": "count", '
-        '"window_ms": 86400000} -> {"field": "price", "gap_ms": 0, "n": 0, "op": "max", '
-        '"window_ms": 172800000}  (unsafe: tiles that are there have no price: values are whole '
-        "after 2d)",
+        '! feature clicks.visits: window count("1d") -> max("price", "2d")  '
+        "(unsafe: tiles that are there have no price: values are whole after 2d)",
     ),
     (
         CLICKS,
@@ -251,3 +248,30 @@ def test_a_view_that_becomes_one_of_another_kind() -> None:
         "! view flags: kind flags -> series  (unsafe: its data stays as it was stored and is not "
         "found)"
     ]
+
+
+def test_views_that_are_new_say_what_they_are() -> None:
+    computed = feature("age_at_order", expression={"now": True})
+    order = RequestViewDefinition("order", "user", (computed,), request=(("amount", "Float64"),))
+    views = (PACKED, replace(CLICKS, retention_ms=30 * DAY), FLAGS, order)
+    registry = Registry({"user": USER}, {view.name: view for view in views})
+    assert [str(change) for change in diff(Registry({"user": USER}), registry).changes] == [
+        "+ view profile: 2 features of user, packed",
+        "+ view clicks: 1 feature of user, over events kept for 30d",
+        "+ view flags: 2 flags of user",
+        "+ view order: 1 feature of user, computed on request from amount: Float64",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "written"),
+    [
+        (window.count(), "count()"),
+        (window.sum("price", "7d"), 'sum("price", "7d")'),
+        (window.last(5, "price"), 'last(5, "price")'),
+        (window.last_times(5), "last_times(5)"),
+        (window.session_length("90s"), 'session_length(gap="90s")'),
+    ],
+)
+def test_window_functions_are_shown_as_they_are_written(function: Any, written: str) -> None:
+    assert str(function) == written
