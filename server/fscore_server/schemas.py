@@ -62,6 +62,7 @@ _OBJECT_OR_NULL: Json = {"type": ["object", "null"]}
 _SOURCE: Json = {**_OBJECT_OR_NULL, "description": "Where its rows come from."}
 _LENGTH: Json = {**_COUNT, "description": "Milliseconds; 0 for no limit."}
 _TYPES: Json = {"type": "object", "additionalProperties": _NAME}
+_IDS: Json = {**_NAME_OR_NULL, "description": "How an id is written from its number."}
 _VIEWS = ("FeatureView", "SeriesView", "FlagView", "RequestView")
 
 
@@ -201,24 +202,32 @@ def _views(described: Json) -> Json:
         "tags": _TAGS,
     }
 
-    def view(kind: str, of_feature: Json, properties: Json) -> Json:
+    def view(kind: str, description: str, of_feature: Json, properties: Json) -> Json:
         features = _array(_object(feature | of_feature))
         own = {"kind": {"const": kind}, **properties, "features": features}
-        return _object(described | {"source": _SOURCE} | own)
+        return {**_object(described | {"source": _SOURCE} | own), "description": description}
 
-    mapping = {"mapping": _OBJECT_OR_NULL}
+    mapping = {
+        "mapping": {**_OBJECT_OR_NULL, "description": "How it follows from rows of the source."}
+    }
     return {
         "FeatureView": view(
             "features",
-            mapping | {"ttl_ms": _LENGTH},
+            "Rows of features that arrive together.",
+            mapping
+            | {"ttl_ms": {**_COUNT, "description": "Its own or its view's; 0 for no limit."}},
             {
                 "ttl_ms": _LENGTH,
-                "layout": {"enum": list(LAYOUTS)},
-                "migrating_from": {"enum": [*LAYOUTS, None]},
+                "layout": {"enum": list(LAYOUTS), "description": "How rows are stored."},
+                "migrating_from": {
+                    "enum": [*LAYOUTS, None],
+                    "description": "The layout in which rows are written besides.",
+                },
             },
         ),
         "SeriesView": view(
             "series",
+            "Events of an entity, and features over windows of them.",
             {
                 "window": _object(
                     {
@@ -230,20 +239,39 @@ def _views(described: Json) -> Json:
                         "tiles": {"enum": ["none", "exact", "granular"]},
                     }
                 )
+                | {"description": "The function, and what of it is read from tiles."}
             },
             {
-                "payload": _array(_object({"name": _NAME, "type": _NAME, "column": _NAME})),
-                "where": {"type": "object", "additionalProperties": _array(_NAME_OR_NULL)},
+                "payload": {
+                    **_array(_object({"name": _NAME, "type": _NAME, "column": _NAME})),
+                    "description": "The fields of an event, and the source's columns.",
+                },
+                "where": {
+                    "type": "object",
+                    "additionalProperties": _array(_NAME_OR_NULL),
+                    "description": "Which rows of the source are events.",
+                },
                 "retention_ms": _LENGTH,
-                "max_events": _COUNT,
-                "repeats": {"enum": ["count", "collapse"]},
-                "event_id": _NAME_OR_NULL,
-                "tile_ms": _COUNT,
+                "max_events": {**_COUNT, "description": "0 for no limit."},
+                "repeats": {
+                    "enum": ["count", "collapse"],
+                    "description": "Whether events of one payload are several or one.",
+                },
+                "event_id": {
+                    **_NAME_OR_NULL,
+                    "description": "The column that tells events of one moment apart.",
+                },
+                "tile_ms": {**_COUNT, "description": "Milliseconds; 0 for no tiles."},
                 "tile_retention_ms": _LENGTH,
             },
         ),
-        "FlagView": view("flags", mapping, {"ids": _NAME_OR_NULL}),
-        "RequestView": view("request", {"expression": _NAME}, {"request": _TYPES}),
+        "FlagView": view("flags", "Bits of very many entities.", mapping, {"ids": _IDS}),
+        "RequestView": view(
+            "request",
+            "Features that are computed when they are read.",
+            {"expression": {**_NAME, "description": "As definitions write it."}},
+            {"request": {**_TYPES, "description": "Inputs that requests bring, and their types."}},
+        ),
     }
 
 
