@@ -20,7 +20,10 @@ TOP_LEVEL = {
 }
 
 # Lock files name the registry that their checksums belong to; this file names what it looks for.
-NOT_SEARCHED = {"Cargo.lock", "rust/fuzz/Cargo.lock", "tests/test_repository.py"}
+NOT_SEARCHED = {
+    *("Cargo.lock", "bench/peers/rust/Cargo.lock", "rust/fuzz/Cargo.lock"),
+    "tests/test_repository.py",
+}
 FORBIDDEN = {
     "paths of a machine": r"(?<![\w.])/(?:work|farm|root)/|(?<![\w.])/(?:home|Users)/\w",
     "package indexes": (
