@@ -106,6 +106,8 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
 	cargo fmt --all --check
 	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
+	cargo fmt --manifest-path bench/peers/rust/Cargo.toml --check
+	@cargo metadata --locked --format-version 1 --manifest-path bench/peers/rust/Cargo.toml >/dev/null
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked --config rust/deny.toml --log-level error check bans licenses sources
 
@@ -126,6 +128,7 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 	$(BIN)/ruff format .
 	cargo fmt --all
 	cargo fmt --manifest-path rust/fuzz/Cargo.toml
+	cargo fmt --manifest-path bench/peers/rust/Cargo.toml
 
 docs: build ## Write the tables in docs/ that are generated from code
 	$(BIN)/python docs/generate.py
@@ -134,6 +137,7 @@ docs: build ## Write the tables in docs/ that are generated from code
 
 bench: build $(STAMPS)/group-test $(STAMPS)/group-bench ## Compare with other clients and servers; BENCH_ARGS picks
 	@deploy/setup/redis.sh
+	@deploy/setup/bench.sh
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 fuzz: $(STAMPS)/venv ## Each fuzz target for FUZZ_SECONDS (needs the nightly toolchain)

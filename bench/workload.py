@@ -1,17 +1,25 @@
-"""What every contestant is asked: n entities by m float features, from one hash per entity."""
+"""What every contestant is asked: n entities by m float features, from one row per entity.
+
+A row is a hash, or a packed string with the same numbers, as docs/storage-format.md has them.
+"""
 
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
+from typing import Literal
 
 import numpy as np
 
 from bench.resp import encode
 from bench.servers import Server
+from fscore._packed import fingerprint
+
+Layout = Literal["hash", "packed"]
 
 POPULATION = 2_000
 BATCHES = 64
@@ -21,12 +29,16 @@ EVENT_TIME = 1_767_225_600_000
 
 @dataclass(frozen=True)
 class Workload:
-    """`entities` x `features` values a call, out of `stored` features that each hash has."""
+    """`entities` x `features` values a call, out of `stored` features that each row has.
+
+    `command` is what peers read hashes by.
+    """
 
     entities: int
     features: int
     stored: int
     command: str = "HMGET"
+    layout: Layout = "hash"
 
     @property
     def name(self) -> str:
@@ -38,12 +50,21 @@ class Workload:
 
     @property
     def entity(self) -> str:
-        """One entity type per width, so that one registry serves every width."""
-        return entity_name(self.stored)
+        """One entity type per width and layout, so that one registry serves them all."""
+        return entity_name(self.stored, self.layout)
+
+    @property
+    def join_key(self) -> str:
+        """The same in both layouts, so that answers from both are the same document."""
+        return join_key_name(self.stored)
 
     @property
     def view(self) -> str:
-        return view_name(self.stored)
+        return view_name(self.stored, self.layout)
+
+    @property
+    def service(self) -> str:
+        return service_name(self.stored, self.layout)
 
     @property
     def asked(self) -> list[str]:
@@ -51,7 +72,8 @@ class Workload:
 
     def key(self, identifier: int) -> str:
         """What the layout in docs/storage-format.md makes of an integer id."""
-        return f"{self.entity}:{{{identifier}}}:v1"
+        key = f"{self.entity}:{{{identifier}}}:v1"
+        return key if self.layout == "hash" else f"{key}:{self.view}"
 
     def batches(self) -> list[list[int]]:
         """Fixed by a seed: every contestant asks for the same ids in the same order."""
@@ -66,12 +88,21 @@ class Workload:
         return cycle(self.batches())
 
 
-def entity_name(stored: int) -> str:
-    return f"user{stored}"
+def entity_name(stored: int, layout: Layout = "hash") -> str:
+    return f"user{stored}" if layout == "hash" else f"packed_user{stored}"
 
 
-def view_name(stored: int) -> str:
-    return f"profile{stored}"
+def join_key_name(stored: int) -> str:
+    return f"user{stored}_id"
+
+
+def view_name(stored: int, layout: Layout = "hash") -> str:
+    return f"profile{stored}" if layout == "hash" else f"row{stored}"
+
+
+def service_name(stored: int, layout: Layout = "hash") -> str:
+    """The service of the first so many features, as `definitions.apply` is told."""
+    return f"{layout}{stored}"
 
 
 def feature_names(count: int) -> list[str]:
@@ -84,16 +115,29 @@ def values(stored: int) -> np.ndarray:
     return np.random.default_rng(stored).random((POPULATION, stored)) * 100
 
 
-def fill(server: Server, stored: int) -> None:
-    """Writes the hashes with plain HSETs, in the layout that other programs write too."""
-    names = feature_names(stored)
-    rows = values(stored).tolist()
-    workload = Workload(1, stored, stored)
+def fill(server: Server, stored: int, layout: Layout = "hash") -> None:
+    """Writes the rows without fscore, as other programs write them too."""
+    workload = Workload(1, stored, stored, layout=layout)
+    write = _hash_commands if layout == "hash" else _packed_commands
     for start in range(0, POPULATION, WRITE_PIPELINE):
-        commands = []
-        for identifier in range(start, min(start + WRITE_PIPELINE, POPULATION)):
-            pairs = zip(names, rows[identifier], strict=True)
-            fields = [part for name, value in pairs for part in (name, repr(value))]
-            event_time = (f"_ts:{workload.view}", str(EVENT_TIME))
-            commands.append(encode("HSET", workload.key(identifier), *fields, *event_time))
-        server.control.pipeline(commands)
+        chosen = range(start, min(start + WRITE_PIPELINE, POPULATION))
+        server.control.pipeline(write(workload, chosen))
+
+
+def _hash_commands(workload: Workload, identifiers: range) -> list[bytes]:
+    rows = values(workload.stored).tolist()
+    event_time = (f"_ts:{workload.view}", str(EVENT_TIME))
+    commands = []
+    for identifier in identifiers:
+        pairs = zip(workload.asked, rows[identifier], strict=True)
+        fields = [part for name, value in pairs for part in (name, repr(value))]
+        commands.append(encode("HSET", workload.key(identifier), *fields, *event_time))
+    return commands
+
+
+def _packed_commands(workload: Workload, identifiers: range) -> list[bytes]:
+    """Format, fingerprint, event time, no null, and then the doubles as they are."""
+    schema = fingerprint([(name, "Float64") for name in workload.asked])
+    head = struct.pack("<BIq", 1, schema, EVENT_TIME) + bytes((workload.stored + 7) // 8)
+    rows = values(workload.stored).astype("<f8")
+    return [encode("SET", workload.key(i), head + rows[i].tobytes()) for i in identifiers]

@@ -55,7 +55,7 @@ def test_encode_hiredis(workload: Workload, benchmark: BenchmarkFixture) -> None
 
 def body(workload: Workload) -> bytes:
     ids = workload.batches()[0]
-    return orjson.dumps({"service": "model", "entities": {f"{workload.entity}_id": ids}})
+    return orjson.dumps({"service": "model", "entities": {workload.join_key: ids}})
 
 
 @sized
@@ -71,4 +71,4 @@ def test_parse_body_rust(workload: Workload, benchmark: BenchmarkFixture) -> Non
 def test_parse_body_orjson(workload: Workload, benchmark: BenchmarkFixture) -> None:
     benchmark.group = f"request body {workload.name}"
     request = benchmark.pedantic(orjson.loads, args=(body(workload),), rounds=ROUNDS, iterations=10)
-    assert len(request["entities"][f"{workload.entity}_id"]) == workload.entities
+    assert len(request["entities"][workload.join_key]) == workload.entities

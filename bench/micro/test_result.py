@@ -40,7 +40,7 @@ def result(server: Server, workload: Workload) -> FeatureTable:
 def document(table: FeatureTable, workload: Workload) -> dict[str, object]:
     return {
         "features": workload.asked,
-        "entities": {f"{workload.entity}_id": workload.batches()[0]},
+        "entities": {workload.join_key: workload.batches()[0]},
         "values": table.to_numpy().tolist(),
         "version": 1,
     }

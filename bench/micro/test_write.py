@@ -17,7 +17,7 @@ from fscore.registry_resolve import write_spec
 
 WORKLOAD = Workload(1000, 10, 10)
 IDS = list(range(WORKLOAD.entities))
-JOIN_KEY = f"{WORKLOAD.entity}_id"
+JOIN_KEY = WORKLOAD.join_key
 ROUNDS = 30
 
 

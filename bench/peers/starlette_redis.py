@@ -1,6 +1,6 @@
 """The peer server: the same two routes as one would write them with Starlette and redis.asyncio.
 
-It knows its one service beforehand and its values are floats, so it has less to do than a feature
+It knows its services beforehand and its values are floats, so it has less to do than a feature
 store: no registry, no types, no statuses, no deadlines. `python -m bench.peers.starlette_redis`
 serves on uvicorn with uvloop and httptools.
 """
@@ -18,19 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.definitions import SERVICE
 from bench.workload import Workload
 
 
 class Features:
-    """The two routes over one workload's entities."""
+    """The two routes over the entities of some workloads, by the name of their service."""
 
-    def __init__(self, url: str, workload: Workload) -> None:
+    def __init__(self, url: str, workloads: list[Workload]) -> None:
         self._redis = redis.asyncio.Redis.from_url(url)
-        self._workload = workload
-        self._names = workload.asked
-        self._service = f"{SERVICE}{workload.stored}"
-        self._join_key = f"{workload.entity}_id"
+        self._services = {workload.service: workload for workload in workloads}
+        self._names = {workload.service: workload.asked for workload in workloads}
 
     def routes(self) -> list[Route]:
         return [
@@ -40,33 +37,37 @@ class Features:
 
     async def one(self, request: Request) -> Response:
         query = request.query_params
-        if query.get("service") != self._service:
+        workload = self._services.get(query.get("service", ""))
+        if workload is None:
             return _problem(404, "no such service")
+        join_key, names = workload.join_key, self._names[workload.service]
         try:
-            identifier = int(query[self._join_key])
+            identifier = int(query[join_key])
         except (KeyError, ValueError):
-            return _problem(422, f"{self._join_key} must be an integer")
-        row = await self._redis.hmget(self._workload.key(identifier), self._names)
-        features = dict(zip(self._names, map(_number, row), strict=True))
-        entity = {self._join_key: identifier}
+            return _problem(422, f"{join_key} must be an integer")
+        row = await self._redis.hmget(workload.key(identifier), names)
+        features = dict(zip(names, map(_number, row), strict=True))
+        entity = {join_key: identifier}
         return _json({"entity": entity, "features": features, "version": 1})
 
     async def many(self, request: Request) -> Response:
         try:
             body = orjson.loads(await request.body())
-            service, identifiers = body["service"], body["entities"][self._join_key]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return _problem(422, f"the body needs service and entities.{self._join_key}")
-        if service != self._service:
+            service, ((join_key, identifiers),) = body["service"], body["entities"].items()
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+            return _problem(422, "the body needs service and entities with one join key")
+        workload = self._services.get(service)
+        if workload is None:
             return _problem(404, "no such service")
-        if not all(type(identifier) is int for identifier in identifiers):
-            return _problem(422, f"{self._join_key} must be integers")
+        if join_key != workload.join_key or not all(type(one) is int for one in identifiers):
+            return _problem(422, f"{workload.join_key} must be integers")
+        names = self._names[service]
         pipeline = self._redis.pipeline(transaction=False)
         for identifier in identifiers:
-            pipeline.hmget(self._workload.key(identifier), self._names)
+            pipeline.hmget(workload.key(identifier), names)
         rows = [list(map(_number, row)) for row in await pipeline.execute()]
-        entities = {self._join_key: identifiers}
-        answer = {"features": self._names, "entities": entities, "values": rows, "version": 1}
+        entities = {join_key: identifiers}
+        answer = {"features": names, "entities": entities, "values": rows, "version": 1}
         return _json(answer)
 
 
@@ -87,11 +88,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--redis-url", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--features", type=int, required=True)
-    parser.add_argument("--stored", type=int, required=True)
+    parser.add_argument("--widths", type=int, nargs="+", required=True)
     given = parser.parse_args()
-    workload = Workload(1, given.features, given.stored)
-    app = Starlette(routes=Features(given.redis_url, workload).routes())
+    workloads = [Workload(1, width, width) for width in given.widths]
+    app = Starlette(routes=Features(given.redis_url, workloads).routes())
     uvicorn.run(
         app, port=given.port, loop="uvloop", http="httptools", ws="none", access_log=False,
         log_level="warning", server_header=False,

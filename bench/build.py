@@ -1,0 +1,111 @@
+"""Builds what the comparisons need beside .venv, from what this repository declares, into .cache/.
+
+Each function returns where the result is, or raises `Unavailable` with what is missing. A build
+that is up to date takes a second or none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from bench.peers import Unavailable
+
+ROOT = Path(__file__).parents[1]
+CACHE = ROOT / ".cache" / "bench"
+TOOLS = ROOT / ".cache" / "tools"
+PEERS = Path(__file__).parent / "peers"
+
+
+@cache
+def go_server() -> Path:
+    """bench/peers/go; its modules come from go.mod and go.sum."""
+    if shutil.which("go") is None:
+        raise Unavailable("no Go: its toolchain is not on the PATH")
+    binary = CACHE / "go-peer"
+    # The toolchain that is there is used; the flags refuse to change go.mod.
+    environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    _run("the Go peer", ["go", "build", "-o", str(binary), "."], PEERS / "go", environment)
+    return binary
+
+
+@cache
+def rust_server() -> Path:
+    """bench/peers/rust, in release."""
+    if shutil.which("cargo") is None:
+        raise Unavailable("no Rust: cargo is not on the PATH")
+    target = CACHE / "rust"
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(target)]
+    _run("the Rust peer", command, PEERS / "rust")
+    return target / "release" / "fscore-peer"
+
+
+@cache
+def virtualenv(group: str) -> Path:
+    """The bin folder of an environment that has one dependency group of pyproject.toml alone."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    folder = CACHE / f"venv-{group}"
+    stamp, wanted = folder / "made-from", f"{sys.version}\n{groups[group]}"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"installing the dependency group '{group}' into {folder.relative_to(ROOT)}")
+        if not (folder / "bin" / "python").exists():
+            _run(group, [sys.executable, "-m", "venv", str(folder)], ROOT)
+        pip = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        _run(group, [*pip, "install", "--upgrade", "pip>=25.1"], ROOT)
+        _run(group, [*pip, "install", "--group", f"{ROOT / 'pyproject.toml'}:{group}"], ROOT)
+        stamp.write_text(wanted)
+    return folder / "bin"
+
+
+@cache
+def c_program(name: str) -> Path:
+    """bench/peers/<name>.c, linked with the distribution's hiredis."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise Unavailable("no C compiler: apt-get install gcc libc6-dev")
+    source = PEERS / f"{name}.c"
+    probe = [compiler, "-x", "c", "-", "-fsyntax-only"]
+    header = "#include <hiredis/hiredis.h>\n"
+    if subprocess.run(probe, input=header, text=True, capture_output=True).returncode:
+        raise Unavailable("no hiredis for C: apt-get install libhiredis-dev")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    binary = CACHE / name
+    command = [compiler, "-O2", "-Wall", "-o", str(binary), str(source), "-lhiredis"]
+    _run(name, command, ROOT)
+    return binary
+
+
+@cache
+def oha() -> Path:
+    """The load generator for constant rates, compiled once."""
+    found = shutil.which("oha", path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if found:
+        return Path(found)
+    if shutil.which("cargo") is None:
+        raise Unavailable("no oha, and no cargo to compile it")
+    print(f"compiling oha into {TOOLS.relative_to(ROOT)} (a few minutes, once)", flush=True)
+    command = ["cargo", "install", "--quiet", "--locked", "--root", str(TOOLS), "oha"]
+    _run("oha", command, ROOT)
+    return TOOLS / "bin" / "oha"
+
+
+def _run(
+    what: str, command: list[str], folder: Path, environment: dict[str, str] | None = None
+) -> None:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=os.environ | (environment or {})
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-600:]
+        raise Unavailable(f"{what} could not be built by {command[0]}: {said}")

@@ -1,0 +1,159 @@
+"""Load on an HTTP server: as much as it takes (wrk), or a constant rate (oha)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import build
+from bench.contestants import Contestant, Request
+from bench.peers import Unavailable
+from bench.servers import Server
+
+# An answer's size varies with its digits, but its mean over the same requests hardly does.
+SIZE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the load generator and the processes' clocks said of one run."""
+
+    rate: float
+    p50_us: float
+    p99_us: float
+    server_cpu_us: float
+    redis_cpu_us: float
+    not_ok: int
+    broken: int
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Requests that one second of the server's CPU answers."""
+        return 1e6 / self.server_cpu_us
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Latencies in milliseconds at a constant rate, each counted from when its request was due."""
+
+    asked: float
+    rate: float
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    server_cpu_us: float
+    not_ok: int
+
+
+def need_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed: apt-get install wrk")
+
+
+def ceiling(
+    contestant: Contestant,
+    redis: Server,
+    requests: Sequence[Request],
+    connections: int,
+    seconds: int,
+    size: float,
+) -> Load:
+    """As many requests as it answers; `size` is the mean size of its responses beforehand."""
+    server = contestant.server
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write("".join("\t".join(request) + "\n" for request in requests))
+        file.flush()
+        _wrk(contestant, file.name, connections, 1)
+        cpu, redis_cpu = server.cpu_seconds(), redis.cpu_seconds()
+        said = _wrk(contestant, file.name, connections, seconds)
+        cpu, redis_cpu = server.cpu_seconds() - cpu, redis.cpu_seconds() - redis_cpu
+    calls = said["requests"]
+    if not calls:
+        raise SystemExit(f"{server.name} answered nothing in {seconds} s: {said}")
+    # An answer without its values, or with their statuses beside them, has another size.
+    off = said["bytes"] / calls / size - 1
+    if not said["not_ok"] and abs(off) > SIZE_TOLERANCE:
+        raise SystemExit(f"{server.name}'s answers under load differ in size by {off:.1%}: {said}")
+    return Load(
+        # A refusal is quick; only answers count.
+        rate=(calls - said["not_ok"]) / said["seconds"],
+        p50_us=said["p50_us"],
+        p99_us=said["p99_us"],
+        server_cpu_us=cpu / calls * 1e6,
+        redis_cpu_us=redis_cpu / calls * 1e6,
+        not_ok=said["not_ok"],
+        broken=said["broken"],
+    )
+
+
+def _wrk(contestant: Contestant, requests: str, connections: int, seconds: int) -> dict[str, Any]:
+    script = str(Path(__file__).parent / "wrk.lua")
+    command = [
+        "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
+        f"http://127.0.0.1:{contestant.server.port}", "--", requests,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        raise SystemExit(f"wrk failed against {contestant.name}: {done.stderr or done.stdout}")
+    said: dict[str, Any] = json.loads(lines[-1])
+    return said
+
+
+def steady(
+    contestant: Contestant,
+    requests: Sequence[Request],
+    rate: int,
+    connections: int,
+    seconds: float,
+) -> Steady:
+    """So many GETs a second, due when they are due, whether or not those before are answered."""
+    server = contestant.server
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        base = f"http://127.0.0.1:{server.port}"
+        file.write("".join(f"{base}{path}\n" for method, path, _ in requests if method == "GET"))
+        file.flush()
+        _oha(contestant, file.name, min(rate, 2000), connections, 1)
+        cpu = server.cpu_seconds()
+        said = _oha(contestant, file.name, rate, connections, seconds)
+        cpu = server.cpu_seconds() - cpu
+    answered = sum(said["statusCodeDistribution"].values())
+    good = said["statusCodeDistribution"].get("200", 0)
+    percentiles = {name: (value or 0) * 1e3 for name, value in said["latencyPercentiles"].items()}
+    # What was under way when the time was up is told as an error, and is none.
+    failed = sum(
+        count
+        for error, count in said["errorDistribution"].items()
+        if "aborted due to deadline" not in error
+    )
+    return Steady(
+        asked=rate,
+        rate=good / said["summary"]["total"],
+        p50=percentiles["p50"],
+        p90=percentiles["p90"],
+        p99=percentiles["p99"],
+        p999=percentiles["p99.9"],
+        server_cpu_us=cpu / max(answered, 1) * 1e6,
+        not_ok=answered - good + failed,
+    )
+
+
+def _oha(
+    contestant: Contestant, urls: str, rate: int, connections: int, seconds: float
+) -> dict[str, Any]:
+    command = [
+        str(build.oha()), "--no-tui", "--output-format", "json", "--latency-correction",
+        "-q", str(rate), "-c", str(connections), "-z", f"{seconds:g}s", "--urls-from-file", urls,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode:
+        raise Unavailable(f"oha failed against {contestant.name}: {done.stderr[-400:]}")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
