@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.definitions import registry
+from bench.redis_cpu import Recorded
 from bench.resp import Connection as Socket
 from bench.servers import Server
 from bench.workload import EVENT_TIME, Workload
@@ -19,13 +20,23 @@ from fscore._fscore import Connection, FeatureTable, ReadPlan
 CHUNK = 1 << 16
 
 
-class Core:
-    """One connection's state machine, ready, and the plan of a workload."""
+def spec_of(workload: Workload) -> dict[str, Any]:
+    """What a plan of this workload is compiled from."""
+    asked = [f"{workload.view}:{name}" for name in workload.asked]
+    defined = registry([workload.stored], layouts=[workload.layout])
+    return resolve(defined, None, asked, None).to_spec()
 
-    def __init__(self, server: Server, workload: Workload) -> None:
-        asked = [f"{workload.view}:{name}" for name in workload.asked]
-        resolved = resolve(registry([workload.stored]), None, asked, None)
-        self.plan = ReadPlan(resolved.to_spec(), "")
+
+class Core:
+    """One connection's state machine, ready, and a plan."""
+
+    def __init__(
+        self, server: Server, workload: Workload | None = None, *, spec: Any = None
+    ) -> None:
+        if spec is None:
+            assert workload is not None, "a core needs a workload or what its plan is made from"
+            spec = spec_of(workload)
+        self.plan = ReadPlan(spec, "")
         self.connection = Connection(0.0)
         self.connection.connected(0.0)
         with_socket = Socket.unix(server.path)
@@ -48,6 +59,29 @@ class Core:
             settled = self.connection.receive(chunks[-1], 0.0)
         whole = b"".join(chunks)
         return [whole[start : start + CHUNK] for start in range(0, len(whole), CHUNK)]
+
+    def record(
+        self, reads: list[list[int]], *, snapshot: bool = False, as_of: int = EVENT_TIME
+    ) -> tuple[Recorded, list[FeatureTable]]:
+        """What these reads say when they leave together, as many callers' do, and their answers."""
+        for keys in reads:
+            self.connection.submit_read(
+                self.plan, keys, 1, as_of, None, 60.0, 0.0, snapshot=snapshot
+            )
+        payload = self.connection.take_output()
+        assert payload is not None
+        self._socket.sendall(payload)
+        size, tables = 0, []
+        while len(tables) < len(reads):
+            data = self._socket.recv(CHUNK)
+            size += len(data)
+            for _, table, error in self.connection.receive(data, 0.0):
+                if error is not None:
+                    raise error
+                tables.append(table)
+            if self.connection.take_output():
+                raise RuntimeError("the reads said more after their replies had begun")
+        return Recorded(payload, size, len(reads)), tables
 
     def submit(self, ids: list[int]) -> None:
         self.connection.submit_read(self.plan, ids, 1, EVENT_TIME, None, 60.0, 0.0)

@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from bench.machine import describe
+from bench.redis_cpu import spend
 from bench.resp import Connection, encode
 from bench.servers import KINDS, Server, data_folder, running
 
@@ -58,7 +59,7 @@ def measure(server: Server, rounds: int, seconds: float, totals: Iterable[int]) 
         }
         for _ in range(rounds):
             for k, commands in batches.items():
-                cpu = _spend(server, sender, b"".join(commands), sizes[k], repeats[k])
+                cpu = spend(server, sender, b"".join(commands), sizes[k], repeats[k])
                 samples[k].append(cpu / (repeats[k] * PIPELINE) * 1e9)
         costs += [Cost(total, k, layout, statistics.median(s)) for k, s in samples.items()]
     server.control.call("CONFIG", "SET", "hash-max-listpack-entries", limit)
@@ -105,19 +106,8 @@ def _repeats(
     server: Server, sender: Connection, commands: list[bytes], size: int, seconds: float
 ) -> int:
     payload = b"".join(commands)
-    warm = max(_spend(server, sender, payload, size, 5) / 5, 1e-6)
+    warm = max(spend(server, sender, payload, size, 5) / 5, 1e-6)
     return max(3, min(2000, round(seconds / warm)))
-
-
-def _spend(server: Server, sender: Connection, payload: bytes, size: int, repeats: int) -> float:
-    buffer = bytearray(1 << 18)
-    before = server.cpu_seconds()
-    for _ in range(repeats):
-        sender.sock.sendall(payload)
-        left = size
-        while left:
-            left -= sender.sock.recv_into(buffer, min(left, len(buffer)))
-    return server.cpu_seconds() - before
 
 
 @dataclass(frozen=True)
