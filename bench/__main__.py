@@ -1,7 +1,7 @@
-"""Everything that is measured, in a few minutes: `python -m bench [part …] [--quick]`.
+"""Everything that is measured, or some parts of it: `python -m bench [part …] [--quick]`.
 
-Parts: library, growth, writes, http, hash_plan, micro. Each also runs by itself with options of its
-own: `python -m bench.library --help`. Results are printed and kept under bench/results/.
+Each part but micro also runs by itself with options of its own: `python -m bench.library --help`.
+Results are printed and kept under bench/results/, with a report of the run, report.md, and plots.
 """
 
 from __future__ import annotations
@@ -14,31 +14,59 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import growth, hash_plan, http, library, report, writes
+from bench import (
+    growth,
+    hash_plan,
+    http,
+    library,
+    packed,
+    publish,
+    rates,
+    report,
+    roundtrip,
+    snapshot,
+    users,
+    writes,
+)
 from bench.servers import KINDS, data_folder
 
 Bars = list[dict[str, Any]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"{__doc__}\n{_listed()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help="default: all but publish")
     parser.add_argument("--server", choices=KINDS, default="redis")
     parser.add_argument("--quick", action="store_true", help="shorter runs, for a first look")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
     given = parser.parse_args()
-    unknown = [part for part in given.parts if part not in PARTS]
+    parts = [part for part in given.parts or PARTS if part != PUBLISH]
+    unknown = [part for part in parts if part not in PARTS]
     if unknown:
-        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}, {PUBLISH}")
     found: Bars = []
-    for part in given.parts or PARTS:
+    for part in parts:
         print(f"== {part}", flush=True)
-        text, bars = PARTS[part](given.server, given.quick)
+        text, bars = PARTS[part][0](given.server, given.quick)
         print(text, flush=True)
         found += bars
-    if found:
+    if parts:
         print(report.save("bars", "All bars", {"bars": found}, report.bars_table(found)))
+        print(f"the report: {publish.write_report(parts)}")
+    if PUBLISH in given.parts:
+        print(f"written: {', '.join(publish.publish())}")
     return 1 if given.strict and not all(bar["holds"] for bar in found) else 0
+
+
+def _listed() -> str:
+    """The parts and what each asks, for --help."""
+    lines = [f"  {name:10} {question}" for name, (_, question) in PARTS.items()]
+    lines.append(f"  {PUBLISH:10} the last table and plot of http and rates into README and docs")
+    return "\n".join(["parts:", *lines])
 
 
 def _library(kind: str, quick: bool) -> tuple[str, Bars]:
@@ -67,8 +95,34 @@ def _writes(kind: str, quick: bool) -> tuple[str, Bars]:
 def _http(kind: str, quick: bool) -> tuple[str, Bars]:
     options = http.Options(kind=kind)
     if quick:
-        options = dataclasses.replace(options, rounds=2, seconds=2, connections=(32,))
+        options = dataclasses.replace(options, rounds=1, seconds=1, connections=(128,))
     return http.run(options)
+
+
+def _rates(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = rates.Options(kind=kind)
+    if quick:
+        options = dataclasses.replace(options, seconds=2, bar_seconds=3)
+    return rates.run(options)
+
+
+def _users(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = users.Options(kind=kind)
+    return users.run(dataclasses.replace(options, step_seconds=1) if quick else options)
+
+
+def _roundtrip(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = roundtrip.Options(kind=kind)
+    return roundtrip.run(dataclasses.replace(options, rounds=3) if quick else options)
+
+
+def _packed(kind: str, quick: bool) -> tuple[str, Bars]:
+    """Both servers, whatever the kind: the bars are about both."""
+    return packed.run(packed.Options(rounds=3, seconds=0.02) if quick else packed.Options())
+
+
+def _snapshot(kind: str, quick: bool) -> tuple[str, Bars]:
+    return snapshot.run(snapshot.Options(rounds=3, seconds=0.02) if quick else snapshot.Options())
 
 
 def _hash_plan(kind: str, quick: bool) -> tuple[str, Bars]:
@@ -91,13 +145,19 @@ def _micro(kind: str, quick: bool) -> tuple[str, Bars]:
     return done.stdout, []
 
 
-PARTS: dict[str, Callable[[str, bool], tuple[str, Bars]]] = {
-    "library": _library,
-    "growth": _growth,
-    "writes": _writes,
-    "http": _http,
-    "hash_plan": _hash_plan,
-    "micro": _micro,
+PUBLISH = "publish"
+PARTS: dict[str, tuple[Callable[[str, bool], tuple[str, Bars]], str]] = {
+    "library": (_library, "a read by fscore against the same read by other Python clients"),
+    "roundtrip": (_roundtrip, "a read by direct import against a client in C, over a unix socket"),
+    "growth": (_growth, "does the CPU of a value stay the same as requests grow"),
+    "writes": (_writes, "rows to bytes and into the server, against other writers"),
+    "http": (_http, "servers in Go, Rust and Python, and Feast's, as fast as each can"),
+    "rates": (_rates, "latency at constant rates, coordinated omission corrected"),
+    "users": (_users, "100 users to 1,000 and back, by locust"),
+    "packed": (_packed, "packed rows against hashes: memory, and Redis's CPU per read"),
+    "snapshot": (_snapshot, "Redis's CPU per atomic snapshot, by each way to take one"),
+    "hash_plan": (_hash_plan, "what HMGET and HGETALL cost the server"),
+    "micro": (_micro, "encoding, decoding and rendering, each by itself"),
 }
 
 if __name__ == "__main__":

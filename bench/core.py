@@ -71,7 +71,8 @@ class Core:
         payload = self.connection.take_output()
         assert payload is not None
         self._socket.sendall(payload)
-        size, tables = 0, []
+        size = 0
+        tables: list[FeatureTable] = []
         while len(tables) < len(reads):
             data = self._socket.recv(CHUNK)
             size += len(data)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
+import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 DISTRIBUTIONS = (
     "fscore-core", "fscore-server", "redis", "hiredis", "valkey-glide", "uvloop", "numpy",
     "starlette", "uvicorn", "httptools", "orjson", "cython",
@@ -21,14 +26,49 @@ def describe() -> dict[str, object]:
         "python": platform.python_version(),
         "load_at_start": round(os.getloadavg()[0], 2),
         "versions": {name: v for name in DISTRIBUTIONS if (v := _version(name))},
+        "peers": peers(),
     }
+
+
+@cache
+def peers() -> dict[str, str]:
+    """Versions of what is not Python: of tools that are there, of what peers are made of."""
+    found = {}
+    tools = {
+        "redis-server": "redis-server --version",
+        "wrk": "wrk -v",
+        "oha": ".cache/tools/bin/oha --version",
+        "go": "go version",
+        "rustc": "rustc --version",
+    }
+    for name, command in tools.items():
+        words = command.split()
+        if (
+            shutil.which(words[0], path=f"{ROOT}:{os.environ['PATH']}")
+            or (ROOT / words[0]).exists()
+        ):
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+            if match := re.search(r"\d+\.\d+(\.\d+)?", done.stdout + done.stderr):
+                found[name] = match[0]
+    places = {
+        "go-redis": ("bench/peers/go/go.mod", r"go-redis/v9 v(\S+)"),
+        "rueidis": ("bench/peers/go/go.mod", r"rueidis v(\S+)"),
+        "hyper": ("bench/peers/rust/Cargo.lock", r'name = "hyper"\nversion = "(.+)"'),
+        "redis-rs": ("bench/peers/rust/Cargo.lock", r'name = "redis"\nversion = "(.+)"'),
+        "feast": ("pyproject.toml", r"feast\[redis\]==([0-9.]+)"),
+    }
+    for name, (path, pattern) in places.items():
+        if match := re.search(pattern, (ROOT / path).read_text()):
+            found[name] = match[1]
+    return found
 
 
 def headline() -> str:
     facts = describe()
-    versions = facts.pop("versions")
-    assert isinstance(versions, dict)
-    parts = [f"{name} {value}" for name, value in (*facts.items(), *versions.items())]
+    versions, others = facts.pop("versions"), facts.pop("peers")
+    assert isinstance(versions, dict) and isinstance(others, dict)
+    named = (*facts.items(), *versions.items(), *others.items())
+    parts = [f"{name} {value}" for name, value in named]
     return ", ".join(parts).replace("_", " ")
 
 

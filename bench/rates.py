@@ -100,10 +100,9 @@ def _text(
     for name, runs in found.items():
         for one in runs:
             behind = "" if one.rate >= KEPT_UP * one.asked else " (behind)"
-            rows.append(
-                [name + behind, one.asked, one.rate, one.p50, one.p90, one.p99, one.p999]
-                + [one.server_cpu_us, one.not_ok]
-            )
+            latencies = (one.p50, one.p90, one.p99, one.p999)
+            row = [name + behind, one.asked, one.rate, *latencies, one.server_cpu_us, one.not_ok]
+            rows.append(row)
     parts.append(report.table(head, rows))
     if bars:
         parts.append(f"### Bars\n\n{report.bars_table(bars)}")

@@ -19,6 +19,27 @@ def encode(*args: str | bytes | int) -> bytes:
     return b"".join(parts)
 
 
+def commands_of(payload: bytes) -> list[list[bytes]]:
+    """The commands that a client was seen to send."""
+    found: list[list[bytes]] = []
+    at = 0
+
+    def line() -> bytes:
+        nonlocal at
+        end = payload.index(b"\r\n", at)
+        text, at = payload[at:end], end + 2
+        return text
+
+    while at < len(payload):
+        command = []
+        for _ in range(int(line()[1:])):
+            size = int(line()[1:])
+            command.append(payload[at : at + size])
+            at += size + 2
+        found.append(command)
+    return found
+
+
 class Connection:
     """A blocking connection: commands out, replies in."""
 

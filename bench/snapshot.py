@@ -19,7 +19,7 @@ import fscore
 from bench import report, workload
 from bench.core import Core
 from bench.redis_cpu import Cost, Recorded, costs, middle
-from bench.resp import encode
+from bench.resp import commands_of, encode
 from bench.servers import KINDS, Server, running
 from bench.timing import median_ratio
 from bench.workload import EVENT_TIME, Layout, Workload, fill
@@ -198,30 +198,9 @@ def _from_table(table: Any, subject: Subject) -> Answer:
 def _clicks_commands(plain: Recorded, subject: Subject, users: list[int]) -> list[list[bytes]]:
     """The commands by which fscore reads the clicks, out of what it was seen to send."""
     keys = {subject.clicks_key(user).encode() for user in users}
-    found = [command for command in _commands(plain.payload) if keys & set(command[1:])]
+    found = [command for command in commands_of(plain.payload) if keys & set(command[1:])]
     if len(found) != len(users):
         raise SystemExit(f"fscore reads the clicks of {len(users)} users by {len(found)} commands")
-    return found
-
-
-def _commands(payload: bytes) -> list[list[bytes]]:
-    """RESP arrays of blobs back to commands."""
-    found: list[list[bytes]] = []
-    at = 0
-
-    def line() -> bytes:
-        nonlocal at
-        end = payload.index(b"\r\n", at)
-        text, at = payload[at:end], end + 2
-        return text
-
-    while at < len(payload):
-        command = []
-        for _ in range(int(line()[1:])):
-            size = int(line()[1:])
-            command.append(payload[at : at + size])
-            at += size + 2
-        found.append(command)
     return found
 
 
@@ -229,7 +208,8 @@ def _lua(
     server: Server, way: str, subject: Subject, users: list[int], clicks: list[list[bytes]]
 ) -> tuple[Recorded, list[Answer]]:
     names = subject.profile.asked
-    script, before = SCRIPT_SOME, [len(names), *names]
+    script = SCRIPT_SOME
+    before: list[str | int] = [len(names), *names]
     read: Callable[[Any], list[float]] = _numbers
     if subject.layout == "packed":
         script, before, read = SCRIPT_GET, [], _row
