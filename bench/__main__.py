@@ -150,7 +150,7 @@ PARTS: dict[str, tuple[Callable[[str, bool], tuple[str, Bars]], str]] = {
     "library": (_library, "a read by fscore against the same read by other Python clients"),
     "roundtrip": (_roundtrip, "a read by direct import against a client in C, over a unix socket"),
     "growth": (_growth, "does the CPU of a value stay the same as requests grow"),
-    "writes": (_writes, "rows to bytes and into the server, against other writers"),
+    "writes": (_writes, "what a row costs to write, against a bare socket that sends HSET"),
     "http": (_http, "servers in Go, Rust and Python, and Feast's, as fast as each can"),
     "rates": (_rates, "latency at constant rates, coordinated omission corrected"),
     "users": (_users, "100 users to 1,000 and back, by locust"),

@@ -34,7 +34,7 @@ LONGEST = 1.25
 CONNECTIONS = 128
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-STYLE = {
+STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
     "svg.hashsalt": "fscore", "figure.dpi": 110, "axes.titlesize": 10, "axes.titleweight": "bold",
@@ -62,7 +62,8 @@ def publish(results: dict[str, Any], path: Path) -> None:
     """The one plot of the documentation: latencies by rate over CPU by size of request."""
     with pyplot.rc_context(STYLE):
         figure = pyplot.figure(figsize=(11, 8.2), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=(0.9, 1.15))
+        halves: Any = figure.subfigures(2, 1, height_ratios=(0.9, 1.15))
+        above, below = halves
         _latency(above, results["rates"])
         _bars(below, results["http"], ("server_cpu_us", "redis_cpu_us"), "CPU of a request, µs")
     _save(figure, path)
@@ -92,6 +93,9 @@ def _latency(figure: Any, rates: Any) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_xticks(
+            sorted({run["asked"] / 1000 for runs in rates["runs"].values() for run in runs})
+        )
         axis.axhline(BAR_MS[figure_name], color="#444444", linewidth=0.8, linestyle=":")
         axis.set_title(title)
         axis.set_xlabel("thousand requests/s asked for")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench import build, definitions, report, timing
-from bench.peers import Unavailable
+from bench.peers import Blocking, Unavailable
 from bench.peers.blocking import Floor, RedisPy
 from bench.peers.fscore_clients import FscoreBlocking
 from bench.resp import commands_of
@@ -51,7 +51,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
         exchange = _watched(server, workload)
         lines = _lines(exchange, workload)
         _check(program, server, lines, workload)
-        clients = [
+        clients: list[Blocking] = [
             FscoreBlocking(server, workload, "unix"),
             Floor(server, exchange, "unix"),
             RedisPy(server, workload, "unix"),
@@ -60,7 +60,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
             for each in (clients[0], clients[2]):
                 if not np.array_equal(np.asarray(each(ids)), workload.expected(ids)):
                     raise SystemExit(f"{each.name} answers {workload.name} wrongly")
-        p50: dict[str, list[float]] = {C_CLIENT: []} | {each.name: [] for each in clients}
+        p50: dict[str, list[float]] = {name: [] for name in (C_CLIENT, *(x.name for x in clients))}
         p99: dict[str, list[float]] = {name: [] for name in p50}
         for _ in range(options.rounds):
             for name, (middle, high) in _round(program, server, lines, clients, workload, options):
@@ -118,7 +118,7 @@ def _round(
     program: Path,
     server: Server,
     lines: list[str],
-    clients: Sequence[Any],
+    clients: Sequence[Blocking],
     workload: Workload,
     options: Options,
 ) -> list[tuple[str, tuple[float, float]]]:
