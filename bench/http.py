@@ -17,6 +17,7 @@ from bench import contestants as who
 from bench import definitions, report
 from bench.contestants import Contestant
 from bench.load import Load, ceiling, need_wrk
+from bench.peers import Unavailable
 from bench.servers import KINDS, running
 from bench.timing import median_ratio
 from bench.workload import Workload, fill
@@ -69,7 +70,10 @@ class Cell:
 
 
 def run(options: Options) -> tuple[str, Bars]:
-    need_wrk()
+    try:
+        need_wrk()
+    except Unavailable as reason:
+        return f"Left out: {reason}", []
     widths = sorted({features for _, features in options.shapes})
     cells: list[Cell] = []
     with running(options.kind) as redis, contextlib.ExitStack() as stack:

@@ -56,7 +56,7 @@ class Steady:
 
 def need_wrk() -> None:
     if shutil.which("wrk") is None:
-        raise SystemExit("wrk is not installed: apt-get install wrk")
+        raise Unavailable("wrk is not installed: apt-get install wrk")
 
 
 def ceiling(
@@ -179,6 +179,6 @@ def _oha(
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode:
-        raise Unavailable(f"oha failed against {contestant.name}: {done.stderr[-400:]}")
+        raise SystemExit(f"oha failed against {contestant.name}: {done.stderr[-400:]}")
     said: dict[str, Any] = json.loads(done.stdout)
     return said

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench import build, definitions, report
 from bench import contestants as who
-from bench import definitions, report
 from bench.load import Steady, steady
+from bench.peers import Unavailable
 from bench.servers import KINDS, running
 from bench.workload import Workload, fill
 
@@ -44,6 +45,10 @@ class Options:
 
 
 def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
+    try:
+        build.oha()
+    except Unavailable as reason:
+        return f"Left out: {reason}", []
     workload = Workload(1, FEATURES, FEATURES)
     found: dict[str, list[Steady]] = {}
     with running(options.kind) as redis, contextlib.ExitStack() as stack:
