@@ -308,7 +308,7 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         0,
     ),
     "in the future": (
-        [event(at=dt.datetime.now(dt.UTC) + dt.timedelta(minutes=6))],
+        [event(at=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))],
         InvalidValue,
         "which is more than 5 minutes ahead of the clock",
         "at",
