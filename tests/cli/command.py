@@ -38,13 +38,14 @@ class Fscore:
         }
         self.environment = {**outside, "COLUMNS": "100", **variables}
 
-    def __call__(self, *arguments: object, **variables: str) -> Done:
-        """Run to the end."""
+    def __call__(self, *arguments: object, stdin: str = "", **variables: str) -> Done:
+        """Run to the end, with this on the standard input."""
         done = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
             env={**self.environment, **variables},
             capture_output=True,
+            input=stdin,
             text=True,
             timeout=120,
         )
@@ -53,7 +54,9 @@ class Fscore:
 
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
         """Start, and leave it running."""
-        popen_options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        popen_options: dict[str, Any] = dict.fromkeys(
+            ("stdin", "stdout", "stderr"), subprocess.PIPE
+        )
         return subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
