@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from typing import TYPE_CHECKING, Any, get_args
+import math
+from typing import TYPE_CHECKING, Any
 
 import click
+import orjson
 
-from fscore._client import Consistency
 from fscore._fscore import parse_moment
 from fscore.types import Status
+from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.moment import shown_moment
 from fscore_server.cli.outcome import CommandFailed
@@ -33,14 +36,16 @@ __all__ = ["get_command"]
 @click.option(
     "--as-of",
     metavar="MOMENT",
-    help="When windows end and rows expire, as 2024-06-18T19:23:30Z or epoch ms; now where not"
-    " given.",
+    help="When windows end and rows expire: 2024-06-01T12:00:00Z, or milliseconds since 1970.",
 )
+@click.option("--snapshot", is_flag=True, help="Read each entity at one point in time.")
 @click.option(
-    "--consistency",
-    type=click.Choice(get_args(Consistency)),
-    default="eventual",
-    help="snapshot: everything of an entity at one moment.",
+    "--request",
+    "inputs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An input of features computed on request: amount=12.5. Once for all entities, or again"
+    " for each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object for each entity.")
 @redis_url_option
@@ -50,7 +55,8 @@ def get_command(
     features: str | None,
     version: int | None,
     as_of: str | None,
-    consistency: Consistency,
+    snapshot: bool,
+    inputs: tuple[str, ...],
     as_json: bool,
     redis_url: str | None,
 ) -> None:
@@ -61,46 +67,36 @@ def get_command(
     is read.
     """
     columns = _columns(keys)
-    moment = None if as_of is None else _moment(as_of)
+    given = assigned(inputs, "amount=12.5")
+    as_of_ms = None if as_of is None else _moment(as_of)
     with connected(redis_url, "get") as client:
         names = features.split(",") if features else None
         entity = None if service or names else _entity_of(client, set(columns))
         prepared = client.prepare(service, features=names, entity=entity)
         typed = {
-            name: [_typed(name, value, prepared.join_keys.get(name)) for value in values]
+            name: [typed_key(name, value, prepared.join_keys.get(name)) for value in values]
             for name, values in columns.items()
         }
-        table = prepared.get(typed, version=version, as_of=moment, consistency=consistency)
-        moments = {
-            name
-            for name, spelling in zip(prepared.features, prepared.types, strict=True)
-            if "Timestamp" in spelling
-        }
+        table = prepared.get(
+            typed,
+            version=version,
+            as_of=as_of_ms,
+            consistency="snapshot" if snapshot else "eventual",
+            request=typed_inputs(given, prepared.request, len(next(iter(typed.values())))),
+        )
     entities = [dict(zip(typed, row, strict=True)) for row in zip(*typed.values(), strict=True)]
     if as_json:
-        _print_json(entities, table, moment)
+        _print_json(entities, table, as_of_ms)
     else:
-        _print_tables(entities, table, moments)
+        _print_tables(entities, table, as_of_ms)
 
 
 def _columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = {}
-    for pair in keys:
-        name, separator, value = pair.partition("=")
-        if not separator or not name:
-            raise click.UsageError(f"{pair!r} is not KEY=VALUE; write it like user_id=user_0000")
-        columns.setdefault(name, []).append(value)
+    columns = assigned(keys, "user_id=user_0000")
     if len({len(values) for values in columns.values()}) > 1:
         counts = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise click.UsageError(f"every join key needs as many values as the others: {counts}")
     return columns
-
-
-def _moment(text: str) -> int:
-    try:
-        return parse_moment(text)
-    except ValueError as error:
-        raise click.UsageError(f"--as-of {text!r} {error}") from None
 
 
 def _entity_of(client: fscore.Client, names: set[str]) -> str:
@@ -118,13 +114,11 @@ def _entity_of(client: fscore.Client, names: set[str]) -> str:
     )
 
 
-def _typed(name: str, value: str, kind: str | None) -> str | int:
-    if kind != "Int64":
-        return value
+def _moment(text: str) -> int:
     try:
-        return int(value)
-    except ValueError:
-        raise click.UsageError(f"{name}={value}: {name} is an Int64, write an integer") from None
+        return parse_moment(text)
+    except ValueError as error:
+        raise click.UsageError(f"--as-of {text} {error}") from None
 
 
 def _print_json(entities: list[dict[str, Any]], table: FeatureTable, as_of: int | None) -> None:
@@ -132,56 +126,60 @@ def _print_json(entities: list[dict[str, Any]], table: FeatureTable, as_of: int 
         statuses = {
             name: Status(int(code)).name
             for name, code in zip(table.features, table.statuses[row], strict=True)
-            if code != Status.PRESENT
+            if code != Status.PRESENT or _is_beyond_json(values[name])
         }
         answer: dict[str, Any] = {"entity": entity, "features": values, "version": table.version}
-        if as_of is not None:
-            answer["as_of"] = as_of
         if statuses:
             answer["statuses"] = statuses
-        click.echo(json.dumps(answer, default=_jsonable))
+        if as_of is not None:
+            answer["as_of"] = as_of
+        # It writes null for a number that is not finite.
+        click.echo(orjson.dumps(answer, default=_base64).decode())
 
 
-def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, moments: set[str]) -> None:
+def _is_beyond_json(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _print_tables(entities: list[dict[str, Any]], table: FeatureTable, as_of: int | None) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
+    moment = "" if as_of is None else f", as of {shown_moment(as_of)}"
     for row, (entity, values) in enumerate(zip(entities, table.to_dicts(), strict=True)):
         title = ", ".join(f"{name}={value}" for name, value in entity.items())
-        console.print(Text(f"{title} (version {table.version})", style="bold"))
+        console.print(Text(f"{title} (version {table.version}{moment})", style="bold"))
         shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("feature", "value", "status", "event time"):
             shown.add_column(column, overflow="fold", no_wrap=column == "event time")
         for index, name in enumerate(table.features):
             status = Status(int(table.statuses[row, index]))
-            moment = table.event_times[row, index]
+            written = table.event_times[row, index]
             shown.add_row(
                 Text(name),
-                Text(_text(values[name], name in moments)),
+                Text(_text(values[name], table.types[index])),
                 Text(status.name, style="" if status is Status.PRESENT else "yellow"),
-                Text("" if str(moment) == "NaT" else shown_moment(int(moment.astype("int64")))),
+                Text("" if str(written) == "NaT" else shown_moment(int(written.astype("int64")))),
             )
         console.print(shown)
     for row, feature, reason in table.problems:
         click.echo(f"{feature} of entity {row + 1}: {reason}", err=True)
 
 
-def _text(value: Any, is_time: bool) -> str:
+def _text(value: Any, kind: str) -> str:
     if value is None:
         return "-"
-    if is_time:
-        return (
-            shown_moment(value) if isinstance(value, int) else ", ".join(map(shown_moment, value))
-        )
-    return value if isinstance(value, str) else json.dumps(value, default=_jsonable)
+    if kind.startswith("Timestamp"):
+        return shown_moment(value)
+    if kind.startswith("List[Timestamp"):
+        return "\n".join(map(shown_moment, value)) or "[]"
+    return (
+        value if isinstance(value, str) else json.dumps(value, default=_base64, ensure_ascii=False)
+    )
 
 
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, bytes):
-        import base64
-
-        return base64.b64encode(value).decode()
-    return value.tolist()
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
