@@ -1,5 +1,6 @@
 """The users of docs/guides/connect.md can do what they are for, and nothing else."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 import fscore
+from tests.cli.command import Fscore
 from tests.client import kinds
 from tests.client.driver import make_driver, until
 from tests.redis_server import RedisServer
@@ -110,6 +112,31 @@ def test_every_kind_of_view(users: dict[str, fscore.Client], redis_server: Redis
             assert 4 not in table.statuses and 5 not in table.statuses, table.problems
     for view in rows:
         assert writer.delete(view, [1]) == 1
+
+
+def test_doctor_and_the_guide_say_the_same(
+    users: dict[str, fscore.Client], redis_server: RedisServer, tmp_path: Path
+) -> None:
+    class Lived(fscore.FeatureView, entity=kinds.user):
+        a: fscore.Int64 = fscore.Feature(ttl="5m")
+
+    if redis_server.kind == "valkey":
+        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
+    users["fscore-writer"].apply(fscore.Registry.from_definitions([*kinds.VIEWS, Lived]))
+    found = {}
+    for name in users:
+        redis_server.command("ACL", "SETUSER", name, "+acl|whoami", "+acl|dryrun")
+        url = f"redis://{name}:secret@127.0.0.1:{redis_server.port}"
+        variables = {"FSCORE_REDIS_URL": url, "FSCORE_KEY_PREFIX": PREFIX}
+        done = Fscore(tmp_path, variables)("doctor", "--json")
+        (found[name],) = (item for item in json.loads(done.out) if item["check"] == "rights")
+    reader, writer = found["fscore-reader"], found["fscore-writer"]
+    assert reader["outcome"] == writer["outcome"] == "warning"
+    assert reader["found"].startswith("user fscore-reader may not write definitions (EVAL, HSET)")
+    assert writer["found"] == (
+        "user fscore-writer may not read series (ZCOUNT, EVALSHA_RO), "
+        "flags (GETBIT, BITFIELD_RO); may not use snapshots (MULTI, EXEC)"
+    )
 
 
 def test_writer_switches_versions_and_reader_follows(users: dict[str, fscore.Client]) -> None:

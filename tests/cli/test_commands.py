@@ -335,7 +335,12 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     findings = {finding["check"]: finding for finding in json.loads(done.out)}
     assert done.code == 0
     assert findings["rights"]["outcome"] == "warning"
-    assert findings["rights"]["found"] == "user reader may read, and not HSET, HDEL, PEXPIREAT"
+    assert findings["rights"]["found"] == (
+        "user reader may not use snapshots (MULTI, EXEC, GET), promotions by push (SUBSCRIBE); "
+        "may not write definitions (EVAL, HSET), versions (SET, PUBLISH, SCAN, UNLINK), "
+        "hash (HSET, HDEL, PEXPIREAT, PEXPIRETIME, EVALSHA, SCRIPT LOAD)"
+    )
+    assert findings["rights"]["advice"] == "enough for a server; not for a load or apply"
 
 
 def test_doctor_says_when_there_is_no_server(fscore: Fscore) -> None:

@@ -11,21 +11,17 @@ from typing import Any
 import click
 
 import fscore
-from fscore.config import load_settings
 from fscore.errors import FscoreError
 from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.outcome import FAILED
+from fscore_server.cli.rights import refused
 
 __all__ = ["doctor_command"]
 
 # PEXPIREAT with conditions came with it.
 _OLDEST = (7, 0)
 _SKEW_MS = 1_000
-
-# What each use of the store sends; the key is put in between, as ACL DRYRUN wants it.
-_READING = (("HMGET", "field"), ("HGETALL",), ("MGET",))
-_WRITING = (("HSET", "field", "value"), ("HDEL", "field"), ("PEXPIREAT", "0", "GT"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +125,26 @@ def _memory(client: fscore.Client) -> Finding:
 
 def _rights(client: fscore.Client) -> Finding:
     user = _text(client.execute("ACL", "WHOAMI"))
-    refused = {
-        use: [command[0] for command in commands if not _allowed(client, user, command)]
-        for use, commands in (("read", _READING), ("write", _WRITING))
-    }
-    if refused["read"]:
-        found = f"user {user} may not {', '.join(refused['read'])}"
+    missing = refused(client, user)
+    if not any(missing.values()):
+        return Finding("rights", "ok", f"user {user} may read and write")
+    found = f"user {user} " + "; ".join(
+        f"may not {verb} {_listed(missing[use])}"
+        for use, verb in (("read", "read"), ("asked for", "use"), ("write", "write"))
+        if missing[use]
+    )
+    if "definitions" in missing["read"] or (missing["read"] and missing["write"]):
         return Finding("rights", "failed", found, "allow these commands in the user's ACL")
-    if refused["write"]:
-        found = f"user {user} may read, and not {', '.join(refused['write'])}"
+    if missing["read"]:
+        return Finding("rights", "warning", found, "enough for a load or apply; not for a server")
+    if missing["write"]:
         return Finding("rights", "warning", found, "enough for a server; not for a load or apply")
-    return Finding("rights", "ok", f"user {user} may read and write")
+    advice = "enough where nobody asks for snapshots and a promotion may take a second"
+    return Finding("rights", "warning", found, advice)
 
 
-def _allowed(client: fscore.Client, user: str, command: tuple[str, ...]) -> bool:
-    name, *arguments = command
-    key = f"{load_settings(None, None, {}).key_prefix}doctor:{{1}}:v1"
-    return _text(client.execute("ACL", "DRYRUN", user, name, key, *arguments)) == "OK"
+def _listed(purposes: dict[str, list[str]]) -> str:
+    return ", ".join(f"{purpose} ({', '.join(names)})" for purpose, names in purposes.items())
 
 
 def _registry(client: fscore.Client) -> Finding:
