@@ -108,7 +108,7 @@ def _rates(kind: str, quick: bool) -> tuple[str, Bars]:
 
 def _users(kind: str, quick: bool) -> tuple[str, Bars]:
     options = users.Options(kind=kind)
-    return users.run(dataclasses.replace(options, step_seconds=1) if quick else options)
+    return users.run(dataclasses.replace(options, seconds=10) if quick else options)
 
 
 def _roundtrip(kind: str, quick: bool) -> tuple[str, Bars]:

@@ -6,29 +6,34 @@ bench.users` runs it without one, against a server that it starts. The number of
 
 BENCH_JOIN_KEY, BENCH_SERVICE   the join key (integer ids) and the service
 BENCH_POPULATION                how many ids there are
-BENCH_STEP_SECONDS              for how long each number of users stays
+BENCH_SECONDS                   for how long the climb and the descent take together
 """
 
 from __future__ import annotations
 
 import os
 import random
+import time
 
-from locust import FastHttpUser, LoadTestShape, constant_throughput, task
+from locust import FastHttpUser, LoadTestShape, between, task
 
 JOIN_KEY = os.environ.get("BENCH_JOIN_KEY", "user10_id")
 SERVICE = os.environ.get("BENCH_SERVICE", "hash10")
 POPULATION = int(os.environ.get("BENCH_POPULATION", "2000"))
-STEP_SECONDS = float(os.environ.get("BENCH_STEP_SECONDS", "5"))
-STEPS = (100, 250, 500, 750, 1000, 750, 500, 250, 100)
+SECONDS = float(os.environ.get("BENCH_SECONDS", "45"))
+FEWEST, MOST = 100, 1000
 # One in so many requests is for ten users at once.
 BATCH_SHARE = 10
 
 
 class Model(FastHttpUser):
-    """A caller that wants the features of one user now and then, once a second."""
+    """A caller that wants features now and then, about once a second, in step with nobody."""
 
-    wait_time = constant_throughput(1)
+    wait_time = between(0.5, 1.5)
+
+    def on_start(self) -> None:
+        # Locust makes many users at once, who would all ask at once.
+        time.sleep(random.random())
 
     @task(BATCH_SHARE - 1)
     def one(self) -> None:
@@ -49,8 +54,11 @@ class Model(FastHttpUser):
 
 
 class UpAndDown(LoadTestShape):
-    """100 users to 1,000 and back, in steps."""
+    """100 users to 1,000 and back, evenly."""
 
     def tick(self) -> tuple[int, float] | None:
-        step = int(self.get_run_time() / STEP_SECONDS)
-        return (STEPS[step], 500.0) if step < len(STEPS) else None
+        share = self.get_run_time() / SECONDS
+        if share >= 1:
+            return None
+        climbed = 1 - abs(2 * share - 1)
+        return FEWEST + round((MOST - FEWEST) * climbed), float(FEWEST)

@@ -1,6 +1,6 @@
 """`fscore serve` under locust, 100 users to 1,000 and back: `python -m bench.users`.
 
-Each user asks once a second, mostly for one entity, now and then for ten (bench/locustfile.py).
+Each user asks about once a second, mostly for one entity, else for ten (bench/locustfile.py).
 Locust is Python and shares the machine, so its own waiting is in its latencies.
 """
 
@@ -24,14 +24,13 @@ from bench.servers import KINDS, running
 from bench.workload import POPULATION, Workload, fill
 
 FEATURES = 10
-STEPS = 9
 BAR_MS = 8
 
 
 @dataclass(frozen=True)
 class Options:
     kind: str = "redis"
-    step_seconds: float = 5
+    seconds: float = 45
     workers: int = 1
 
 
@@ -70,7 +69,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
     head = ("", "requests", "failures", "requests/s", "p50 ms", "p95 ms", "p99 ms")
     table = report.table(head, [tuple(asdict(row).values()) for row in rows])
     text = (
-        f"{options.step_seconds:g} s at each number of users, one request a second from each.\n\n"
+        f"{options.seconds:g} s up and down, about one request a second from each user.\n\n"
         f"{table}\n\n### Bars\n\n{report.bars_table(bars)}"
     )
     data = {"options": asdict(options), "bars": bars, "rows": [asdict(row) for row in rows]}
@@ -84,7 +83,7 @@ def _locust(
         "BENCH_JOIN_KEY": workload.join_key,
         "BENCH_SERVICE": workload.service,
         "BENCH_POPULATION": str(POPULATION),
-        "BENCH_STEP_SECONDS": str(options.step_seconds),
+        "BENCH_SECONDS": str(options.seconds),
     }
     with tempfile.TemporaryDirectory(prefix="fscore-locust-") as folder:
         command = [
@@ -92,9 +91,12 @@ def _locust(
             "--host", f"http://127.0.0.1:{server.server.port}", "--csv", f"{folder}/run",
             "--only-summary", "--exit-code-on-error", "0",
         ]  # fmt: skip
-        seconds = options.step_seconds * STEPS + 60
         done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | environment, timeout=seconds
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+            timeout=options.seconds + 60,
         )
         if done.returncode:
             raise SystemExit(f"locust failed: {done.stderr[-600:]}")
@@ -115,10 +117,10 @@ def _row(line: dict[str, str]) -> Row:
 def parse(argv: Sequence[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.users", description=__doc__)
     parser.add_argument("--server", choices=KINDS, default="redis")
-    parser.add_argument("--step-seconds", type=float, default=Options.step_seconds)
+    parser.add_argument("--seconds", type=float, default=Options.seconds)
     parser.add_argument("--workers", type=int, default=1, help="processes of fscore")
     given = parser.parse_args(argv)
-    return Options(given.server, given.step_seconds, given.workers)
+    return Options(given.server, given.seconds, given.workers)
 
 
 if __name__ == "__main__":
