@@ -93,7 +93,8 @@ def run(options: Options) -> tuple[str, Bars]:
                 for _ in range(options.rounds):
                     for each in servers:
                         load = ceiling(
-                            each, redis, requests[each.name], connections, options.seconds,
+                            each, redis, requests[each.name],
+                            min(connections, each.most_connections), options.seconds,
                             sizes[each.name],
                         )  # fmt: skip
                         cell.loads[each.name].append(load)
@@ -186,7 +187,7 @@ def _text(
         f"feature of each row is asked for; fscore has {options.workers} process(es), the others "
         "one; the server, Redis and wrk share the machine. fscore has its default deadline of "
         f"50 ms, after which {late} of its values were UNAVAILABLE over all runs; the others have "
-        "none. Feast serves with one worker and --max-requests 0."
+        "none. Feast serves with one worker and --max-requests 0, and has 16 connections at most."
     ]
     parts += [f"Left out: {name}: {reason}" for name, reason in absent.items()]
     head = (
