@@ -71,7 +71,7 @@ class Contestant:
 
     @property
     def most_connections(self) -> int:
-        """More would only stand in Feast's queue, and be worked off long after the load has gone."""
+        """More would stand in Feast's queue, and be worked off long after the load is gone."""
         return 1_000 if self.feast is None else 16
 
     def requests(self, workload: Workload) -> list[Request]:
