@@ -46,7 +46,6 @@ class UserProfile(
     FeatureView,
     entity=user,
     source=clickstream,
-    layout="packed",
     owner="recommendations",
     description="where a visitor comes from, as of the latest event",
 ):
