@@ -6,6 +6,7 @@ from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
+from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
 from fscore._registry_store import ApplyResult
 from fscore.config import RedisSettings
@@ -110,6 +111,8 @@ __all__ = [
     "InvalidValue",
     "List",
     "MalformedRequest",
+    "Migration",
+    "MigrationProgress",
     "Overloaded",
     "Payload",
     "Prepared",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -23,8 +22,10 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
+from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
-from fscore.config import RedisSettings, load_settings
+from fscore._reclaim import PacedOperation, drive_paced
+from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff
@@ -203,6 +204,31 @@ class Client(ClientCore):
         """
         return self._run(self._applying(registry, allow_unsafe))
 
+    def migrate(
+        self,
+        view: str,
+        to: str,
+        *,
+        rate: float = MIGRATION_RATE,
+        settle: float = MIGRATION_SETTLE,
+        invalid_as_null: bool = False,
+        progress: Callable[[MigrationProgress], None] | None = None,
+    ) -> Migration:
+        """Move a feature view to the layout `to`, "hash" or "packed", while it is in use.
+
+        Readers get the same values all the time; see docs/guides/migrate.md. While it lasts, rows
+        are written in both layouts and have to be whole. `rate` is in rows a second, `settle` in
+        seconds: in that time every client hears of a change and every write that began before it
+        ends. `progress` is told how far it is. The call lasts until nothing of the old layout is
+        left. Where it is interrupted, call it again.
+
+        Raises FeatureViewNotFound; InvalidValue for a view without layouts; UnsafeChange where
+        values are INVALID and `invalid_as_null` is not set: it goes on being read as before then;
+        RegistryConflict where somebody else changes the view meanwhile.
+        """
+        migrating = self._migrating(view, to, rate, settle, invalid_as_null, progress, self.server)
+        return self._run_paced(migrating)
+
     def refresh(self) -> bool:
         """Look for new definitions and other versions now; True where there was anything new."""
         return self._run(self._refreshing())
@@ -235,7 +261,7 @@ class Client(ClientCore):
 
         Returns what that leaves of `timeout`. Where the server is away, what comes next tells.
         """
-        if time.monotonic() < self._poll_at:
+        if not self._is_look_due():
             return timeout
         deadline = Deadline(timeout)
         try:
@@ -265,6 +291,14 @@ class Client(ClientCore):
             operation,
             lambda *command: self.execute(*command, timeout=left()),
             lambda commands: self._pool.pipeline(commands, left()),
+        )
+
+    def _run_paced(self, operation: PacedOperation[store.T]) -> store.T:
+        """Runs an operation that takes its time."""
+        return drive_paced(
+            operation,
+            self.execute,
+            lambda commands: self._pool.pipeline(commands, self.settings.write_timeout),
         )
 
     def _send(self, batch: WriteBatch, timeout: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fscore._reclaim import Progress, drive_paced
+from fscore._reclaim import Progress
 from fscore._version_calls import Retirement, VersionCalls, checked_rate
 from fscore._version_changes import Switch
 from fscore._versions import ServiceVersions
@@ -69,7 +69,7 @@ class Versions(VersionCalls):
         rate = checked_rate(rate)
         marked = self._client._run(self._marking(service, version, force))
         reclaiming = self._reclaiming(marked, version, rate, progress)
-        removed = drive_paced(reclaiming, self._client.execute)
+        removed = self._client._run_paced(reclaiming)
         return self._client._run(self._noting(service, version, marked, removed))
 
     def list(

@@ -7,7 +7,7 @@ and results are the same in both.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -24,7 +24,9 @@ from fscore._fscore import (
     WriteBatch,
     WritePlan,
 )
+from fscore._migration import Course, Migration, MigrationProgress, migrate
 from fscore._projection import SourceProjection
+from fscore._reclaim import PacedOperation
 from fscore._rows import encode, now_ms, one_time
 from fscore._server import expires_hash_fields
 from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
@@ -47,6 +49,8 @@ Ordering: TypeAlias = Literal["arrival", "event_time"]
 _ORDERINGS = ("arrival", "event_time")
 _CONSISTENCIES = ("eventual", "primary", "snapshot")
 _WRITE_PLANS = 256
+# Times the pause between two looks.
+_OUT_OF_DATE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,18 @@ class ClientCore:
     def _polled(self) -> None:
         self._poll_at = time.monotonic() + self.settings.registry_poll
 
+    def _is_look_due(self) -> bool:
+        """Whether it is time for a look at the definitions."""
+        return time.monotonic() >= self._poll_at or self._is_out_of_date()
+
+    def _is_out_of_date(self) -> bool:
+        """Whether the last look is so long ago that a call must not go by it.
+
+        A client that was not used looks before its first call, and another thread with it, lest it
+        reads where nothing is any more.
+        """
+        return time.monotonic() - self._followed_at > _OUT_OF_DATE * self.settings.registry_poll
+
     def _refreshing(self) -> store.Operation[bool]:
         """Looks whether there are new definitions or other versions, and takes them over."""
         # Before the answer is there: a server that is away is not asked again at every call.
@@ -219,6 +235,30 @@ class ClientCore:
         result = yield from store.apply(
             prefix, registry, allow_unsafe=allow_unsafe, now_ms=now_ms()
         )
+        yield from self._loading()
+        return result
+
+    def _migrating(
+        self,
+        view: str,
+        to: str,
+        rate: float,
+        settle: float,
+        invalid_as_null: bool,
+        progress: Callable[[MigrationProgress], None] | None,
+        server: Mapping[str, Any],
+    ) -> PacedOperation[Migration]:
+        course = Course(
+            self.settings.key_prefix,
+            view,
+            to,
+            rate,
+            settle,
+            invalid_as_null,
+            expires_hash_fields(server),
+            progress,
+        )
+        result = yield from migrate(course)
         yield from self._loading()
         return result
 

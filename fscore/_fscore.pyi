@@ -13,6 +13,7 @@ __all__ = [
     "Connection",
     "FeatureTable",
     "KeyColumns",
+    "LayoutCopy",
     "ReadPlan",
     "ReadRequest",
     "ReplyParser",
@@ -295,6 +296,50 @@ class WritePlan:
 
     def encode_delete(self, keys: Any, version: int) -> WriteBatch:
         """Encode the removal of what the view has of these entities."""
+
+@final
+class LayoutCopy:
+    """What copying a view's rows from one layout to the other takes, compiled once.
+
+    `source` and `target` are specs as `write_spec` gives them, `schemas` every schema that packed
+    rows may bear. Raises InvalidDefinition.
+    """
+
+    def __new__(
+        cls,
+        source: dict[str, Any],
+        target: dict[str, Any],
+        key_prefix: str,
+        schemas: Sequence[tuple[int, Sequence[tuple[str, str]]]],
+        *,
+        field_ttl: bool = False,
+    ) -> Self: ...
+    @property
+    def fields(self) -> tuple[bytes, ...]:
+        """The fields that are to be read of a hash; empty where a row is a string."""
+
+    @property
+    def script(self) -> tuple[str, str]:
+        """The Lua source of the script that copies a row, and its digest."""
+
+    def removal(self, target_key: bytes) -> list[bytes]:
+        """Return what the script takes to remove whatever is at a key of the target layout."""
+
+    def row(
+        self,
+        source_key: bytes,
+        target_key: bytes,
+        read: Sequence[bytes | None],
+        clock_ms: int,
+    ) -> tuple[list[bytes], list[tuple[str | None, str]]]:
+        """Return what the script takes to copy a row that was read: two keys, then arguments.
+
+        The third key, the registry, and the first argument, its revision, are left out.
+
+        And what of it is invalid, and becomes null: each a feature, or None for the whole row, and
+        why. `clock_ms` is the time from which its expiry counts, where that is later than its event
+        time.
+        """
 
 @final
 class Connection:

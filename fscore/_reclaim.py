@@ -39,7 +39,7 @@ class ReclaimProgress:
 
 
 Progress: TypeAlias = Callable[[ReclaimProgress], None]
-PacedOperation: TypeAlias = Generator[Command | Pause, Any, T]
+PacedOperation: TypeAlias = Generator[Command | list[Command] | Pause, Any, T]
 
 
 def reclaim(
@@ -94,8 +94,15 @@ def share_scanned(cursor: int) -> float:
     return reverse / (1 << 64)
 
 
-def drive_paced(operation: PacedOperation[T], execute: Callable[..., Any]) -> T:
-    """Run such an operation with a blocking `execute(*command)`."""
+def drive_paced(
+    operation: PacedOperation[T],
+    execute: Callable[..., Any],
+    pipeline: Callable[[list[Command]], list[Any]],
+) -> T:
+    """Run such an operation with a blocking `execute(*command)`, and `pipeline(commands)`.
+
+    Of commands that leave together, error replies are values.
+    """
     try:
         step = next(operation)
         while True:
@@ -103,6 +110,8 @@ def drive_paced(operation: PacedOperation[T], execute: Callable[..., Any]) -> T:
                 if step.seconds:
                     time.sleep(step.seconds)
                 step = operation.send(time.monotonic())
+            elif isinstance(step, list):
+                step = operation.send(pipeline(step))
             else:
                 step = operation.send(execute(*step))
     except StopIteration as finished:
@@ -111,9 +120,11 @@ def drive_paced(operation: PacedOperation[T], execute: Callable[..., Any]) -> T:
 
 
 async def drive_paced_async(
-    operation: PacedOperation[T], execute: Callable[..., Awaitable[Any]]
+    operation: PacedOperation[T],
+    execute: Callable[..., Awaitable[Any]],
+    pipeline: Callable[[list[Command]], Awaitable[list[Any]]],
 ) -> T:
-    """Run such an operation with an asyncio `execute(*command)`."""
+    """Run such an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
     try:
         step = next(operation)
         while True:
@@ -121,6 +132,8 @@ async def drive_paced_async(
                 if step.seconds:
                     await asyncio.sleep(step.seconds)
                 step = operation.send(time.monotonic())
+            elif isinstance(step, list):
+                step = operation.send(await pipeline(step))
             else:
                 step = operation.send(await execute(*step))
     except StopIteration as finished:

@@ -145,6 +145,17 @@ def apply(
         return ApplyResult(stored.revision, difference)
     if not difference.safe and not allow_unsafe:
         _refuse(difference)
+    revision = yield from replace(prefix, stored, registry, now_ms=now_ms)
+    return ApplyResult(revision, difference)
+
+
+def replace(
+    prefix: str, stored: StoredRegistry, registry: Registry, *, now_ms: int
+) -> Operation[int]:
+    """Store this registry in the place of the one that was read; returns its revision.
+
+    Raises RegistryConflict where that is no longer there.
+    """
     key = registry_key(prefix)
     schemas = {
         f"{fingerprint(view.columns):08x}": json.dumps(view.columns, separators=(",", ":"))
@@ -171,7 +182,7 @@ def apply(
             expected=stored.revision,
             found=int(found),
         )
-    return ApplyResult(int(found), difference)
+    return int(found)
 
 
 def drive(
@@ -223,6 +234,18 @@ def unless_refused(replies: list[Any]) -> list[Any]:
         if isinstance(reply, BaseException):
             raise reply
     return replies
+
+
+def refusing(operation: Operation[T]) -> Operation[T]:
+    """Run an operation where error replies of commands that leave together are values."""
+    try:
+        step = next(operation)
+        while True:
+            reply = yield step
+            step = operation.send(unless_refused(reply) if isinstance(step, list) else reply)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
 
 
 def _refuse(difference: RegistryDiff) -> NoReturn:

@@ -20,8 +20,8 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
     match view:
         case FeatureViewDefinition():
             layout, *others = view.layouts
-            spec = _layout_spec(registry, view, layout)
-            spec["also"] = _layout_spec(registry, view, others[0]) if others else None
+            spec = layout_spec(registry, view, layout)
+            spec["also"] = layout_spec(registry, view, others[0]) if others else None
             return spec
         case SeriesViewDefinition():
             return _series_spec(registry, view)
@@ -33,7 +33,8 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
     )
 
 
-def _layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:
+def layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:
+    """Return the spec of a feature view in one layout, whether it has that or not."""
     spec = _common(registry, view, layout)
     for feature in spec["features"]:
         feature["ttl_ms"] = feature["ttl_ms"] or view.ttl_ms

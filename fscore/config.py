@@ -22,6 +22,10 @@ DEFAULT_URL = "redis://127.0.0.1:6379"
 """Where a client connects to that is told nothing else."""
 RECLAIM_RATE = 10_000
 """Keys a second that retiring a version removes where it is told nothing else."""
+MIGRATION_RATE = 5_000
+"""Rows a second that a migration copies where it is told nothing else."""
+MIGRATION_SETTLE = 3.0
+"""Seconds that a migration waits for everybody to follow where it is told nothing else."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 

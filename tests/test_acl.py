@@ -139,6 +139,20 @@ def test_doctor_and_the_guide_say_the_same(
     )
 
 
+def test_writer_migrates(users: dict[str, fscore.Client], redis_server: RedisServer) -> None:
+    reader, writer = users["fscore-reader"], users["fscore-writer"]
+    redis_server.command("SCRIPT", "FLUSH")
+    writer.apply(fscore.Registry.from_definitions(kinds.VIEWS))
+    writer.write("row", [{"user_id": 1, "points": 1, "name": "a", "active": True, "tags": ["b"]}])
+    reader.refresh()
+    before = reader.prepare(features=["points", "tags"]).get([1]).to_dicts()
+    for to in ("hash", "packed"):
+        done = writer.migrate("row", to, settle=0.0)
+        assert (done.copied, done.removed) == (1, 1)
+        reader.refresh()
+        assert reader.prepare(features=["points", "tags"]).get([1]).to_dicts() == before
+
+
 def test_writer_switches_versions_and_reader_follows(users: dict[str, fscore.Client]) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
     writer.apply(fscore.Registry.load(ROOT / "examples/ecommerce"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -24,12 +23,14 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
+from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
+from fscore._reclaim import PacedOperation, drive_paced_async
 from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
 from fscore.aio._versions import Versions
-from fscore.config import RedisSettings, load_settings
+from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff
@@ -167,6 +168,20 @@ class Client(ClientCore):
         """Store these definitions as a new revision; see the blocking client's `apply`."""
         return await self._run(self._applying(registry, allow_unsafe))
 
+    async def migrate(
+        self,
+        view: str,
+        to: str,
+        *,
+        rate: float = MIGRATION_RATE,
+        settle: float = MIGRATION_SETTLE,
+        invalid_as_null: bool = False,
+        progress: Callable[[MigrationProgress], None] | None = None,
+    ) -> Migration:
+        """Move a feature view to another layout while it is in use; see the blocking client."""
+        migrating = self._migrating(view, to, rate, settle, invalid_as_null, progress, self.server)
+        return await self._run_paced(migrating)
+
     async def refresh(self) -> bool:
         """Look for new definitions and other versions now; True where there was anything new."""
         return await self._run(self._refreshing())
@@ -211,7 +226,7 @@ class Client(ClientCore):
 
         Returns what that leaves of `timeout`. Where the server is away, what comes next tells.
         """
-        if time.monotonic() < self._poll_at:
+        if not self._is_look_due():
             return timeout
         deadline = Deadline(timeout)
         try:
@@ -285,6 +300,14 @@ class Client(ClientCore):
             lambda commands: self._node.pipeline(commands, left()),
         )
 
+    async def _run_paced(self, operation: PacedOperation[store.T]) -> store.T:
+        """Runs an operation that takes its time."""
+        return await drive_paced_async(
+            operation,
+            self.execute,
+            lambda commands: self._node.pipeline(commands, self.settings.write_timeout),
+        )
+
     async def _send(self, batches: list[WriteBatch], timeout: float) -> list[int]:
         """Sends a few batches at a time; returns how many commands of each changed something."""
         effective: list[int] = []
@@ -339,9 +362,11 @@ class Prepared(PreparedCore):
         cancelled its reply is read and discarded.
         """
         client = self._client
-        if time.monotonic() >= client._poll_at:
-            client._follow_soon()
         timeout = client._timeout if timeout is None else timeout
+        if client._is_out_of_date():
+            timeout = await client._follow(timeout)
+        elif client._is_look_due():
+            client._follow_soon()
         options = self._current(version, consistency, as_of, partial, request)
         deadline = Deadline(timeout)
         table = await self._node.read(self._plan, keys, options, timeout)

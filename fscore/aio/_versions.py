@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fscore._reclaim import Progress, drive_paced_async
+from fscore._reclaim import Progress
 from fscore._version_calls import Retirement, VersionCalls, checked_rate
 from fscore._version_changes import Switch
 from fscore._versions import ServiceVersions
@@ -46,7 +46,7 @@ class Versions(VersionCalls):
         rate = checked_rate(rate)
         marked = await self._client._run(self._marking(service, version, force))
         reclaiming = self._reclaiming(marked, version, rate, progress)
-        removed = await drive_paced_async(reclaiming, self._client.execute)
+        removed = await self._client._run_paced(reclaiming)
         return await self._client._run(self._noting(service, version, marked, removed))
 
     async def list(

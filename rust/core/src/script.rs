@@ -36,6 +36,10 @@ pub(crate) static SERIES_TILES: Script = Script::writing(
     ),
 );
 
+/// A row in another layout, if it is still what was read; see the script itself.
+pub(crate) static COPY_ROW: Script =
+    Script::writing("copy_row", include_str!("script/copy_row.lua"));
+
 /// A script that is called by its digest.
 #[derive(Debug)]
 pub struct Script {

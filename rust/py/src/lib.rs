@@ -44,5 +44,5 @@ mod _fscore {
     #[pymodule_export]
     use crate::table::FeatureTable;
     #[pymodule_export]
-    use crate::write::{WriteBatch, WritePlan};
+    use crate::write::{LayoutCopy, WriteBatch, WritePlan};
 }

@@ -6,7 +6,7 @@
 | 1 | failed: Redis, a file, the definitions, a check of `fscore doctor` |
 | 2 | wrong usage: an unknown command, option or value |
 | 3 | refused: a change of definitions that stored data will not survive (`plan`, `apply`), a |
-|   | version that is in use (`version retire`) |
+|   | version that is in use (`version retire`), values that a migration would lose (`migrate`) |
 | 130 | interrupted |
 """
 

@@ -14,6 +14,7 @@ from fscore_server.cli.doctor import doctor_command
 from fscore_server.cli.get import get_command
 from fscore_server.cli.init import init_command
 from fscore_server.cli.load import load_command
+from fscore_server.cli.migrate import migrate_command
 from fscore_server.cli.outcome import ended
 from fscore_server.cli.push import push_command
 from fscore_server.cli.serve import serve_command
@@ -47,6 +48,7 @@ for _command in (
     serve_command,
     demo_command,
     doctor_command,
+    migrate_command,
     version_command,
     version_info_command,
 ):

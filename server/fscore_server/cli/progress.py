@@ -1,5 +1,5 @@
-"""How far a load or a removal is: a bar where a person watches, plain lines elsewhere. Both go to
-standard error.
+"""How far a load, a removal or a migration is: a bar where a person watches, plain lines elsewhere.
+All go to standard error.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from fscore import MigrationProgress
 from fscore._reclaim import ReclaimProgress
 from fscore_server.ingest.file_events import Progress as Watcher
 from fscore_server.ingest.file_events import Silent
 
-__all__ = ["watching", "watching_removal"]
+__all__ = ["watching", "watching_migration", "watching_removal"]
 
 _LINE_SECONDS = 2.0
 
@@ -52,6 +53,27 @@ def watching_removal(*, quiet: bool) -> Iterator[Callable[[ReclaimProgress], Non
     else:
         lines = _Lines()
         yield lambda now: lines.removing(now.share, now.removed)
+
+
+@contextmanager
+def watching_migration(*, quiet: bool) -> Iterator[Callable[[MigrationProgress], None] | None]:
+    """What watches a migration, as `watching` does a load."""
+    if sys.stderr.isatty():
+        with _bars() as progress:
+            tasks: dict[str, TaskID] = {}
+
+            def move(now: MigrationProgress) -> None:
+                if now.phase not in tasks:
+                    tasks[now.phase] = progress.add_task(f"{now.phase} rows", total=1.0, detail="")
+                detail = f"{now.rows:,} rows"
+                progress.update(tasks[now.phase], completed=now.share, detail=detail)
+
+            yield move
+    elif quiet:
+        yield None
+    else:
+        lines = _Lines()
+        yield lambda now: lines.migrating(now.phase, now.share, now.rows)
 
 
 def _bars() -> Progress:
@@ -117,6 +139,10 @@ class _Lines:
     def removing(self, share: float, removed: int) -> None:
         """Say how much of the keys is looked at."""
         self._say(f"{100 * share:.0f} % of the keys looked at, {removed} removed")
+
+    def migrating(self, phase: str, share: float, rows: int) -> None:
+        """Say how much of a phase is done."""
+        self._say(f"{phase}: {100 * share:.0f} % of the keys looked at, {rows} rows")
 
     def _say(self, line: str) -> None:
         if time.perf_counter() - self._said >= _LINE_SECONDS:

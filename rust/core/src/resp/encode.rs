@@ -51,6 +51,17 @@ pub fn each_command(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The arguments of a command that was encoded by these functions, its name first.
+pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut left, mut at) = length_at(command, 0).unwrap_or_default();
+    std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        let (length, start) = length_at(command, at)?;
+        at = start + length + 2;
+        command.get(start..start + length)
+    })
+}
+
 /// The number behind the type byte at `at`, and where the next line begins.
 fn length_at(encoded: &[u8], at: usize) -> Option<(usize, usize)> {
     let line = encoded.get(at + 1..)?;

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
+use crate::table::NO_TIME;
 use crate::value::Invalid;
 
 /// What the hash layout needs to know of a view.
@@ -208,17 +209,28 @@ impl RowEncoder for ArrivalEncoder<'_> {
         let Place::Key(_, key) = row.place else {
             return Ok(());
         };
+        let timeless = row.time_ms == NO_TIME;
+        if timeless {
+            self.nulls.extend_from_slice(&self.layout.time_field);
+            self.null += 1;
+        }
         if self.null > 0 {
             let out = batch.command(b"HDEL", key, self.null, row.number, Answer::Integer);
             out.append(&mut self.nulls);
             self.null = 0;
         }
-        let arguments = 2 * self.set + 2;
-        let out = batch.command(b"HSET", key, arguments, row.number, Answer::Integer);
+        let arguments = 2 * std::mem::take(&mut self.set);
+        if timeless {
+            if arguments > 0 {
+                let out = batch.command(b"HSET", key, arguments, row.number, Answer::Integer);
+                out.append(&mut self.pairs);
+            }
+            return Ok(());
+        }
+        let out = batch.command(b"HSET", key, arguments + 2, row.number, Answer::Integer);
         out.append(&mut self.pairs);
         out.extend_from_slice(&self.layout.time_field);
         write_integer(out, row.time_ms);
-        self.set = 0;
         for group in &self.layout.groups {
             let arguments = 3 + group.count;
             let out = batch.command(b"HPEXPIREAT", key, arguments, row.number, Answer::Integers);

@@ -6,6 +6,7 @@
 
 mod batch;
 mod call;
+mod copy;
 mod flags;
 mod hash;
 mod hash_newest;
@@ -21,6 +22,7 @@ use crate::types::Scalar;
 use crate::value::{self, Invalid, Value};
 
 pub use batch::WriteBatch;
+pub use copy::{CopySource, LayoutCopy, RowCopy};
 pub use flags::FlagLayout;
 pub use hash::{HashLayout, HashView};
 pub use packed::PackedLayout;
@@ -106,7 +108,8 @@ pub struct Row<'a> {
     pub number: u32,
     /// Where it goes.
     pub place: Place<'a>,
-    /// When what it tells was so, in epoch milliseconds.
+    /// When what it tells was so, in epoch milliseconds; [`NO_TIME`](crate::table::NO_TIME) of a row
+    /// that is copied without.
     pub time_ms: i64,
     /// The id of the event that it is, where it has one.
     pub event_id: Option<&'a [u8]>,

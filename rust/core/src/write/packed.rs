@@ -9,6 +9,7 @@ use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::packed::{RowWriter, Schema};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::PACKED_ROWS;
+use crate::table::NO_TIME;
 use crate::value::Invalid;
 
 /// Rows as strings, each whole.
@@ -24,6 +25,8 @@ pub struct PackedLayout {
     pub key_ttl_ms: i64,
     /// Which of two rows stays.
     pub ordering: Ordering,
+    /// Whether rows are written in another layout as well, until the view has moved.
+    pub migrating: bool,
 }
 
 impl Layout for PackedLayout {
@@ -106,16 +109,21 @@ impl RowEncoder for PackedEncoder<'_> {
         if let Some(column) = self.has.iter().position(|has| !has) {
             return Err(RowError::Column(
                 column,
-                Invalid(
-                    "is missing; a packed row brings every feature, None where it has no value",
-                ),
+                Invalid(if self.layout.migrating {
+                    "is missing; while the view migrates to another layout, a row brings every \
+                     feature, None where it has no value"
+                } else {
+                    "is missing; a packed row brings every feature, None where it has no value"
+                }),
             ));
         }
         self.has.fill(false);
         self.row.clear();
         self.writer.finish(row.time_ms, &mut self.row);
         let ttl_ms = self.layout.key_ttl_ms;
-        let due = (ttl_ms > 0).then(|| kept_until(row.time_ms, self.clock_ms, ttl_ms));
+        // What has no event time never expires.
+        let expires = ttl_ms > 0 && row.time_ms != NO_TIME;
+        let due = expires.then(|| kept_until(row.time_ms, self.clock_ms, ttl_ms));
         let Some(calls) = &mut self.calls else {
             let arguments = 1 + if due.is_some() { 2 } else { 0 };
             let out = batch.command(b"SET", key, arguments, row.number, Answer::Done);
@@ -160,6 +168,7 @@ mod tests {
             schema: Schema::new(7, vec![("a".to_owned(), "Bool".parse().unwrap())]).unwrap(),
             key_ttl_ms,
             ordering,
+            migrating: false,
         };
         let mut batch = WriteBatch::default();
         let mut encoder = layout.encoder(50);

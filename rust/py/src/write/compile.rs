@@ -20,6 +20,8 @@ pub(super) struct Choices<'a> {
     pub(super) ordering: Ordering,
     /// Whether the server can let single fields of a hash expire.
     pub(super) field_ttl: bool,
+    /// Whether rows are written in two layouts.
+    pub(super) migrating: bool,
 }
 
 /// The columns of a view's rows: its features, or the payload of its events.
@@ -55,10 +57,13 @@ pub(super) fn layouts(
     columns: &[Column],
     choices: Choices<'_>,
 ) -> PyResult<Vec<Box<dyn Layout>>> {
+    let also = spec.get_item("also")?.filter(|also| !also.is_none());
+    let choices = Choices {
+        migrating: also.is_some(),
+        ..choices
+    };
     let mut layouts = vec![layout(spec, columns, choices)?];
-    if let Some(also) = spec.get_item("also")?
-        && !also.is_none()
-    {
+    if let Some(also) = also {
         layouts.push(layout(also.cast::<PyDict>()?, columns, choices)?);
     }
     Ok(layouts)
@@ -68,7 +73,7 @@ pub(super) fn kind(spec: &Bound<'_, PyDict>) -> PyResult<String> {
     member(spec, "kind")
 }
 
-fn layout(
+pub(super) fn layout(
     spec: &Bound<'_, PyDict>,
     columns: &[Column],
     choices: Choices<'_>,
@@ -124,6 +129,7 @@ fn packed(
         schema,
         key_ttl_ms: member(spec, "key_ttl_ms")?,
         ordering: choices.ordering,
+        migrating: choices.migrating,
     }))
 }
 

@@ -2,6 +2,7 @@
 
 mod batch;
 mod compile;
+mod copy;
 mod rows;
 mod values;
 
@@ -22,6 +23,7 @@ use crate::value::{encode_object, epoch_ms, with_given};
 use batch::BatchKind;
 pub(crate) use batch::{WriteBatch, to_python};
 use compile::{Choices, member};
+pub(crate) use copy::LayoutCopy;
 use rows::Rows;
 use values::Values;
 
@@ -64,6 +66,7 @@ impl WritePlan {
             key_prefix,
             ordering,
             field_ttl,
+            migrating: false,
         };
         let columns = compile::columns(spec)?;
         let layouts = compile::layouts(spec, &columns, choices)?;

@@ -1,0 +1,229 @@
+"""Moving a live feature view from one layout to the other, while everybody reads and writes it.
+
+An operation without I/O, as in `_reclaim`. Its course is a row of states of the registry, and every
+state is right for readers whatever happens next, so that it can end anywhere and be begun again:
+
+    layout  migrating_from
+    old     -               read and written in the old layout
+    old     new             written in both; the rows that are there are copied
+    new     old             written in both, read in the new layout
+    new     -               the old layout is forgotten; what is left of it is removed
+
+Between two states it waits until every client has heard of the next. Whatever is done to a row is
+done by a script that first looks whether the registry and the row are still those it was decided
+on; so a writer who comes in between wins, and so does another migration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fscore import _registry_store as store
+from fscore._migration_rows import Copied, Definitions, Rows, copy_rows, remove_rows
+from fscore._reclaim import PacedOperation, Pause
+from fscore._registry_store import Operation, StoredRegistry
+from fscore._rows import now_ms
+from fscore._view_model import LAYOUTS, FeatureViewDefinition
+from fscore.errors import InvalidValue, RegistryConflict, UnsafeChange
+from fscore.registry import Registry
+from fscore.registry_resolve import write_spec
+
+_ATTEMPTS = 50
+
+COPY: Final = "copy"
+"""Rows are copied to the new layout."""
+REMOVE: Final = "remove"
+"""What is left of the old layout is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationProgress:
+    """How far a migration is: `phase` is "copy" or "remove", `share` 0 to 1 of all keys.
+
+    `rows` is how many rows were copied, or removed.
+    """
+
+    phase: str
+    share: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What a migration did; `revision` is that of the definitions at its end.
+
+    `copied` counts rows that were stored in the new layout, `removed` those that were left of the
+    old one. `invalid` is how many values, or whole rows, were INVALID and became NULL.
+    """
+
+    view: str
+    layout: str
+    revision: int
+    copied: int
+    removed: int
+    invalid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a view is to be migrated: `rate` rows a second, `settle` seconds between two states."""
+
+    prefix: str
+    view: str
+    to: str
+    rate: float
+    settle: float
+    invalid_as_null: bool = False
+    field_ttl: bool = False
+    progress: Callable[[MigrationProgress], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValue where something is out of range."""
+        if self.to not in LAYOUTS:
+            raise InvalidValue(f"to is {self.to!r}; it must be one of {', '.join(LAYOUTS)}")
+        for name, least in (("rate", "above 0"), ("settle", "0 or more")):
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not (value > 0 or (name == "settle" and value == 0)):
+                raise InvalidValue(f"{name} is {value!r}; it must be a number {least}")
+
+    @property
+    def old(self) -> str:
+        """The other layout."""
+        return LAYOUTS[1 - LAYOUTS.index(self.to)]
+
+
+def migrate(course: Course) -> PacedOperation[Migration]:
+    """Move a view to a layout, from wherever an earlier call has left it.
+
+    Raises FeatureViewNotFound; InvalidValue where the view has no layout; UnsafeChange where values
+    are INVALID, with the view still read in its old layout; RegistryConflict where somebody else
+    changes the view meanwhile.
+    """
+    old, to = course.old, course.to
+    copied = Copied()
+    stored, layouts = yield from _look(course)
+    if layouts[0] != to:
+        # Before anything is changed: a view whose packed rows would be too long fails here.
+        _rows(course, stored, old)
+        if layouts == (old,):
+            yield from _switch(course, (old,), (old, to))
+        copied = yield from _copying(course)
+        yield from _switch(course, (old, to), (to, old))
+        layouts = (to, old)
+    if layouts == (to, old):
+        yield Pause(course.settle)
+        yield from _switch(course, (to, old), (to,))
+    yield Pause(course.settle)
+    stored = yield from _look_again(course, (to,))
+    rows = _rows(course, stored, to)
+    look = _looking(course, (to,))
+    removed = yield from remove_rows(rows, look, course.rate, _told(course, REMOVE))
+    return Migration(course.view, to, stored.revision, copied.rows, removed, copied.invalid)
+
+
+def _copying(course: Course) -> PacedOperation[Copied]:
+    yield Pause(course.settle)
+    layouts = (course.old, course.to)
+    stored = yield from _look_again(course, layouts)
+    rows = _rows(course, stored, course.old)
+    look = _looking(course, layouts)
+    copied = yield from copy_rows(
+        rows, look, course.rate, _told(course, COPY), invalid_as_null=course.invalid_as_null
+    )
+    if copied.blocked:
+        lines = [f"{key}: {why}" for key, why in copied.blocked.items()]
+        listing = "".join(f"\n  {line}" for line in lines)
+        first = f"{len(lines)} of them, the first:" if copied.more else f"{len(lines)}:"
+        raise UnsafeChange(
+            f"rows of {course.view} have values that are INVALID and cannot be stored as "
+            f"{course.to}; {first}{listing}\nThe view is still read as {course.old}, and written "
+            "in both layouts. Write those rows anew and run the same again; or with "
+            "--invalid-as-null (invalid_as_null=True) those values become NULL; or go back with "
+            f"`fscore migrate {course.view} --to {course.old}`.",
+            changes=lines,
+        )
+    return copied
+
+
+def _rows(course: Course, stored: StoredRegistry, source: str) -> Rows:
+    return Rows.compile(
+        course.prefix, stored, course.view, source=source, field_ttl=course.field_ttl
+    )
+
+
+def _told(course: Course, phase: str) -> Callable[[float, int], None]:
+    def tell(share: float, rows: int) -> None:
+        if course.progress is not None:
+            course.progress(MigrationProgress(phase, share, rows))
+
+    return tell
+
+
+def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation[Definitions]]:
+    """Return what reads the definitions again when a script has found others."""
+    source = course.to if layouts == (course.to,) else course.old
+
+    def look() -> Operation[Definitions]:
+        stored = yield from _look_again(course, layouts)
+        return Definitions(_rows(course, stored, source))
+
+    return look
+
+
+def _look(course: Course) -> Operation[tuple[StoredRegistry, tuple[str, ...]]]:
+    stored = yield from store.load(course.prefix)
+    return stored, _view(stored.registry, course.view).layouts
+
+
+def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredRegistry]:
+    stored, found = yield from _look(course)
+    if found != layouts:
+        raise RegistryConflict(
+            f"view {course.view} was changed by somebody else while it migrated: it is "
+            f"{_shown(found)} by now, not {_shown(layouts)}. Run the same again to bring it to "
+            f"{course.to}",
+            expected=stored.revision,
+            found=stored.revision,
+        )
+    return stored
+
+
+def _switch(
+    course: Course, before: tuple[str, ...], after: tuple[str, ...]
+) -> Operation[StoredRegistry]:
+    """Give the view these layouts, the one that is read first; others may apply beside it."""
+    for attempt in range(_ATTEMPTS):
+        stored = yield from _look_again(course, before)
+        registry = stored.registry
+        view = replace(
+            _view(registry, course.view),
+            layout=after[0],
+            migrating_from=after[1] if len(after) > 1 else None,
+        )
+        changed = replace(registry, views={**registry.views, course.view: view})
+        try:
+            yield from store.replace(course.prefix, stored, changed, now_ms=now_ms())
+        except RegistryConflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        break
+    return (yield from _look_again(course, after))
+
+
+def _view(registry: Registry, name: str) -> FeatureViewDefinition:
+    write_spec(registry, name)  # raises where there is no such view, or nothing of it is stored
+    view = registry.views[name]
+    if not isinstance(view, FeatureViewDefinition):
+        raise InvalidValue(
+            f"view {name} is of kind {view.kind}, which has one layout: only views of features "
+            "have two"
+        )
+    return view
+
+
+def _shown(layouts: tuple[str, ...]) -> str:
+    return f"{layouts[0]} alone" if len(layouts) == 1 else f"{layouts[0]} with {layouts[1]}"

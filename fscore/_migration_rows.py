@@ -1,0 +1,359 @@
+"""The rows of a view that migrates: found by SCAN, copied and removed by a script.
+
+Operations without I/O, as in `_reclaim`. The script (`rust/core/src/script/copy_row.lua`) does
+nothing where the registry has another revision than the one that it was called for, or where the
+row is no longer what was read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
+
+from fscore import _registry_store as store
+from fscore._fscore import LayoutCopy
+from fscore._reclaim import PacedOperation, Pause, share_scanned
+from fscore._registry_store import Command, Operation, StoredRegistry
+from fscore._rows import now_ms
+from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
+from fscore._view_model import LAYOUTS, FeatureViewDefinition
+from fscore._write_spec import layout_spec
+from fscore.errors import FscoreError
+from fscore.registry import Registry
+
+# Keys that one SCAN looks at, whose rows are then read and stored together.
+_KEYS_PER_SCAN = 250
+# Looking at a key costs about a tenth of copying a row.
+_LOOKED_AT_PER_ROW = 10
+# A row that changed so often between being read and stored is stored by its writers, who all write
+# both layouts.
+_ATTEMPTS = 100
+_SHOWN = 10
+
+_DONE, _NOTHING, _OTHER_ROW, _OTHER_REGISTRY = 1, 2, 0, -1
+
+Tell: TypeAlias = Callable[[float, int], None]
+
+
+@dataclass(slots=True)
+class Copied:
+    """What copying did; `blocked` has the first keys whose values are INVALID, and why.
+
+    `more` says that there are others. `invalid` counts values and rows that became NULL.
+    """
+
+    rows: int = 0
+    invalid: int = 0
+    blocked: dict[str, str] = field(default_factory=dict)
+    more: bool = False
+
+    def block(self, key: bytes, why: str) -> None:
+        """Note what stands in the way."""
+        name = key.decode(errors="replace")
+        if name not in self.blocked and len(self.blocked) == _SHOWN:
+            self.more = True
+            return
+        self.blocked[name] = why
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where rows are in both layouts, and how they get from one to the other, at one revision."""
+
+    revision: int
+    registry_key: str
+    registry: Registry
+    prefix: str
+    view: FeatureViewDefinition
+    source: str
+    copy: LayoutCopy
+    pattern: re.Pattern[bytes]
+    expires: bool
+    """Whether packed rows have an expiry to be carried over, of `view.life_ms`."""
+
+    @classmethod
+    def compile(
+        cls, prefix: str, stored: StoredRegistry, view: str, *, source: str, field_ttl: bool
+    ) -> Self:
+        """Compile what it takes to copy from the layout `source`; InvalidDefinition."""
+        registry = stored.registry
+        definition = registry.views[view]
+        assert isinstance(definition, FeatureViewDefinition)
+        target = LAYOUTS[1 - LAYOUTS.index(source)]
+        copy = LayoutCopy(
+            layout_spec(registry, definition, source),
+            layout_spec(registry, definition, target),
+            prefix,
+            list(stored.schemas.items()),
+            field_ttl=field_ttl,
+        )
+        # Within an id these characters are always percent-encoded.
+        head = re.escape(f"{prefix}{definition.entity}:")
+        pattern = rf"({head}\{{[^{{}}:]+\}}:v([1-9][0-9]*))(:{re.escape(view)})?"
+        return cls(
+            stored.revision,
+            store.registry_key(prefix),
+            registry,
+            prefix,
+            definition,
+            source,
+            copy,
+            re.compile(pattern.encode(), re.ASCII),
+            source == "packed" and definition.life_ms > 0,
+        )
+
+    def scan(self, cursor: int) -> Command:
+        """Return the command that looks at the next keys."""
+        match = f"{self.prefix}{self.view.entity}:{{*}}:v*"
+        return ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+
+    def sort(
+        self, keys: Sequence[bytes], retired: frozenset[int]
+    ) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return the keys in the source's layout and those in the target's.
+
+        Each is a mapping from a key of the source to that of the target.
+        """
+        suffix = f":{self.view.name}".encode()
+        sources: dict[bytes, bytes] = {}
+        targets: dict[bytes, bytes] = {}
+        for key in keys:
+            found = self.pattern.fullmatch(key)
+            if found is None or int(found[2]) in retired:
+                continue
+            pair = (found[1], found[1] + suffix)
+            source, target = pair if self.source == "hash" else pair[::-1]
+            (sources if key == source else targets)[source] = target
+        return sources, targets
+
+    def read(self, key: bytes) -> list[Command]:
+        """Return the commands that read a row."""
+        if self.copy.fields:
+            return [("HMGET", key, *self.copy.fields)]
+        read: list[Command] = [("GET", key)]
+        return [*read, ("PEXPIRETIME", key)] if self.expires else read
+
+    def clock_ms(self, replies: Sequence[Any]) -> int:
+        """Return the time from which a row's expiry counts: when it was written, where known."""
+        if self.expires and int(replies[1]) > 0:
+            return int(replies[1]) - self.view.life_ms
+        return now_ms()
+
+    def call(self, arguments: Sequence[bytes]) -> Command:
+        """Return the call of the script with what `LayoutCopy` gives for it."""
+        source, target, *rest = arguments
+        _, digest = self.copy.script
+        return ("EVALSHA", digest, 3, source, target, self.registry_key, self.revision, *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """The definitions as read again, with the view in the same state."""
+
+    rows: Rows
+
+
+Look: TypeAlias = Callable[[], Operation[Definitions]]
+
+
+class _Scripts:
+    """Calls of the script, whatever has become of it and of the registry's revision meanwhile."""
+
+    def __init__(self, rows: Rows, look: Look) -> None:
+        self.rows = rows
+        self._look = look
+
+    def call(self, calls: Sequence[Sequence[bytes]]) -> PacedOperation[list[Any]]:
+        """Return what became of each: an integer of the script, or an error reply."""
+        outcomes: list[Any] = [_OTHER_REGISTRY] * len(calls)
+        left = list(range(len(calls)))
+        for attempt in range(_ATTEMPTS):
+            replies = yield [self.rows.call(calls[index]) for index in left]
+            unknown = any(_is(reply, "NOSCRIPT") for reply in replies)
+            again = []
+            for index, reply in zip(left, replies, strict=True):
+                outcomes[index] = reply if isinstance(reply, FscoreError) else int(reply)
+                if outcomes[index] == _OTHER_REGISTRY or _is(reply, "NOSCRIPT"):
+                    again.append(index)
+            if not again or attempt == _ATTEMPTS - 1:
+                break
+            left = again
+            if unknown:
+                body, _ = self.rows.copy.script
+                yield ("SCRIPT", "LOAD", body)
+            if any(outcomes[index] == _OTHER_REGISTRY for index in again):
+                # Somebody applied other definitions. Raises where this view is meant.
+                self.rows = (yield from self._look()).rows
+        return outcomes
+
+
+def copy_rows(
+    rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
+) -> PacedOperation[Copied]:
+    """Store every row of the view in the target's layout too, `rate` rows a second.
+
+    What is there in the target's layout alone is removed: it was left by an earlier migration, and
+    its row has been deleted since.
+    """
+    scripts = _Scripts(rows, look)
+    copied = Copied()
+    retired = yield from _retired(rows)
+    pace = _Pace(rate)
+    yield from pace.begin()
+    cursor = 0
+    while True:
+        reply = yield scripts.rows.scan(cursor)
+        cursor = int(reply[0])
+        sources, targets = scripts.rows.sort(reply[1], retired)
+        yield from _copy(scripts, sources, copied, invalid_as_null)
+        yield from _prune(scripts, targets)
+        tell(share_scanned(cursor), copied.rows)
+        if cursor == 0:
+            return copied
+        yield from pace.keep(len(sources) + len(targets))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A row that was read: how it gets to the target, and how much of it becomes NULL."""
+
+    source: bytes
+    target: bytes
+    arguments: Sequence[bytes]
+    invalid: int
+
+
+def _copy(
+    scripts: _Scripts, sources: Mapping[bytes, bytes], copied: Copied, invalid_as_null: bool
+) -> PacedOperation[None]:
+    left = dict(sources)
+    for _ in range(_ATTEMPTS):
+        calls = yield from _read(scripts.rows, left, copied, invalid_as_null)
+        if not calls:
+            return
+        outcomes = yield from scripts.call([call.arguments for call in calls])
+        left = {}
+        for call, outcome in zip(calls, outcomes, strict=True):
+            if _is(outcome, "WRONGTYPE"):
+                copied.block(call.target, "a row goes there, and it holds another type")
+            elif isinstance(outcome, FscoreError):
+                raise outcome
+            elif outcome == _OTHER_ROW:
+                left[call.source] = call.target
+            else:
+                copied.rows += 1
+                copied.invalid += call.invalid
+
+
+def _read(
+    rows: Rows, keys: Mapping[bytes, bytes], copied: Copied, invalid_as_null: bool
+) -> PacedOperation[list[_Call]]:
+    """Read rows; those that are gone, and those that cannot be copied, are left out."""
+    if not keys:
+        return []
+    commands = {source: rows.read(source) for source in keys}
+    replies = iter((yield [command for each in commands.values() for command in each]))
+    calls = []
+    for source, each in commands.items():
+        read = [next(replies) for _ in each]
+        if any(_is(reply, "WRONGTYPE") for reply in read):
+            if not invalid_as_null:
+                copied.block(source, "it holds another type than a row")
+            continue
+        store.unless_refused(read)
+        values = read[0] if rows.copy.fields else read[:1]
+        if all(value is None for value in values):
+            # Of other views alone; or gone, and whoever removes it does so in both layouts.
+            continue
+        target, clock_ms = keys[source], rows.clock_ms(read)
+        arguments, invalid = rows.copy.row(source, target, values, clock_ms)
+        if invalid and not invalid_as_null:
+            why = (f"{feature or 'the row'} {reason}" for feature, reason in invalid)
+            copied.block(source, "; ".join(why))
+            continue
+        calls.append(_Call(source, target, arguments, len(invalid)))
+    return calls
+
+
+def _prune(scripts: _Scripts, targets: Mapping[bytes, bytes]) -> PacedOperation[None]:
+    """Remove rows of the target's layout that the source's does not have."""
+    if not targets:
+        return
+    rows = scripts.rows
+    nothing = [None] * max(len(rows.copy.fields), 1)
+    calls = [rows.copy.row(key, target, nothing, 0)[0] for key, target in targets.items()]
+    outcomes = yield from scripts.call(calls)
+    for outcome in outcomes:
+        # A key of another type has no row of the view.
+        if isinstance(outcome, FscoreError) and not _is(outcome, "WRONGTYPE"):
+            raise outcome
+
+
+def remove_rows(rows: Rows, look: Look, rate: float, tell: Tell) -> PacedOperation[int]:
+    """Remove whatever is in the target's layout, in which nobody reads or writes any more."""
+    scripts = _Scripts(rows, look)
+    removed = 0
+    pace = _Pace(rate)
+    yield from pace.begin()
+    cursor = 0
+    while True:
+        reply = yield scripts.rows.scan(cursor)
+        cursor = int(reply[0])
+        _, targets = scripts.rows.sort(reply[1], frozenset())
+        if targets:
+            calls = [scripts.rows.copy.removal(target) for target in targets.values()]
+            outcomes = yield from scripts.call(calls)
+            for outcome in outcomes:
+                if isinstance(outcome, FscoreError) and not _is(outcome, "WRONGTYPE"):
+                    raise outcome
+            removed += outcomes.count(_DONE)
+        tell(share_scanned(cursor), removed)
+        if cursor == 0:
+            return removed
+        yield from pace.keep(len(targets))
+
+
+class _Pace:
+    """Rows a second, and ten times as many keys that are only looked at."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._began = 0.0
+        self._rows = 0
+        self._looked_at = 0
+
+    def begin(self) -> PacedOperation[None]:
+        self._began = yield Pause(0.0)
+
+    def keep(self, rows: int) -> PacedOperation[None]:
+        """Wait until as many rows may have been handled."""
+        self._rows += rows
+        self._looked_at += _KEYS_PER_SCAN
+        due = self._began + max(self._rows, self._looked_at / _LOOKED_AT_PER_ROW) / self._rate
+        now = yield Pause(0.0)
+        if due > now:
+            yield Pause(due - now)
+
+
+def _retired(rows: Rows) -> Operation[frozenset[int]]:
+    """Read which versions of the entity nobody has any more: their keys are being removed."""
+    entity, services = rows.view.entity, rows.registry.services
+    names = [name for name in services if entity in entities_of(rows.registry, name)]
+    pointers = yield from read_pointers(rows.prefix, names)
+    records: Records = yield from store.refusing(read_records(rows.prefix, names))
+    live: set[int] = set()
+    for name in names:
+        live |= live_of(pointers.current(services[name], rows.prefix), records[name])
+    known = {version for each in records.values() for version in each}
+    return frozenset(
+        version
+        for version in known - live
+        if any(is_retired(each, version) for each in records.values())
+    )
+
+
+def _is(reply: object, code: str) -> bool:
+    """Whether it is the error reply that begins with this word."""
+    return isinstance(reply, FscoreError) and f'answered "{code} ' in reply.message

@@ -1,0 +1,417 @@
+//! A view's rows from one layout to the other, each only if it still is what was read.
+
+use super::{Given, Layout, Place, Row, RowError, WriteBatch};
+use crate::packed::Decoder;
+use crate::resp::encode::{each_command, words};
+use crate::script::COPY_ROW;
+use crate::table::NO_TIME;
+use crate::types::{DataType, Scalar, Status};
+use crate::value::{self, Value};
+
+/// The layout that rows are copied from.
+#[derive(Debug)]
+pub enum CopySource {
+    /// A hash. What is read of it are the view's fields in order, and then its event time.
+    Hash {
+        /// The view's name.
+        view: String,
+    },
+    /// A packed row, which may be of any schema that the decoder knows.
+    Packed(Decoder),
+}
+
+/// What copying a view's rows takes, compiled once.
+#[derive(Debug)]
+pub struct LayoutCopy {
+    columns: Vec<(String, DataType)>,
+    source: CopySource,
+    target: Box<dyn Layout>,
+    /// What is read of a hash.
+    fields: Vec<Vec<u8>>,
+}
+
+/// What is to be done about a row that was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RowCopy {
+    /// The first two keys of the script, and its arguments from the second on.
+    pub arguments: Vec<Vec<u8>>,
+    /// What cannot be copied: the feature, or `None` for the whole row, and why.
+    pub invalid: Vec<(Option<usize>, String)>,
+}
+
+impl LayoutCopy {
+    /// Copies rows with `columns`, which the decoder of packed rows wants in this order.
+    pub fn new(
+        columns: Vec<(String, DataType)>,
+        source: CopySource,
+        target: Box<dyn Layout>,
+    ) -> Self {
+        let fields = match &source {
+            CopySource::Hash { view } => columns
+                .iter()
+                .map(|(name, _)| name.clone())
+                .chain([format!("_ts:{view}")])
+                .map(String::into_bytes)
+                .collect(),
+            CopySource::Packed(_) => Vec::new(),
+        };
+        Self {
+            columns,
+            source,
+            target,
+            fields,
+        }
+    }
+
+    /// The call that removes what the target layout has at a key, whatever it is.
+    pub fn removal(&self, target_key: &[u8]) -> Vec<Vec<u8>> {
+        let mut batch = WriteBatch::default();
+        self.target.remove(Place::Key(0, target_key), 0, &mut batch);
+        let key = target_key.to_vec();
+        let mut arguments = vec![key.clone(), key, b"-1".to_vec()];
+        add_commands(&mut arguments, batch.commands());
+        arguments
+    }
+
+    /// Names of the features.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The fields that are to be read of a hash; none where the row is a string.
+    pub fn fields(&self) -> &[Vec<u8>] {
+        &self.fields
+    }
+
+    /// Says how the row that was `read` at `source_key` gets to `target_key`. Where there is none, it
+    /// goes there as well. What is `INVALID` becomes null. `clock_ms` is the time from which its
+    /// expiry counts, where that is later than its event time.
+    ///
+    /// # Panics
+    /// If `read` has not what was to be read.
+    pub fn row(
+        &self,
+        source_key: &[u8],
+        target_key: &[u8],
+        read: &[Option<&[u8]>],
+        clock_ms: i64,
+    ) -> RowCopy {
+        assert_eq!(
+            read.len(),
+            self.fields.len().max(1),
+            "all that was to be read"
+        );
+        let mut batch = WriteBatch::default();
+        let place = Place::Key(0, target_key);
+        let mut invalid = Vec::new();
+        if read.iter().all(Option::is_none) {
+            self.target.remove(place, 0, &mut batch);
+        } else {
+            let mut arena = Vec::new();
+            let (time_ms, cells) = match (&self.source, read) {
+                (CopySource::Packed(decoder), [Some(row)]) => {
+                    self.unpack(decoder, row, &mut arena, &mut invalid)
+                }
+                _ => self.parse(read, &mut arena, &mut invalid),
+            };
+            let row = Row {
+                number: 0,
+                place,
+                time_ms,
+                event_id: None,
+            };
+            if let Err(error) = self.encode(&cells, &arena, row, clock_ms, &mut batch) {
+                invalid.push(error);
+            }
+        }
+        RowCopy {
+            arguments: self.arguments(source_key, target_key, read, batch.commands()),
+            invalid,
+        }
+    }
+
+    fn parse(
+        &self,
+        read: &[Option<&[u8]>],
+        arena: &mut Vec<u8>,
+        invalid: &mut Vec<(Option<usize>, String)>,
+    ) -> (i64, Vec<Option<u64>>) {
+        let time_ms = match read[self.columns.len()].map(value::integer) {
+            None => NO_TIME,
+            Some(Ok(time_ms)) => time_ms,
+            Some(Err(reason)) => {
+                // Its age is unknown, so that none of its values may be served.
+                invalid.push((None, format!("has an event time that {}", reason.0)));
+                return (NO_TIME, vec![None; self.columns.len()]);
+            }
+        };
+        let mut cells = Vec::with_capacity(self.columns.len());
+        for (column, ((_, data_type), text)) in self.columns.iter().zip(read).enumerate() {
+            let cell = text.map(|text| value::decode(*data_type, text, arena));
+            cells.push(match cell {
+                Some(Err(reason)) => {
+                    invalid.push((Some(column), format!("{}: {data_type}", reason.0)));
+                    None
+                }
+                Some(Ok(cell)) => Some(cell),
+                None => None,
+            });
+        }
+        (time_ms, cells)
+    }
+
+    fn unpack(
+        &self,
+        decoder: &Decoder,
+        row: &[u8],
+        arena: &mut Vec<u8>,
+        invalid: &mut Vec<(Option<usize>, String)>,
+    ) -> (i64, Vec<Option<u64>>) {
+        let mut cells = vec![0; self.columns.len()];
+        let mut statuses = vec![0; self.columns.len()];
+        let time_ms = match decoder.decode(row, &mut cells, &mut statuses, arena) {
+            Ok(time_ms) => time_ms,
+            Err(error) => {
+                invalid.push((None, format!("cannot be unpacked: {error}")));
+                return (NO_TIME, vec![None; self.columns.len()]);
+            }
+        };
+        let cells = cells.into_iter().zip(statuses).enumerate();
+        let cells = cells.map(|(column, (cell, status))| {
+            if status == Status::Invalid as u8 {
+                let reason = decoder.reason(row, column).unwrap_or_default();
+                invalid.push((Some(column), reason));
+            }
+            (status == Status::Present as u8).then_some(cell)
+        });
+        (time_ms, cells.collect())
+    }
+
+    fn encode(
+        &self,
+        cells: &[Option<u64>],
+        arena: &[u8],
+        row: Row<'_>,
+        clock_ms: i64,
+        batch: &mut WriteBatch,
+    ) -> Result<(), (Option<usize>, String)> {
+        let mut encoder = self.target.encoder(clock_ms);
+        let mut text = Vec::new();
+        for (column, ((_, data_type), cell)) in self.columns.iter().zip(cells).enumerate() {
+            let Some(cell) = *cell else {
+                encoder.null(column);
+                continue;
+            };
+            let value = value::view(*data_type, cell, arena);
+            let given = match *data_type {
+                DataType::Scalar(scalar) => Given::Scalar(value, scalar),
+                DataType::List(scalar) => stored(&mut text, value, scalar),
+                DataType::Vector(_) => stored(&mut text, value, Scalar::Float32),
+            };
+            encoder
+                .value(column, given)
+                .map_err(|reason| (Some(column), reason.0.to_owned()))?;
+        }
+        encoder.end_row(row, batch).map_err(|error| match error {
+            RowError::Column(column, reason) => (Some(column), reason.0.to_owned()),
+            RowError::Time(reason) => (None, reason.0.to_owned()),
+        })?;
+        encoder.close(batch);
+        Ok(())
+    }
+
+    /// What `COPY_ROW` takes: what was read, and what is to be done.
+    fn arguments(
+        &self,
+        source_key: &[u8],
+        target_key: &[u8],
+        read: &[Option<&[u8]>],
+        commands: &[u8],
+    ) -> Vec<Vec<u8>> {
+        let mut arguments = vec![source_key.to_vec(), target_key.to_vec()];
+        arguments.push(number(self.fields.len()));
+        arguments.extend_from_slice(&self.fields);
+        arguments.extend(read.iter().map(|text| match text {
+            Some(text) => [b"=", *text].concat(),
+            None => Vec::new(),
+        }));
+        add_commands(&mut arguments, commands);
+        arguments
+    }
+
+    /// The script that the arguments are for.
+    pub fn script(&self) -> &'static crate::script::Script {
+        &COPY_ROW
+    }
+}
+
+fn number(number: usize) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+/// Appends commands without the key that all of them have.
+fn add_commands(arguments: &mut Vec<Vec<u8>>, commands: &[u8]) {
+    for command in each_command(commands) {
+        let mut words = words(command);
+        let name = words.next().unwrap_or_default().to_vec();
+        let rest: Vec<_> = words.skip(1).map(<[u8]>::to_vec).collect();
+        arguments.extend([number(rest.len()), name]);
+        arguments.extend(rest);
+    }
+}
+
+/// What the hash layout stores of a list or a vector.
+fn stored<'a>(text: &'a mut Vec<u8>, value: Value<'_>, scalar: Scalar) -> Given<'a> {
+    text.clear();
+    value::encode(text, value, scalar);
+    Given::Stored(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packed::{RowWriter, Schema};
+    use crate::write::{HashLayout, HashView, Ordering, PackedLayout};
+
+    fn columns() -> Vec<(String, DataType)> {
+        ["Int64", "List[Int64]"]
+            .into_iter()
+            .zip(["a", "b"])
+            .map(|(spelling, name)| (name.to_owned(), spelling.parse().unwrap()))
+            .collect()
+    }
+
+    fn schema() -> Schema {
+        Schema::new(7, columns()).unwrap()
+    }
+
+    fn hash() -> HashLayout {
+        HashLayout::new(&HashView {
+            key_head: b"user:{".to_vec(),
+            name: "p".to_owned(),
+            features: vec![("a".to_owned(), 9), ("b".to_owned(), 9)],
+            key_ttl_ms: 9,
+            shared_key: false,
+            field_ttl: false,
+            ordering: Ordering::Arrival,
+        })
+    }
+
+    fn packing() -> LayoutCopy {
+        let target = PackedLayout {
+            key_head: b"user:{".to_vec(),
+            name: "p".to_owned(),
+            schema: schema(),
+            key_ttl_ms: 9,
+            ordering: Ordering::Arrival,
+            migrating: true,
+        };
+        let view = "p".to_owned();
+        LayoutCopy::new(columns(), CopySource::Hash { view }, Box::new(target))
+    }
+
+    fn unpacking() -> LayoutCopy {
+        let decoder = Decoder::new(columns(), &[schema()]);
+        LayoutCopy::new(columns(), CopySource::Packed(decoder), Box::new(hash()))
+    }
+
+    fn packed(a: Option<i64>, b: Option<&[u8]>, time_ms: i64) -> Vec<u8> {
+        let schema = schema();
+        let mut writer = RowWriter::new(&schema);
+        let mut row = Vec::new();
+        if let Some(a) = a {
+            writer.value(0, Value::Integer(a)).unwrap();
+        }
+        if let Some(b) = b {
+            writer.bytes(1, b).unwrap();
+        }
+        writer.finish(time_ms, &mut row);
+        row
+    }
+
+    fn words_of(copy: &RowCopy) -> Vec<&[u8]> {
+        copy.arguments.iter().map(Vec::as_slice).collect()
+    }
+
+    #[test]
+    fn a_hash_that_is_still_the_same_becomes_a_string() {
+        let read = [Some(b"5".as_slice()), None, Some(b"40")];
+        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let row = packed(Some(5), None, 40);
+        let expected: [&[u8]; 14] = [
+            b"k", b"k:p", b"3", b"a", b"b", b"_ts:p", b"=5", b"", b"=40", b"3", b"SET", &row,
+            b"PXAT", b"59",
+        ];
+        assert_eq!(words_of(&copy), expected);
+        assert_eq!(copy.invalid, []);
+        // Without an event time it never expires.
+        let copy = packing().row(b"k", b"k:p", &[Some(b"5"), Some(b"[ 1 ]"), None], 50);
+        let row = packed(Some(5), Some(b"[1]"), NO_TIME);
+        assert_eq!(words_of(&copy)[9..], [b"1".as_slice(), b"SET", &row]);
+    }
+
+    #[test]
+    fn a_string_that_is_still_the_same_becomes_a_hash() {
+        let row = packed(Some(5), None, 40);
+        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50);
+        let read = [b"=".as_slice(), &row].concat();
+        let expected: [&[u8]; 16] = [
+            b"k:p",
+            b"k",
+            b"0",
+            &read,
+            b"1",
+            b"HDEL",
+            b"b",
+            b"4",
+            b"HSET",
+            b"a",
+            b"5",
+            b"_ts:p",
+            b"40",
+            b"1",
+            b"PEXPIREAT",
+            b"59",
+        ];
+        assert_eq!(words_of(&copy), expected);
+        let row = packed(Some(5), Some(b"[1]"), NO_TIME);
+        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50);
+        let expected: [&[u8]; 9] = [
+            b"1", b"HDEL", b"_ts:p", b"4", b"HSET", b"a", b"5", b"b", b"[1]",
+        ];
+        assert_eq!(words_of(&copy)[4..], expected);
+    }
+
+    #[test]
+    fn what_is_gone_goes() {
+        let copy = packing().row(b"k", b"k:p", &[None; 3], 50);
+        assert_eq!(
+            words_of(&copy)[6..],
+            [b"", b"", b"", b"0".as_slice(), b"UNLINK"]
+        );
+        let copy = unpacking().row(b"k:p", b"k", &[None], 50);
+        let expected: [&[u8]; 7] = [b"0", b"", b"3", b"HDEL", b"a", b"b", b"_ts:p"];
+        assert_eq!(words_of(&copy)[2..], expected);
+        let removal = unpacking().removal(b"k");
+        let expected: [&[u8]; 8] = [b"k", b"k", b"-1", b"3", b"HDEL", b"a", b"b", b"_ts:p"];
+        assert_eq!(removal, expected);
+    }
+
+    #[test]
+    fn what_is_invalid_is_told_and_becomes_null() {
+        let read = [Some(b"x".as_slice()), Some(b"[1]"), Some(b"40")];
+        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let reason = "is not an integer: Int64".to_owned();
+        assert_eq!(copy.invalid, [(Some(0), reason)]);
+        assert_eq!(words_of(&copy)[11], packed(None, Some(b"[1]"), 40));
+        let read = [Some(b"5".as_slice()), Some(b"[1]"), Some(b"now")];
+        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let reason = "has an event time that is not an integer".to_owned();
+        assert_eq!(copy.invalid, [(None, reason)]);
+        assert_eq!(words_of(&copy)[11], packed(None, None, NO_TIME));
+        let copy = unpacking().row(b"k:p", b"k", &[Some(b"\x01")], 50);
+        assert_eq!(copy.invalid[0].0, None);
+        let expected: [&[u8]; 5] = [b"3", b"HDEL", b"a", b"b", b"_ts:p"];
+        assert_eq!(words_of(&copy)[4..], expected);
+    }
+}

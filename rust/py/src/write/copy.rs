@@ -1,0 +1,135 @@
+//! A view's rows from one layout to the other: replies in, the arguments of a script out.
+
+use fscore_core::packed::{Decoder, Schema};
+use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use super::compile::{self, Choices, member};
+use crate::errors;
+
+/// Column names and types, as a schema in Redis has them.
+type Columns = Vec<(String, String)>;
+/// What the script takes; and what is invalid, each a feature, or all of the row, and why.
+type Row<'a, 'py> = (Bound<'py, PyList>, Vec<(Option<&'a str>, String)>);
+
+/// What copying a view's rows takes, compiled once.
+#[pyclass(frozen, module = "fscore._fscore")]
+#[derive(Debug)]
+pub(crate) struct LayoutCopy {
+    inner: CoreLayoutCopy,
+}
+
+#[pymethods]
+impl LayoutCopy {
+    #[new]
+    #[pyo3(signature = (source, target, key_prefix, schemas, *, field_ttl = false))]
+    fn new(
+        source: &Bound<'_, PyDict>,
+        target: &Bound<'_, PyDict>,
+        key_prefix: &str,
+        schemas: Vec<(u32, Columns)>,
+        field_ttl: bool,
+    ) -> PyResult<Self> {
+        let py = source.py();
+        let columns = compile::columns(source)?;
+        let choices = Choices {
+            key_prefix,
+            ordering: Ordering::Arrival,
+            field_ttl,
+            migrating: true,
+        };
+        let target = compile::layout(target, &columns, choices)?;
+        let columns: Vec<_> = columns
+            .into_iter()
+            .map(|column| (column.name, column.data_type))
+            .collect();
+        let invalid = |message: &str| errors::invalid_definition(py, message);
+        let source = if compile::kind(source)? == "packed" {
+            let mut decoder = Decoder::new(columns.clone(), &[]);
+            for (fingerprint, pairs) in schemas {
+                let parsed = pairs
+                    .into_iter()
+                    .map(|(name, spelling)| Ok((name, spelling.parse()?)))
+                    .collect::<Result<_, fscore_core::types::UnknownType>>()
+                    .map_err(|error| invalid(&error.to_string()))?;
+                let schema = Schema::new(fingerprint, parsed)
+                    .map_err(|error| invalid(&error.to_string()))?;
+                decoder.add(&schema);
+            }
+            CopySource::Packed(decoder)
+        } else {
+            CopySource::Hash {
+                view: member(source, "view")?,
+            }
+        };
+        Ok(Self {
+            inner: CoreLayoutCopy::new(columns, source, target),
+        })
+    }
+
+    /// The fields that are to be read of a hash; empty where a row is a string.
+    #[getter]
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(
+            py,
+            self.inner
+                .fields()
+                .iter()
+                .map(|field| PyBytes::new(py, field)),
+        )
+    }
+
+    /// The Lua source of the script that copies a row, and its digest.
+    #[getter]
+    fn script(&self) -> (&'static str, &str) {
+        let script = self.inner.script();
+        (script.body(), script.sha1())
+    }
+
+    /// What the script takes to remove whatever is at a key of the target layout.
+    fn removal<'py>(&self, py: Python<'py>, target_key: &[u8]) -> PyResult<Bound<'py, PyList>> {
+        let arguments = self.inner.removal(target_key);
+        PyList::new(
+            py,
+            arguments.iter().map(|argument| PyBytes::new(py, argument)),
+        )
+    }
+
+    /// What the script takes to copy the row that was read: two keys, then
+    /// arguments without the revision; and what of the
+    /// row is invalid, each a feature, or None for all of it, and the reason.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments of a Python method are owned"
+    )]
+    fn row<'a, 'py>(
+        &'a self,
+        py: Python<'py>,
+        source_key: &[u8],
+        target_key: &[u8],
+        read: Vec<Option<Bound<'py, PyBytes>>>,
+        clock_ms: i64,
+    ) -> PyResult<Row<'a, 'py>> {
+        let wanted = self.inner.fields().len().max(1);
+        if read.len() != wanted {
+            let message = format!("{} values were read where {wanted} are", read.len());
+            return Err(errors::invalid_value(py, &message, None, None));
+        }
+        let read: Vec<_> = read
+            .iter()
+            .map(|text| text.as_ref().map(PyBytesMethods::as_bytes))
+            .collect();
+        let copy = self.inner.row(source_key, target_key, &read, clock_ms);
+        let names: Vec<_> = self.inner.columns().collect();
+        let arguments = copy
+            .arguments
+            .iter()
+            .map(|argument| PyBytes::new(py, argument));
+        let invalid = copy
+            .invalid
+            .into_iter()
+            .map(|(column, reason)| (column.map(|column| names[column]), reason));
+        Ok((PyList::new(py, arguments)?, invalid.collect()))
+    }
+}

@@ -1,0 +1,126 @@
+"""Migrations step by step, in a time of their own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import fscore
+from fscore import (
+    Bool,
+    Bytes,
+    Entity,
+    Feature,
+    FeatureService,
+    FeatureView,
+    Float32,
+    Float64,
+    Int64,
+    List,
+    Registry,
+    String,
+    Timestamp,
+    Vector,
+)
+from fscore._migration import Course, migrate
+from fscore._reclaim import Pause
+
+user = Entity("user", join_keys={"user_id": Int64})
+
+
+class Row(FeatureView, entity=user, ttl="30d"):
+    """A feature of every type."""
+
+    points: Int64
+    ratio: Float32
+    score: Float64
+    active: Bool
+    name: String
+    token: Bytes
+    seen: Timestamp
+    joined: Timestamp[Literal["s"]]
+    tags: List[String]
+    blobs: List[Bytes]
+    times: List[Timestamp]
+    taste: Vector[Literal[3]]
+    brief: Int64 = Feature(ttl="5m")
+
+
+class Other(FeatureView, entity=user, ttl="90d"):
+    """Another view in the same hash."""
+
+    level: Int64
+
+
+FEATURES = [feature.name for feature in Registry.from_definitions([Row]).views["row"].features]
+REGISTRY = Registry.from_definitions(
+    [Row, Other, FeatureService("everything", features=[Row, Other])]
+)
+
+
+def row(number: int) -> dict[str, Any]:
+    """A row whose values follow from a number; some of them null."""
+    made = {
+        "points": number - 3,
+        "ratio": number / 3,
+        "score": [0.1, float("inf"), -0.0, 5e-324][number % 4],
+        "active": number % 2 == 0,
+        "name": ["", "é", "a,b", "\x00"][number % 4],
+        "token": bytes([number % 256, 0, 255]),
+        "seen": 1_700_000_000_123 + number,
+        "joined": 1_700_000_000_000 + 1000 * number,
+        "tags": [] if number % 3 else ["a", 'b"', "☕"],
+        "blobs": [b"", b"\xff"],
+        "times": [1, -1],
+        "taste": [0.5, float(number), -1.0],
+        "brief": number,
+    }
+    return {
+        name: None if (number + place) % 5 == 0 and number % 7 else value
+        for place, (name, value) in enumerate(made.items())
+    }
+
+
+class Steps:
+    """Runs migrations on a connection; pauses take no time and are kept."""
+
+    def __init__(self, url: str, **overrides: Any) -> None:
+        self._client = fscore.connect(url, **overrides)
+        self.clock = 0.0
+        self.pauses: list[float] = []
+        self.done = 0
+
+    def run(self, course: Course, most: int | None = None) -> Any:
+        """The result; None where it was dropped after `most` steps."""
+        operation = migrate(course)
+        self.done = 0
+        reply: Any = None
+        try:
+            step = next(operation)
+            while most is None or self.done < most:
+                reply = self.take(step)
+                self.done += 1
+                step = operation.send(reply)
+        except StopIteration as finished:
+            return finished.value
+        operation.close()
+        return None
+
+    def take(self, step: Any) -> Any:
+        """What a step is answered with."""
+        if isinstance(step, Pause):
+            self.clock += step.seconds
+            if step.seconds:
+                self.pauses.append(step.seconds)
+            return self.clock
+        if isinstance(step, list):
+            return self._client._pool.pipeline(step, 10.0)
+        return self._client.execute(*step)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+
+def course(to: str, **options: Any) -> Course:
+    """A migration of `row` that waits a second each time."""
+    return Course("", "row", to, **{"rate": 1e9, "settle": 1.0, **options})
