@@ -45,6 +45,9 @@ STARLETTE = "Starlette + redis.asyncio"
 FEAST = "Feast's server"
 FEAST_VECTOR = "Feast's server, precomputed"
 
+# fscore's own default.
+DEADLINE_MS = 50
+
 # Short names for the command line; each stands for one or more contestants.
 GROUPS = {
     "fscore": (FSCORE, FSCORE_PACKED),
@@ -64,15 +67,12 @@ class Contestant:
     layout: Layout = "hash"
     # Of Feast's services: `plain` or `vector`; the others have our own routes.
     feast: str | None = None
+    # More would stand in a slow one's queue, and be worked off long after the load has gone.
+    most_connections: int = 1_000
 
     @property
     def name(self) -> str:
         return self.server.name
-
-    @property
-    def most_connections(self) -> int:
-        """More would stand in Feast's queue, and be worked off long after the load is gone."""
-        return 1_000 if self.feast is None else 16
 
     def requests(self, workload: Workload) -> list[Request]:
         """Method, path and body: GET for one entity, POST for several."""
@@ -142,6 +142,7 @@ def started(
     wanted: Sequence[str],
     stack: contextlib.ExitStack,
     workers: int = 1,
+    timeout_ms: int = DEADLINE_MS,
 ) -> tuple[list[Contestant], dict[str, str]]:
     """Starts the servers of the wanted groups; also why each that is absent is."""
     running: list[Contestant] = []
@@ -149,7 +150,7 @@ def started(
     for group in wanted:
         try:
             if group == "fscore":
-                running += stack.enter_context(_fscore(redis, workers))
+                running += stack.enter_context(_fscore(redis, workers, timeout_ms))
             elif group == "starlette":
                 running.append(stack.enter_context(_starlette(redis, widths)))
             elif group == "feast":
@@ -163,11 +164,12 @@ def started(
 
 
 @contextlib.contextmanager
-def _fscore(redis: Server, workers: int) -> Iterator[list[Contestant]]:
+def _fscore(redis: Server, workers: int, timeout_ms: int) -> Iterator[list[Contestant]]:
     """One server, which has both layouts."""
     port = free_port()
     command = [sys.executable, "-m", "fscore_server.cli", "serve", "--port", str(port)]
     command += ["--redis-url", redis.url(), "--workers", str(workers)]
+    command += ["--request-timeout-ms", str(timeout_ms)]
     with serving(FSCORE, command, port, "/health/ready") as server:
         packed = HttpServer(FSCORE_PACKED, server.port, server.pid)
         yield [Contestant(server), Contestant(packed, "packed")]
@@ -202,7 +204,7 @@ def _starlette(redis: Server, widths: Sequence[int]) -> Iterator[Contestant]:
         "--port", str(port), "--widths", *map(str, widths),
     ]  # fmt: skip
     with serving(STARLETTE, command, port, _probe(widths[0], "hash")) as server:
-        yield Contestant(server)
+        yield Contestant(server, most_connections=32)
 
 
 @contextlib.contextmanager
@@ -234,7 +236,10 @@ def _feast(redis: Server, widths: Sequence[int]) -> Iterator[list[Contestant]]:
         ]  # fmt: skip
         with serving(FEAST, command, port, "/health") as server:
             vector = HttpServer(FEAST_VECTOR, server.port, server.pid)
-            yield [Contestant(server, feast="plain"), Contestant(vector, feast="vector")]
+            yield [
+                Contestant(server, feast="plain", most_connections=16),
+                Contestant(vector, feast="vector", most_connections=16),
+            ]
 
 
 def _probe(width: int, layout: Layout) -> str:
