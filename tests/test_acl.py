@@ -19,6 +19,7 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs/guides/connect.md"
 PREFIX = "acme:"
+NAMED = {"platform": "mobile"}
 
 
 @pytest.fixture(params=["2", "3"], ids=["resp2", "resp3"])
@@ -44,23 +45,28 @@ def users(
         client.close()
 
 
+def profile(definitions: fscore.Registry, user_id: str) -> dict[str, Any]:
+    """A whole row, as the packed layout wants it."""
+    features = definitions.views["user_profile"].features
+    return {**dict.fromkeys(feature.name for feature in features), **NAMED, "user_id": user_id}
+
+
 def test_writer_writes_and_reader_reads(users: dict[str, fscore.Client]) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
     definitions = fscore.Registry.load(ROOT / "examples/ecommerce")
     assert writer.apply(definitions).revision == 1
-    writer.write("user_profile", [{"user_id": "a", "platform": "mobile"}])
-    writer.write("user_profile", [{"user_id": "b", "platform": None}])
+    writer.write("user_profile", [profile(definitions, "a"), profile(definitions, "b")])
     assert writer.delete("user_profile", ["b"]) == 1
 
     assert reader.refresh()
     prepared = reader.prepare(features=["platform"])
-    assert prepared.get(["a"]).to_dicts() == [{"platform": "mobile"}]
+    assert prepared.get(["a"]).to_dicts() == [NAMED]
     assert reader.prepare("recommendation").get(["a"]).shape[0] == 1
     with pytest.raises(fscore.ConfigError, match="NOPERM"):
-        reader.write("user_profile", [{"user_id": "a", "platform": "desktop"}])
+        reader.write("user_profile", [profile(definitions, "a")])
     with pytest.raises(fscore.ConfigError, match="NOPERM"):
         reader.apply(fscore.Registry.from_definitions([]), allow_unsafe=True)
-    assert prepared.get(["a"]).to_dicts() == [{"platform": "mobile"}]
+    assert prepared.get(["a"]).to_dicts() == [NAMED]
 
 
 def test_writer_lets_keys_expire(users: dict[str, fscore.Client]) -> None:
@@ -155,20 +161,21 @@ def test_writer_migrates(users: dict[str, fscore.Client], redis_server: RedisSer
 
 def test_writer_switches_versions_and_reader_follows(users: dict[str, fscore.Client]) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
-    writer.apply(fscore.Registry.load(ROOT / "examples/ecommerce"))
-    writer.write("user_profile", [{"user_id": "a", "platform": "mobile"}])
-    version = writer.versions.create("recommendation")
-    writer.versions.promote("recommendation", version)
-    writer.versions.rollback("recommendation")
-    assert writer.versions.retire("recommendation", version).removed == 0
-    writer.versions.promote("recommendation", writer.versions.create("recommendation"))
-    assert writer.versions.retire("recommendation", 1, force=True).removed == 1
+    ranking = fscore.FeatureService("ranking", features=[kinds.Profile])
+    writer.apply(fscore.Registry.from_definitions([ranking]))
+    writer.write("profile", [{"user_id": 1, "age": 5}])
+    version = writer.versions.create("ranking")
+    writer.versions.promote("ranking", version)
+    writer.versions.rollback("ranking")
+    assert writer.versions.retire("ranking", version).removed == 0
+    writer.versions.promote("ranking", writer.versions.create("ranking"))
+    assert writer.versions.retire("ranking", 1, force=True).removed == 1
 
     assert reader.refresh()
-    assert reader.prepare("recommendation").get(["a"]).version == 3
-    assert reader.versions.list("recommendation")[0].current == 3
+    assert reader.prepare("ranking").get([1]).version == 3
+    assert reader.versions.list("ranking")[0].current == 3
     with pytest.raises(fscore.ConfigError, match="NOPERM"):
-        reader.versions.create("recommendation")
+        reader.versions.create("ranking")
 
 
 def test_reader_hears_of_promotions(users: dict[str, fscore.Client]) -> None:

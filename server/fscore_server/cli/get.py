@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import orjson
 
+from fscore._client import Consistency
 from fscore._fscore import parse_moment
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
@@ -38,7 +39,13 @@ __all__ = ["get_command"]
     metavar="MOMENT",
     help="When windows end and rows expire: 2024-06-01T12:00:00Z, or milliseconds since 1970.",
 )
-@click.option("--snapshot", is_flag=True, help="Read each entity at one point in time.")
+@click.option(
+    "--consistency",
+    type=click.Choice(get_args(Consistency)),
+    default="eventual",
+    help="How fresh the answer must be; snapshot: each entity at one point in time.",
+)
+@click.option("--snapshot", "consistency", flag_value="snapshot", help="--consistency snapshot.")
 @click.option(
     "--request",
     "inputs",
@@ -55,7 +62,7 @@ def get_command(
     features: str | None,
     version: int | None,
     as_of: str | None,
-    snapshot: bool,
+    consistency: Consistency,
     inputs: tuple[str, ...],
     as_json: bool,
     redis_url: str | None,
@@ -81,7 +88,7 @@ def get_command(
             typed,
             version=version,
             as_of=as_of_ms,
-            consistency="snapshot" if snapshot else "eventual",
+            consistency=consistency,
             request=typed_inputs(given, prepared.request, len(next(iter(typed.values())))),
         )
     entities = [dict(zip(typed, row, strict=True)) for row in zip(*typed.values(), strict=True)]
@@ -118,7 +125,7 @@ def _moment(text: str) -> int:
     try:
         return parse_moment(text)
     except ValueError as error:
-        raise click.UsageError(f"--as-of {text} {error}") from None
+        raise click.UsageError(f"--as-of {text!r} {error}") from None
 
 
 def _print_json(entities: list[dict[str, Any]], table: FeatureTable, as_of: int | None) -> None:
@@ -175,7 +182,7 @@ def _text(value: Any, kind: str) -> str:
     if kind.startswith("Timestamp"):
         return shown_moment(value)
     if kind.startswith("List[Timestamp"):
-        return "\n".join(map(shown_moment, value)) or "[]"
+        return ", ".join(map(shown_moment, value)) or "[]"
     return (
         value if isinstance(value, str) else json.dumps(value, default=_base64, ensure_ascii=False)
     )
