@@ -63,7 +63,7 @@ def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
         "          1 x user_id: flags take a number from 0 on",
         "          1 x user_id: expected an integer of 64 bits",
         "  rejected rows: clicks.csv.rejects.ndjson",
-        "clicks: 3 events pushed, 1 of them there before or too late",
+        "clicks: 3 events pushed, 1 of which changed nothing",
         "latest: 2 rows pushed",
         "marks: 1 rows pushed",
         "totals: left to fscore load, clicks is count() over all events, which only a load sees",
@@ -108,7 +108,7 @@ def test_a_load_fills_all_of_them(shop: Fscore) -> None:
     assert done.out.splitlines()[4:-1] == [
         "latest: 1 entities written",
         "totals: 2 entities written",
-        "clicks: 3 events written, 1 of them there before or too late",
+        "clicks: 3 events written, 1 of which changed nothing",
         "marks: 1 entities written",
     ]
     features = read(shop, "--as-of", "2024-01-02T00:00:00Z")["features"]
@@ -184,4 +184,4 @@ def test_the_shop_of_the_repository(fscore_on: Fscore) -> None:
     report = json.loads(fscore_on("push", "clickstream", CLICKSTREAM, "--json").out)
     assert (report["rows"], report["rejected"]) == (31_106, 0)
     loaded = fscore_on("load", EXAMPLE, CLICKSTREAM)
-    assert "clicks: 6,851 events written, 6,851 of them there before or too late" in loaded.out
+    assert "clicks: 6,851 events written, 6,851 of which changed nothing" in loaded.out

@@ -12,6 +12,15 @@ from typing import Any
 __all__ = ["Query", "Timing", "measure", "queries", "wait_until_ready"]
 
 _SERVICE = "recommendation"
+_LIVE_SERVICE = "live_recommendation"
+_LIVE = [
+    *("platform", "clicks_30m", "clicks_24h", "clicks_7d", "time_on_site", "has_seen_promo"),
+    "last_3_events",
+]
+# The moment of the sample's newest event, and those who did something shortly before.
+_END = "2024-06-29T22:02:40Z"
+_BEFORE = "2024-06-29T21:52:40Z"
+_BUSY = [f"user_{number:04}" for number in (248, 205, 478, 231, 558, 176, 241, 83, 363, 42)]
 _TIMEOUT = 5.0
 _MOST_REQUESTS = 2_000
 _MOST_SECONDS = 2.0
@@ -60,27 +69,37 @@ def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bo
 
 
 def queries(port: int) -> Iterator[Query]:
-    """Three requests of different kinds, asked now."""
+    """Requests of different kinds, asked now."""
     base = f"http://localhost:{port}"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
-    one = f"/v1/features?user_id=user_0000&service={_SERVICE}"
-    yield Query("One user", f"curl '{base}{one}'", _get(connection, one))
-    body = json.dumps(
-        {"service": _SERVICE, "entities": {"user_id": ["user_0000", "user_0002", "user_0003"]}}
-    )
+
+    def get(title: str, target: str) -> Query:
+        return Query(title, f"curl '{base}{target}'", _get(connection, target))
+
+    yield get("One user", f"/v1/features?user_id=user_0000&service={_SERVICE}")
+    body = json.dumps({"features": _LIVE, "entities": {"user_id": _BUSY}, "as_of": _END})
     curl = f"curl {base}/v1/features -H 'Content-Type: application/json' \\\n  -d '{body}'"
-    yield Query("Several users at once", curl, _post(connection, body))
-    unknown = "/v1/features?user_id=nobody&features=platform,events_total,last_event_time"
     yield Query(
+        "Ten users in one request, as of the end of the data", curl, _post(connection, body)
+    )
+    visitor = f"/v1/features?user_id={_BUSY[0]}"
+    yield get(
+        "Everything about one user, of one moment",
+        f"{visitor}&service={_LIVE_SERVICE}&consistency=snapshot&as_of={_END}",
+    )
+    yield get(
+        "The same user ten minutes earlier",
+        f"{visitor}&features={','.join(_LIVE)}&as_of={_BEFORE}",
+    )
+    yield get(
         "Chosen features, and a user that nobody has seen",
-        f"curl '{base}{unknown}'",
-        _get(connection, unknown),
+        "/v1/features?user_id=nobody&features=platform,events_total,last_event_time",
     )
     connection.close()
 
 
 def measure(port: int) -> Iterator[Timing]:
-    """Time two kinds of request on one connection, bounded in count and in time."""
+    """Time kinds of requests on one connection, bounded in count and in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
     users = [f"user_{number:04}" for number in range(600)]
 
@@ -88,13 +107,18 @@ def measure(port: int) -> Iterator[Timing]:
         user = users[number % len(users)]
         _get(connection, f"/v1/features?user_id={user}&service={_SERVICE}")
 
-    def ten(number: int) -> None:
-        first = number * 10 % len(users)
-        entities = {"user_id": users[first : first + 10]}
-        _post(connection, json.dumps({"service": _SERVICE, "entities": entities}))
+    def ten(service: str) -> Callable[[int], None]:
+        def request(number: int) -> None:
+            first = number * 10 % len(users)
+            entities = {"user_id": users[first : first + 10]}
+            body = {"service": service, "entities": entities, "as_of": _END}
+            _post(connection, json.dumps(body))
 
-    yield _timed("GET 1 user", one)
-    yield _timed("POST 10 users", ten)
+        return request
+
+    yield _timed("GET 1 user, recommendation", one)
+    yield _timed("POST 10 users, recommendation", ten(_SERVICE))
+    yield _timed("POST 10 users, live_recommendation", ten(_LIVE_SERVICE))
     connection.close()
 
 

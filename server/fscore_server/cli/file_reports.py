@@ -35,7 +35,7 @@ def say_views(views: Sequence[ViewReport], verb: str) -> None:
         if view.expired:
             line += f", {view.expired:,} of them older than the view's TTL, served as EXPIRED"
         if view.unchanged:
-            line += f", {view.unchanged:,} of them there before or too late"
+            line += f", {view.unchanged:,} of which changed nothing"
         click.echo(line)
 
 
