@@ -82,12 +82,12 @@ def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
         "as_of": 1_704_153_600_000,
         "statuses": {"clicks": "NOT_FOUND"},
     }
-    earlier = read(shop, "--as-of", "1704151800000", "--consistency", "snapshot")
+    earlier = read(shop, "--as-of", "1704151800000", "--snapshot")
     assert earlier["features"]["clicks_1h"] == 1  # type: ignore[index]
     now = read(shop)
     assert now["features"]["last_clicks"] is None  # type: ignore[index]
     table = shop("get", "user_id=1", "--as-of", "2024-01-02T00:00:00Z").out
-    assert "2024-01-02 00:00:00Z, 2024-01-01 23:30:00Z" in " ".join(table.split())
+    assert "2024-01-02 00:00:00Z 2024-01-01 23:30:00Z" in " ".join(table.split())
 
 
 def test_pushing_again_says_that_it_was_there(shop: Fscore) -> None:
@@ -167,8 +167,7 @@ def test_what_goes_wrong(shop: Fscore) -> None:
         (["push", "click", "clicks.csv"], 1, "no view has a source named 'click'; did you mean"),
         (["push", "clicks", "no.csv"], 1, "no.csv: no such file"),
         (["push", "clicks", "-", "--format", "parquet"], 1, "Parquet is read from files"),
-        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of 'noon'"),
-        (["get", "user_id=1", "--consistency", "strict"], 2, "--consistency"),
+        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of noon"),
     ):
         done = shop(*arguments)
         assert (done.code, done.out) == (code, ""), done

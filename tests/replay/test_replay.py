@@ -157,6 +157,20 @@ def test_a_load_of_everything_up_to_a_moment(
             print(f"{comparison.values:,} values compared")
 
 
+def test_history_is_read_as_of_any_moment(client: Any, clickstream: pl.DataFrame) -> None:
+    chance = random.Random(SEED + 1)
+    users = sorted(clickstream["user_id"].unique())
+    client.push("clickstream", clickstream)
+    comparison = Comparison(client, users)
+    truth = Truth(users, clickstream)
+    stops = moments(clickstream, chance)
+    print(f"seed {SEED + 1}, moments {stops}")
+    for stop in stops:
+        comparison.live(stop, truth.series(stop))
+    print(f"{comparison.values:,} values compared")
+    assert all(comparison.told.values())
+
+
 def test_pushing_what_was_loaded_changes_nothing(
     redis_url: str, shop: Registry, clickstream: pl.DataFrame, tmp_path: Path
 ) -> None:
