@@ -104,7 +104,12 @@ def moments(events: pl.DataFrame, chance: random.Random) -> list[int]:
     )
 
 
-@pytest.mark.parametrize("name", DELIVERIES)
+@pytest.mark.parametrize(
+    ("driver", "name"),
+    # Both drivers send the same commands; the asyncio one has the hardest delivery alone.
+    [*(("blocking", name) for name in DELIVERIES), ("asyncio", "late and repeated")],
+    indirect=["driver"],
+)
 def test_every_feature_of_every_user_at_ten_moments(
     client: Any, clickstream: pl.DataFrame, name: str
 ) -> None:
@@ -157,6 +162,7 @@ def test_a_load_of_everything_up_to_a_moment(
             print(f"{comparison.values:,} values compared")
 
 
+@pytest.mark.parametrize("driver", ["blocking"], indirect=True)
 def test_history_is_read_as_of_any_moment(client: Any, clickstream: pl.DataFrame) -> None:
     chance = random.Random(SEED + 1)
     users = sorted(clickstream["user_id"].unique())
