@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -42,8 +43,11 @@ async fn main() {
 
 async fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let client = redis::Client::open(arguments.redis)?;
+    // Nobody but fscore has a deadline; the client's default is half a second.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
     let server = Rc::new(Server {
-        connection: client.get_multiplexed_async_connection().await?,
+        connection: connection.await?,
         services: arguments.services,
         how: arguments.how,
     });
