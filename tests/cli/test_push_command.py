@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
 import pytest
 
 import fscore as library
-from tests.cli.command import CLICKSTREAM, EXAMPLE, Fscore
+from tests.cli.command import CLICKSTREAM, COMMAND, EXAMPLE, Fscore
 
 DEFINITIONS = """
 from fscore import *
@@ -106,7 +107,7 @@ def test_pushing_again_says_that_it_was_there(shop: Fscore) -> None:
 def test_a_load_fills_all_of_them(shop: Fscore) -> None:
     done = shop("load", "defs.py", "clicks.csv")
     assert done.out.splitlines()[4:-1] == [
-        "latest: 1 entities written",
+        "latest: 2 entities written",
         "totals: 2 entities written",
         "clicks: 3 events written, 1 of which changed nothing",
         "marks: 1 entities written",
@@ -138,28 +139,38 @@ def test_ndjson_from_the_standard_input(shop: Fscore) -> None:
 
 
 def test_a_line_is_pushed_when_it_comes(shop: Fscore, redis_url: str) -> None:
-    process = shop.start("push", "clicks", "-", "--json")
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with library.connect(redis_url) as client:
+    command = [*COMMAND, "push", "clicks", "-", "--json"]
+    with (
+        library.connect(redis_url) as client,
+        subprocess.Popen(
+            command,
+            cwd=shop.folder,
+            env=shop.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
         clicks = client.prepare(features=["last_clicks"])
         for hour in range(3):
             at = f"2024-01-01T{hour:02}:00:00Z"
-            process.stdin.write(
-                json.dumps({"user_id": 9, "at": at, "page": "p", "kind": "click"}) + "\n"
-            )
+            event = {"user_id": 9, "at": at, "page": "p", "kind": "click"}
+            process.stdin.write(json.dumps(event) + "\n")
             process.stdin.flush()
-            deadline = time.monotonic() + 30
             moment = 1_704_067_200_000 + hour * 3_600_000
-            while clicks.get([9], as_of=moment).column("last_clicks")[0] is None or (
-                clicks.get([9], as_of=moment).column("last_clicks")[0][0] != moment
-            ):
+            deadline = time.monotonic() + 30
+            newest = None
+            while newest != moment:
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
+                times = clicks.get([9], as_of=moment).to_dicts()[0]["last_clicks"]
+                newest = times and times[0]
         process.stdin.close()
-        assert process.wait(30) == 0
         assert json.loads(process.stdout.read())["rows"] == 3
+    assert process.returncode == 0
 
 
 def test_what_goes_wrong(shop: Fscore) -> None:
@@ -173,7 +184,8 @@ def test_what_goes_wrong(shop: Fscore) -> None:
         assert (done.code, done.out) == (code, ""), done
         assert part in done.err
         assert "Traceback" not in done.err
-    rejected = shop("push", "clicks", "-", stdin="no json\n")
+    never = '{"user_id": 1, "at": "never", "page": "home", "kind": "view"}\n'
+    rejected = shop("push", "clicks", "-", stdin=never)
     assert rejected.code == 1
     assert "error: all 1 rows were rejected, so nothing was pushed" in rejected.err
 
