@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import compress
 from typing import Any, Literal, TypeAlias
 
@@ -258,14 +259,14 @@ class SourceProjection:
                 case _:
                     self.left_out[view.name] = "no flag of it says which events set it"
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Everything that is read, once; what makes a row an event first."""
         return tuple(
             dict.fromkeys([*self.required, *(cell for view in self.views for cell in view.cells())])
         )
 
-    @property
+    @cached_property
     def required(self) -> tuple[Cell, ...]:
         """What no event may lack: join keys and event times."""
         found = [
