@@ -88,7 +88,7 @@ def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
     now = read(shop)
     assert now["features"]["last_clicks"] is None  # type: ignore[index]
     table = shop("get", "user_id=1", "--as-of", "2024-01-02T00:00:00Z").out
-    assert "2024-01-02 00:00:00Z 2024-01-01 23:30:00Z" in " ".join(table.split())
+    assert "2024-01-02 00:00:00Z, 2024-01-01 23:30:00Z" in " ".join(table.split())
 
 
 def test_pushing_again_says_that_it_was_there(shop: Fscore) -> None:
@@ -178,7 +178,7 @@ def test_what_goes_wrong(shop: Fscore) -> None:
         (["push", "click", "clicks.csv"], 1, "no view has a source named 'click'; did you mean"),
         (["push", "clicks", "no.csv"], 1, "no.csv: no such file"),
         (["push", "clicks", "-", "--format", "parquet"], 1, "Parquet is read from files"),
-        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of noon"),
+        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of 'noon' is no moment"),
     ):
         done = shop(*arguments)
         assert (done.code, done.out) == (code, ""), done
