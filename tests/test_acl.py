@@ -147,6 +147,8 @@ def test_doctor_and_the_guide_say_the_same(
 
 def test_writer_migrates(users: dict[str, fscore.Client], redis_server: RedisServer) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
+    if redis_server.kind == "valkey":
+        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
     redis_server.command("SCRIPT", "FLUSH")
     writer.apply(fscore.Registry.from_definitions(kinds.VIEWS))
     writer.write("row", [{"user_id": 1, "points": 1, "name": "a", "active": True, "tags": ["b"]}])
