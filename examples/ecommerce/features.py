@@ -196,16 +196,7 @@ recommendation = FeatureService(
 
 live_recommendation = FeatureService(
     "live_recommendation",
-    description="input of the ranking that follows a visit while it lasts",
+    description="input of the ranking that follows a visit while it lasts: everything there is",
     owner="recommendations",
-    features=[
-        UserProfile,
-        Clicks,
-        Visits,
-        Orders,
-        Promotions,
-        UserActivity.events_total,
-        UserActivity.sessions_total,
-        UserActivity.purchases_total,
-    ],
+    features=[UserProfile, Clicks, Visits, Orders, Promotions, UserActivity],
 )
