@@ -155,10 +155,17 @@ def test_the_demo_shows_everything_and_ends_with_0(
     whole = re.compile("curl|-d |/tmp|demo-server.log|ecom.csv.gz")
     assert all(len(line) <= 100 or whole.search(line) for line in done.out.splitlines())
     assert "31,106 rows, 0 rejected" in done.out
-    assert len(re.findall(r"^curl ", done.out, re.MULTILINE)) == 3
+    assert len(re.findall(r"^curl ", done.out, re.MULTILINE)) == 5
     assert f'"last_event_time": {expected["user_0000"]["last_event_time"]}' in done.out
     assert "NOT_FOUND" in done.out
-    for name in ("GET 1 user", "POST 10 users"):
+    # At the end of the data somebody is there, as of which windows are not empty.
+    assert '["desktop", 2, 2, 2, 1180000, true, ' in done.out
+    assert '"as_of": 1719698560000' in done.out
+    for name in (
+        "GET 1 user, recommendation",
+        "POST 10 users, recommendation",
+        "POST 10 users, live_recommendation",
+    ):
         assert re.search(rf"{name} +[\d,]+( +[\d.]+ ms){{3}}", done.out)
     assert embedded.find(fscore.folder / "data") is None
     # A second time, on the data that the first one left.

@@ -169,10 +169,17 @@ def _member(value: Any) -> str:
     if len(text) <= _WIDTH:
         return text
     if isinstance(value, dict):
-        return (
-            f"{{\n{_filled([f'{json.dumps(k)}: {json.dumps(v)}' for k, v in value.items()])}\n  }}"
-        )
+        items = [f"{json.dumps(name)}: {_item(json.dumps(name), of)}" for name, of in value.items()]
+        return f"{{\n{_filled(items)}\n  }}"
     return f"[\n{_filled([json.dumps(item) for item in value])}\n  ]"
+
+
+def _item(name: str, value: Any) -> str:
+    """A member's value; a list beyond the width is laid out, and so on lines of its own."""
+    text = json.dumps(value)
+    if not isinstance(value, list) or len(name) + len(text) + 2 <= _WIDTH:
+        return text
+    return f"[\n{_filled([json.dumps(item) for item in value], indent=6)}\n    ]"
 
 
 def _filled(items: list[str], indent: int = 4) -> str:
