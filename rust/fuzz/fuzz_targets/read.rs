@@ -109,7 +109,14 @@ fn read(plan: &Arc<ReadPlan>, bytes: &[u8], as_whole: bool) -> Answer {
     let keys = KeyColumns {
         columns: vec![("id".to_owned(), KeyColumn::Integer(vec![1, 2, 1]))],
     };
-    let (read, parts) = Read::new(plan, keys, Vec::new(), Asked::plain(1, 10_000), &SlotMap::Standalone).unwrap();
+    let (read, parts) = Read::new(
+        plan,
+        keys,
+        Vec::new(),
+        Asked::plain(1, 10_000),
+        &SlotMap::Standalone,
+    )
+    .unwrap();
     let mut parts: Vec<_> = parts.into_iter().map(|(_, part)| part).collect();
     let part = &mut parts[0];
     let mut scanner = Scanner::new(Limits::default());
