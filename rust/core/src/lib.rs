@@ -11,6 +11,7 @@ pub mod connection;
 pub mod error;
 pub mod expression;
 pub mod flag;
+pub mod http;
 pub mod json;
 pub mod key;
 pub mod keys;

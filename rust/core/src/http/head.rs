@@ -1,0 +1,350 @@
+//! The head of a plain request.
+//!
+//! This is no HTTP parser. It knows what nearly every client sends, and says `None` of everything
+//! else: what is incomplete, allowed but unusual, doubtful, or wrong. A real parser then reads the
+//! same bytes and answers, or refuses, as if nobody had looked at them before.
+
+use memchr::memchr;
+
+const VERSION: &[u8] = b" HTTP/1.1\r\n";
+
+/// A request that a plain read may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// What it asks for.
+    pub method: Method,
+    /// The target up to the question mark, as it was sent.
+    pub path: &'a [u8],
+    /// What follows the question mark, as it was sent; empty without one.
+    pub query: &'a [u8],
+    /// `Accept`.
+    pub accept: Option<&'a [u8]>,
+    /// `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// `X-Request-ID`.
+    pub request_id: Option<&'a [u8]>,
+    /// `X-Request-Timeout-Ms`.
+    pub timeout_ms: Option<&'a [u8]>,
+    /// How many bytes the head has, the empty line included.
+    pub length: usize,
+    /// How many bytes of body follow it.
+    pub body_length: usize,
+}
+
+/// The methods that read features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`, which has no body here.
+    Get,
+    /// `POST`, which has one.
+    Post,
+}
+
+impl<'a> Head<'a> {
+    /// The head that `buf` starts with, if it is whole and plain: HTTP/1.1, a path and a query in
+    /// unreserved and reserved characters, printable ASCII in every header, no header twice that is
+    /// looked at, nothing about the connection but that it stays, and a body of a stated length for
+    /// `POST` alone.
+    pub fn scan(buf: &'a [u8]) -> Option<Self> {
+        let (method, mut at) = if buf.starts_with(b"GET /") {
+            (Method::Get, 4)
+        } else if buf.starts_with(b"POST /") {
+            (Method::Post, 5)
+        } else {
+            return None;
+        };
+        let target = &buf[at..];
+        let path = run_of(IN_PATH, target);
+        let mut end = path.len();
+        let mut query: &[u8] = &[];
+        if target.get(end) == Some(&b'?') {
+            query = run_of(IN_PATH | IN_QUERY, &target[end + 1..]);
+            end += 1 + query.len();
+        }
+        at += end;
+        if !buf[at..].starts_with(VERSION) {
+            return None;
+        }
+        at += VERSION.len();
+        let mut head = Self {
+            method,
+            path,
+            query,
+            accept: None,
+            content_type: None,
+            request_id: None,
+            timeout_ms: None,
+            length: 0,
+            body_length: 0,
+        };
+        let mut body_length = None;
+        while !buf[at..].starts_with(b"\r\n") {
+            let line = &buf[at..];
+            let line = &line[..memchr(b'\r', line)?];
+            if buf.get(at + line.len() + 1) != Some(&b'\n') {
+                return None;
+            }
+            at += line.len() + 2;
+            let name = run_of(IN_NAME, line);
+            let (&b':', value) = line[name.len()..].split_first()? else {
+                return None;
+            };
+            if name.is_empty() || run_of(IN_VALUE, value).len() < value.len() {
+                return None;
+            }
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            match known(name) {
+                Header::Ignored => {}
+                Header::Accept => once(&mut head.accept, value)?,
+                Header::ContentType => once(&mut head.content_type, value)?,
+                Header::RequestId => once(&mut head.request_id, value)?,
+                Header::TimeoutMs => once(&mut head.timeout_ms, value)?,
+                Header::ContentLength => once(&mut body_length, value)?,
+                Header::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {}
+                Header::Connection | Header::Refused => return None,
+            }
+        }
+        head.length = at + 2;
+        head.body_length = match (method, body_length) {
+            (Method::Get, None) => 0,
+            (Method::Post, Some(digits)) => decimal(digits)?,
+            _ => return None,
+        };
+        Some(head)
+    }
+}
+
+/// What a header means to a plain read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Ignored,
+    Accept,
+    Connection,
+    ContentLength,
+    ContentType,
+    RequestId,
+    TimeoutMs,
+    /// One that changes what the message is, how it is framed, or what the connection is for.
+    Refused,
+}
+
+fn known(name: &[u8]) -> Header {
+    // By length first: most headers of most requests are none of these.
+    let (known, header): (&[u8], _) = match name.len() {
+        6 if name[0] | 0x20 == b'a' => (b"accept", Header::Accept),
+        6 => (b"expect", Header::Refused),
+        7 => (b"upgrade", Header::Refused),
+        10 => (b"connection", Header::Connection),
+        12 if name[0] | 0x20 == b'c' => (b"content-type", Header::ContentType),
+        12 => (b"x-request-id", Header::RequestId),
+        14 if name[0] | 0x20 == b'h' => (b"http2-settings", Header::Refused),
+        14 => (b"content-length", Header::ContentLength),
+        16 if name[0] | 0x20 == b'p' => (b"proxy-connection", Header::Refused),
+        16 => (b"content-encoding", Header::Refused),
+        17 => (b"transfer-encoding", Header::Refused),
+        20 => (b"x-request-timeout-ms", Header::TimeoutMs),
+        _ => return Header::Ignored,
+    };
+    if name.eq_ignore_ascii_case(known) {
+        header
+    } else {
+        Header::Ignored
+    }
+}
+
+/// Takes the value of a header that nothing else has a value of, and that has no blanks around it
+/// but the one before: which of two counts, or whether blanks belong to it, is not for here to say.
+fn once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if slot.is_some() || blank(value.first()) || blank(value.last()) {
+        return None;
+    }
+    *slot = Some(value);
+    Some(())
+}
+
+/// A length of at most nine digits.
+fn decimal(digits: &[u8]) -> Option<usize> {
+    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(
+        digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')),
+    )
+}
+
+const IN_NAME: u8 = 1;
+const IN_VALUE: u8 = 2;
+const IN_PATH: u8 = 4;
+const IN_QUERY: u8 = 8;
+
+/// In which places each byte may stand.
+const PLACES: [u8; 256] = {
+    let mut places = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        if character == b'\t' || (character >= 0x20 && character < 0x7f) {
+            places[byte] |= IN_VALUE;
+        }
+        if character.is_ascii_alphanumeric() {
+            places[byte] |= IN_NAME | IN_PATH;
+        }
+        byte += 1;
+    }
+    set(&mut places, b"!#$%&'*+-.^_`|~", IN_NAME);
+    set(&mut places, b"/-._~", IN_PATH);
+    set(&mut places, b"%!$&'()*+,;=:@?", IN_QUERY);
+    places
+};
+
+const fn set(places: &mut [u8; 256], characters: &[u8], place: u8) {
+    let mut index = 0;
+    while index < characters.len() {
+        places[characters[index] as usize] |= place;
+        index += 1;
+    }
+}
+
+/// The longest beginning of `buf` whose bytes may all stand in one of these places.
+#[inline]
+fn run_of(place: u8, buf: &[u8]) -> &[u8] {
+    let end = buf
+        .iter()
+        .position(|&byte| PLACES[usize::from(byte)] & place == 0);
+    &buf[..end.unwrap_or(buf.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GET: &str = "GET /v1/features?user_id=u%201&service=s HTTP/1.1\r\nHost: x:80\r\n";
+
+    fn scanned(text: &str) -> Option<Head<'_>> {
+        Head::scan(text.as_bytes())
+    }
+
+    #[test]
+    fn a_plain_get_is_read() {
+        let text = format!(
+            "{GET}Accept: */*\r\nconnection: Keep-Alive\r\nX-REQUEST-ID: a b\r\n\
+             X-Request-Timeout-Ms:20\r\nUser-Agent: \t (x; y)  \r\n\r\nbehind"
+        );
+        let head = scanned(&text).unwrap();
+        assert_eq!(
+            (head.method, head.path),
+            (Method::Get, &b"/v1/features"[..])
+        );
+        assert_eq!(head.query, b"user_id=u%201&service=s");
+        assert_eq!(head.accept, Some(&b"*/*"[..]));
+        assert_eq!(head.request_id, Some(&b"a b"[..]));
+        assert_eq!(head.timeout_ms, Some(&b"20"[..]));
+        assert_eq!((head.content_type, head.body_length), (None, 0));
+        assert_eq!(&text[head.length..], "behind");
+    }
+
+    #[test]
+    fn a_plain_post_is_read() {
+        let text = "POST /v1/features HTTP/1.1\r\nContent-Type: application/json\r\n\
+                    Content-Length: 17\r\n\r\n{";
+        let head = scanned(text).unwrap();
+        assert_eq!((head.method, head.query), (Method::Post, &b""[..]));
+        assert_eq!(head.content_type, Some(&b"application/json"[..]));
+        assert_eq!((head.body_length, &text[head.length..]), (17, "{"));
+    }
+
+    #[test]
+    fn no_beginning_of_a_head_is_a_head() {
+        let text = format!("{GET}Accept: */*\r\nA: b\r\n\r\n");
+        for end in 0..text.len() {
+            assert_eq!(scanned(&text[..end]), None, "{end}");
+        }
+        assert!(scanned(&text).is_some());
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_alone() {
+        for start in [
+            "get /v1/features HTTP/1.1\r\n",
+            "HEAD /v1/features HTTP/1.1\r\n",
+            "GET  /v1/features HTTP/1.1\r\n",
+            "GET v1/features HTTP/1.1\r\n",
+            "GET http://x/v1/features HTTP/1.1\r\n",
+            "GET /v1/features HTTP/1.0\r\n",
+            "GET /v1/features HTTP/1.1\n",
+            "GET /v1/features  HTTP/1.1\r\n",
+            "GET /v1/features#a HTTP/1.1\r\n",
+            "GET /v1/features?a=b#c HTTP/1.1\r\n",
+            "GET /v1/features?a=\u{e9} HTTP/1.1\r\n",
+            "GET /v1/features?a={b} HTTP/1.1\r\n",
+            "GET /v1/fe%61tures HTTP/1.1\r\n",
+            "\r\nGET /v1/features HTTP/1.1\r\n",
+        ] {
+            assert_eq!(scanned(&format!("{start}\r\n")), None, "{start:?}");
+        }
+        for header in [
+            "Expect: 100-continue",
+            "Upgrade: h2c",
+            "HTTP2-Settings: AAM",
+            "Connection: close",
+            "Connection: upgrade",
+            "Connection: keep-alive, close",
+            "Proxy-Connection: close",
+            "Transfer-Encoding: chunked",
+            "Content-Encoding: identity",
+            "Content-Length: 0",
+            "Accept: */*\r\nAccept: */*",
+            "X-Request-ID: a\r\nx-request-id: b",
+            "X-Request-ID:  a",
+            "X-Request-ID: a ",
+            "X-Request-ID: a\t",
+            "A b: c",
+            "A : c",
+            ": c",
+            "A",
+            " folded",
+            "A: b\r\n folded",
+            "A: b\nC: d",
+            "A: \u{e9}",
+            "A: \0",
+            "A: \x7f",
+            "A: b\rC: d",
+        ] {
+            assert_eq!(
+                scanned(&format!("{GET}{header}\r\n\r\n")),
+                None,
+                "{header:?}"
+            );
+        }
+        for length in [
+            "",
+            "ten",
+            "-1",
+            "+1",
+            "1,1",
+            "1 ",
+            "1\r\nContent-Length: 1",
+            "1234567890",
+        ] {
+            let text = format!("POST /v1/features HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            assert_eq!(scanned(&text), None, "{length:?}");
+        }
+        assert_eq!(scanned("POST /v1/features HTTP/1.1\r\n\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _: Option<_> = Head::scan(&bytes);
+            let request = [GET.as_bytes(), &bytes].concat();
+            if let Some(head) = Head::scan(&request) {
+                prop_assert!(request[..head.length].ends_with(b"\r\n\r\n"));
+            }
+        }
+    }
+}
