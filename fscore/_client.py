@@ -20,6 +20,7 @@ from fscore._fscore import (
     FeatureTable,
     KeyColumns,
     ReadPlan,
+    ReadQuery,
     RequestInputs,
     WriteBatch,
     WritePlan,
@@ -38,7 +39,7 @@ from fscore.registry_resolve import ResolvedSet, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column where there is one join key."""
-RequestValues: TypeAlias = Mapping[str, Any] | RequestInputs
+RequestValues: TypeAlias = Mapping[str, Any] | RequestInputs | ReadQuery
 """Inputs of a read by name: for each one value, or a column of one value for each row."""
 Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
 """How fresh a read must be; see docs/concepts/consistency.md."""

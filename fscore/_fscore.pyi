@@ -15,6 +15,7 @@ __all__ = [
     "KeyColumns",
     "LayoutCopy",
     "ReadPlan",
+    "ReadQuery",
     "ReadRequest",
     "ReplyParser",
     "RequestInputs",
@@ -23,6 +24,7 @@ __all__ = [
     "format_expression",
     "key_slot",
     "parse_moment",
+    "parse_query",
     "parse_read_request",
     "parse_timestamp",
     "reconnect_pause",
@@ -115,6 +117,55 @@ class RequestInputs:
     fit, with the offset in the body.
     """
 
+def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
+    """Parse the JSON body of a read request of at most `max_rows` rows.
+
+    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN,
+    an integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset,
+    and RequestTooLarge.
+    """
+
+@final
+class ReadQuery:
+    """A read request of one entity as its query string says it, the part behind the question mark.
+
+    Raises MalformedRequest where it cannot be read (a broken percent escape, not UTF-8), and
+    InvalidRequest where a parameter is given twice or an option is none. Reads take it as
+    `request`: what it has beside options and join keys are inputs.
+    """
+
+    def __new__(cls, query: bytes) -> Self: ...
+    @property
+    def service(self) -> str | None:
+        """The feature service, or None."""
+
+    @property
+    def features(self) -> list[str] | None:
+        """The features asked for, or None."""
+
+    @property
+    def version(self) -> int | None:
+        """The pinned version, or None."""
+
+    @property
+    def partial(self) -> bool | None:
+        """Whether an answer with gaps is welcome, or None."""
+
+    @property
+    def consistency(self) -> str | None:
+        """`eventual`, `primary`, `snapshot` or None."""
+
+    @property
+    def as_of(self) -> int | None:
+        """The moment at which windows end and rows expire in epoch milliseconds, or None."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all other parameters, in order: join keys and inputs."""
+
+    def key_columns(self, plan: ReadPlan) -> KeyColumns:
+        """The values of the plan's join keys, read as their types; raises InvalidRequest."""
+
 def parse_moment(text: str) -> int:
     """Epoch milliseconds of a text that is these, or RFC 3339 with an offset from UTC.
 
@@ -125,12 +176,10 @@ def parse_moment(text: str) -> int:
 def parse_timestamp(text: str) -> int:
     """The same of any year."""
 
-def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
-    """Parse the JSON body of a read request of at most `max_rows` rows.
+def parse_query(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query string's parameters, each of which is given once.
 
-    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN,
-    an integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset,
-    and RequestTooLarge.
+    Raises MalformedRequest and InvalidRequest, as ReadQuery does.
     """
 
 @final

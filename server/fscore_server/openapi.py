@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from fscore.registry import Registry
-from fscore_server import __version__
+from fscore_server import __version__, query
 from fscore_server.exchange import ARROW_STREAM
 from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
 from fscore_server.problems import KINDS
 from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.request_id import MAX_LENGTH
-from fscore_server.routes.features import CONSISTENCIES, READERS
+from fscore_server.routes.features import CONSISTENCIES
 from fscore_server.schemas import (
     AS_OF,
     CONSISTENCY,
@@ -230,7 +230,7 @@ def _input_parameters(registry: Registry | None) -> list[Json]:
     """Inputs of on-request features, those that a query string can hold."""
     parameters = []
     for name, kinds in inputs_of(registry).items():
-        values = [input_value(kind) for kind in kinds if kind in READERS]
+        values = [input_value(kind) for kind in kinds if kind in query.TYPES]
         if values:
             schema = values[0] if len(values) == 1 else {"anyOf": values}
             parameters.append(_parameter(name, "Input of features computed on request.", schema))

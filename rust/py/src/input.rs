@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
 use crate::array;
 use crate::errors;
 use crate::json::{RequestInputs, problem_error};
+use crate::query::ReadQuery;
 use crate::value::{encode_object, with_scalar};
 
 /// What `values` are as an input of `data_type` called `name`, for `rows` rows.
@@ -68,7 +69,7 @@ pub(crate) fn extract(
 }
 
 /// A column for each of the inputs `wanted`, of what a request of `rows` rows brings: a mapping of
-/// input to value or column, or what was parsed before.
+/// input to value or column, or the body or the query string that was parsed before.
 pub(crate) fn columns(
     py: Python<'_>,
     wanted: &[(String, DataType)],
@@ -81,6 +82,9 @@ pub(crate) fn columns(
             if let Ok(parsed) = given.cast::<RequestInputs>() {
                 let columns = parsed.get().inner.columns(wanted, rows);
                 return columns.map_err(|problem| problem_error(py, &problem, rows));
+            }
+            if let Ok(query) = given.cast::<ReadQuery>() {
+                return query.get().input_columns(py, wanted);
             }
             let copied = PyDict::new(py);
             let mapping = given.cast::<PyMapping>().map_err(|_| {

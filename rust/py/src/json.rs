@@ -1,7 +1,6 @@
-//! What a read request is written in: its body, and moments in it or beside it.
+//! The body of a read request.
 
-use fscore_core::{json, moment};
-use pyo3::exceptions::PyValueError;
+use fscore_core::json;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -39,20 +38,6 @@ pub(crate) struct ReadRequest {
 #[derive(Debug)]
 pub(crate) struct RequestInputs {
     pub(crate) inner: json::RequestInputs,
-}
-
-/// Epoch milliseconds of a text that is these, or RFC 3339; of any year.
-#[pyfunction]
-pub(crate) fn parse_timestamp(text: &str) -> PyResult<i64> {
-    moment::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// Epoch milliseconds of a text that is these, or RFC 3339; from 1970 to the year 9999.
-#[pyfunction]
-pub(crate) fn parse_moment(text: &str) -> PyResult<i64> {
-    moment::parse(text)
-        .and_then(moment::checked)
-        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Parses the JSON body of a read request of at most `max_rows` rows.

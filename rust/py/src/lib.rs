@@ -12,6 +12,7 @@ mod job;
 mod json;
 mod keys;
 mod plan;
+mod query;
 mod reply;
 mod slot;
 mod table;
@@ -30,13 +31,13 @@ mod _fscore {
     #[pymodule_export]
     const MAX_EXPRESSION_DEPTH: usize = fscore_core::expression::MAX_DEPTH;
     #[pymodule_export]
-    use crate::json::{
-        ReadRequest, RequestInputs, parse_moment, parse_read_request, parse_timestamp,
-    };
+    use crate::json::{ReadRequest, RequestInputs, parse_read_request};
     #[pymodule_export]
     use crate::keys::KeyColumns;
     #[pymodule_export]
     use crate::plan::ReadPlan;
+    #[pymodule_export]
+    use crate::query::{ReadQuery, parse_moment, parse_query, parse_timestamp};
     #[pymodule_export]
     use crate::reply::ReplyParser;
     #[pymodule_export]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast, get_args
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,19 +18,12 @@ from fscore_server.metrics import Metrics
 from fscore_server.negotiation import require_json, response_type
 from fscore_server.problems import Problem
 from fscore_server.selection import PreparedSets, Selection
-from fscore_server.state import Cache, State
+from fscore_server.state import State
 
-CONSISTENCIES = ("eventual", "primary", "snapshot")
-
-_OPTIONS = frozenset({"version", "partial", "consistency", "as_of"})
+CONSISTENCIES = get_args(Consistency)
 
 _ONE = (JSON,)
 _MANY = (JSON, ARROW_STREAM)
-
-
-_Reader = Callable[[str, str], Any]
-_Readers = list[tuple[str, _Reader]]
-_Prepared = tuple[fscore.aio.Prepared, _Readers, _Readers]
 
 
 class Features:
@@ -41,7 +33,6 @@ class Features:
         settings = state.settings
         self._state = state
         self._prepared_sets = PreparedSets(state)
-        self._queries: Cache[_Prepared] = Cache(settings.prepared_features)
         self._metrics = metrics
         self._timeout = settings.request_timeout
         self._max_rows = settings.max_keys
@@ -60,33 +51,24 @@ class Features:
         headers = scope["headers"]
         response_type(headers, _ONE)
         timeout = request_timeout(headers, self._timeout)
-        keys = query.parse(scope["query_string"])
-        service, features = keys.pop("service", None), keys.pop("features", None)
-        options = {} if _OPTIONS.isdisjoint(keys) else _options(keys)
-        prepared, readers, input_readers = self._prepared_one(service, features, tuple(keys))
-        columns = {name: [read(name, keys[name])] for name, read in readers}
-        if input_readers:
-            options["request"] = {name: read(name, keys[name]) for name, read in input_readers}
-        table = await prepared.get(columns, timeout=timeout, **options)
+        asked = query.read_request(scope["query_string"])
+        features = None if asked.features is None else tuple(asked.features)
+        prepared = self._prepared_sets.prepared(
+            Selection(asked.service, features, tuple(asked.names), is_flat=True)
+        )
+        table = await prepared.get(
+            asked.key_columns(prepared._plan),
+            timeout=timeout,
+            partial=asked.partial is not False,
+            version=asked.version,
+            # The parser lets no other pass.
+            consistency=cast(Consistency, asked.consistency or "eventual"),
+            as_of=asked.as_of,
+            request=asked if prepared.request else None,
+        )
         exchange = exchange_of(scope)
         self._count(table, exchange)
-        await exchange.reply(send, 200, JSON, table.to_json_one(as_of=options.get("as_of")))
-
-    def _prepared_one(
-        self, service: str | None, features: str | None, names: tuple[str, ...]
-    ) -> _Prepared:
-        """The prepared set of a query, and how its join keys and inputs are read; kept."""
-        registry = self._state.defined_client().registry
-        key = (service, features, names)
-        found = self._queries.get(key, registry)
-        if found is None:
-            selection = Selection(service, _feature_names(features), names, is_flat=True)
-            prepared = self._prepared_sets.prepared(selection)
-            readers = [(name, READERS[kind]) for name, kind in prepared.join_keys.items()]
-            input_readers = [(name, _reader(name, kind)) for name, kind in prepared.request.items()]
-            found = prepared, readers, input_readers
-            self._queries.put(key, registry, found, len(prepared.features))
-        return found
+        await exchange.reply(send, 200, JSON, table.to_json_one(as_of=asked.as_of))
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
@@ -173,67 +155,9 @@ def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:
     return rendered
 
 
-def _string(_name: str, value: str) -> str:
-    return value
-
-
-def _float32(name: str, value: str) -> float:
-    # From half of the last digit beyond the greatest on, all round to infinity.
-    return query.number(name, value, below=2.0**128 - 2.0**103)
-
-
-# Text in a query string is read as the type of the join key or of the input.
-READERS: dict[str, _Reader] = {
-    "Int64": query.integer,
-    "String": _string,
-    "Float64": query.number,
-    "Float32": _float32,
-    "Bool": query.flag,
-    "Timestamp": query.timestamp,
-    "Timestamp[s]": query.timestamp,
-}
-
-
-def _reader(name: str, kind: str) -> _Reader:
-    if kind not in READERS:
-        raise Problem(
-            "invalid_request",
-            f"The input {name!r} is {kind}, which a query string does not hold; use POST.",
-        )
-    return READERS[kind]
-
-
 def _without_inputs(needed: dict[str, str]) -> Problem:
     listed = ", ".join(f"{name!r} ({kind})" for name, kind in needed.items())
     return Problem(
         "invalid_request",
         f"These features need the request's inputs {listed}; the body has no member 'request'.",
     )
-
-
-def _feature_names(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = tuple(text.split(","))
-    if not all(names):
-        raise Problem("invalid_request", "The parameter 'features' is names separated by commas.")
-    return names
-
-
-def _options(parameters: dict[str, str]) -> dict[str, Any]:
-    """The optional arguments of a read, taken out of the parameters."""
-    options: dict[str, Any] = {}
-    if (version := parameters.pop("version", None)) is not None:
-        options["version"] = query.integer("version", version, least=1)
-    if (partial := parameters.pop("partial", None)) is not None:
-        options["partial"] = query.flag("partial", partial)
-    if (consistency := parameters.pop("consistency", None)) is not None:
-        if consistency not in CONSISTENCIES:
-            raise Problem(
-                "invalid_request",
-                f"The parameter 'consistency' is one of {', '.join(CONSISTENCIES)}.",
-            )
-        options["consistency"] = consistency
-    if (as_of := parameters.pop("as_of", None)) is not None:
-        options["as_of"] = query.moment("as_of", as_of)
-    return options
