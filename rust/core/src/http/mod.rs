@@ -1,8 +1,12 @@
-//! What a read request is written in over HTTP/1.1: its query string, and the head of one that is
-//! plain enough to be answered without a web framework.
+//! What a read request is written in over HTTP/1.1: its query string, the head of one that is plain
+//! enough to be answered without a web framework, and the head of that answer.
 
+mod answer;
 mod head;
 mod query;
+mod selection;
 
+pub use answer::{Answer, AnswerHead};
 pub use head::{Head, Method};
 pub use query::{Parameter, QueryProblem, ReadQuery, parameters};
+pub use selection::{Named, Selections};
