@@ -8,7 +8,6 @@ exception into a problem document.
 from __future__ import annotations
 
 import asyncio
-import logging
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from fscore_server import request_id
 from fscore_server.exchange import Exchange
 from fscore_server.limits import ClientGone
-from fscore_server.logs import LOGGER, RateLimited
+from fscore_server.logs import LOGGER, RateLimited, log_access
 from fscore_server.metrics import CLIENT_GONE, Metrics
 from fscore_server.problems import RETRY_AFTER, Problem, problem_of
 
@@ -71,7 +70,9 @@ class Boundary:
             seconds = perf_counter() - exchange.started
             metrics.request_finished(scope["method"], scope["path"], exchange.status, seconds)
             if self._access_log:
-                self._log_access(scope, exchange, seconds)
+                log_access(
+                    exchange.request_id, scope["method"], scope["path"], exchange.status, seconds
+                )
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
@@ -102,22 +103,6 @@ class Boundary:
             )
         if exchange.status == 0:
             await exchange.reply_problem(send, problem, scope["raw_path"].decode("ascii"))
-
-    def _log_access(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
-        # Without the query string: it holds the ids that were asked for.
-        LOGGER.log(
-            logging.INFO,
-            "request",
-            extra={
-                "fields": {
-                    "request_id": exchange.request_id.decode("ascii"),
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": exchange.status,
-                    "ms": round(seconds * 1000, 3),
-                }
-            },
-        )
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

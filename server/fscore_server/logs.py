@@ -73,6 +73,22 @@ def configure(
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
+def log_access(request_id: bytes, method: str, path: str, status: int, seconds: float) -> None:
+    """One line for a request, without its query string: that holds the ids that were asked for."""
+    LOGGER.info(
+        "request",
+        extra={
+            "fields": {
+                "request_id": request_id.decode("ascii"),
+                "method": method,
+                "path": path,
+                "status": status,
+                "ms": round(seconds * 1000, 3),
+            }
+        },
+    )
+
+
 class RateLimited:
     """Lets so many messages of one kind through in a period and counts the others.
 

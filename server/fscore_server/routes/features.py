@@ -12,8 +12,8 @@ from fscore._client import Consistency
 from fscore._fscore import parse_read_request
 from fscore_server import query
 from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
+from fscore_server.invalid_values import InvalidValues
 from fscore_server.limits import read_body, request_timeout
-from fscore_server.logs import LOGGER, RateLimited
 from fscore_server.metrics import Metrics
 from fscore_server.negotiation import require_json, response_type
 from fscore_server.problems import Problem
@@ -39,7 +39,7 @@ class Features:
         self._max_values = settings.max_values
         self._max_body_bytes = settings.max_body_bytes
         self._body_timeout = settings.body_timeout
-        self._invalid_lines = RateLimited(10, 1.0)
+        self._invalid_values = InvalidValues()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
@@ -124,20 +124,8 @@ class Features:
             self._metrics.values_present(rows * columns)
             return
         self._metrics.values(table.count_statuses())
-        if table.invalid and (suppressed := self._invalid_lines.admit()) is not None:
-            _row, feature, reason = table.problems[0]
-            LOGGER.warning(
-                "stored value is not of its feature's type",
-                extra={
-                    "fields": {
-                        "request_id": exchange.request_id.decode("ascii"),
-                        "feature": feature,
-                        "reason": reason,
-                        "values": table.invalid,
-                        "suppressed": suppressed,
-                    }
-                },
-            )
+        if table.invalid:
+            self._invalid_values.log(table, exchange.request_id)
 
 
 def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:

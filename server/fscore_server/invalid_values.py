@@ -1,0 +1,32 @@
+"""What is logged of stored values that are not of their feature's type."""
+
+from __future__ import annotations
+
+from fscore import FeatureTable
+from fscore_server.logs import LOGGER, RateLimited
+
+
+class InvalidValues:
+    """Logs the first such value of an answer, for some answers a second."""
+
+    def __init__(self) -> None:
+        self._lines = RateLimited(10, 1.0)
+
+    def log(self, table: FeatureTable, request_id: bytes) -> None:
+        """Notes the invalid values of an answer that has some."""
+        suppressed = self._lines.admit()
+        if suppressed is None:
+            return
+        _row, feature, reason = table.problems[0]
+        LOGGER.warning(
+            "stored value is not of its feature's type",
+            extra={
+                "fields": {
+                    "request_id": request_id.decode("ascii"),
+                    "feature": feature,
+                    "reason": reason,
+                    "values": table.invalid,
+                    "suppressed": suppressed,
+                }
+            },
+        )
