@@ -50,7 +50,8 @@ _SCALARS: dict[str, Json] = {
     "Timestamp": _TIMESTAMP,
     "Timestamp[s]": _TIMESTAMP,
 }
-KEYS_OF: dict[str, Json] = {"Int64": _INTEGER, "String": {"type": "string", "minLength": 1}}
+# One part of a composite key may be empty.
+KEYS_OF: dict[str, Json] = {"Int64": _INTEGER, "String": {"type": "string"}}
 _KEY: Json = {"oneOf": list(KEYS_OF.values())}
 _STATUS: Json = {"type": "string", "enum": list(VALUE_STATUSES)}
 _NAME: Json = {"type": "string"}
