@@ -1,6 +1,6 @@
 """The Rust core: what crosses the boundary between the languages, once per request."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self, final
 
 import numpy as np
@@ -12,6 +12,8 @@ __all__ = [
     "CompiledExpression",
     "Connection",
     "FeatureTable",
+    "HotConnection",
+    "HotReads",
     "KeyColumns",
     "LayoutCopy",
     "ReadPlan",
@@ -19,6 +21,7 @@ __all__ = [
     "ReadRequest",
     "ReplyParser",
     "RequestInputs",
+    "RouteCounters",
     "WriteBatch",
     "WritePlan",
     "format_expression",
@@ -467,7 +470,15 @@ class Connection:
     @property
     def has_output(self) -> bool: ...
     @property
-    def unsent(self) -> int: ...
+    def is_urgent(self) -> bool:
+        """Whether what is to be sent is better sent now than at the end of the loop's turn."""
+
+    @property
+    def watched_until(self) -> float:
+        """When `check_deadlines` is called next, as the driver says; infinity where it is not."""
+
+    @watched_until.setter
+    def watched_until(self, time: float) -> None: ...
     @property
     def in_flight(self) -> int: ...
     @property
@@ -528,6 +539,114 @@ class BlockingPool:
     @property
     def open(self) -> int: ...
     def close(self) -> None: ...
+
+@final
+class RouteCounters:
+    """The counters of one HTTP route in a writable array of doubles that worker processes share.
+
+    `places` says where in it: `in_flight`, `hot`, `values` (by status code), `answered`, `gone` and
+    `buckets`, which are one for each of `bounds`, one for what is beyond, and the sum of seconds.
+    """
+
+    def __new__(
+        cls, slots: memoryview[float], places: dict[str, int], bounds: list[float]
+    ) -> Self: ...
+
+@final
+class HotReads:
+    """Plain reads of an HTTP server's worker, answered before ASGI.
+
+    It answers selections that it has learned, and leaves everything else to the application.
+    `now` is the monotonic clock; ids of requests are `id_prefix` and a number. `on_invalid` is
+    called with a table that has invalid values and the request's id, `on_answered` with the id,
+    the method and the seconds of each request.
+    """
+
+    def __new__(
+        cls,
+        get: RouteCounters,
+        post: RouteCounters,
+        now: float,
+        id_prefix: bytes,
+        on_invalid: Callable[[FeatureTable, bytes], None],
+        on_answered: Callable[[bytes, str, float], None] | None,
+        *,
+        path: bytes,
+        timeout: float,
+        max_requests: int,
+        max_header_bytes: int,
+        max_body_bytes: int,
+        max_rows: int,
+        max_values: int,
+        max_learned: int,
+    ) -> Self: ...
+    def learn(
+        self,
+        client: Any,
+        service: str | None,
+        features: list[str] | None,
+        join_keys: list[str],
+        plan: ReadPlan,
+        version: int,
+    ) -> None:
+        """Notes what a selection that `client` was just asked for is compiled into.
+
+        `join_keys` are all names that the request brings, in its order.
+        """
+
+    def set_fields(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """Sets the header fields that every answer has before its own."""
+
+    def stop(self) -> None:
+        """Leaves everything to the application from now on."""
+
+    def connect(self, protocol: Any, write: Callable[[bytes], object]) -> HotConnection:
+        """What the requests of a connection are given to, which answers by `write`.
+
+        Of `protocol` it calls `read_on()` once an answer is written that something was received
+        behind, `ended()` after the last one, and `hand_over(request, identity, seconds, error)`
+        where the application has to answer what was begun.
+        """
+
+@final
+class HotConnection:
+    """Requests of one HTTP connection that are answered before ASGI, one at a time."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing that the parser was fed is unanswered; unset while something is."""
+
+    @free.setter
+    def free(self, free: bool) -> None: ...
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+
+    @property
+    def answered_at(self) -> float:
+        """When the last answer was written, on the monotonic clock; 0 where none was."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the caller has yet to read what was written."""
+
+    @stalled.setter
+    def stalled(self, stalled: bool) -> None: ...
+    def take(self, data: bytes) -> int:
+        """Looks at what was received.
+
+        1: it is a request that is being answered now. 2: it has to wait for one that is. 0: it is
+        the parser's.
+        """
+
+    def end(self) -> None:
+        """Makes the answer that is on its way, or the next, the connection's last."""
+
+    def lost(self) -> None:
+        """The connection is lost: nothing is written any more."""
+
+    def released(self) -> None:
+        """The request that was handed over goes to the parser now."""
 
 MAX_EXPRESSION_DEPTH: int
 """How deep an expression may nest."""

@@ -355,6 +355,7 @@ class Prepared(PreparedCore):
         consistency: Consistency = "eventual",
         as_of: datetime | int | None = None,
         request: RequestValues | None = None,
+        _attempt: int = 1,
     ) -> FeatureTable:
         """Read the features of these entities, one row for each, in their order.
 
@@ -369,7 +370,7 @@ class Prepared(PreparedCore):
             client._follow_soon()
         options = self._current(version, consistency, as_of, partial, request)
         deadline = Deadline(timeout)
-        table = await self._node.read(self._plan, keys, options, timeout)
+        table = await self._node.read(self._plan, keys, options, timeout, _attempt)
         while again := self._promoted(options, table):
             options = again
             table = await self._node.read(self._plan, keys, options, deadline.left())

@@ -23,8 +23,6 @@ from fscore.errors import ConfigError, FscoreError, Unavailable
 # uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared
 # with the system's clock instead, and a timer that came too soon is set once more.
 _TICK = 0.001
-# About 70 us of a server's work, and still many commands for one system call.
-_EARLY_COMMANDS = 64
 # A connection on which the server has owed an answer for this many seconds gets no more requests.
 _LONGEST_SILENCE = 1.0
 
@@ -41,7 +39,6 @@ class _Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = float("inf")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
@@ -73,12 +70,12 @@ class _Link(asyncio.Protocol):
         What is much leaves before, so that the server works on it while the callers behind go on: a
         turn of many callers would otherwise wait for the server, and the server for it.
         """
-        if self.core.unsent >= _EARLY_COMMANDS:
+        if self.core.is_urgent:
             self._send()
         elif not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        if deadline < self._timer_at:
+        if deadline < self.core.watched_until:
             self._arm(deadline)
 
     def end(self, reason: str) -> None:
@@ -117,19 +114,19 @@ class _Link(asyncio.Protocol):
 
     def _watch(self) -> None:
         deadline = self.core.next_deadline()
-        if deadline is not None and deadline < self._timer_at:
+        if deadline is not None and deadline < self.core.watched_until:
             self._arm(deadline)
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = deadline
+        self.core.watched_until = deadline
         delay = max(deadline - monotonic(), _TICK)
         self._timer = self._loop.call_later(delay, self._deadline)
 
     def _deadline(self) -> None:
         self._timer = None
-        self._timer_at = float("inf")
+        self.core.watched_until = float("inf")
         now = monotonic()
         _settle(self.core.check_deadlines(now))
         if self.core.silent_for(now) > _LONGEST_SILENCE:
@@ -167,9 +164,9 @@ class Node:
         return dict(self._server)
 
     async def read(
-        self, plan: ReadPlan, keys: Any, options: ReadOptions, timeout: float
+        self, plan: ReadPlan, keys: Any, options: ReadOptions, timeout: float, attempt: int = 1
     ) -> FeatureTable:
-        """Reads `keys` by `plan`."""
+        """Reads `keys` by `plan`; this may be a later attempt at something begun elsewhere."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_read(
@@ -187,7 +184,7 @@ class Node:
                 request=options.request,
             )
 
-        table: FeatureTable = await self._request(submit, timeout)
+        table: FeatureTable = await self._request(submit, timeout, attempt)
         return table
 
     async def write(self, batch: WriteBatch, timeout: float) -> tuple[int, int, Any]:
@@ -219,12 +216,14 @@ class Node:
         return replies
 
     async def _request(
-        self, submit: Callable[[Connection, Any, float, float, int], int], timeout: float
+        self,
+        submit: Callable[[Connection, Any, float, float, int], int],
+        timeout: float,
+        attempt: int = 1,
     ) -> Any:
         loop = self._loop or self._begin()
         now = monotonic()
         deadline = now + timeout
-        attempt = 1
         while True:
             link = self._link or self._dial(loop)
             waiter = loop.create_future()

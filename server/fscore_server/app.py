@@ -10,6 +10,8 @@ from typing import Any
 from starlette.routing import Route, Router
 
 from fscore_server.boundary import Boundary
+from fscore_server.hot import HotRoutes
+from fscore_server.invalid_values import InvalidValues
 from fscore_server.metrics import Metrics
 from fscore_server.routes import catalogue, health
 from fscore_server.routes.documentation import DocsPage, OpenApiDocument
@@ -47,8 +49,10 @@ def create_app(
         path=metrics_path,
     )
     state = State(settings, metrics)
+    invalid_values = InvalidValues()
+    hot = HotRoutes(settings, metrics, invalid_values) if settings.hot_routes else None
     endpoints: dict[str, Any] = {
-        "/v1/features": Features(state, metrics),
+        "/v1/features": Features(state, metrics, invalid_values, hot),
         "/v1/services": catalogue.Catalogue(state, "services", catalogue.services),
         "/v1/views": catalogue.Catalogue(state, "views", catalogue.views),
         "/v1/versions": catalogue.Versions(state),
@@ -74,4 +78,4 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    return Boundary(router, state, metrics)
+    return Boundary(router, state, metrics, hot)

@@ -15,7 +15,8 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from fscore_server import request_id
-from fscore_server.exchange import Exchange
+from fscore_server.exchange import BEGUN, Begun, Exchange
+from fscore_server.hot import HotRoutes
 from fscore_server.limits import ClientGone
 from fscore_server.logs import LOGGER, RateLimited, log_access
 from fscore_server.metrics import CLIENT_GONE, Metrics
@@ -31,26 +32,39 @@ _SHEDDABLE = "/v1/"
 class Boundary:
     """The ASGI application of one worker."""
 
-    def __init__(self, router: Router, state: State, metrics: Metrics) -> None:
+    def __init__(
+        self, router: Router, state: State, metrics: Metrics, hot: HotRoutes | None
+    ) -> None:
         self._router = router
         self.state = state
+        self.hot = hot
         self._metrics = metrics
         self._max_requests = state.settings.max_requests
         self._access_log = state.settings.access_log
         self._next_id = request_id.generator()
         self._error_lines = RateLimited(20, 1.0)
 
+    def drain(self) -> None:
+        """Asks callers to go elsewhere, from now on."""
+        self.state.draining = True
+        if self.hot is not None:
+            self.hot.reads.stop()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._not_http(scope, receive, send)
             return
-        exchange = Exchange(self._request_id(scope), closing=self.state.draining)
+        begun: Begun | None = scope.get(BEGUN)
+        identity = self._request_id(scope) if begun is None else begun.request_id
+        exchange = Exchange(identity, closing=self.state.draining, begun=begun)
         exchange.attach(scope)
         # Starlette raises its 404 and 405 instead of answering them where it finds an application.
         scope["app"] = self
         metrics = self._metrics
         metrics.request_started()
         try:
+            if begun is not None and begun.error is not None:
+                raise begun.error
             if metrics.in_flight > self._max_requests and scope["path"].startswith(_SHEDDABLE):
                 raise Problem(
                     "overloaded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from starlette.types import Scope, Send
@@ -14,21 +15,48 @@ JSON = b"application/json"
 ARROW_STREAM = b"application/vnd.apache.arrow.stream"
 
 _SCOPE_KEY = "fscore.exchange"
+# Where the protocol leaves a `Begun`.
+BEGUN = "fscore.begun"
 _CLOSE: Header = (b"connection", b"close")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request that was begun before ASGI and is answered by the application after all."""
+
+    request_id: bytes
+    # By `perf_counter`.
+    started: float
+    # Which attempt at reading comes next.
+    attempt: int
+    # What it is answered with, where another attempt is of no use.
+    error: Exception | None
 
 
 class Exchange:
     """What the boundary and the routes share about one request."""
 
-    __slots__ = ("closing", "request_id", "started", "status")
+    __slots__ = ("begun", "closing", "request_id", "started", "status")
 
-    def __init__(self, request_id: bytes, *, closing: bool) -> None:
+    def __init__(self, request_id: bytes, *, closing: bool, begun: Begun | None = None) -> None:
         self.request_id = request_id
-        self.started = perf_counter()
+        self.begun = begun
+        self.started = perf_counter() if begun is None else begun.started
         # The status sent, 0 while there is none.
         self.status = 0
         # The server is shutting down: answer, and ask the caller to connect elsewhere.
         self.closing = closing
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at reading comes next."""
+        return 1 if self.begun is None else self.begun.attempt
+
+    def left_of(self, timeout: float) -> float:
+        """What is left of the time that a request has in all."""
+        if self.begun is None:
+            return timeout
+        return max(self.started + timeout - perf_counter(), 0.0)
 
     def attach(self, scope: Scope) -> None:
         scope[_SCOPE_KEY] = self

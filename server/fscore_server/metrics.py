@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fscore import Status
+from fscore._fscore import RouteCounters
 from fscore_server.problems import KINDS
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -33,6 +34,10 @@ CLIENT_GONE = 499
 
 _STATUSES = sorted({200, CLIENT_GONE, *(kind.status for kind in KINDS.values())})
 _STATUS_INDEX = {status: index for index, status in enumerate(_STATUSES)}
+# What a row begins with: requests in flight, the revision, requests answered before ASGI, values by
+# status. The routes follow.
+_IN_FLIGHT, _REVISION, _HOT, _VALUES = range(4)
+_ROUTES = _VALUES + len(VALUE_STATUSES)
 # What a route has: requests by status, one slot per bucket and one for +Inf, the sum of seconds.
 _ROUTE_SLOTS = len(_STATUSES) + len(BUCKETS) + 2
 _DOUBLE = 8
@@ -53,27 +58,39 @@ class Metrics:
         self._index = {route: index for index, route in enumerate(self._routes)}
         self._other = self._index[OTHER]
         self._workers = workers
-        self._row_slots = 2 + len(VALUE_STATUSES) + len(self._routes) * _ROUTE_SLOTS
+        self._row_slots = _ROUTES + len(self._routes) * _ROUTE_SLOTS
         self._slots = _shared_doubles(self._row_slots * workers, path)
         self._row = worker * self._row_slots
-        self._routes_at = 2 + len(VALUE_STATUSES)
         # A worker started in the place of one that died goes on with its counts, but the dead
         # one's requests are no longer in flight.
-        self._slots[self._row] = 0.0
+        self._slots[self._row + _IN_FLIGHT] = 0.0
 
     @property
     def in_flight(self) -> float:
         """How many requests this worker is answering now."""
-        return self._slots[self._row]
+        return self._slots[self._row + _IN_FLIGHT]
+
+    def route_counters(self, method: str, path: str) -> RouteCounters:
+        """The places where answers of this route are counted, for who counts without this class."""
+        base = self._row + _ROUTES + self._index[method, path] * _ROUTE_SLOTS
+        places = {
+            "in_flight": self._row + _IN_FLIGHT,
+            "hot": self._row + _HOT,
+            "values": self._row + _VALUES,
+            "answered": base + _STATUS_INDEX[200],
+            "gone": base + _STATUS_INDEX[CLIENT_GONE],
+            "buckets": base + len(_STATUSES),
+        }
+        return RouteCounters(self._slots, places, list(BUCKETS))
 
     def request_started(self) -> None:
-        self._slots[self._row] += 1.0
+        self._slots[self._row + _IN_FLIGHT] += 1.0
 
     def request_finished(self, method: str, path: str, status: int, seconds: float) -> None:
         slots = self._slots
-        slots[self._row] -= 1.0
+        slots[self._row + _IN_FLIGHT] -= 1.0
         index = self._index.get((method, path), self._other)
-        base = self._row + self._routes_at + index * _ROUTE_SLOTS
+        base = self._row + _ROUTES + index * _ROUTE_SLOTS
         slots[base + _STATUS_INDEX[status]] += 1.0
         base += len(_STATUSES)
         slots[base + bisect_left(BUCKETS, seconds)] += 1.0
@@ -81,17 +98,17 @@ class Metrics:
 
     def values_present(self, count: int) -> None:
         """Counts values that are all PRESENT."""
-        self._slots[self._row + 2] += count
+        self._slots[self._row + _VALUES] += count
 
     def values(self, counts: Sequence[int]) -> None:
         """Counts values by status, in the order of the status codes."""
         for status, count in enumerate(counts):
             if count:
-                self._slots[self._row + 2 + status] += count
+                self._slots[self._row + _VALUES + status] += count
 
     def revision(self, revision: int) -> None:
         """Notes the registry revision that this worker serves."""
-        self._slots[self._row + 1] = revision
+        self._slots[self._row + _REVISION] = revision
 
     def render(self, versions: Mapping[str, int] | None = None) -> bytes:
         """The exposition of every worker's row, and the version that each service reads.
@@ -106,15 +123,19 @@ class Metrics:
         yield "# HELP fscore_http_requests_in_flight Requests being answered now."
         yield "# TYPE fscore_http_requests_in_flight gauge"
         for worker, row in self._rows():
-            yield f'fscore_http_requests_in_flight{{worker="{worker}"}} {row[0]:.0f}'
+            yield f'fscore_http_requests_in_flight{{worker="{worker}"}} {row[_IN_FLIGHT]:.0f}'
         yield "# HELP fscore_registry_revision Revision of the definitions being served."
         yield "# TYPE fscore_registry_revision gauge"
         for worker, row in self._rows():
-            yield f'fscore_registry_revision{{worker="{worker}"}} {row[1]:.0f}'
+            yield f'fscore_registry_revision{{worker="{worker}"}} {row[_REVISION]:.0f}'
+        yield "# HELP fscore_hot_requests_total Requests answered before the web framework."
+        yield "# TYPE fscore_hot_requests_total counter"
+        for worker, row in self._rows():
+            yield f'fscore_hot_requests_total{{worker="{worker}"}} {row[_HOT]:.0f}'
         yield "# HELP fscore_feature_values_total Feature values answered, by status."
         yield "# TYPE fscore_feature_values_total counter"
         for worker, row in self._rows():
-            for name, count in zip(VALUE_STATUSES, row[2:], strict=False):
+            for name, count in zip(VALUE_STATUSES, row[_VALUES:], strict=False):
                 labels = f'worker="{worker}",status="{name}"'
                 yield f"fscore_feature_values_total{{{labels}}} {count:.0f}"
         yield "# HELP fscore_http_requests_total Requests answered, by route and status."
@@ -136,7 +157,7 @@ class Metrics:
     def _series(self) -> Iterator[tuple[str, list[float]]]:
         for worker, row in self._rows():
             for index, (method, path) in enumerate(self._routes):
-                start = self._routes_at + index * _ROUTE_SLOTS
+                start = _ROUTES + index * _ROUTE_SLOTS
                 yield (
                     f'worker="{worker}",method="{method}",route="{path}"',
                     row[start : start + _ROUTE_SLOTS],

@@ -12,6 +12,7 @@ import asyncio
 import socket
 import struct
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -24,7 +25,10 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from fscore._fscore import HotConnection
 from fscore_server import request_id
+from fscore_server.exchange import BEGUN, Begun
+from fscore_server.hot import HotRoutes
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 
 # How long what a caller still sends is read and dropped, so that it gets to read its answer:
@@ -32,6 +36,9 @@ from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 _LINGER = 2.0
 
 _UPGRADE = frozenset({b"upgrade", b"http2-settings"})
+
+# What `HotConnection.take` says of bytes that have to wait.
+_BEHIND = 2
 
 _next_id = request_id.generator()
 
@@ -47,9 +54,11 @@ class ProtocolLimits:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One HTTP/1.1 connection. `limits` is set by `bounded`."""
+    """One HTTP/1.1 connection. `limits` and `hot` are set by `bounded`."""
 
     limits: ProtocolLimits
+    # The hot routes, where there are any.
+    hot: HotRoutes | None
 
     def __init__(
         self,
@@ -73,6 +82,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.answered: RequestResponseCycle | None = None
         # Answered for the last time; what still arrives is dropped.
         self._lingering = False
+        # What answers plain reads before the parser sees them.
+        self._reads: HotConnection | None = None
+        # Received behind a request that is being answered there.
+        self._behind = b""
+        # The request that the parser is fed was begun there.
+        self._begun: Begun | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
@@ -86,8 +101,12 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         else:
             self._arm(self.limits.header_timeout, self._header_late)
+            if self.hot is not None:
+                self._reads = self.hot.reads.connect(self, transport.write)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._reads is not None:
+            self._reads.lost()
         self._disarm()
         self.resume_writing()
         self._unset_keepalive_if_required()
@@ -96,6 +115,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        reads = self._reads
+        if reads is not None and (taken := reads.take(data)):
+            if taken == _BEHIND:
+                self._behind += data
+                self.flow.pause_reading()
+            elif self._timer is not None:
+                self._disarm()
+            if self.timeout_keep_alive_task is None:
+                self._expect_idleness(self.timeout_keep_alive)
+            return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        if self._reads is not None:
+            self._reads.free = False
         self._chunk = len(data)
         self._idle_since = None
         unread = data
@@ -109,8 +143,45 @@ class BoundedProtocol(HttpToolsProtocol):
             elif self._timer is None:
                 self._arm(self.limits.header_timeout, self._header_late)
 
+    def read_on(self) -> None:
+        """The request is answered that others were received behind."""
+        behind, self._behind = self._behind, b""
+        self.flow.resume_reading()
+        self.data_received(behind)
+
+    def ended(self) -> None:
+        """The last request of the connection is answered."""
+        self._close()
+
+    def hand_over(
+        self, request: bytes, identity: bytes, seconds: float, error: Exception | None
+    ) -> None:
+        """Has the application answer a request that was begun so many seconds ago.
+
+        `error` is what became of it; where it says after which pause to try again, this is done.
+        """
+        started = perf_counter() - seconds
+        pause: float | None = getattr(error, "_retry_after", None)
+        if pause is None:
+            self._go_on(request, Begun(identity, started, 1, error))
+        else:
+            self.loop.call_later(pause, self._go_on, request, Begun(identity, started, 2, None))
+
+    def _go_on(self, request: bytes, begun: Begun) -> None:
+        assert self._reads is not None
+        self._reads.released()
+        if self.transport.is_closing() or self._lingering:
+            return
+        self._begun = begun
+        self._parse(request)
+        if self._behind:
+            self.read_on()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._begun is not None:
+            self.scope[BEGUN] = self._begun  # type: ignore[literal-required]
+            self._begun = None
         self._in_header = True
         self._header_bytes = 0
 
@@ -153,12 +224,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self._expect_idleness(self.timeout_keep_alive)
+            if self._reads is not None and not (self._in_header or self._in_body):
+                self._reads.free = True
         if self._in_body and not self._lingering and self._timer is None:
             # Answered without its body, which the connection must get past to be used again.
             self._arm(self.limits.header_timeout, self._close)
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        if self._reads is not None:
+            self._reads.stalled = True
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(self.limits.write_timeout, self._write_late)
 
@@ -166,6 +241,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+        if self._reads is not None:
+            self._reads.stalled = False
         super().resume_writing()
 
     def _write_late(self) -> None:
@@ -176,16 +253,33 @@ class BoundedProtocol(HttpToolsProtocol):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         transport.abort()
 
+    def shutdown(self) -> None:
+        if self._reads is not None and self._reads.busy:
+            self._reads.end()
+        else:
+            super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         # Looks once per period instead of being cancelled and armed again by every request.
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+        idle_since = self._quiet_since()
+        if idle_since is None:
             return
-        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        remaining = idle_since + self.timeout_keep_alive - self.loop.time()
         if remaining <= 0:
             super().timeout_keep_alive_handler()
         else:
             self._expect_idleness(remaining)
+
+    def _quiet_since(self) -> float | None:
+        """When the last answer was complete; None while the parser's requests have one to come."""
+        reads = self._reads
+        if reads is None or not reads.free:
+            return self._idle_since
+        if reads.busy:
+            return self.loop.time()
+        # Its clock is finer than the loop's, and else the same.
+        return max(self._idle_since or 0.0, reads.answered_at)
 
     def _expect_idleness(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
@@ -340,6 +434,6 @@ class _Transport:
             self._held = b""
 
 
-def bounded(limits: ProtocolLimits) -> type[BoundedProtocol]:
+def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:
     """The protocol class with these limits; uvicorn takes a class and makes the instances."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "hot": hot})

@@ -25,6 +25,7 @@ from fscore.errors import ConfigError
 from fscore_server import __version__, logs
 from fscore_server.app import create_app
 from fscore_server.logs import LOGGER
+from fscore_server.problems import Header
 from fscore_server.protocol import ProtocolLimits, bounded
 from fscore_server.settings import ServerSettings
 
@@ -123,7 +124,7 @@ def run_worker(
     )
     config = uvicorn.Config(
         app,
-        http=bounded(limits),
+        http=bounded(limits, app.hot),
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -141,10 +142,18 @@ def run_worker(
         _spare_the_collector()
         ready(app.state.revision)
 
-    def drain() -> None:
-        app.state.draining = True
+    def headers(fields: list[Header]) -> None:
+        if app.hot is not None:
+            app.hot.reads.set_fields(fields)
 
-    server = DrainingServer(config, settings.drain, started=started, drain=drain, lifeline=lifeline)
+    server = DrainingServer(
+        config,
+        settings.drain,
+        started=started,
+        drain=app.drain,
+        headers=headers,
+        lifeline=lifeline,
+    )
     server.run(sockets=[listener])
     return 0 if server.started else 3
 
@@ -170,9 +179,12 @@ class DrainingServer(uvicorn.Server):
         *,
         started: Callable[[], None],
         drain: Callable[[], None],
+        headers: Callable[[list[Header]], None],
         lifeline: int | None,
     ) -> None:
         super().__init__(config)
+        self._tell_headers = headers
+        self._headers: list[Header] | None = None
         self._drain_seconds = drain_seconds
         self._tell_started = started
         self._tell_drain = drain
@@ -194,7 +206,12 @@ class DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
-        return await super().on_tick(counter)
+        leaving = await super().on_tick(counter)
+        # With the date among them, which the tick renews.
+        if self.server_state.default_headers is not self._headers:
+            self._headers = self.server_state.default_headers
+            self._tell_headers(self._headers)
+        return leaving
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -63,6 +63,8 @@ class ServerSettings(RedisSettings):
     """Requests that one worker answers at a time; more are answered 429."""
     max_clients: int = Field(default=10_000, ge=1)
     """Connections that one worker accepts at a time."""
+    hot_routes: bool = True
+    """Answer plain reads of features without the web framework, which only makes them faster."""
     prepared_features: int = Field(default=100_000, ge=1)
     """Features, taken together, of the compiled selections that one worker keeps."""
 

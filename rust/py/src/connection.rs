@@ -17,6 +17,7 @@ use fscore_core::retry::{Action, Budget, Failure, backoff, decide};
 use crate::blocking::jitter;
 use crate::config;
 use crate::errors::{self, Fault};
+use crate::http::HotConnection;
 use crate::job::{self, Answer, Job};
 use crate::plan::{ReadPlan, Request};
 use crate::write::WriteBatch;
@@ -43,25 +44,34 @@ struct Inner {
     most_in_flight: usize,
     /// Commands that were submitted since the output was last taken.
     unsent: usize,
+    /// When the driver calls `check_deadlines` next.
+    watched_until: f64,
 }
 
 /// A job and who waits for it.
 struct Waiting {
-    waiter: Py<PyAny>,
+    waiter: Waiter,
     job: Job,
     /// What the retry decision needs should it fail.
     retry: Retry,
 }
 
+enum Waiter {
+    /// A future, or what is settled like one, by the driver.
+    Python(Py<PyAny>),
+    /// Settled here.
+    Hot(Py<HotConnection>),
+}
+
 #[derive(Clone, Copy)]
-struct Retry {
+pub(crate) struct Retry {
     attempt: u32,
     idempotent: bool,
     deadline: Duration,
 }
 
 impl Retry {
-    fn new(attempt: u32, idempotent: bool, deadline: f64) -> Self {
+    pub(crate) fn new(attempt: u32, idempotent: bool, deadline: f64) -> Self {
         Self {
             attempt,
             idempotent,
@@ -101,11 +111,14 @@ impl Replies for Waiting {
     }
 }
 
+/// About 70 us of a server's work, and still many commands for one system call.
+const EARLY_COMMANDS: usize = 64;
+
 /// What a request has that was answered at once.
 const NO_TICKET: u64 = u64::MAX;
 
 /// A waiter and what it gets.
-type Settled = (Py<PyAny>, Result<Answer, Fault>);
+type Settled = (Waiter, Result<Answer, Fault>);
 
 #[pymethods]
 impl Connection {
@@ -120,6 +133,7 @@ impl Connection {
                 fault: None,
                 most_in_flight: 0,
                 unsent: 0,
+                watched_until: f64::INFINITY,
             }),
             process: std::process::id(),
         })
@@ -322,10 +336,22 @@ impl Connection {
         self.lock().protocol.has_output()
     }
 
-    /// Commands submitted since `take_output` was last called.
+    /// Whether what was submitted since `take_output` was last called is so much that it is better
+    /// sent now than at the end of the loop's turn.
     #[getter]
-    fn unsent(&self) -> usize {
-        self.lock().unsent
+    fn is_urgent(&self) -> bool {
+        self.lock().unsent >= EARLY_COMMANDS
+    }
+
+    /// When the driver calls `check_deadlines` next; infinity where no call is due.
+    #[getter]
+    fn watched_until(&self) -> f64 {
+        self.lock().watched_until
+    }
+
+    #[setter]
+    fn set_watched_until(&self, time: f64) {
+        self.lock().watched_until = time;
     }
 
     /// Requests that wait for their answer.
@@ -376,16 +402,45 @@ impl Connection {
         Err(Python::attach(errors::forked))
     }
 
-    fn submit(&self, waiter: Py<PyAny>, job: Job, retry: Retry, now: f64) -> PyResult<u64> {
+    /// Submits a read of a connection that is ready. `None` where it is not, or does not take it;
+    /// otherwise whether the driver has to hear of it: the first of a turn, much, or a deadline
+    /// before those it watches.
+    pub(crate) fn submit_hot(
+        &self,
+        waiter: Py<HotConnection>,
+        job: Job,
+        retry: Retry,
+        deadline: f64,
+        now: f64,
+    ) -> Option<bool> {
+        let waiter = Waiter::Hot(waiter);
         let waiting = Waiting { waiter, job, retry };
-        if waiting.expected() == 0 {
+        let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
+        let commands = waiting.expected();
+        let mut inner = self.lock();
+        if commands == 0 || inner.protocol.state() != State::Ready {
+            return None;
+        }
+        let submitted = inner
+            .protocol
+            .submit(waiting, encode, retry.deadline, seconds(now));
+        submitted.ok()?;
+        let first = inner.unsent == 0;
+        inner.unsent += commands;
+        Some(first || inner.unsent >= EARLY_COMMANDS || deadline < inner.watched_until)
+    }
+
+    fn submit(&self, waiter: Py<PyAny>, job: Job, retry: Retry, now: f64) -> PyResult<u64> {
+        if job.expected() == 0 {
             // No bytes will come that could settle it.
             return Python::attach(|py| {
-                let answer = waiting.job.into_answer()?.into_python(py)?;
-                waiting.waiter.call_method1(py, "set_result", (answer,))?;
+                let answer = job.into_answer()?.into_python(py)?;
+                waiter.call_method1(py, "set_result", (answer,))?;
                 Ok(NO_TICKET)
             });
         }
+        let waiter = Waiter::Python(waiter);
+        let waiting = Waiting { waiter, job, retry };
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
         let commands = waiting.expected();
         let mut inner = self.lock();
@@ -523,6 +578,13 @@ pub(crate) fn reconnect_pause(attempt: u32, jitter: f64) -> f64 {
 fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
     let list = PyList::empty(py);
     for (waiter, result) in settled {
+        let waiter = match waiter {
+            Waiter::Python(waiter) => waiter,
+            Waiter::Hot(connection) => {
+                connection.get().settle(py, result);
+                continue;
+            }
+        };
         // What cannot be made into a Python object is this waiter's error, not everybody's.
         let result = result
             .map_err(PyErr::from)

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod errors;
 mod expression;
+mod http;
 mod input;
 mod job;
 mod json;
@@ -30,6 +31,8 @@ mod _fscore {
     use crate::expression::{CompiledExpression, format_expression};
     #[pymodule_export]
     const MAX_EXPRESSION_DEPTH: usize = fscore_core::expression::MAX_DEPTH;
+    #[pymodule_export]
+    use crate::http::{HotConnection, HotReads, RouteCounters};
     #[pymodule_export]
     use crate::json::{ReadRequest, RequestInputs, parse_read_request};
     #[pymodule_export]

@@ -12,6 +12,7 @@ from fscore._client import Consistency
 from fscore._fscore import parse_read_request
 from fscore_server import query
 from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
+from fscore_server.hot import HotRoutes
 from fscore_server.invalid_values import InvalidValues
 from fscore_server.limits import read_body, request_timeout
 from fscore_server.metrics import Metrics
@@ -29,17 +30,24 @@ _MANY = (JSON, ARROW_STREAM)
 class Features:
     """The route's ASGI application: one for both methods, so that a 405 names both."""
 
-    def __init__(self, state: State, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        state: State,
+        metrics: Metrics,
+        invalid_values: InvalidValues,
+        hot: HotRoutes | None,
+    ) -> None:
         settings = state.settings
         self._state = state
         self._prepared_sets = PreparedSets(state)
         self._metrics = metrics
+        self._hot = hot
         self._timeout = settings.request_timeout
         self._max_rows = settings.max_keys
         self._max_values = settings.max_values
         self._max_body_bytes = settings.max_body_bytes
         self._body_timeout = settings.body_timeout
-        self._invalid_values = InvalidValues()
+        self._invalid_values = invalid_values
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
@@ -53,21 +61,22 @@ class Features:
         timeout = request_timeout(headers, self._timeout)
         asked = query.read_request(scope["query_string"])
         features = None if asked.features is None else tuple(asked.features)
-        prepared = self._prepared_sets.prepared(
-            Selection(asked.service, features, tuple(asked.names), is_flat=True)
-        )
+        selection = Selection(asked.service, features, tuple(asked.names), is_flat=True)
+        prepared = self._prepared_sets.prepared(selection)
+        exchange = exchange_of(scope)
         table = await prepared.get(
             asked.key_columns(prepared._plan),
-            timeout=timeout,
+            timeout=exchange.left_of(timeout),
             partial=asked.partial is not False,
             version=asked.version,
             # The parser lets no other pass.
             consistency=cast(Consistency, asked.consistency or "eventual"),
             as_of=asked.as_of,
             request=asked if prepared.request else None,
+            _attempt=exchange.attempt,
         )
-        exchange = exchange_of(scope)
         self._count(table, exchange)
+        self._learn(selection, prepared)
         await exchange.reply(send, 200, JSON, table.to_json_one(as_of=asked.as_of))
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,30 +93,35 @@ class Features:
         )
         request = parse_read_request(body, self._max_rows)
         features = None if request.features is None else tuple(request.features)
-        prepared = self._prepared_sets.prepared(
-            Selection(request.service, features, tuple(request.entities.names))
-        )
+        selection = Selection(request.service, features, tuple(request.entities.names))
+        prepared = self._prepared_sets.prepared(selection)
         if prepared.request and request.inputs is None:
             raise _without_inputs(prepared.request)
         self._check_size(request.rows, prepared)
+        exchange = exchange_of(scope)
         table = await prepared.get(
             request.entities,
-            timeout=timeout,
+            timeout=exchange.left_of(timeout),
             partial=request.partial is not False,
             version=request.version,
             # The parser lets no other pass.
             consistency=cast(Consistency, request.consistency or "eventual"),
             as_of=request.as_of,
             request=request.inputs,
+            _attempt=exchange.attempt,
         )
-        exchange = exchange_of(scope)
         self._count(table, exchange)
+        self._learn(selection, prepared)
         if media_type is ARROW_STREAM:
             stream = _arrow_stream(table, request.as_of)
             await exchange.reply(send, 200, ARROW_STREAM, stream)
         else:
             answer = table.to_json(timestamps=request.timestamps, as_of=request.as_of)
             await exchange.reply(send, 200, JSON, answer)
+
+    def _learn(self, selection: Selection, prepared: fscore.aio.Prepared) -> None:
+        if self._hot is not None:
+            self._hot.learn(selection, prepared)
 
     def _check_size(self, rows: int, prepared: fscore.aio.Prepared) -> None:
         columns = len(prepared.features)

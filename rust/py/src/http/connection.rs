@@ -1,0 +1,360 @@
+//! One HTTP connection: the request that is being answered on it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use fscore_core::http::{AnswerHead, Head, Method};
+use fscore_core::json;
+use fscore_core::table::Table;
+
+use super::reads::{HotReads, Planned};
+use crate::connection::Retry;
+use crate::errors::Fault;
+use crate::job::Answer;
+
+/// Requests of one HTTP connection that are answered before ASGI, one at a time.
+///
+/// Its protocol gives it everything that is received. What `take` does not take goes to the HTTP
+/// parser, and `free` is unset until the application has answered all of that.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct HotConnection {
+    reads: Py<HotReads>,
+    state: Mutex<State>,
+}
+
+struct State {
+    turn: Turn,
+    /// What was written before is still to be read by the caller.
+    stalled: bool,
+    /// The answer that comes next is the connection's last.
+    last: bool,
+    pending: Option<Pending>,
+    /// When the last answer was written; 0 while there was none.
+    answered_at: f64,
+    /// Who writes; none once the connection is lost.
+    peer: Option<Peer>,
+}
+
+/// Whose what is received next is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nobody's yet.
+    Free,
+    /// The parser's: what it was fed is unanswered.
+    Parser,
+    /// Of whoever has the request's answer to wait for; `holding` where there was something.
+    Behind { holding: bool },
+}
+
+struct Peer {
+    protocol: Py<PyAny>,
+    write: Py<PyAny>,
+}
+
+/// A request on its way.
+struct Pending {
+    data: Py<PyBytes>,
+    method: Method,
+    id: Vec<u8>,
+    started: f64,
+    as_of_ms: Option<i64>,
+    timestamps: bool,
+}
+
+/// What `take` made of what was received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Nothing: it is the parser's.
+    Not = 0,
+    /// A request that is being answered.
+    Whole = 1,
+    /// To be kept until the request before it is answered.
+    Behind = 2,
+}
+
+#[pymethods]
+impl HotConnection {
+    /// Looks at what was received: 1 where it is a request that is being answered now, 2 where it
+    /// has to wait for one that is, 0 where it is the parser's.
+    fn take(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<u8> {
+        let this = slf.get();
+        {
+            let mut state = this.lock();
+            if let Turn::Behind { holding } = &mut state.turn {
+                *holding = true;
+                return Ok(Taken::Behind as u8);
+            }
+            if state.turn == Turn::Parser || state.stalled || state.last {
+                return Ok(Taken::Not as u8);
+            }
+        }
+        let reads = this.reads.get();
+        let Some(head) = reads.head(data.as_bytes()) else {
+            return Ok(Taken::Not as u8);
+        };
+        let taken = Self::begin(slf, reads, &head, data)?;
+        Ok(taken as u8)
+    }
+
+    /// Whether nothing that the parser was fed is unanswered.
+    #[getter]
+    fn free(&self) -> bool {
+        self.lock().turn != Turn::Parser
+    }
+
+    #[setter]
+    fn set_free(&self, free: bool) {
+        let mut state = self.lock();
+        state.turn = if free { Turn::Free } else { Turn::Parser };
+    }
+
+    /// Whether the caller has yet to read what was written.
+    #[getter]
+    fn stalled(&self) -> bool {
+        self.lock().stalled
+    }
+
+    #[setter]
+    fn set_stalled(&self, stalled: bool) {
+        self.lock().stalled = stalled;
+    }
+
+    /// Whether a request is being answered.
+    #[getter]
+    fn busy(&self) -> bool {
+        matches!(self.lock().turn, Turn::Behind { .. })
+    }
+
+    /// When the last answer was written, in seconds of the monotonic clock; 0 where none was.
+    #[getter]
+    fn answered_at(&self) -> f64 {
+        self.lock().answered_at
+    }
+
+    /// The answer that is on its way, or the next, is the connection's last.
+    fn end(&self) {
+        self.lock().last = true;
+    }
+
+    /// The connection is lost: nothing is written any more.
+    fn lost(&self) {
+        let peer = self.lock().peer.take();
+        drop(peer);
+    }
+
+    /// The request that was handed over goes to the parser now.
+    fn released(&self) {
+        self.lock().turn = Turn::Parser;
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<HotConnection {:?}>", self.lock().turn)
+    }
+}
+
+impl HotConnection {
+    pub(super) fn new(reads: Py<HotReads>, protocol: Py<PyAny>, write: Py<PyAny>) -> Self {
+        Self {
+            reads,
+            state: Mutex::new(State {
+                turn: Turn::Free,
+                stalled: false,
+                last: false,
+                pending: None,
+                answered_at: 0.0,
+                peer: Some(Peer { protocol, write }),
+            }),
+        }
+    }
+
+    fn begin(
+        this: &Bound<'_, Self>,
+        reads: &HotReads,
+        head: &Head<'_>,
+        data: &Bound<'_, PyBytes>,
+    ) -> PyResult<Taken> {
+        let py = this.py();
+        let limits = reads.limits();
+        let json = |accept: &[u8]| accept == b"*/*" || accept == b"application/json";
+        if !head.accept.is_none_or(json)
+            || head
+                .content_type
+                .is_some_and(|given| given != b"application/json")
+        {
+            return Ok(Taken::Not);
+        }
+        let timeout = match head.timeout_ms {
+            None => limits.timeout,
+            Some(digits) => match milliseconds(digits) {
+                None => return Ok(Taken::Not),
+                Some(ms) => limits.timeout.min(ms / 1000.0),
+            },
+        };
+        let now = reads.now();
+        let Some(lane) = reads.lane(py, now)? else {
+            return Ok(Taken::Not);
+        };
+        let counters = reads.counters(head.method);
+        if counters.in_flight(py) + 1.0 > limits.max_requests {
+            return Ok(Taken::Not);
+        }
+        let Some(planned) = reads.plan(head, &data.as_bytes()[head.length..]) else {
+            return Ok(Taken::Not);
+        };
+        let Planned {
+            job,
+            as_of_ms,
+            timestamps,
+        } = planned;
+        let deadline = now + timeout;
+        let retry = Retry::new(1, true, deadline);
+        let core = lane.core.get();
+        let Some(wake) = core.submit_hot(this.clone().unbind(), job, retry, deadline, now) else {
+            return Ok(Taken::Not);
+        };
+        counters.started(py);
+        let id = match head.request_id {
+            Some(given) if is_printable(given) => given.to_owned(),
+            _ => reads.next_id(),
+        };
+        {
+            let mut state = this.get().lock();
+            state.turn = Turn::Behind { holding: false };
+            state.pending = Some(Pending {
+                data: data.clone().unbind(),
+                method: head.method,
+                id,
+                started: now,
+                as_of_ms,
+                timestamps,
+            });
+        }
+        if wake {
+            lane.link
+                .call_method1(py, intern!(py, "submitted"), (deadline,))?;
+        }
+        Ok(Taken::Whole)
+    }
+
+    /// The request's reply is there, or will not come.
+    pub(crate) fn settle(&self, py: Python<'_>, result: Result<Answer, Fault>) {
+        let Some(pending) = self.lock().pending.take() else {
+            return;
+        };
+        let done = match result {
+            Ok(Answer::Table(table)) if table.unknown_schemas().is_empty() => {
+                self.answer(py, &pending, table)
+            }
+            Ok(_) => self.hand_over(py, &pending, None),
+            Err(fault) => {
+                let error = PyErr::from(fault);
+                self.hand_over(py, &pending, Some(error))
+            }
+        };
+        if let Err(error) = done {
+            // What went wrong on one connection is no business of the others.
+            error.write_unraisable(py, None);
+        }
+    }
+
+    fn answer(&self, py: Python<'_>, pending: &Pending, table: Table) -> PyResult<()> {
+        let reads = self.reads.get();
+        let now = reads.now();
+        let seconds = now - pending.started;
+        let (last, holding, peer) = {
+            let mut state = self.lock();
+            let holding = state.turn == Turn::Behind { holding: true };
+            state.turn = Turn::Free;
+            state.answered_at = now;
+            (
+                state.last,
+                holding,
+                state.peer.as_ref().map(|peer| peer.clone_ref(py)),
+            )
+        };
+        reads.counters(pending.method).answered(py, seconds, &table);
+        if let Some(Peer { protocol, write }) = peer {
+            let bytes = reads.render(|answer, fields| {
+                let head = AnswerHead {
+                    fields,
+                    request_id: &pending.id,
+                    close: last,
+                };
+                let body = answer.body(&head);
+                match pending.method {
+                    Method::Get => json::render_one(&table, body),
+                    Method::Post => json::render_many(&table, pending.timestamps, body),
+                }
+                if let Some(ms) = pending.as_of_ms {
+                    json::add_as_of(body, ms);
+                }
+                PyBytes::new(py, answer.finish(&head))
+            });
+            write.call1(py, (bytes,))?;
+            reads.tell(py, (&pending.id, pending.method, seconds), table)?;
+            if last {
+                protocol.call_method0(py, intern!(py, "ended"))?;
+            } else if holding {
+                protocol.call_method0(py, intern!(py, "read_on"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the application answer what was begun here: because of `error`, or since reading once was
+    /// not enough.
+    fn hand_over(&self, py: Python<'_>, pending: &Pending, error: Option<PyErr>) -> PyResult<()> {
+        let reads = self.reads.get();
+        let counters = reads.counters(pending.method);
+        let seconds = reads.now() - pending.started;
+        let peer = self
+            .lock()
+            .peer
+            .as_ref()
+            .map(|peer| peer.protocol.clone_ref(py));
+        let Some(protocol) = peer else {
+            counters.gone(py, seconds);
+            return Ok(());
+        };
+        counters.left(py);
+        let error = error.map(|error| error.into_value(py));
+        let id = PyBytes::new(py, &pending.id);
+        let handed = (pending.data.clone_ref(py), id, seconds, error);
+        protocol.call_method1(py, intern!(py, "hand_over"), handed)?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Peer {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            protocol: self.protocol.clone_ref(py),
+            write: self.write.clone_ref(py),
+        }
+    }
+}
+
+/// Whether a caller's id is short and printable enough to be returned and logged as it is.
+fn is_printable(id: &[u8]) -> bool {
+    const LONGEST: usize = 128;
+    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// Whole milliseconds from 1, of at most nine digits.
+fn milliseconds(digits: &[u8]) -> Option<f64> {
+    if digits.is_empty() || digits.len() > 9 {
+        return None;
+    }
+    let mut sum = 0_u32;
+    for digit in digits {
+        sum = sum * 10 + u32::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+    }
+    (sum > 0).then(|| f64::from(sum))
+}

@@ -1,0 +1,126 @@
+//! Where a route's requests are counted.
+
+use std::slice;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use fscore_core::table::Table;
+use fscore_core::types::Status;
+
+/// The counters of one route in an array of doubles that worker processes share; each number is the
+/// place of a counter in it. Nobody else writes to these places.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct RouteCounters {
+    slots: PyBuffer<f64>,
+    places: Places,
+    /// The histogram's bounds in seconds, in order.
+    bounds: Vec<f64>,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Places {
+    /// Requests being answered.
+    in_flight: usize,
+    /// Requests that were answered before ASGI, on all routes.
+    hot: usize,
+    /// Values by status code, one after the other.
+    values: usize,
+    /// Requests that were answered.
+    answered: usize,
+    /// Requests whose caller left.
+    gone: usize,
+    /// The histogram: a count for each bound, one for what is beyond, the sum.
+    buckets: usize,
+}
+
+#[pymethods]
+impl RouteCounters {
+    #[new]
+    fn new(slots: PyBuffer<f64>, places: Places, bounds: Vec<f64>) -> PyResult<Self> {
+        let last = [
+            places.in_flight,
+            places.hot,
+            places.values + Status::ALL.len() - 1,
+            places.answered,
+            places.gone,
+            places.buckets + bounds.len() + 1,
+        ];
+        let length = slots.item_count();
+        let writable = slots.is_c_contiguous() && !slots.readonly();
+        if !writable || last.iter().any(|&place| place >= length) {
+            return Err(PyValueError::new_err(
+                "the slots must be a contiguous, writable array of doubles that has every place",
+            ));
+        }
+        Ok(Self {
+            slots,
+            places,
+            bounds,
+        })
+    }
+}
+
+impl RouteCounters {
+    /// How many requests are being answered, on all routes.
+    pub(super) fn in_flight(&self, py: Python<'_>) -> f64 {
+        read(&self.slots(py)[self.places.in_flight])
+    }
+
+    pub(super) fn started(&self, py: Python<'_>) {
+        add(&self.slots(py)[self.places.in_flight], 1.0);
+    }
+
+    /// A request that was begun is answered, and counted, elsewhere.
+    pub(super) fn left(&self, py: Python<'_>) {
+        add(&self.slots(py)[self.places.in_flight], -1.0);
+    }
+
+    pub(super) fn answered(&self, py: Python<'_>, seconds: f64, table: &Table) {
+        let slots = self.slots(py);
+        self.finished(slots, self.places.answered, seconds);
+        add(&slots[self.places.hot], 1.0);
+        let values = &slots[self.places.values..];
+        if table.all_present() {
+            let count = table.statuses().len();
+            add(&values[Status::Present as usize], count as f64);
+        } else {
+            for &status in table.statuses() {
+                add(&values[usize::from(status)], 1.0);
+            }
+        }
+    }
+
+    pub(super) fn gone(&self, py: Python<'_>, seconds: f64) {
+        self.finished(self.slots(py), self.places.gone, seconds);
+    }
+
+    fn finished(&self, slots: &[AtomicU64], place: usize, seconds: f64) {
+        add(&slots[self.places.in_flight], -1.0);
+        add(&slots[place], 1.0);
+        let buckets = &slots[self.places.buckets..];
+        let bucket = self.bounds.partition_point(|&bound| bound < seconds);
+        add(&buckets[bucket], 1.0);
+        add(&buckets[self.bounds.len() + 1], seconds);
+    }
+
+    /// The bits of the doubles. Other processes read them at any time, and never see half of one.
+    fn slots<'py>(&'py self, _py: Python<'py>) -> &'py [AtomicU64] {
+        const { assert!(align_of::<AtomicU64>() == align_of::<f64>()) };
+        // `new` saw that it is contiguous and writable, a buffer that is held neither moves nor
+        // shrinks, `PyBuffer<f64>` has checked its alignment, and the interpreter, which writes to it
+        // too, is attached.
+        unsafe { slice::from_raw_parts(self.slots.buf_ptr().cast(), self.slots.item_count()) }
+    }
+}
+
+fn read(slot: &AtomicU64) -> f64 {
+    f64::from_bits(slot.load(Ordering::Relaxed))
+}
+
+fn add(slot: &AtomicU64, count: f64) {
+    slot.store((read(slot) + count).to_bits(), Ordering::Relaxed);
+}

@@ -1,0 +1,431 @@
+//! What the connections of a worker share: what was prepared, and how answers are counted and named.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+use fscore_core::cluster::SlotMap;
+use fscore_core::expression::InputColumn;
+use fscore_core::http::{Answer, Head, Method, Named, ReadQuery, Selections};
+use fscore_core::json;
+use fscore_core::keys::KeyColumns;
+use fscore_core::plan::ReadPlan as CoreReadPlan;
+use fscore_core::read::{Asked, Read};
+use fscore_core::table::Table;
+
+use super::connection::HotConnection;
+use super::counters::RouteCounters;
+use crate::connection::Connection;
+use crate::job::Job;
+use crate::plan::ReadPlan;
+use crate::table;
+
+/// Plain reads of a worker, answered before ASGI.
+///
+/// It answers what it has learned: selections that the application has read before, under the
+/// definitions and versions that it read them under. Whatever it does not know, or would answer
+/// otherwise than with 200 and JSON, it leaves to the application.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct HotReads {
+    limits: Limits,
+    get: Py<RouteCounters>,
+    post: Py<RouteCounters>,
+    clock: Clock,
+    /// Called with a table that has invalid values, and the request's id.
+    on_invalid: Py<PyAny>,
+    /// Called with the id, the method and the seconds of each request, where that is wanted.
+    on_answered: Option<Py<PyAny>>,
+    store: PyOnceLock<Store>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(super) struct Limits {
+    /// The target of the route, without a query.
+    pub(super) path: Vec<u8>,
+    /// The default deadline in seconds, which a request can only shorten.
+    pub(super) timeout: f64,
+    pub(super) max_requests: f64,
+    pub(super) max_header_bytes: usize,
+    pub(super) max_body_bytes: usize,
+    pub(super) max_rows: usize,
+    pub(super) max_values: usize,
+    /// The features, taken together, of all that is learned.
+    pub(super) max_learned: usize,
+}
+
+/// Where it reads.
+struct Store {
+    /// Says what is followed, and when to look again.
+    client: Py<PyAny>,
+    /// Has the connection.
+    node: Py<PyAny>,
+}
+
+struct Inner {
+    stopped: bool,
+    /// What the client followed when the selections were learned.
+    followed: Option<Py<PyAny>>,
+    selections: Selections<Learned>,
+    /// The connection that was used last, by what the node calls it.
+    link: Option<(Py<PyAny>, Py<Connection>)>,
+    /// The fields of every answer, each with its line end.
+    fields: Vec<u8>,
+    ids: Ids,
+    answer: Answer,
+}
+
+#[derive(Clone)]
+struct Learned {
+    plan: Arc<CoreReadPlan>,
+    version: i64,
+}
+
+/// A read that can be sent.
+pub(super) struct Planned {
+    pub(super) job: Job,
+    pub(super) as_of_ms: Option<i64>,
+    pub(super) timestamps: bool,
+}
+
+/// A connection to the server, and what owns its transport.
+pub(super) struct Lane {
+    pub(super) link: Py<PyAny>,
+    pub(super) core: Py<Connection>,
+}
+
+#[pymethods]
+impl HotReads {
+    #[new]
+    #[pyo3(signature = (get, post, now, id_prefix, on_invalid, on_answered, **limits))]
+    fn new(
+        get: Py<RouteCounters>,
+        post: Py<RouteCounters>,
+        now: f64,
+        id_prefix: Vec<u8>,
+        on_invalid: Py<PyAny>,
+        on_answered: Option<Py<PyAny>>,
+        limits: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let limits: Limits = match limits {
+            Some(limits) => limits.extract()?,
+            None => return Err(pyo3::exceptions::PyTypeError::new_err("limits are missing")),
+        };
+        let inner = Inner {
+            stopped: false,
+            followed: None,
+            selections: Selections::new(limits.max_learned),
+            link: None,
+            fields: Vec::new(),
+            ids: Ids {
+                prefix: id_prefix,
+                next: 1,
+            },
+            answer: Answer::default(),
+        };
+        Ok(Self {
+            limits,
+            get,
+            post,
+            clock: Clock {
+                origin: Instant::now(),
+                at: now,
+            },
+            on_invalid,
+            on_answered,
+            store: PyOnceLock::new(),
+            inner: Mutex::new(inner),
+        })
+    }
+
+    /// A selection that `client` was just asked for, and what it was compiled into.
+    #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
+    fn learn(
+        &self,
+        client: &Bound<'_, PyAny>,
+        service: Option<&str>,
+        features: Option<Vec<String>>,
+        join_keys: Vec<String>,
+        plan: &Bound<'_, ReadPlan>,
+        version: i64,
+    ) -> PyResult<()> {
+        let py = client.py();
+        let store = self.store.get_or_try_init(py, || -> PyResult<_> {
+            Ok(Store {
+                client: client.clone().unbind(),
+                node: client.getattr(intern!(py, "_node"))?.unbind(),
+            })
+        })?;
+        if !store.client.is(client) {
+            return Ok(());
+        }
+        let followed = client.getattr(intern!(py, "_followed"))?;
+        let named = Named::new(service, features.as_deref(), &join_keys);
+        let plan = Arc::clone(&plan.get().inner);
+        let mut inner = self.lock();
+        if !inner.follows(&followed) {
+            inner.selections.clear();
+            inner.followed = Some(followed.unbind());
+        }
+        if inner.selections.find(named).is_none() {
+            let weight = plan.features().len();
+            let learned = Learned { plan, version };
+            inner.selections.insert(named, learned, weight);
+        }
+        Ok(())
+    }
+
+    /// Sets the fields that every answer has before its own.
+    fn set_fields(&self, fields: Vec<(Vec<u8>, Vec<u8>)>) {
+        let mut rendered = Vec::new();
+        for (name, value) in fields {
+            for part in [&name, &b": "[..], &value, b"\r\n"] {
+                rendered.extend_from_slice(part);
+            }
+        }
+        self.lock().fields = rendered;
+    }
+
+    /// From now on everything is left to the application.
+    fn stop(&self) {
+        self.lock().stopped = true;
+    }
+
+    /// What a connection's requests are given to: of `protocol`, which answers by `write`.
+    fn connect(slf: &Bound<'_, Self>, protocol: Py<PyAny>, write: Py<PyAny>) -> HotConnection {
+        HotConnection::new(slf.clone().unbind(), protocol, write)
+    }
+}
+
+impl HotReads {
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn counters(&self, method: Method) -> &RouteCounters {
+        match method {
+            Method::Get => self.get.get(),
+            Method::Post => self.post.get(),
+        }
+    }
+
+    /// Tells who wants to hear of it that a request was answered.
+    pub(super) fn tell(
+        &self,
+        py: Python<'_>,
+        (id, method, seconds): (&[u8], Method, f64),
+        table: Table,
+    ) -> PyResult<()> {
+        if let Some(on_answered) = &self.on_answered {
+            let method = match method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+            };
+            on_answered.call1(py, (id, method, seconds))?;
+        }
+        if table.invalid() > 0 {
+            let table = table::to_python(py, table)?;
+            self.on_invalid.call1(py, (table, id))?;
+        }
+        Ok(())
+    }
+
+    /// Seconds of the clock that the node's connections have.
+    pub(super) fn now(&self) -> f64 {
+        self.clock.at + self.clock.origin.elapsed().as_secs_f64()
+    }
+
+    /// The head that `data` is one whole request of, if it is one for this route.
+    pub(super) fn head<'a>(&self, data: &'a [u8]) -> Option<Head<'a>> {
+        let head = Head::scan(data)?;
+        let limits = &self.limits;
+        let whole = head.length + head.body_length == data.len();
+        let fits =
+            head.length <= limits.max_header_bytes && head.body_length <= limits.max_body_bytes;
+        (whole && fits && head.path == limits.path).then_some(head)
+    }
+
+    /// The connection to read by, if there is one, and what was learned is current.
+    pub(super) fn lane(&self, py: Python<'_>, now: f64) -> PyResult<Option<Lane>> {
+        let Some(Store { client, node }) = self.store.get(py) else {
+            return Ok(None);
+        };
+        let client = client.bind(py);
+        let poll_at: f64 = client.getattr(intern!(py, "_poll_at"))?.extract()?;
+        if now >= poll_at {
+            client.call_method0(intern!(py, "_follow_soon"))?;
+        }
+        let followed = client.getattr(intern!(py, "_followed"))?;
+        let link = node.bind(py).getattr(intern!(py, "_link"))?;
+        if link.is_none() {
+            return Ok(None);
+        }
+        {
+            let inner = self.lock();
+            if inner.stopped || !inner.follows(&followed) {
+                return Ok(None);
+            }
+            if let Some((known, core)) = &inner.link
+                && known.is(&link)
+            {
+                return Ok(Some(Lane {
+                    link: link.unbind(),
+                    core: core.clone_ref(py),
+                }));
+            }
+        }
+        let core: Py<Connection> = link.getattr(intern!(py, "core"))?.extract()?;
+        let link = link.unbind();
+        self.lock().link = Some((link.clone_ref(py), core.clone_ref(py)));
+        Ok(Some(Lane { link, core }))
+    }
+
+    /// What a request wants to be read, if it was learned how.
+    pub(super) fn plan(&self, head: &Head<'_>, body: &[u8]) -> Option<Planned> {
+        match head.method {
+            Method::Get => self.plan_one(head.query),
+            Method::Post if head.query.is_empty() => self.plan_many(body),
+            Method::Post => None,
+        }
+    }
+
+    fn plan_one(&self, query: &[u8]) -> Option<Planned> {
+        let query = ReadQuery::parse(query).ok()?;
+        let learned = self.learned(Named::from(&query))?;
+        let plan = &learned.plan;
+        let keys = query.key_columns(plan.join_keys()).ok()?;
+        let inputs = query.input_columns(plan.request()).ok()?;
+        let read = Wanted {
+            keys,
+            inputs,
+            version: query.version,
+            partial: query.partial,
+            consistency: query.consistency.as_deref(),
+            as_of_ms: query.as_of_ms,
+            timestamps: false,
+        };
+        self.read(learned, read)
+    }
+
+    fn plan_many(&self, body: &[u8]) -> Option<Planned> {
+        let request = json::parse_read_request(body, self.limits.max_rows).ok()?;
+        let learned = self.learned(Named::from(&request))?;
+        let wanted = learned.plan.request();
+        let inputs = match &request.inputs {
+            Some(inputs) => inputs.columns(wanted, request.keys.rows()).ok()?,
+            None if wanted.is_empty() => Vec::new(),
+            None => return None,
+        };
+        let read = Wanted {
+            keys: request.keys,
+            inputs,
+            version: request.version,
+            partial: request.partial,
+            consistency: request.consistency.as_deref(),
+            as_of_ms: request.as_of_ms,
+            timestamps: request.timestamps,
+        };
+        self.read(learned, read)
+    }
+
+    fn learned(&self, named: Named<'_>) -> Option<Learned> {
+        self.lock().selections.find(named).cloned()
+    }
+
+    fn read(&self, learned: Learned, wanted: Wanted<'_>) -> Option<Planned> {
+        let Learned { plan, version } = learned;
+        // A snapshot may have to be read twice.
+        if wanted.consistency == Some("snapshot") {
+            return None;
+        }
+        let rows = wanted.keys.rows();
+        if rows > self.limits.max_rows || rows * plan.features().len() > self.limits.max_values {
+            return None;
+        }
+        let asked = Asked::plain(
+            wanted.version.unwrap_or(version),
+            wanted.as_of_ms.unwrap_or_else(now_ms),
+        );
+        let read = Read::new(
+            &plan,
+            wanted.keys,
+            wanted.inputs,
+            asked,
+            &SlotMap::Standalone,
+        );
+        let (read, mut parts) = read.ok()?;
+        // A standalone server is one node, and so one part.
+        let (_, part) = parts.pop()?;
+        Some(Planned {
+            job: Job::read(read, part, wanted.partial != Some(false)),
+            as_of_ms: wanted.as_of_ms,
+            timestamps: wanted.timestamps,
+        })
+    }
+
+    /// An id that no other request has.
+    pub(super) fn next_id(&self) -> Vec<u8> {
+        self.lock().ids.next()
+    }
+
+    /// Puts an answer together: `use_it` gets what to render into, and the fields of its head.
+    pub(super) fn render<T>(&self, use_it: impl FnOnce(&mut Answer, &[u8]) -> T) -> T {
+        let mut inner = self.lock();
+        let Inner { answer, fields, .. } = &mut *inner;
+        use_it(answer, fields)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn follows(&self, followed: &Bound<'_, PyAny>) -> bool {
+        self.followed
+            .as_ref()
+            .is_some_and(|known| known.is(followed))
+    }
+}
+
+/// What a request says beside names.
+struct Wanted<'a> {
+    keys: KeyColumns,
+    inputs: Vec<InputColumn>,
+    version: Option<i64>,
+    partial: Option<bool>,
+    consistency: Option<&'a str>,
+    as_of_ms: Option<i64>,
+    timestamps: bool,
+}
+
+/// Ids that no other source repeats: random bits, then a counter.
+struct Ids {
+    prefix: Vec<u8>,
+    next: u64,
+}
+
+impl Ids {
+    fn next(&mut self) -> Vec<u8> {
+        let mut id = self.prefix.clone();
+        id.extend_from_slice(format!("-{:x}", self.next).as_bytes());
+        self.next += 1;
+        id
+    }
+}
+
+/// Python's monotonic clock, which counts from the same moment on at the same pace.
+struct Clock {
+    origin: Instant,
+    at: f64,
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,66 @@
+"""Plain reads of features, answered before ASGI.
+
+The core scans a request, validates it with the parsers that the application's route uses, and reads
+by what the application has compiled before; its answer is rendered where the reply's bytes arrive.
+Whatever is not plain (another route, a body that is not there yet, requests that overtake each
+other, any answer but a 200 in JSON) is the application's, on the same connection and in its order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from time import monotonic
+
+import fscore.aio
+from fscore._fscore import HotReads
+from fscore_server.invalid_values import InvalidValues
+from fscore_server.logs import log_access
+from fscore_server.metrics import Metrics
+from fscore_server.selection import Selection
+from fscore_server.settings import ServerSettings
+
+PATH = "/v1/features"
+
+
+class HotRoutes:
+    """The hot routes of one worker."""
+
+    def __init__(
+        self, settings: ServerSettings, metrics: Metrics, invalid_values: InvalidValues
+    ) -> None:
+        self.reads = HotReads(
+            metrics.route_counters("GET", PATH),
+            metrics.route_counters("POST", PATH),
+            monotonic(),
+            secrets.token_hex(8).encode(),
+            invalid_values.log,
+            _log_access if settings.access_log else None,
+            path=PATH.encode(),
+            timeout=settings.request_timeout,
+            max_requests=settings.max_requests,
+            max_header_bytes=settings.max_header_bytes,
+            max_body_bytes=settings.max_body_bytes,
+            max_rows=settings.max_keys,
+            max_values=settings.max_values,
+            max_learned=settings.prepared_features,
+        )
+
+    def learn(self, selection: Selection, prepared: fscore.aio.Prepared) -> None:
+        """Has requests for this selection answered here from now on, as it was just read."""
+        client = prepared._client
+        followed, version = prepared._seen
+        if followed is not client._followed:
+            return
+        features = selection.features
+        self.reads.learn(
+            client,
+            selection.service,
+            None if features is None else list(features),
+            list(selection.names),
+            prepared._plan,
+            version,
+        )
+
+
+def _log_access(request_id: bytes, method: str, seconds: float) -> None:
+    log_access(request_id, method, PATH, 200, seconds)
