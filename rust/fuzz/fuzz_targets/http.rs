@@ -1,0 +1,30 @@
+//! Bytes of any kind as the beginning of an HTTP connection: no panic, and a head that is taken for
+//! plain is one to another reader too.
+#![no_main]
+
+use fscore_core::http::{Head, ReadQuery, parameters};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(head) = Head::scan(bytes) {
+        let text = std::str::from_utf8(&bytes[..head.length]).unwrap();
+        let (start, fields) = text
+            .strip_suffix("\r\n\r\n")
+            .map(|lines| lines.split_once("\r\n").unwrap_or((lines, "")))
+            .unwrap();
+        let words: Vec<&str> = start.split(' ').collect();
+        assert!(matches!(words[..], ["GET" | "POST", _, "HTTP/1.1"]));
+        assert!(words[1].starts_with('/'));
+        for field in fields.split("\r\n").filter(|field| !field.is_empty()) {
+            let (name, value) = field.split_once(':').unwrap();
+            assert!(!name.is_empty() && !name.contains(char::is_whitespace));
+            assert!(!value.contains(['\r', '\n', '\0']));
+            assert!(!name.eq_ignore_ascii_case("transfer-encoding"));
+        }
+        let query = ReadQuery::parse(head.query);
+        assert_eq!(query.is_err_and(|problem| problem.malformed), {
+            parameters(head.query).is_err_and(|problem| problem.malformed)
+        });
+    }
+    let _: Result<_, _> = ReadQuery::parse(bytes);
+});
