@@ -14,6 +14,7 @@ import redis
 import fscore
 from tests.redis_server import SERVERS, RedisServer, binary
 from tests.server import kinds
+from tests.server.both import BothPaths
 from tests.server.process import ServerProcess
 from tests.server.shop import REGISTRY
 
@@ -110,7 +111,16 @@ def server(store: RedisServer) -> Iterator[ServerProcess]:
         yield process
 
 
-@pytest.fixture
-def http(server: ServerProcess) -> httpx.Client:
-    """A client of the shared server."""
-    return server.client
+@pytest.fixture(scope="session")
+def application(store: RedisServer) -> Iterator[ServerProcess]:
+    """A server of the same store without hot routes."""
+    with ServerProcess(store.url, hot_routes=False) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def http(server: ServerProcess, application: ServerProcess) -> Iterator[httpx.Client]:
+    """A client that asks both, and compares what they answer."""
+    transport = BothPaths(server, application)
+    with httpx.Client(base_url=server.url, timeout=20, transport=transport) as client:
+        yield client

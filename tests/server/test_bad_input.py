@@ -405,11 +405,12 @@ def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
         return answer, time.monotonic() - started
 
 
-@pytest.fixture(scope="module")
-def strict(any_store: RedisServer) -> Iterator[ServerProcess]:
-    """A server with little patience."""
+@pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
+def strict(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """A server with little patience, with hot routes and without."""
+    settings = {"header_timeout": 0.3, "body_timeout": 0.3, "max_header_bytes": 4096}
     with ServerProcess(
-        any_store.url, header_timeout=0.3, body_timeout=0.3, max_header_bytes=4096, max_clients=8
+        any_store.url, max_clients=8, hot_routes=request.param, **settings
     ) as process:
         yield process
 

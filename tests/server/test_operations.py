@@ -64,8 +64,8 @@ def test_metrics_count_requests_and_values(server: ServerProcess) -> None:
     assert server.metric("fscore_service_version", service="ranking") == 1
 
 
-def test_metrics_are_well_formed(http: httpx.Client) -> None:
-    text = http.get("/metrics").text
+def test_metrics_are_well_formed(server: ServerProcess) -> None:
+    text = server.client.get("/metrics").text
     assert text.endswith("\n")
     for line in text.splitlines():
         if not line.startswith("# "):
