@@ -173,7 +173,7 @@ def _unavailable(servers: Sequence[Contestant]) -> int:
                 round(float(line.rsplit(" ", 1)[1]))
                 for line in text.decode().splitlines()
                 if line.startswith("fscore_feature_values_total{")
-                and 'status="unavailable"' in line
+                and 'status="UNAVAILABLE"' in line
             )
     return 0
 
