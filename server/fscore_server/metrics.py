@@ -23,7 +23,10 @@ from fscore_server.problems import KINDS
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+# Finest around what a read takes and what it may take.
+BUCKETS = (
+    0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
+)  # fmt: skip
 VALUE_STATUSES = tuple(status.name for status in Status)
 
 # Where a request counts whose route or method is not one of the server's.
