@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # usage: test-wheel.sh PYTHON
 #
-# Builds both wheels and runs the tests against them installed in a fresh environment, in a folder where
-# the checkout cannot be imported by accident. Tests marked `checkout` read the repository and stay out.
+# Builds both wheels and runs tests against them installed in a fresh environment, in a folder where the
+# checkout cannot be imported by accident. What wheels may lack are modules, data, commands and the
+# extension, all of which the command line, the server and a replay of the example need; what the library
+# does with them is tested in the checkout. Tests marked `checkout` read the repository and stay out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 checkout=$PWD
@@ -30,4 +32,5 @@ for module in (fscore, fscore._fscore, fscore_server):
     assert module.__file__.startswith(sys.prefix), f"{module.__name__} comes from {module.__file__}"
 '
 read -r -a arguments <<<"${PYTEST_ARGS:-}"
-PATH="$work/venv/bin:$PATH" "$installed" -m pytest -m "not checkout" "${arguments[@]}"
+PATH="$work/venv/bin:$PATH" "$installed" -m pytest -m "not checkout" \
+  tests/cli tests/native tests/replay tests/server "${arguments[@]}"
