@@ -66,14 +66,18 @@ impl<'a> Cursor<'a> {
             .map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn integer(&mut self, peek: Peek, wanted: &str) -> Parsed<i64> {
+    /// The number that is known to be next; `None` where it has a fraction or an exponent, which is
+    /// JSON of another type and not malformed.
+    pub(super) fn integer(&mut self, peek: Peek) -> Parsed<Option<i64>> {
         let offset = self.offset();
-        // Its text, because a fraction or an exponent is JSON of another type, not malformed.
         let number = self.number(peek)?;
         if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-            return Err(invalid(wanted, offset));
+            return Ok(None);
         }
-        value::integer(number).map_err(|_| malformed("an integer is beyond 64 bits", offset))
+        let integer = value::integer(number);
+        integer
+            .map(Some)
+            .map_err(|_| malformed("an integer is beyond 64 bits", offset))
     }
 
     /// The number that is known to be next; infinite where it is beyond the range.

@@ -192,8 +192,8 @@ impl Reader<'_, '_> {
         let offset = self.json.offset();
         match (scalar, peek) {
             (Scalar::Int64 | Scalar::Timestamp(_), peek) if peek.is_num() => {
-                let wanted = self.wanted(row);
-                let value = self.json.integer(peek, &wanted)?;
+                let value = self.json.integer(peek)?;
+                let value = value.ok_or_else(|| invalid(self.wanted(row), offset))?;
                 Ok(take(Value::Integer(value)))
             }
             (Scalar::Float64, peek) if peek.is_num() => {

@@ -119,7 +119,9 @@ impl Body<'_> {
                 if !peek.is_num() {
                     return Err(self.json.unexpected(peek, "\"version\" must be an integer"));
                 }
-                let version = self.json.integer(peek, "\"version\" must be an integer")?;
+                let version = self.json.integer(peek)?;
+                let version =
+                    version.ok_or_else(|| invalid("\"version\" must be an integer", offset))?;
                 if version < 1 {
                     return Err(invalid("\"version\" must be at least 1", offset));
                 }
@@ -187,7 +189,8 @@ impl Body<'_> {
         let offset = self.json.offset();
         let wanted = || format!("{name} {}", MomentError::Form);
         let read = if peek.is_num() {
-            moment::checked(self.json.integer(peek, &wanted())?)
+            let ms = self.json.integer(peek)?;
+            moment::checked(ms.ok_or_else(|| invalid(wanted(), offset))?)
         } else {
             let text = self.json.string(peek, &wanted())?;
             moment::rfc3339(&text).and_then(moment::checked)
@@ -222,7 +225,9 @@ impl Body<'_> {
             if is_text {
                 self.json.text(|text| texts.push(text.as_bytes()))?;
             } else {
-                integers.push(self.json.integer(peek, &wanted())?);
+                let offset = self.json.offset();
+                let id = self.json.integer(peek)?;
+                integers.push(id.ok_or_else(|| invalid(wanted(), offset))?);
             }
             next = self.json.next_element()?;
         }

@@ -1,5 +1,6 @@
 //! What the connections of a worker share: what was prepared, and how answers are counted and named.
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -412,8 +413,11 @@ struct Ids {
 
 impl Ids {
     fn next(&mut self) -> Vec<u8> {
-        let mut id = self.prefix.clone();
-        id.extend_from_slice(format!("-{:x}", self.next).as_bytes());
+        const DIGITS: usize = 16;
+        let mut id = Vec::with_capacity(self.prefix.len() + 1 + DIGITS);
+        id.extend_from_slice(&self.prefix);
+        // Nothing fails that writes into memory.
+        let _ = write!(id, "-{:x}", self.next);
         self.next += 1;
         id
     }
