@@ -10,7 +10,7 @@ mod tickets;
 use std::time::Duration;
 
 use super::*;
-use crate::resp::encode;
+use crate::resp::{Reply, encode};
 use server::Server;
 
 /// Asks for its own name a number of times, and knows what a right answer looks like.
