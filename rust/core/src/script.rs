@@ -233,6 +233,10 @@ impl<C: Calls> Replies for Scripted<C> {
     fn encode_rest(&self, out: &mut Vec<u8>) {
         self.encode(out);
     }
+
+    fn is_shareable(&self) -> bool {
+        self.calls.is_shareable()
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ enum Step {
     Submit {
         replies: u8,
         timeout_ms: u8,
+        /// Asks the same as others that have this, and may share their replies.
+        same: Option<u8>,
     },
     Cancel(u8),
     Flush,
@@ -30,6 +32,9 @@ enum Step {
 #[derive(Debug)]
 struct Job {
     id: u64,
+    /// What it asks for.
+    key: u64,
+    shareable: bool,
     expected: usize,
     right: bool,
 }
@@ -41,21 +46,25 @@ impl Replies for Job {
 
     fn token(&mut self, reply: usize, _depth: usize, token: Token<'_>) {
         assert!(reply < self.expected);
-        self.right &= token == Token::Integer(answer(self.id, reply));
+        self.right &= token == Token::Integer(answer(self.key, reply));
     }
 
     fn finish(&mut self, _reply: usize) {}
 
     /// Every other job reads what is there whole by itself.
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
-        let expected = format!(":{}\r\n", answer(self.id, reply));
+        let expected = format!(":{}\r\n", answer(self.key, reply));
         let reads = self.id % 2 == 0 && buf.starts_with(expected.as_bytes());
         reads.then_some(expected.len())
     }
+
+    fn is_shareable(&self) -> bool {
+        self.shareable
+    }
 }
 
-fn answer(id: u64, reply: usize) -> i64 {
-    id as i64 * 8 + reply as i64
+fn answer(key: u64, reply: usize) -> i64 {
+    key as i64 * 8 + reply as i64
 }
 
 fuzz_target!(|input: (bool, Vec<Step>)| {
@@ -88,17 +97,20 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
             Step::Submit {
                 replies,
                 timeout_ms,
+                same,
             } => {
                 let expected = usize::from(replies % 5);
                 let job = Job {
                     id: next_id,
+                    key: same.map_or(u64::from(u8::MAX) + next_id, |same| u64::from(same % 4)),
+                    shareable: same.is_some(),
                     expected,
                     right: true,
                 };
                 let deadline = now + Duration::from_millis(timeout_ms.into());
                 let encode = |out: &mut Vec<u8>, job: &Job| {
                     for reply in 0..job.expected {
-                        encode::write_integer(out, answer(job.id, reply));
+                        encode::write_integer(out, answer(job.key, reply));
                     }
                 };
                 if let Ok(ticket) = connection.submit(job, encode, deadline, now) {

@@ -42,8 +42,9 @@ struct Inner {
     fault: Option<Fault>,
     /// Requests that were in flight before the last bytes, which the retry budget is a share of.
     most_in_flight: usize,
-    /// Commands that were submitted since the output was last taken.
-    unsent: usize,
+    /// Whether something was submitted since the output was last taken, so that the driver takes it
+    /// before long.
+    submitted: bool,
     /// When the driver calls `check_deadlines` next.
     watched_until: f64,
 }
@@ -109,6 +110,10 @@ impl Replies for Waiting {
     fn encode_rest(&self, out: &mut Vec<u8>) {
         self.job.encode_rest(out);
     }
+
+    fn is_shareable(&self) -> bool {
+        self.job.is_shareable()
+    }
 }
 
 /// About 70 us of a server's work, and still many commands for one system call.
@@ -132,7 +137,7 @@ impl Connection {
                 pushes: Vec::new(),
                 fault: None,
                 most_in_flight: 0,
-                unsent: 0,
+                submitted: false,
                 watched_until: f64::INFINITY,
             }),
             process: std::process::id(),
@@ -195,7 +200,7 @@ impl Connection {
     /// What to send now, if anything.
     fn take_output<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let mut inner = self.lock();
-        inner.unsent = 0;
+        inner.submitted = false;
         let output = inner.protocol.poll_output()?;
         let bytes = PyBytes::new(py, &output);
         inner.protocol.recycle(output);
@@ -336,11 +341,11 @@ impl Connection {
         self.lock().protocol.has_output()
     }
 
-    /// Whether what was submitted since `take_output` was last called is so much that it is better
-    /// sent now than at the end of the loop's turn.
+    /// Whether what there is to send is so much that it is better sent now than at the end of the
+    /// loop's turn.
     #[getter]
     fn is_urgent(&self) -> bool {
-        self.lock().unsent >= EARLY_COMMANDS
+        self.lock().is_urgent()
     }
 
     /// When the driver calls `check_deadlines` next; infinity where no call is due.
@@ -416,18 +421,17 @@ impl Connection {
         let waiter = Waiter::Hot(waiter);
         let waiting = Waiting { waiter, job, retry };
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
-        let commands = waiting.expected();
+        let is_nothing = waiting.expected() == 0;
         let mut inner = self.lock();
-        if commands == 0 || inner.protocol.state() != State::Ready {
+        if is_nothing || inner.protocol.state() != State::Ready {
             return None;
         }
         let submitted = inner
             .protocol
             .submit(waiting, encode, retry.deadline, seconds(now));
         submitted.ok()?;
-        let first = inner.unsent == 0;
-        inner.unsent += commands;
-        Some(first || inner.unsent >= EARLY_COMMANDS || deadline < inner.watched_until)
+        let first = !std::mem::replace(&mut inner.submitted, true);
+        Some(first || inner.is_urgent() || deadline < inner.watched_until)
     }
 
     fn submit(&self, waiter: Py<PyAny>, job: Job, retry: Retry, now: f64) -> PyResult<u64> {
@@ -442,14 +446,13 @@ impl Connection {
         let waiter = Waiter::Python(waiter);
         let waiting = Waiting { waiter, job, retry };
         let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
-        let commands = waiting.expected();
         let mut inner = self.lock();
         let submitted = inner
             .protocol
             .submit(waiting, encode, retry.deadline, seconds(now));
         match submitted {
             Ok(Ticket(ticket)) => {
-                inner.unsent += commands;
+                inner.submitted = true;
                 Ok(ticket)
             }
             Err(error) => {
@@ -467,6 +470,10 @@ impl Connection {
 }
 
 impl Inner {
+    fn is_urgent(&self) -> bool {
+        self.protocol.unsent() >= EARLY_COMMANDS
+    }
+
     /// Drains the events. Python objects are made of them only after the lock is released, because
     /// making one may run any code, this connection's included.
     fn settled(&mut self, now: Duration) -> Vec<Settled> {

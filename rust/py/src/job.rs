@@ -257,6 +257,13 @@ impl Replies for Job {
         self.encode(out);
     }
 
+    fn is_shareable(&self) -> bool {
+        match self {
+            Job::Read(work) => work.part.is_shareable(),
+            Job::Raw(_) | Job::Write(_) => false,
+        }
+    }
+
     #[inline]
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
         match self {

@@ -7,6 +7,7 @@ mod handshake;
 mod queue;
 mod raw;
 mod receive;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use crate::resp::{ReplyBuilder, Scanner, Token};
 use handshake::Handshake;
-use queue::Queue;
+use queue::{Asked, Queue};
 use receive::Target;
 
 pub use config::Config;
@@ -54,6 +55,11 @@ pub trait Replies {
     /// Appends the commands of a job that goes on, as many as it expects replies now.
     fn encode_rest(&self, out: &mut Vec<u8>) {
         let _ = out;
+    }
+    /// Whether its commands change nothing, so that the replies to one job's will do for another
+    /// that has the same.
+    fn is_shareable(&self) -> bool {
+        false
     }
 }
 
@@ -98,6 +104,13 @@ pub enum State {
 ///   left is never sent.
 /// - A job that goes on after its replies keeps its ticket and its deadline, and is behind those that
 ///   were submitted meanwhile.
+/// - Jobs that only read ([`Replies::is_shareable`]) and have the same commands are sent once while
+///   none of them has left, and each gets all replies and decodes for itself. It is still a job of
+///   its own: it has its own ticket and deadline, may be cancelled, and may go on. What the first
+///   asked leaves, and its replies are read, as long as one of them waits.
+/// - A job that does not only read ends that for all before it. So what a job reads is never older
+///   than a write submitted before it, and never newer than one submitted after it; reads between
+///   the same two writes may be carried out in any order.
 /// - A message that the server pushed never reaches a job.
 /// - Memory is bounded by [`Config`]; beyond, `submit` refuses.
 /// - After bytes that are not RESP, or a reply that nobody waits for or that is of another shape than
@@ -238,7 +251,11 @@ impl<J: Replies> Connection<J> {
         if self.queue.len() == 0 {
             self.heard = now;
         }
-        Ok(self.queue.push(job, expected, encode, deadline))
+        let asked = Asked {
+            replies: expected,
+            shareable: job.is_shareable(),
+        };
+        Ok(self.queue.push(job, asked, encode, deadline))
     }
 
     /// Gives a job back without its answer; `None` if it came back already.
@@ -297,7 +314,12 @@ impl<J: Replies> Connection<J> {
 
     /// Whether commands wait to be sent: those of a job that went on, perhaps, which nobody submitted.
     pub fn has_output(&self) -> bool {
-        self.queue.has_output()
+        self.queue.unsent() > 0
+    }
+
+    /// How many commands wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.queue.unsent()
     }
 
     /// Takes a buffer from `poll_output` back, for the next commands.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::deadlines::Deadlines;
 use super::event::Ticket;
+use super::sharing::{Place, Sharing};
 
 /// The jobs of a connection in the order of the stream, and the commands that are still to be sent.
 #[derive(Debug)]
@@ -19,8 +20,11 @@ pub(super) struct Queue<J> {
     bytes: usize,
     /// Commands not yet taken by the driver.
     output: Vec<u8>,
+    /// How many these are, without those whose jobs were cancelled.
+    unsent: usize,
     /// Bytes of `output` whose jobs were cancelled.
     withdrawn: usize,
+    sharing: Sharing,
     deadlines: Deadlines,
     /// The tickets of jobs that went on, and their places now.
     moved: Vec<(Ticket, u64)>,
@@ -34,10 +38,38 @@ pub(super) struct Slot<J> {
     /// What the job's owner knows it by.
     ticket: Ticket,
     deadline: Duration,
-    /// 0 once withdrawn: no reply will come.
+    /// 0 where no reply of its own will come: it was withdrawn, or gets another's.
     pub(super) expected: usize,
     pub(super) answered: usize,
     bytes: usize,
+    sharing: Role,
+}
+
+impl<J> Slot<J> {
+    /// Whether others get its replies too.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.sharing, Role::Leads(_))
+    }
+}
+
+/// Whose replies a slot gets.
+#[derive(Debug, Default)]
+enum Role {
+    /// Its own, and nobody else does.
+    #[default]
+    Alone,
+    /// Its own, and so do others.
+    Leads(Box<Followers>),
+    /// Those of the slot in this place, which was there before.
+    Follows(u64),
+}
+
+#[derive(Debug)]
+struct Followers {
+    places: Vec<u64>,
+    /// Jobs that wait for the replies, the leader's own among them.
+    live: usize,
 }
 
 /// A job that has all its replies.
@@ -46,6 +78,13 @@ pub(super) struct Popped<J> {
     pub(super) ticket: Ticket,
     pub(super) job: J,
     deadline: Duration,
+}
+
+/// What a job that is to be sent expects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) replies: usize,
+    pub(super) shareable: bool,
 }
 
 /// A job that leaves the queue without all its replies.
@@ -66,7 +105,9 @@ impl<J> Default for Queue<J> {
             live: 0,
             bytes: 0,
             output: Vec::new(),
+            unsent: 0,
             withdrawn: 0,
+            sharing: Sharing::default(),
             deadlines: Deadlines::default(),
             moved: Vec::new(),
         }
@@ -94,21 +135,26 @@ impl<J> Queue<J> {
         self.first < self.sent
     }
 
-    /// Whether there are commands that the driver has not taken.
-    pub(super) fn has_output(&self) -> bool {
-        !self.output.is_empty()
+    /// Commands that the driver has not taken.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent
     }
 
-    /// Appends a job that expects replies, and its commands.
+    /// Appends a job that expects replies, and its commands, unless it can have those of another.
     pub(super) fn push(
         &mut self,
         job: J,
-        expected: usize,
+        asked: Asked,
         encode: impl FnOnce(&mut Vec<u8>, &J),
         deadline: Duration,
     ) -> Ticket {
         let ticket = Ticket(self.next_id());
-        self.push_as(ticket, job, expected, encode, deadline);
+        let new = Popped {
+            ticket,
+            job,
+            deadline,
+        };
+        self.push_as(new, asked, encode);
         ticket
     }
 
@@ -116,35 +162,39 @@ impl<J> Queue<J> {
     pub(super) fn push_again(
         &mut self,
         popped: Popped<J>,
-        expected: usize,
+        asked: Asked,
         encode_rest: impl FnOnce(&J, &mut Vec<u8>),
     ) {
+        self.moved.push((popped.ticket, self.next_id()));
+        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
+        self.push_as(popped, asked, encode);
+    }
+
+    fn push_as(&mut self, popped: Popped<J>, asked: Asked, encode: impl FnOnce(&mut Vec<u8>, &J)) {
         let Popped {
             ticket,
             job,
             deadline,
         } = popped;
-        self.moved.push((ticket, self.next_id()));
-        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
-        self.push_as(ticket, job, expected, encode, deadline);
-    }
-
-    fn push_as(
-        &mut self,
-        ticket: Ticket,
-        job: J,
-        expected: usize,
-        encode: impl FnOnce(&mut Vec<u8>, &J),
-        deadline: Duration,
-    ) {
         let id = self.next_id();
+        let start = self.output.len();
         let unfinished = Unfinished {
-            start: self.output.len(),
+            start,
             output: &mut self.output,
         };
         encode(unfinished.output, &job);
-        let bytes = unfinished.keep();
+        let mut bytes = unfinished.keep();
+        let mut expected = asked.replies;
+        let mut sharing = Role::Alone;
+        if !asked.shareable {
+            self.sharing.end();
+        } else if let Some(leader) = self.leader(id, start, expected) {
+            self.output.truncate(start);
+            self.follow(leader, id);
+            (bytes, expected, sharing) = (0, 0, Role::Follows(leader));
+        }
         self.bytes += bytes;
+        self.unsent += expected;
         self.live += 1;
         self.slots.push_back(Slot {
             job: Some(job),
@@ -153,8 +203,37 @@ impl<J> Queue<J> {
             expected,
             answered: 0,
             bytes,
+            sharing,
         });
         self.deadlines.insert(deadline, id);
+    }
+
+    /// Whose replies the job with this place can have, whose commands are the output's last.
+    fn leader(&mut self, id: u64, start: usize, expected: usize) -> Option<u64> {
+        let Queue {
+            slots, first, sent, ..
+        } = self;
+        let place = Place {
+            id,
+            start,
+            end: self.output.len(),
+        };
+        self.sharing.same_or_keep(place, &self.output, |known| {
+            known >= *sent && slots[(known - *first) as usize].expected == expected
+        })
+    }
+
+    fn follow(&mut self, leader: u64, id: u64) {
+        let leader = &mut self.slots[(leader - self.first) as usize];
+        if let Role::Leads(followers) = &mut leader.sharing {
+            followers.places.push(id);
+            followers.live += 1;
+        } else {
+            leader.sharing = Role::Leads(Box::new(Followers {
+                places: vec![id],
+                live: 2,
+            }));
+        }
     }
 
     /// A ticket for a job that expects no reply.
@@ -167,12 +246,14 @@ impl<J> Queue<J> {
             expected: 0,
             answered: 0,
             bytes: 0,
+            sharing: Role::Alone,
         });
         self.reap();
         ticket
     }
 
-    /// Takes a job out. Its commands are not sent, or leave a tombstone.
+    /// Takes a job out. Its commands are not sent, or leave a tombstone; where others wait for the
+    /// same replies, they stay.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed<J>> {
         let moved = self.moved.iter().find(|(known, _)| *known == ticket);
         self.remove_at(moved.map_or(ticket.0, |&(_, id)| id))
@@ -180,12 +261,27 @@ impl<J> Queue<J> {
 
     fn remove_at(&mut self, id: u64) -> Option<Removed<J>> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
-        let sent = id < self.sent;
         let slot = self.slots.get_mut(index)?;
         let job = slot.job.take()?;
-        let (ticket, answered) = (slot.ticket, slot.answered);
+        let ticket = slot.ticket;
+        let asked_by = match slot.sharing {
+            Role::Follows(leader) => leader,
+            _ => id,
+        };
         self.live -= 1;
-        if !sent {
+        let sent = asked_by < self.sent;
+        // A job is not there without the slot that asks for it.
+        let slot = &mut self.slots[(asked_by - self.first) as usize];
+        let answered = slot.answered;
+        let wanted = match &mut slot.sharing {
+            Role::Leads(followers) => {
+                followers.live -= 1;
+                followers.live > 0
+            }
+            _ => false,
+        };
+        if !sent && !wanted {
+            self.unsent -= slot.expected;
             slot.expected = 0;
             self.withdrawn += slot.bytes;
             // At most half of the buffer is waste, at an amortised cost of one copy.
@@ -225,6 +321,8 @@ impl<J> Queue<J> {
             self.drop_withdrawn();
         }
         self.sent = self.next_id();
+        self.unsent = 0;
+        self.sharing.end();
         self.reap();
         (!self.output.is_empty()).then(|| std::mem::take(&mut self.output))
     }
@@ -248,43 +346,71 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Removes the front slot, which has all its replies; the job in it, if it is no tombstone.
-    pub(super) fn pop(&mut self) -> Option<Popped<J>> {
-        let Slot {
-            job,
-            ticket,
-            deadline,
-            bytes,
-            ..
-        } = self.slots.pop_front()?;
+    /// Every job that gets the replies of the front slot, and which of them is the next.
+    pub(super) fn front_jobs(&mut self, mut each: impl FnMut(&mut J, usize)) {
+        let Some(front) = self.slots.front_mut() else {
+            return;
+        };
+        let answered = front.answered;
+        if let Some(job) = &mut front.job {
+            each(job, answered);
+        }
+        let Role::Leads(followers) = std::mem::take(&mut front.sharing) else {
+            return;
+        };
+        for id in &followers.places {
+            if let Some(job) = &mut self.slots[(id - self.first) as usize].job {
+                each(job, answered);
+            }
+        }
+        self.slots[0].sharing = Role::Leads(followers);
+    }
+
+    /// Removes the front slot, which has all its replies: the job in it, if it is no tombstone, and
+    /// those that had the same replies.
+    pub(super) fn pop(&mut self) -> (Option<Popped<J>>, Vec<Popped<J>>) {
+        let Some(mut slot) = self.slots.pop_front() else {
+            return (None, Vec::new());
+        };
         self.first += 1;
-        self.bytes -= bytes;
+        self.bytes -= slot.bytes;
+        let popped = self.take_job(&mut slot);
+        let followers = match slot.sharing {
+            Role::Leads(followers) => self.pop_followers(&followers.places),
+            _ => Vec::new(),
+        };
         self.reap();
-        let job = job?;
+        (popped, followers)
+    }
+
+    fn pop_followers(&mut self, places: &[u64]) -> Vec<Popped<J>> {
+        let mut popped = Vec::with_capacity(places.len());
+        let mut slots = std::mem::take(&mut self.slots);
+        for id in places {
+            popped.extend(self.take_job(&mut slots[(id - self.first) as usize]));
+        }
+        self.slots = slots;
+        popped
+    }
+
+    fn take_job(&mut self, slot: &mut Slot<J>) -> Option<Popped<J>> {
+        let job = slot.job.take()?;
         self.live -= 1;
-        self.forget(ticket);
+        self.forget(slot.ticket);
         Some(Popped {
-            ticket,
+            ticket: slot.ticket,
             job,
-            deadline,
+            deadline: slot.deadline,
         })
     }
 
     /// Takes out every job.
     pub(super) fn drain(&mut self) -> Vec<Removed<J>> {
-        let queue = std::mem::take(self);
+        let mut queue = std::mem::take(self);
         self.first = queue.next_id();
         self.sent = self.first;
-        (queue.first..)
-            .zip(queue.slots)
-            .filter_map(|(id, slot)| {
-                Some(Removed {
-                    ticket: slot.ticket,
-                    job: slot.job?,
-                    answered: slot.answered,
-                    sent: id < queue.sent,
-                })
-            })
+        (queue.first..self.first)
+            .filter_map(|id| queue.remove_at(id))
             .collect()
     }
 
@@ -324,6 +450,7 @@ impl<J> Queue<J> {
         }
         self.output.truncate(to);
         self.withdrawn = 0;
+        self.sharing.end();
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::event::{Event, ProtocolError};
 use super::handshake::Progress;
-use super::queue::Popped;
+use super::queue::{Asked, Popped};
 use super::{Connection, Replies, State};
-use crate::resp::{Reply, Scanned, Token};
+use crate::resp::{Reply, ScanError, Scanned, Scanner, Token};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target {
@@ -18,7 +18,13 @@ impl<J: Replies> Connection<J> {
         let mut used = 0;
         while self.state != State::Closed {
             if self.state == State::Ready && self.scanner.between_replies() {
-                used += self.answer_whole(&data[used..]);
+                let mut whole = 0;
+                let result = self.answer_whole(&data[used..], &mut whole);
+                if whole > 0 {
+                    self.scanner.skip_replies(whole);
+                    used += whole;
+                }
+                result?;
             }
             let Some(scanned) = self.scanner.next(&data[used..])? else {
                 break;
@@ -49,17 +55,23 @@ impl<J: Replies> Connection<J> {
         }
     }
 
-    /// Lets jobs read replies that are there whole; returns how many bytes that took.
-    fn answer_whole(&mut self, data: &[u8]) -> usize {
-        let mut used = 0;
+    /// Lets jobs read replies that are there whole; adds up how many bytes that takes.
+    fn answer_whole(&mut self, data: &[u8], used: &mut usize) -> Result<(), ProtocolError> {
         while let Some(slot) = self.queue.front() {
+            if slot.is_shared() {
+                let Some(length) = self.answer_whole_to_all(&data[*used..], *used)? else {
+                    break;
+                };
+                *used += length;
+                continue;
+            }
             let Some(job) = &mut slot.job else {
                 break;
             };
             while slot.answered < slot.expected
-                && let Some(length) = job.whole(slot.answered, &data[used..])
+                && let Some(length) = job.whole(slot.answered, &data[*used..])
             {
-                used += length;
+                *used += length;
                 job.finish(slot.answered);
                 slot.answered += 1;
             }
@@ -68,10 +80,46 @@ impl<J: Replies> Connection<J> {
             }
             self.finish_front();
         }
-        if used > 0 {
-            self.scanner.skip_replies(used);
+        Ok(())
+    }
+
+    /// Lets every job that gets the front slot's replies read the next one, if the first of them can
+    /// as it is.
+    fn answer_whole_to_all(
+        &mut self,
+        data: &[u8],
+        before: usize,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let mut first = true;
+        let mut length = None;
+        let mut result = Ok(());
+        let limits = self.config.limits;
+        let offset = self.scanner.offset() + before as u64;
+        self.queue.front_jobs(|job, reply| {
+            if first {
+                first = false;
+                length = job.whole(reply, data);
+            } else if let Some(length) = length
+                && job.whole(reply, data).is_none()
+            {
+                // What is whole to one may be out of the ordinary to another: its plan differs.
+                let mut scanner = Scanner::new(limits);
+                if let Err(error) = feed(&mut scanner, job, reply, &data[..length]) {
+                    result = Err(error.into());
+                }
+            }
+            if length.is_some() {
+                job.finish(reply);
+                if job.is_out_of_step() {
+                    result = Err(ProtocolError::OutOfStep { offset });
+                }
+            }
+        });
+        result?;
+        if length.is_some() {
+            self.count_reply();
         }
-        used
+        Ok(length)
     }
 
     /// Hands a token to the front job, and as many behind it as belong to the same reply, without
@@ -83,6 +131,9 @@ impl<J: Replies> Connection<J> {
         let Some(slot) = self.queue.front() else {
             return Ok(used);
         };
+        if slot.is_shared() {
+            return self.answer_to_all(first, rest);
+        }
         loop {
             if let Some(job) = &mut slot.job {
                 job.token(slot.answered, scanned.depth, scanned.token);
@@ -110,13 +161,63 @@ impl<J: Replies> Connection<J> {
         Ok(used)
     }
 
+    /// Hands tokens of one reply to every job that gets the front slot's, likewise.
+    fn answer_to_all(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
+        let mut used = 0;
+        let mut scanned = first;
+        loop {
+            let Scanned { depth, token, .. } = scanned;
+            self.queue
+                .front_jobs(|job, reply| job.token(reply, depth, token));
+            if scanned.last {
+                break;
+            }
+            let Some(next) = self.scanner.next(&rest[used..])? else {
+                return Ok(used);
+            };
+            used += next.consumed;
+            scanned = next;
+        }
+        let mut out_of_step = false;
+        self.queue.front_jobs(|job, reply| {
+            job.finish(reply);
+            out_of_step |= job.is_out_of_step();
+        });
+        if out_of_step {
+            let offset = self.scanner.offset();
+            return Err(ProtocolError::OutOfStep { offset });
+        }
+        self.count_reply();
+        Ok(used)
+    }
+
+    /// The front slot has one more reply.
+    fn count_reply(&mut self) {
+        if let Some(slot) = self.queue.front() {
+            slot.answered += 1;
+            if slot.answered == slot.expected {
+                self.finish_front();
+            }
+        }
+    }
+
     fn finish_front(&mut self) {
-        let Some(mut popped) = self.queue.pop() else {
-            return;
-        };
+        let (popped, followers) = self.queue.pop();
+        if let Some(popped) = popped {
+            self.finish(popped);
+        }
+        for popped in followers {
+            self.finish(popped);
+        }
+    }
+
+    fn finish(&mut self, mut popped: Popped<J>) {
         if popped.job.goes_on() {
-            let expected = popped.job.expected();
-            self.queue.push_again(popped, expected, J::encode_rest);
+            let asked = Asked {
+                replies: popped.job.expected(),
+                shareable: popped.job.is_shareable(),
+            };
+            self.queue.push_again(popped, asked, J::encode_rest);
         } else {
             let Popped { ticket, job, .. } = popped;
             self.events.push_back(Event::Done { ticket, job });
@@ -157,4 +258,22 @@ impl<J: Replies> Connection<J> {
         self.events.push_back(Event::Push(items));
         Ok(())
     }
+}
+
+/// Scans a reply for one job alone.
+fn feed<J: Replies>(
+    scanner: &mut Scanner,
+    job: &mut J,
+    reply: usize,
+    data: &[u8],
+) -> Result<(), ScanError> {
+    let mut used = 0;
+    while let Some(scanned) = scanner.next(&data[used..])? {
+        used += scanned.consumed;
+        job.token(reply, scanned.depth, scanned.token);
+        if scanned.last {
+            break;
+        }
+    }
+    Ok(())
 }

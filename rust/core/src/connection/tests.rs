@@ -5,6 +5,7 @@ mod handshake;
 mod oracle;
 mod server;
 mod shapes;
+mod sharing;
 mod tickets;
 
 use std::time::Duration;
@@ -17,35 +18,62 @@ use server::Server;
 #[derive(Debug)]
 struct Echo {
     name: String,
+    /// READs are shared, and find how many WRITEs there were.
+    verb: &'static str,
     expected: usize,
     replies: Vec<String>,
     whole: usize,
     /// How many more times it asks all of it.
     more: usize,
+    /// Whether it reads what is there whole by itself.
+    reads_whole: bool,
 }
 
 impl Echo {
     fn new(name: impl Into<String>, expected: usize) -> Self {
         Echo {
             name: name.into(),
+            verb: "ECHO",
             expected,
             replies: Vec::new(),
             whole: 0,
             more: 0,
+            reads_whole: false,
+        }
+    }
+
+    fn read(name: impl Into<String>, expected: usize) -> Self {
+        Echo {
+            verb: "READ",
+            ..Echo::new(name, expected)
+        }
+    }
+
+    fn write(name: impl Into<String>) -> Self {
+        Echo {
+            verb: "WRITE",
+            ..Echo::new(name, 1)
         }
     }
 
     fn encode(out: &mut Vec<u8>, echo: &Echo) {
         for index in 0..echo.expected {
-            encode::command(out, &["ECHO", &format!("{} {index}", echo.name)]);
+            encode::command(out, &[echo.verb, &format!("{} {index}", echo.name)]);
         }
     }
 
     /// Every reply so far is this job's own and in its place.
     fn assert_own(&self) {
         for (index, reply) in self.replies.iter().enumerate() {
-            assert_eq!(*reply, format!("{} {index}", self.name));
+            let asked = reply.split('@').next().unwrap();
+            assert_eq!(asked, format!("{} {index}", self.name));
         }
+    }
+
+    /// How many WRITEs each of its replies knows of.
+    fn versions(&self) -> Vec<usize> {
+        let version = |reply: &String| reply.split_once('@').unwrap().1.parse().unwrap();
+        self.replies.iter().map(version).collect()
     }
 }
 
@@ -68,19 +96,35 @@ impl Replies for Echo {
         assert_eq!(self.replies.len(), self.whole);
     }
 
+    fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
+        assert_eq!(reply, self.replies.len());
+        let text = std::str::from_utf8(buf).unwrap();
+        let (header, rest) = text.strip_prefix('$')?.split_once("\r\n")?;
+        let text = rest.get(..header.parse().ok()?)?;
+        let length = 1 + header.len() + 2 + text.len() + 2;
+        if !self.reads_whole || length > buf.len() {
+            return None;
+        }
+        self.replies.push(text.to_owned());
+        Some(length)
+    }
+
     fn goes_on(&mut self) -> bool {
         let goes_on = self.more > 0;
         if goes_on {
-            *self = Echo {
-                more: self.more - 1,
-                ..Echo::new(&self.name, self.expected)
-            };
+            self.more -= 1;
+            self.replies.clear();
+            self.whole = 0;
         }
         goes_on
     }
 
     fn encode_rest(&self, out: &mut Vec<u8>) {
         Echo::encode(out, self);
+    }
+
+    fn is_shareable(&self) -> bool {
+        self.verb == "READ"
     }
 }
 

@@ -328,6 +328,10 @@ impl Replies for ReadPart {
         matches!(self.failure, Some(Failure::Protocol(_)))
     }
 
+    fn is_shareable(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn finish(&mut self, _reply: usize) {
         match self.cursor.stage {

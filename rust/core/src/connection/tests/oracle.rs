@@ -7,9 +7,11 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Step {
     Submit {
+        kind: Kind,
         expected: usize,
         more: usize,
         timeout_ms: u64,
+        reads_whole: bool,
     },
     Cancel(usize),
     Flush,
@@ -20,10 +22,35 @@ enum Step {
     Close,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Echo,
+    /// Of one of a few keys, so that many are equal.
+    Read(u8),
+    Write,
+}
+
+fn submit() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![
+        2 => Just(Kind::Echo),
+        8 => (0_u8..3).prop_map(Kind::Read),
+        1 => Just(Kind::Write),
+    ];
+    let more = prop_oneof![3 => Just(0_usize), 1 => 1_usize..3];
+    (kind, 0_usize..4, more, 1_u64..200, any::<bool>()).prop_map(
+        |(kind, expected, more, timeout_ms, reads_whole)| Step::Submit {
+            kind,
+            expected,
+            more,
+            timeout_ms,
+            reads_whole,
+        },
+    )
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0_usize..4, 0_usize..3, 1_u64..200)
-            .prop_map(|(expected, more, timeout_ms)| Step::Submit { expected, more, timeout_ms }),
+        12 => submit(),
         3 => (0_usize..20).prop_map(Step::Cancel),
         4 => Just(Step::Flush),
         8 => (0_usize..60).prop_map(Step::Arrive),
@@ -37,54 +64,107 @@ fn step() -> impl Strategy<Value = Step> {
 /// What became of the jobs, and what must have.
 #[derive(Default)]
 struct Oracle {
-    open: HashMap<Ticket, String>,
+    open: HashMap<Ticket, Submitted>,
     submitted: usize,
     tickets: Vec<Ticket>,
 }
 
+struct Submitted {
+    /// Which of all jobs.
+    index: usize,
+    name: String,
+    goes_on: bool,
+}
+
 impl Oracle {
+    fn submit(&mut self, pair: &mut Pair, mut echo: Echo, kind: Kind, timeout: Duration) {
+        let index = self.submitted;
+        self.submitted += 1;
+        echo.name = format!("job-{index}");
+        match kind {
+            Kind::Echo => {}
+            Kind::Read(key) => (echo.verb, echo.name) = ("READ", format!("key-{key}")),
+            Kind::Write => (echo.verb, echo.more) = ("WRITE", 0),
+        }
+        let submitted = Submitted {
+            index,
+            name: echo.name.clone(),
+            goes_on: echo.more > 0,
+        };
+        match pair.try_submit(echo, timeout) {
+            Ok(ticket) => {
+                self.tickets.push(ticket);
+                self.open.insert(ticket, submitted);
+            }
+            Err(error) => assert_eq!(error, SubmitError::Closed),
+        }
+    }
+
     /// Every event is about a job that has not come back, and every reply in it is its own.
     fn hear(&mut self, pair: &mut Pair) {
         for event in pair.events() {
-            let (ticket, job, answered) = match event {
+            match event {
                 Event::Done { ticket, job } => {
-                    let answered = job.expected;
-                    (ticket, job, answered)
+                    assert_eq!(job.whole, job.expected);
+                    self.settle(pair, ticket, &job, None);
                 }
                 Event::TimedOut {
                     ticket,
                     job,
                     answered,
-                    ..
+                    sent,
                 }
                 | Event::Lost {
                     ticket,
                     job,
                     answered,
+                    sent,
                     ..
-                } => (ticket, job, answered),
-                Event::Push(items) => {
-                    assert_eq!(items.len(), 2);
-                    continue;
+                } => {
+                    assert_eq!(job.whole, answered);
+                    assert!(sent || answered == 0);
+                    self.settle(pair, ticket, &job, Some(sent));
                 }
+                Event::Push(items) => assert_eq!(items.len(), 2),
                 event => panic!("{event:?}"),
-            };
-            self.settle(ticket, &job);
-            assert_eq!(job.whole, answered);
+            }
         }
     }
 
-    fn settle(&mut self, ticket: Ticket, job: &Echo) {
-        assert_eq!(self.open.remove(&ticket), Some(job.name.clone()));
+    fn settle(&mut self, pair: &Pair, ticket: Ticket, job: &Echo, sent: Option<bool>) {
+        let submitted = self.open.remove(&ticket).unwrap();
+        assert_eq!(submitted.name, job.name);
         job.assert_own();
+        let commands = &pair.server.commands;
+        if job.verb == "READ" {
+            // As if it had been sent where it was submitted: behind all writes before it that were
+            // sent at all, and before those behind it.
+            let before = (0..submitted.index)
+                .map(|index| {
+                    let written = format!("WRITE job-{index} ");
+                    let by_it = commands.iter().filter(|text| text.starts_with(&written));
+                    by_it.count()
+                })
+                .sum();
+            for version in job.versions() {
+                assert!(version == before || submitted.goes_on && version > before);
+            }
+        } else if let Some(sent) = sent
+            && !submitted.goes_on
+            && job.expected > 0
+        {
+            let first = format!("{} {} 0", job.verb, job.name);
+            assert_eq!(sent, commands.contains(&first), "{first}");
+        }
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever is cancelled, late or cut: every reply reaches its own job, every job comes back
-    /// exactly once, and what was withdrawn before it was sent is never received.
+    /// Whatever is cancelled, late or cut, and whoever asks the same: every reply reaches its own job,
+    /// every job comes back exactly once and reads what it would have read by itself, and what was
+    /// withdrawn before it was sent is never received.
     #[test]
     fn every_reply_reaches_its_own_job(steps in prop::collection::vec(step(), 0..200)) {
         let mut pair = Pair::ready();
@@ -94,18 +174,10 @@ proptest! {
         for step in steps {
             let mut between = false;
             match step {
-                Step::Submit { expected, more, timeout_ms } => {
-                    let name = format!("job-{}", oracle.submitted);
-                    oracle.submitted += 1;
+                Step::Submit { kind, expected, more, timeout_ms, reads_whole } => {
                     let timeout = Duration::from_millis(timeout_ms);
-                    let echo = Echo { more, ..Echo::new(&name, expected) };
-                    match pair.try_submit(echo, timeout) {
-                        Ok(ticket) => {
-                            oracle.tickets.push(ticket);
-                            oracle.open.insert(ticket, name);
-                        }
-                        Err(error) => prop_assert_eq!(error, SubmitError::Closed),
-                    }
+                    let echo = Echo { more, reads_whole, ..Echo::new("", expected) };
+                    oracle.submit(&mut pair, echo, kind, timeout);
                 }
                 Step::Cancel(back) => {
                     let index = oracle.tickets.len().checked_sub(back + 1);
@@ -114,9 +186,9 @@ proptest! {
                         let open = oracle.open.contains_key(&ticket);
                         let job = pair.connection.cancel(ticket);
                         if let Some(job) = job {
-                            oracle.settle(ticket, &job);
-                            if !sent {
-                                withdrawn.push(format!("ECHO {} 0", job.name));
+                            oracle.settle(&pair, ticket, &job, None);
+                            if !sent && job.verb != "READ" {
+                                withdrawn.push(format!("{} {} 0", job.verb, job.name));
                             }
                         } else if open {
                             // Its event is waiting to be heard.
@@ -152,8 +224,9 @@ proptest! {
         pair.connection.handle_data(&wire, pair.now).unwrap();
         pair.exchange();
         oracle.hear(&mut pair);
-        prop_assert!(oracle.open.is_empty(), "{:?}", oracle.open);
+        prop_assert!(oracle.open.is_empty(), "{:?}", oracle.open.keys());
         prop_assert_eq!(pair.connection.in_flight(), 0);
+        prop_assert_eq!(pair.connection.unsent(), 0);
         let (slots, bytes, _) = pair.connection.queue.held();
         prop_assert_eq!((slots, bytes), (0, 0));
         for command in withdrawn {

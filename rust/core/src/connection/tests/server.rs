@@ -10,6 +10,8 @@ pub(super) struct Server {
     builder: ReplyBuilder,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// How many WRITEs there were; what a READ finds.
+    version: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,7 @@ impl Server {
             builder: ReplyBuilder::new(usize::MAX),
             input: Vec::new(),
             output: Vec::new(),
+            version: 0,
         }
     }
 
@@ -96,9 +99,12 @@ impl Server {
             ["CLIENT", "SETINFO", ..] => self.ok_or(mood.setinfo),
             ["SELECT", ..] => self.ok_or(mood.select),
             ["CLIENT", ..] => self.ok(),
-            ["ECHO", text] => self
-                .output
-                .extend_from_slice(format!("${}\r\n{text}\r\n", text.len()).as_bytes()),
+            ["ECHO", text] => self.text(text),
+            ["READ", text] => self.text(&format!("{text}@{}", self.version)),
+            ["WRITE", text] => {
+                self.version += 1;
+                self.text(&format!("{text}@{}", self.version));
+            }
             _ => self.error("ERR unknown command"),
         }
     }
@@ -110,6 +116,10 @@ impl Server {
               $5\r\nproto\r\n:3\r\n$2\r\nid\r\n:9\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n\
               $4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n",
         );
+    }
+
+    fn text(&mut self, text: &str) {
+        self.push(format!("${}\r\n{text}\r\n", text.len()).as_bytes());
     }
 
     fn ok(&mut self) {
