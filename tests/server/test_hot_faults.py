@@ -66,6 +66,35 @@ def begin(talk: Conversation, proxy: FaultProxy, request: bytes = PLAIN) -> None
     proxy.wait_for_request(before)
 
 
+def test_equal_requests_of_one_turn_are_one_read(proxy: FaultProxy) -> None:
+    with learned(proxy.url) as (process, _):
+        talks = [Conversation(process.port) for _ in range(8)]
+        for talk in talks:
+            talk.send(get())
+            talk.answer()
+        before, requests, passed = hot_requests(process), proxy.requests, proxy.passed
+        # What comes while the process does not run, it finds in one look when it does.
+        process.signal(signal.SIGSTOP)
+        for number, talk in enumerate(talks):
+            talk.connection.sendall(get(ONE, f"X-Request-ID: number-{number}"))
+        process.signal(signal.SIGCONT)
+        answers = [talk.answer() for talk in talks]
+        for number, answer in enumerate(answers):
+            assert f"x-request-id: number-{number}\r\n".encode() in answer
+            assert b'"age":29' in answer
+            assert comparable_stream(answer) == comparable_stream(answers[0]).replace(
+                b"number-0", f"number-{number}".encode()
+            )
+        assert hot_requests(process) == before + len(talks)
+        assert proxy.requests == requests + 1
+        together = proxy.passed - passed
+        talks[0].send(get())
+        talks[0].answer()
+        assert together == proxy.passed - passed - together
+        for talk in talks:
+            talk.close()
+
+
 @pytest.mark.parametrize("hot_routes", [True, False], ids=["hot", "application"])
 class TestBothPaths:
     """What holds with hot routes and without."""

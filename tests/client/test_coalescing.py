@@ -1,0 +1,152 @@
+"""What callers of one turn of the loop share: reads that say the same are sent once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import fscore.aio
+from fscore import DeadlineExceeded, Status
+from tests.client.driver import PATIENCE, AsyncioDriver
+from tests.client.oracle import EPOCH, FEATURES, check, fill
+from tests.client.proxy import FaultProxy
+from tests.client.shop import HOUR_MS, REGISTRY
+
+USERS = 10
+CALLERS = 200
+
+
+@pytest.fixture
+def driver() -> Iterator[AsyncioDriver]:
+    made = AsyncioDriver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(driver: AsyncioDriver, redis_url: str) -> None:
+    client = driver.connect(redis_url)
+    client.apply(REGISTRY)
+    fill(client, USERS)
+
+
+def calls(witness: Any, command: str) -> int:
+    statistics = witness.info("commandstats")
+    count: int = statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"]
+    return count
+
+
+def test_equal_reads_of_one_turn_are_one_command(
+    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+) -> None:
+    async def run() -> None:
+        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            witness.config_resetstat()
+            users = [caller % 3 for caller in range(CALLERS)]
+            tables = await asyncio.gather(*(prepared.get([user]) for user in users))
+            for user, table in zip(users, tables, strict=True):
+                check(table, [user])
+            assert len({id(table) for table in tables}) == CALLERS
+
+    driver.run(run())
+    assert calls(witness, "hmget") == 3
+
+
+def test_each_decodes_for_itself(
+    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+) -> None:
+    """The same commands, whose answers are judged at a moment of each caller's own."""
+
+    async def run() -> list[Any]:
+        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            witness.config_resetstat()
+            moments = [EPOCH, EPOCH + 2 * HOUR_MS, EPOCH]
+            return await asyncio.gather(*(prepared.get([1], as_of=at) for at in moments))
+
+    fresh, expired, too = driver.run(run())
+    assert calls(witness, "hmget") == 1
+    check(fresh, [1])
+    check(too, [1])
+    assert set(expired.statuses[0]) == {Status.EXPIRED}
+
+
+def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
+    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+) -> None:
+    async def run() -> list[Any]:
+        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            witness.config_resetstat()
+            before = [prepared.get([1]) for _ in range(3)]
+            write = client.execute("HSET", "user:{1}:v1", "country", "changed")
+            behind = [prepared.get([1]) for _ in range(3)]
+            return await asyncio.gather(*before, write, *behind)
+
+    tables = driver.run(run())
+    seen = [table.column("country")[0] for table in tables if table != 0]
+    assert seen == ["user-000001-000000"] * 3 + ["changed"] * 3
+    assert (calls(witness, "hmget"), calls(witness, "hset")) == (2, 1)
+
+
+def test_what_a_caller_has_written_it_reads(
+    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+) -> None:
+    """A read that has left before the write is no answer to one that comes after it."""
+
+    async def run() -> None:
+        async with (
+            fscore.aio.connect(proxy.url, registry_poll=3600) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([1])
+            proxy.hold()
+            sent = proxy.requests
+            old = tasks.create_task(prepared.get([1], timeout=PATIENCE))
+            await asyncio.to_thread(proxy.wait_for_request, sent)
+            await asyncio.to_thread(fill, driver_of_others, USERS, 1)
+            new = tasks.create_task(prepared.get([1], timeout=PATIENCE))
+            await asyncio.sleep(0)
+            proxy.release()
+            check(await old, [1])
+            check(await new, [1], sequence=1)
+
+    driver_of_others = driver.connect(f"redis://127.0.0.1:{proxy._upstream[1]}")
+    driver.run(run())
+
+
+def test_who_gives_up_takes_nobody_along(
+    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+) -> None:
+    """The first of some equal reads, in whose name they are sent, and others."""
+
+    async def run() -> None:
+        async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            await prepared.get([0])
+            for given_up in range(4):
+                proxy.hold()
+                sent = proxy.requests
+                timeouts = [0.05 if n == given_up else PATIENCE for n in range(4)]
+                tasks = [
+                    asyncio.create_task(prepared.get([1], timeout=timeout)) for timeout in timeouts
+                ]
+                await asyncio.to_thread(proxy.wait_for_request, sent)
+                with pytest.raises(DeadlineExceeded):
+                    await tasks[given_up]
+                cancelled = tasks[given_up - 1]
+                cancelled.cancel()
+                proxy.release()
+                for task in tasks:
+                    if task is not tasks[given_up] and task is not cancelled:
+                        check(await task, [1])
+
+    driver.run(run())
