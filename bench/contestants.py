@@ -27,6 +27,10 @@ from fscore._packed import fingerprint
 
 Request = tuple[str, str, str]
 
+# Of which callers send one at a time, each in its turn: so many that equal ones rarely meet, which
+# fscore would send once.
+REQUESTS = 2_000
+
 FSCORE = "fscore serve"
 FSCORE_PACKED = "fscore serve, packed"
 GO_REDIS = {
@@ -76,7 +80,7 @@ class Contestant:
 
     def requests(self, workload: Workload) -> list[Request]:
         """Method, path and body: GET for one entity, POST for several."""
-        batches = [ids for _ in range(4) for ids in workload.batches()]
+        batches = workload.batches(REQUESTS)
         if self.feast is not None:
             bodies = [self._feast_body(workload, ids) for ids in batches]
             return [("POST", "/get-online-features", _compact(body)) for body in bodies]

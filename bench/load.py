@@ -17,7 +17,7 @@ from bench.contestants import Contestant, Request
 from bench.peers import Unavailable
 from bench.servers import Server
 
-# An answer's size varies with its digits, but its mean over the same requests hardly does.
+# An answer's size varies with its digits, but its mean over many requests hardly does.
 SIZE_TOLERANCE = 0.02
 IDLE_SECONDS = 60.0
 

@@ -123,8 +123,7 @@ def _record(server: Server, plan: str, entities: int, asked: int, joined: bool) 
     # Packed rows have one way to be read, which is none of the plan's choices.
     if core.plan.strategies != ([command] if layout == "hash" else []):
         raise SystemExit(f"the plan for {plan} reads by {core.plan.strategies}")
-    batches = workload.batches()
-    reads = (batches * ENTITIES_A_SEND)[: ENTITIES_A_SEND // entities] if joined else batches[:1]
+    reads = workload.distinct(ENTITIES_A_SEND // entities if joined else 1)
     core.record(reads)
     recorded, tables = core.record(reads)
     for ids, table in zip(reads, tables, strict=True):

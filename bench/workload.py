@@ -75,10 +75,16 @@ class Workload:
         key = f"{self.entity}:{{{identifier}}}:v1"
         return key if self.layout == "hash" else f"{key}:{self.view}"
 
-    def batches(self) -> list[list[int]]:
+    def batches(self, count: int = BATCHES) -> list[list[int]]:
         """Fixed by a seed: every contestant asks for the same ids in the same order."""
         chooser = random.Random(self.entities * 1009 + self.features)
-        return [chooser.sample(range(POPULATION), self.entities) for _ in range(BATCHES)]
+        return [chooser.sample(range(POPULATION), self.entities) for _ in range(count)]
+
+    def distinct(self, count: int) -> list[list[int]]:
+        """Likewise, of which no two have an id in common: fscore sends equal reads once."""
+        chooser = random.Random(self.entities * 1009 + self.features)
+        ids = chooser.sample(range(POPULATION), self.entities * count)
+        return [ids[start : start + self.entities] for start in range(0, len(ids), self.entities)]
 
     def expected(self, ids: list[int]) -> np.ndarray:
         """What every contestant has to answer."""
