@@ -471,7 +471,7 @@ impl Connection {
 
 impl Inner {
     fn is_urgent(&self) -> bool {
-        self.protocol.unsent() >= EARLY_COMMANDS
+        self.protocol.unsent() >= EARLY_COMMANDS && self.protocol.has_output()
     }
 
     /// Drains the events. Python objects are made of them only after the lock is released, because

@@ -4,12 +4,14 @@ mod config;
 mod deadlines;
 mod event;
 mod handshake;
+mod output;
 mod queue;
 mod raw;
 mod receive;
 mod sharing;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::resp::{ReplyBuilder, Scanner, Token};
 use handshake::Handshake;
 use queue::{Asked, Queue};
 use receive::Target;
+use window::Window;
 
 pub use config::Config;
 pub use event::{Event, HandshakeError, LostReason, ProtocolError, SubmitError, Ticket};
@@ -111,6 +114,9 @@ pub enum State {
 /// - A job that does not only read ends that for all before it. So what a job reads is never older
 ///   than a write submitted before it, and never newer than one submitted after it; reads between
 ///   the same two writes may be carried out in any order.
+/// - While the server owes answers to as many commands as it gives in about 10 ms, as measured, and at
+///   least 64, the commands of further jobs wait: they are part of the output once it has answered
+///   some. A job's commands leave together, however many they are.
 /// - A message that the server pushed never reaches a job.
 /// - Memory is bounded by [`Config`]; beyond, `submit` refuses.
 /// - After bytes that are not RESP, or a reply that nobody waits for or that is of another shape than
@@ -129,9 +135,12 @@ pub struct Connection<J> {
     handshake_output: Vec<u8>,
     push: ReplyBuilder,
     queue: Queue<J>,
+    window: Window,
     handshake_deadline: Duration,
     /// When the server was last heard, or began to owe an answer.
     heard: Duration,
+    /// The newest time that was told.
+    now: Duration,
     events: VecDeque<Event<J>>,
 }
 
@@ -147,8 +156,10 @@ impl<J: Replies> Connection<J> {
             handshake_output: Vec::new(),
             push: ReplyBuilder::new(config.max_push),
             queue: Queue::default(),
+            window: Window::default(),
             handshake_deadline: now.saturating_add(config.connect_timeout),
             heard: now,
+            now,
             events: VecDeque::new(),
             config,
         }
@@ -179,6 +190,7 @@ impl<J: Replies> Connection<J> {
         if self.state == State::Connecting {
             self.state = State::Handshaking;
             self.heard = now;
+            self.window.connected(now);
             self.handshake
                 .start(&self.config, &mut self.handshake_output);
         }
@@ -190,7 +202,8 @@ impl<J: Replies> Connection<J> {
         if self.state == State::Closed {
             return Ok(());
         }
-        self.heard = now;
+        (self.heard, self.now) = (now, now);
+        let owed = self.queue.owed();
         let result = if self.inbox.is_empty() {
             self.scan(data)
                 .map(|used| self.inbox.extend_from_slice(&data[used..]))
@@ -199,6 +212,10 @@ impl<J: Replies> Connection<J> {
             inbox.extend_from_slice(data);
             self.scan(&inbox).map(|used| self.keep(inbox, used))
         };
+        let answered = owed - self.queue.owed();
+        if answered > 0 {
+            self.window.answered(answered, owed - answered, now);
+        }
         if let Err(error) = result {
             self.inbox = Vec::new();
             if self.state == State::Handshaking {
@@ -233,6 +250,7 @@ impl<J: Replies> Connection<J> {
         if self.state == State::Closed {
             return Err(SubmitError::Closed);
         }
+        self.now = now;
         if deadline <= now {
             return Err(SubmitError::DeadlineExceeded);
         }
@@ -300,24 +318,30 @@ impl<J: Replies> Connection<J> {
         }
     }
 
-    /// Bytes to send, if there are any. They count as sent: the driver sends them or ends the
+    /// Bytes to send, if there are any that may be sent now. They count as sent: the driver sends them or ends the
     /// connection. Its buffer is best given back by [`recycle`](Self::recycle).
     pub fn poll_output(&mut self) -> Option<Vec<u8>> {
         if !self.handshake_output.is_empty() {
             return Some(std::mem::take(&mut self.handshake_output));
         }
         match self.state {
-            State::Ready => self.queue.take_output(),
+            State::Ready => {
+                let output = self.queue.take_output(self.window.limit())?;
+                let held = self.queue.unsent() > 0;
+                self.window.sent(self.queue.owed(), held, self.now);
+                Some(output)
+            }
             _ => None,
         }
     }
 
-    /// Whether commands wait to be sent: those of a job that went on, perhaps, which nobody submitted.
+    /// Whether commands may be sent now: those of a job that went on, perhaps, which nobody submitted,
+    /// or which the server owed too many answers for before.
     pub fn has_output(&self) -> bool {
-        self.queue.unsent() > 0
+        self.queue.unsent() > 0 && self.queue.owed() < self.window.limit()
     }
 
-    /// How many commands wait to be sent.
+    /// How many commands wait to be sent, now or later.
     pub fn unsent(&self) -> usize {
         self.queue.unsent()
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::deadlines::Deadlines;
 use super::event::Ticket;
-use super::sharing::{Place, Sharing};
+use super::output::Output;
 
 /// The jobs of a connection in the order of the stream, and the commands that are still to be sent.
 #[derive(Debug)]
@@ -18,13 +18,12 @@ pub(super) struct Queue<J> {
     live: usize,
     /// Encoded bytes of everything in `slots`.
     bytes: usize,
-    /// Commands not yet taken by the driver.
-    output: Vec<u8>,
+    /// Their commands that were not taken by the driver.
+    output: Output,
     /// How many these are, without those whose jobs were cancelled.
     unsent: usize,
-    /// Bytes of `output` whose jobs were cancelled.
-    withdrawn: usize,
-    sharing: Sharing,
+    /// How many were taken, of slots that are still there.
+    taken: usize,
     deadlines: Deadlines,
     /// The tickets of jobs that went on, and their places now.
     moved: Vec<(Ticket, u64)>,
@@ -104,10 +103,9 @@ impl<J> Default for Queue<J> {
             sent: 0,
             live: 0,
             bytes: 0,
-            output: Vec::new(),
+            output: Output::default(),
             unsent: 0,
-            withdrawn: 0,
-            sharing: Sharing::default(),
+            taken: 0,
             deadlines: Deadlines::default(),
             moved: Vec::new(),
         }
@@ -136,8 +134,15 @@ impl<J> Queue<J> {
     }
 
     /// Commands that the driver has not taken.
+    #[inline]
     pub(super) fn unsent(&self) -> usize {
         self.unsent
+    }
+
+    /// Commands that it has taken, and the server has not answered.
+    #[inline]
+    pub(super) fn owed(&self) -> usize {
+        self.taken - self.slots.front().map_or(0, |slot| slot.answered)
     }
 
     /// Appends a job that expects replies, and its commands, unless it can have those of another.
@@ -177,19 +182,12 @@ impl<J> Queue<J> {
             deadline,
         } = popped;
         let id = self.next_id();
-        let start = self.output.len();
-        let unfinished = Unfinished {
-            start,
-            output: &mut self.output,
-        };
-        encode(unfinished.output, &job);
-        let mut bytes = unfinished.keep();
+        let mut bytes = self.output.append(|out| encode(out, &job));
         let mut expected = asked.replies;
         let mut sharing = Role::Alone;
         if !asked.shareable {
-            self.sharing.end();
-        } else if let Some(leader) = self.leader(id, start, expected) {
-            self.output.truncate(start);
+            self.output.end_sharing();
+        } else if let Some(leader) = self.leader(id, bytes, expected) {
             self.follow(leader, id);
             (bytes, expected, sharing) = (0, 0, Role::Follows(leader));
         }
@@ -209,16 +207,15 @@ impl<J> Queue<J> {
     }
 
     /// Whose replies the job with this place can have, whose commands are the output's last.
-    fn leader(&mut self, id: u64, start: usize, expected: usize) -> Option<u64> {
+    fn leader(&mut self, id: u64, bytes: usize, expected: usize) -> Option<u64> {
         let Queue {
-            slots, first, sent, ..
+            slots,
+            first,
+            sent,
+            output,
+            ..
         } = self;
-        let place = Place {
-            id,
-            start,
-            end: self.output.len(),
-        };
-        self.sharing.same_or_keep(place, &self.output, |known| {
+        output.same(id, bytes, |known| {
             known >= *sent && slots[(known - *first) as usize].expected == expected
         })
     }
@@ -283,9 +280,7 @@ impl<J> Queue<J> {
         if !sent && !wanted {
             self.unsent -= slot.expected;
             slot.expected = 0;
-            self.withdrawn += slot.bytes;
-            // At most half of the buffer is waste, at an amortised cost of one copy.
-            if self.withdrawn > self.output.len() / 2 {
+            if self.output.withdraw(slot.bytes) {
                 self.drop_withdrawn();
             }
         }
@@ -315,25 +310,53 @@ impl<J> Queue<J> {
         self.deadlines.earliest(is_live(&self.slots, self.first))
     }
 
-    /// All commands to send; they count as sent.
-    pub(super) fn take_output(&mut self) -> Option<Vec<u8>> {
-        if self.withdrawn > 0 {
+    /// The commands to send: of one job after the other, while fewer than `limit` are owed. They
+    /// count as sent.
+    pub(super) fn take_output(&mut self, limit: usize) -> Option<Vec<u8>> {
+        if self.unsent == 0 {
+            return None;
+        }
+        let last = self.slots.back().map_or(0, |slot| slot.expected);
+        if self.owed() + self.unsent - last >= limit {
+            return self.take_some(limit);
+        }
+        if self.output.has_withdrawn() {
             self.drop_withdrawn();
         }
+        self.taken += std::mem::take(&mut self.unsent);
         self.sent = self.next_id();
-        self.unsent = 0;
-        self.sharing.end();
         self.reap();
-        (!self.output.is_empty()).then(|| std::mem::take(&mut self.output))
+        Some(self.output.take())
+    }
+
+    fn take_some(&mut self, limit: usize) -> Option<Vec<u8>> {
+        let mut commands = Vec::new();
+        let mut owed = self.owed();
+        let unsent = (self.sent - self.first) as usize;
+        for slot in self.slots.range_mut(unsent..) {
+            if slot.expected > 0 {
+                if owed >= limit {
+                    break;
+                }
+                owed += slot.expected;
+                self.taken += slot.expected;
+                self.unsent -= slot.expected;
+                commands.extend_from_slice(self.output.take_part(slot.bytes));
+            } else if slot.bytes > 0 {
+                self.output.skip_withdrawn(slot.bytes);
+                self.bytes -= slot.bytes;
+                slot.bytes = 0;
+            }
+            self.sent += 1;
+        }
+        self.output.forget_taken();
+        self.reap();
+        (!commands.is_empty()).then_some(commands)
     }
 
     /// Takes a buffer back, for the next commands.
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        const LARGEST_KEPT: usize = 1 << 20;
-        if self.output.capacity() == 0 && buffer.capacity() <= LARGEST_KEPT {
-            buffer.clear();
-            self.output = buffer;
-        }
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        self.output.recycle(buffer);
     }
 
     /// Whom the next reply is for.
@@ -374,6 +397,7 @@ impl<J> Queue<J> {
         };
         self.first += 1;
         self.bytes -= slot.bytes;
+        self.taken -= slot.expected;
         let popped = self.take_job(&mut slot);
         let followers = match slot.sharing {
             Role::Leads(followers) => self.pop_followers(&followers.places),
@@ -435,22 +459,15 @@ impl<J> Queue<J> {
     /// Takes the commands of withdrawn jobs out of the output.
     fn drop_withdrawn(&mut self) {
         let unsent = (self.sent - self.first) as usize;
-        let mut from = 0;
-        let mut to = 0;
-        for slot in self.slots.range_mut(unsent..) {
-            let length = slot.bytes;
-            if slot.expected == 0 {
+        let parts = self.slots.range_mut(unsent..).map(|slot| {
+            let (length, kept) = (slot.bytes, slot.expected > 0);
+            if !kept {
                 self.bytes -= length;
                 slot.bytes = 0;
-            } else {
-                self.output.copy_within(from..from + length, to);
-                to += length;
             }
-            from += length;
-        }
-        self.output.truncate(to);
-        self.withdrawn = 0;
-        self.sharing.end();
+            (length, kept)
+        });
+        self.output.retain(parts);
     }
 }
 
@@ -459,27 +476,6 @@ fn is_live<J>(slots: &VecDeque<Slot<J>>, first: u64) -> impl Fn(u64) -> bool {
         id.checked_sub(first)
             .and_then(|index| slots.get(index as usize))
             .is_some_and(|slot| slot.job.is_some())
-    }
-}
-
-/// Takes a half-encoded command out of the output if its encoder panics: a fragment would shift
-/// every reply after it to the wrong caller.
-struct Unfinished<'a> {
-    start: usize,
-    output: &'a mut Vec<u8>,
-}
-
-impl Unfinished<'_> {
-    fn keep(self) -> usize {
-        let length = self.output.len() - self.start;
-        std::mem::forget(self);
-        length
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.output.truncate(self.start);
     }
 }
 

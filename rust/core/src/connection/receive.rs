@@ -233,6 +233,7 @@ impl<J: Replies> Connection<J> {
             Progress::Waiting => Ok(()),
             Progress::Ready => {
                 self.state = State::Ready;
+                self.window.greeted(self.now);
                 self.events.push_back(Event::Ready);
                 Ok(())
             }

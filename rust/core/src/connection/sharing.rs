@@ -70,6 +70,19 @@ impl<S: BuildHasher> Sharing<S> {
         }
     }
 
+    /// The first so many bytes of the output are gone, and what is behind them has moved there.
+    pub(super) fn shift(&mut self, by: usize) {
+        let moved = |place: &mut Place| {
+            let stays = place.start >= by;
+            if stays {
+                (place.start, place.end) = (place.start - by, place.end - by);
+            }
+            stays
+        };
+        self.first = self.first.take_if(|place| moved(place));
+        self.places.retain(|(_, place)| moved(place));
+    }
+
     fn insert(&mut self, hashed: u64, place: Place) {
         self.places
             .insert_unique(hashed, (hashed, place), |&(hashed, _)| hashed);

@@ -7,6 +7,7 @@ mod server;
 mod shapes;
 mod sharing;
 mod tickets;
+mod window;
 
 use std::time::Duration;
 
