@@ -1,4 +1,4 @@
-"""What callers of one turn of the loop share: reads that say the same are sent once."""
+"""What waits to be sent: equal reads become one, and a server is not given more than it answers."""
 
 from __future__ import annotations
 
@@ -150,3 +150,41 @@ def test_who_gives_up_takes_nobody_along(
                         check(await task, [1])
 
     driver.run(run())
+
+
+def test_a_server_that_is_held_up_is_not_stuffed(
+    driver: AsyncioDriver, filled: None, proxy: FaultProxy, witness: Any
+) -> None:
+    """What it cannot answer waits with the client, and what expires there is never sent."""
+    late, patient = 2_000, 50
+
+    async def run() -> tuple[int, list[Any]]:
+        async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
+            prepared = await client.prepare(features=FEATURES)
+            # One at a time: it answers at least so many in ten milliseconds.
+            for _ in range(20):
+                await prepared.get([0])
+            witness.config_resetstat()
+            proxy.hold()
+            given_up = [
+                asyncio.create_task(prepared.get([user], timeout=0.2)) for user in range(late)
+            ]
+            waiting = [
+                asyncio.create_task(prepared.get([user % USERS], timeout=PATIENCE))
+                for user in range(patient)
+            ]
+            errors = await asyncio.gather(*given_up, return_exceptions=True)
+            assert {type(error) for error in errors} == {DeadlineExceeded}
+            stuffed = calls(witness, "hmget")
+            unsent = sum("could be sent" in str(error) for error in errors)
+            assert stuffed + unsent == late
+            proxy.release()
+            tables = await asyncio.gather(*waiting)
+            return stuffed, tables
+
+    stuffed, tables = driver.run(run())
+    assert 64 <= stuffed < 500
+    # Those that waited are equal to each other, but not to any that has left.
+    assert calls(witness, "hmget") == stuffed + USERS
+    for user, table in enumerate(tables):
+        check(table, [user % USERS])
