@@ -154,12 +154,7 @@ impl<J> Queue<J> {
         deadline: Duration,
     ) -> Ticket {
         let ticket = Ticket(self.next_id());
-        let new = Popped {
-            ticket,
-            job,
-            deadline,
-        };
-        self.push_as(new, asked, encode);
+        self.push_as(ticket, job, deadline, asked, encode);
         ticket
     }
 
@@ -170,17 +165,24 @@ impl<J> Queue<J> {
         asked: Asked,
         encode_rest: impl FnOnce(&J, &mut Vec<u8>),
     ) {
-        self.moved.push((popped.ticket, self.next_id()));
-        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
-        self.push_as(popped, asked, encode);
-    }
-
-    fn push_as(&mut self, popped: Popped<J>, asked: Asked, encode: impl FnOnce(&mut Vec<u8>, &J)) {
         let Popped {
             ticket,
             job,
             deadline,
         } = popped;
+        self.moved.push((ticket, self.next_id()));
+        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
+        self.push_as(ticket, job, deadline, asked, encode);
+    }
+
+    fn push_as(
+        &mut self,
+        ticket: Ticket,
+        job: J,
+        deadline: Duration,
+        asked: Asked,
+        encode: impl FnOnce(&mut Vec<u8>, &J),
+    ) {
         let id = self.next_id();
         let mut bytes = self.output.append(|out| encode(out, &job));
         let mut expected = asked.replies;
@@ -389,31 +391,45 @@ impl<J> Queue<J> {
         self.slots[0].sharing = Role::Leads(followers);
     }
 
-    /// Removes the front slot, which has all its replies: the job in it, if it is no tombstone, and
-    /// those that had the same replies.
-    pub(super) fn pop(&mut self) -> (Option<Popped<J>>, Vec<Popped<J>>) {
-        let Some(mut slot) = self.slots.pop_front() else {
-            return (None, Vec::new());
-        };
+    /// Removes the front slot, which has all its replies; the job in it, if it is no tombstone.
+    pub(super) fn pop(&mut self) -> Option<Popped<J>> {
+        let Slot {
+            job,
+            ticket,
+            deadline,
+            expected,
+            bytes,
+            ..
+        } = self.slots.pop_front()?;
         self.first += 1;
-        self.bytes -= slot.bytes;
-        self.taken -= slot.expected;
-        let popped = self.take_job(&mut slot);
-        let followers = match slot.sharing {
-            Role::Leads(followers) => self.pop_followers(&followers.places),
-            _ => Vec::new(),
-        };
+        self.bytes -= bytes;
+        self.taken -= expected;
         self.reap();
-        (popped, followers)
+        let job = job?;
+        self.live -= 1;
+        self.forget(ticket);
+        Some(Popped {
+            ticket,
+            job,
+            deadline,
+        })
     }
 
-    fn pop_followers(&mut self, places: &[u64]) -> Vec<Popped<J>> {
-        let mut popped = Vec::with_capacity(places.len());
+    /// Removes the front slot, likewise; every job that had its replies.
+    pub(super) fn pop_shared(&mut self) -> Vec<Popped<J>> {
         let mut slots = std::mem::take(&mut self.slots);
-        for id in places {
-            popped.extend(self.take_job(&mut slots[(id - self.first) as usize]));
+        let mut popped = Vec::new();
+        if let Some(front) = slots.front_mut() {
+            popped.extend(self.take_job(front));
+            if let Role::Leads(followers) = std::mem::take(&mut front.sharing) {
+                popped.reserve(followers.places.len());
+                for id in &followers.places {
+                    popped.extend(self.take_job(&mut slots[(id - self.first) as usize]));
+                }
+            }
         }
         self.slots = slots;
+        self.pop();
         popped
     }
 

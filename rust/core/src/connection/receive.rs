@@ -191,26 +191,25 @@ impl<J: Replies> Connection<J> {
         Ok(used)
     }
 
-    /// The front slot has one more reply.
+    /// The front slot, which others share, has one more reply.
     fn count_reply(&mut self) {
         if let Some(slot) = self.queue.front() {
             slot.answered += 1;
             if slot.answered == slot.expected {
-                self.finish_front();
+                for popped in self.queue.pop_shared() {
+                    self.finish(popped);
+                }
             }
         }
     }
 
     fn finish_front(&mut self) {
-        let (popped, followers) = self.queue.pop();
-        if let Some(popped) = popped {
-            self.finish(popped);
-        }
-        for popped in followers {
+        if let Some(popped) = self.queue.pop() {
             self.finish(popped);
         }
     }
 
+    #[inline]
     fn finish(&mut self, mut popped: Popped<J>) {
         if popped.job.goes_on() {
             let asked = Asked {
