@@ -20,6 +20,10 @@ mod table;
 mod value;
 mod write;
 
+/// A read asks for memory some thirty times, for small pieces that live for a millisecond.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The Rust core of fscore.
 #[pyo3::pymodule]
 mod _fscore {
