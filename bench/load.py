@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,12 @@ class Load:
     p99_us: float
     server_cpu_us: float
     redis_cpu_us: float
+    # The load generator's own.
+    client_cpu_us: float
     not_ok: int
     broken: int
+    request_bytes: float
+    response_bytes: float
 
     @property
     def per_cpu_second(self) -> float:
@@ -69,15 +75,13 @@ def ceiling(
 ) -> Load:
     """As many requests as it answers; `size` is the mean size of its responses beforehand."""
     server = contestant.server
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
-        file.write("".join("\t".join(request) + "\n" for request in requests))
-        file.flush()
-        _wrk(contestant, file.name, connections, 1)
-        said, cpu, redis_cpu = _measured(contestant, redis, file.name, connections, seconds)
+    with _written(requests) as file:
+        _wrk(contestant, file, connections, 1)
+        said, cpu, redis_cpu = _measured(contestant, redis, file, connections, seconds)
         if said["requests"] < connections:
             # A slow one: what was under way at the end would weigh too much.
             seconds *= 5
-            said, cpu, redis_cpu = _measured(contestant, redis, file.name, connections, seconds)
+            said, cpu, redis_cpu = _measured(contestant, redis, file, connections, seconds)
     # One that answered nothing in all that time is told as if it had answered one.
     calls = max(said["requests"], 1)
     # An answer without its values, or with their statuses beside them, has another size.
@@ -91,9 +95,29 @@ def ceiling(
         p99_us=said["p99_us"],
         server_cpu_us=cpu / calls * 1e6,
         redis_cpu_us=redis_cpu / calls * 1e6,
+        client_cpu_us=said["cpu_seconds"] / calls * 1e6,
         not_ok=said["not_ok"],
         broken=said["broken"],
+        request_bytes=said["request_bytes"],
+        response_bytes=said["bytes"] / calls,
     )
+
+
+def driven(
+    contestant: Contestant, requests: Sequence[Request], connections: int, seconds: int
+) -> int:
+    """Loads it for something else to be measured; returns how many requests it answered."""
+    with _written(requests) as file:
+        return int(_wrk(contestant, file, connections, seconds)["requests"])
+
+
+@contextlib.contextmanager
+def _written(requests: Sequence[Request]) -> Iterator[str]:
+    """A file of requests, as wrk.lua reads it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write("".join("\t".join(request) + "\n" for request in requests))
+        file.flush()
+        yield file.name
 
 
 def _measured(
@@ -123,12 +147,20 @@ def _wrk(contestant: Contestant, requests: str, connections: int, seconds: int) 
         "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
         f"http://127.0.0.1:{contestant.server.port}", "--", requests,
     ]  # fmt: skip
+    before = _children_cpu()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    cpu = _children_cpu() - before
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         raise SystemExit(f"wrk failed against {contestant.name}: {done.stderr or done.stdout}")
     said: dict[str, Any] = json.loads(lines[-1])
-    return said
+    return said | {"cpu_seconds": cpu}
+
+
+def _children_cpu() -> float:
+    """CPU of the processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def steady(

@@ -1,8 +1,16 @@
 -- Sends the requests of a file in turn: one a line, method, path and body between tabs.
--- `done` prints one line of JSON that bench/http.py reads.
+-- `done` prints one line of JSON that bench/load.py reads.
 
 local requests = {}
 local next_one = 0
+local threads = {}
+
+-- Global, since `done`, which runs elsewhere, sees no other variable of a thread.
+mean_request = 0
+
+function setup(thread)
+  threads[#threads + 1] = thread
+end
 
 function init(args)
   for line in io.lines(args[1]) do
@@ -14,7 +22,9 @@ function init(args)
       headers["Content-Type"] = "application/json"
     end
     requests[#requests + 1] = wrk.format(method, path, headers, body)
+    mean_request = mean_request + #requests[#requests]
   end
+  mean_request = mean_request / #requests
 end
 
 function request()
@@ -27,7 +37,9 @@ function done(summary, latency)
   local broken = errors.connect + errors.read + errors.write + errors.timeout
   io.write(string.format(
     '\n{"requests": %d, "seconds": %.6f, "bytes": %d, "not_ok": %d, "broken": %d, '
-      .. '"p50_us": %.1f, "p99_us": %.1f, "max_us": %.1f}\n',
+      .. '"p50_us": %.1f, "p99_us": %.1f, "max_us": %.1f, '
+      .. '"request_bytes": %.1f}\n',
     summary.requests, summary.duration / 1e6, summary.bytes, errors.status, broken,
-    latency:percentile(50), latency:percentile(99), latency.max))
+    latency:percentile(50), latency:percentile(99), latency.max,
+    threads[1]:get("mean_request")))
 end
