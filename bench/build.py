@@ -14,7 +14,9 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import fscore
 from bench.peers import Unavailable
+from fscore import _fscore
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "bench"
@@ -89,15 +91,54 @@ def c_program(name: str) -> Path:
 @cache
 def oha() -> Path:
     """The load generator for constant rates, compiled once."""
-    found = shutil.which("oha", path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return _installed("oha", "oha")
+
+
+@cache
+def flamegraph() -> Path:
+    """What draws folded stacks, compiled once."""
+    return _installed("inferno", "inferno-flamegraph")
+
+
+@cache
+def with_symbols() -> dict[str, str]:
+    """The environment in which a process imports the extension as released, but with symbols.
+
+    A folder that has the library's modules by links and such an extension is put before whatever
+    is installed. Python would put the working directory before that.
+    """
+    if shutil.which("cargo") is None:
+        raise Unavailable("no Rust: cargo is not on the PATH")
+    target = CACHE / "profiling"
+    command = [
+        "cargo", "build", "--profile", "profiling", "--package", "fscore-py", "--locked", "--quiet",
+        "--features", "pyo3/extension-module", "--target-dir", str(target),
+    ]  # fmt: skip
+    _run("the extension with symbols", command, ROOT, {"PYO3_PYTHON": sys.executable})
+    overlay = target / "overlay"
+    shutil.rmtree(overlay, ignore_errors=True)
+    package = overlay / "fscore"
+    package.mkdir(parents=True)
+    extension = Path(_fscore.__file__).name
+    for path in Path(fscore.__file__).parent.iterdir():
+        if path.name not in (extension, "__pycache__"):
+            (package / path.name).symlink_to(path)
+    (package / extension).symlink_to(target / "profiling" / "lib_fscore.so")
+    paths = [str(overlay), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+
+def _installed(crate: str, name: str) -> Path:
+    """A program of a crate: the one that is there, or compiled into .cache/tools."""
+    found = shutil.which(name, path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if found:
         return Path(found)
     if shutil.which("cargo") is None:
-        raise Unavailable("no oha, and no cargo to compile it")
-    print(f"compiling oha into {TOOLS.relative_to(ROOT)} (a few minutes, once)", flush=True)
-    command = ["cargo", "install", "--quiet", "--locked", "--root", str(TOOLS), "oha"]
-    _run("oha", command, ROOT)
-    return TOOLS / "bin" / "oha"
+        raise Unavailable(f"no {name}, and no cargo to compile it")
+    print(f"compiling {crate} into {TOOLS.relative_to(ROOT)} (a few minutes, once)", flush=True)
+    command = ["cargo", "install", "--quiet", "--locked", "--root", str(TOOLS), crate]
+    _run(crate, command, ROOT)
+    return TOOLS / "bin" / name
 
 
 def _run(

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,14 +147,18 @@ def started(
     stack: contextlib.ExitStack,
     workers: int = 1,
     timeout_ms: int = DEADLINE_MS,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[list[Contestant], dict[str, str]]:
-    """Starts the servers of the wanted groups; also why each that is absent is."""
+    """Starts the servers of the wanted groups; also why each that is absent is.
+
+    `environment` is what fscore's has beside that of this process.
+    """
     running: list[Contestant] = []
     absent: dict[str, str] = {}
     for group in wanted:
         try:
             if group == "fscore":
-                running += stack.enter_context(_fscore(redis, workers, timeout_ms))
+                running += stack.enter_context(_fscore(redis, workers, timeout_ms, environment))
             elif group == "starlette":
                 running.append(stack.enter_context(_starlette(redis, widths)))
             elif group == "feast":
@@ -168,13 +172,15 @@ def started(
 
 
 @contextlib.contextmanager
-def _fscore(redis: Server, workers: int, timeout_ms: int) -> Iterator[list[Contestant]]:
+def _fscore(
+    redis: Server, workers: int, timeout_ms: int, environment: Mapping[str, str] | None
+) -> Iterator[list[Contestant]]:
     """One server, which has both layouts."""
     port = free_port()
     command = [sys.executable, "-m", "fscore_server.cli", "serve", "--port", str(port)]
     command += ["--redis-url", redis.url(), "--workers", str(workers)]
     command += ["--request-timeout-ms", str(timeout_ms)]
-    with serving(FSCORE, command, port, "/health/ready") as server:
+    with serving(FSCORE, command, port, "/health/ready", environment) as server:
         packed = HttpServer(FSCORE_PACKED, server.port, server.pid)
         yield [Contestant(server), Contestant(packed, "packed")]
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,18 @@ class HttpServer:
 
 
 @contextlib.contextmanager
-def serving(name: str, command: list[str], port: int, probe: str) -> Iterator[HttpServer]:
+def serving(
+    name: str,
+    command: list[str],
+    port: int,
+    probe: str,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[HttpServer]:
     """Starts a server, waits until `probe` is answered with 200, and ends it."""
     with tempfile.TemporaryFile() as log:
         folder = Path(__file__).parents[1]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        whole = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=whole)
         try:
             server = HttpServer(name, port, process.pid)
             _wait(server, process, probe, log.fileno())
