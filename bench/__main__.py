@@ -20,6 +20,7 @@ from bench import (
     http,
     library,
     packed,
+    profile,
     publish,
     rates,
     report,
@@ -65,7 +66,9 @@ def main() -> int:
 def _listed() -> str:
     """The parts and what each asks, for --help."""
     lines = [f"  {name:10} {question}" for name, (_, question) in PARTS.items()]
-    lines.append(f"  {PUBLISH:10} the last table and plot of http and rates into README and docs")
+    lines.append(
+        f"  {PUBLISH:10} the last http and rates into README and docs, and the last profile"
+    )
     return "\n".join(["parts:", *lines])
 
 
@@ -111,6 +114,15 @@ def _users(kind: str, quick: bool) -> tuple[str, Bars]:
     return users.run(dataclasses.replace(options, seconds=10) if quick else options)
 
 
+def _profile(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = profile.Options(kind=kind)
+    if quick:
+        options = dataclasses.replace(
+            options, rounds=1, seconds=1, sampled=2, shapes=profile.SHAPES[:1]
+        )
+    return profile.run(options)
+
+
 def _roundtrip(kind: str, quick: bool) -> tuple[str, Bars]:
     options = roundtrip.Options(kind=kind)
     return roundtrip.run(dataclasses.replace(options, rounds=3) if quick else options)
@@ -154,6 +166,7 @@ PARTS: dict[str, tuple[Callable[[str, bool], tuple[str, Bars]], str]] = {
     "http": (_http, "servers in Go, Rust and Python, and Feast's, as fast as each can"),
     "rates": (_rates, "latency at constant rates, coordinated omission corrected"),
     "users": (_users, "100 users to 1,000 and back, by locust"),
+    "profile": (_profile, "where the CPU of a plain read goes in `fscore serve`, by perf"),
     "packed": (_packed, "packed rows against hashes: memory, and Redis's CPU per read"),
     "snapshot": (_snapshot, "Redis's CPU per atomic snapshot, by each way to take one"),
     "hash_plan": (_hash_plan, "what HMGET and HGETALL cost the server"),
