@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
-# What the benchmarks need of the system beside Redis: wrk, and hiredis for the peers in C. As root on a
-# Debian it installs them; elsewhere it says what is missing, and those parts say that they are left out.
-# Go is taken where it is there, and not installed.
+# What the benchmarks need of the system beside Redis: wrk, hiredis for the peers in C, and perf for the
+# profile. As root on a Debian it installs them; elsewhere it says what is missing, and those parts say that
+# they are left out. Go is taken where it is there, and not installed.
 set -euo pipefail
 
 packages=()
 command -v wrk >/dev/null || packages+=(wrk)
 if ! echo '#include <hiredis/hiredis.h>' | cc -x c - -fsyntax-only 2>/dev/null; then packages+=(libhiredis-dev); fi
-if [ ${#packages[@]} = 0 ]; then exit 0; fi
+# Not every distribution has this one.
+optional=()
+command -v perf >/dev/null || optional+=(linux-perf)
+if [ $((${#packages[@]} + ${#optional[@]})) = 0 ]; then exit 0; fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "missing for some benchmarks (Debian: apt-get install ${packages[*]})" >&2
+  echo "missing for some benchmarks (Debian: apt-get install ${packages[*]} ${optional[*]})" >&2
   exit 0
 fi
-echo "installing ${packages[*]} with apt-get"
-{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >/dev/null
+install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+echo "installing ${packages[*]} ${optional[*]} with apt-get"
+apt-get update -qq >/dev/null || [ ${#packages[@]} = 0 ]
+if [ ${#packages[@]} != 0 ]; then install "${packages[@]}"; fi
+if [ ${#optional[@]} != 0 ]; then
+  install "${optional[@]}" || echo "no ${optional[*]} here: the profile is left out" >&2
+fi
