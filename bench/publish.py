@@ -2,6 +2,7 @@
 
 `python -m bench publish` takes the last results of the parts `http` and `rates`, and writes the
 table between the markers in README.md and docs/performance.md and the plot into docs/images/.
+Where there is a result of the part `profile`, its tables and flame graph go into docs, too.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import contestants as who
-from bench import plots, report
+from bench import plots, profile, report
 from bench.servers import data_folder
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "docs/images/http.svg"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+FLAME = "docs/images/profile.svg"
+PROFILE_PAGE = "docs/performance.md"
 PAGES = {"README.md": IMAGE, "docs/performance.md": IMAGE.removeprefix("docs/")}
 CONNECTIONS = 128
 RATE = 20_000
@@ -47,22 +49,44 @@ def write_report(parts: list[str]) -> Path:
 def publish() -> list[str]:
     """Returns the files that it wrote, by their names within the repository."""
     found = results()
-    for part in ("http", "rates"):
-        if part not in found:
-            raise SystemExit(f"there is no result of the part {part!r} yet: python -m bench {part}")
-    plots.publish(found, ROOT / IMAGE)
-    table = _table(found["http"], found["rates"])
-    machine = _machine(found["http"]["machine"])
-    for page, image in PAGES.items():
-        path = ROOT / page
-        text = path.read_text()
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise SystemExit(f"{page} has no place for the table: {BEGIN} … {END}")
-        picture = f"![Latency by rate, and CPU by size of request]({image})"
-        path.write_text(f"{before}{BEGIN}\n{table}\n\n{picture}\n\n{machine}\n{END}{after}")
-    return [IMAGE, *PAGES]
+    missing = [part for part in ("http", "rates") if part not in found]
+    if missing and "profile" not in found:
+        part = missing[0]
+        raise SystemExit(f"there is no result of the part {part!r} yet: python -m bench {part}")
+    written: list[str] = []
+    if not missing:
+        plots.publish(found, ROOT / IMAGE)
+        written += [IMAGE, *PAGES]
+        table = _table(found["http"], found["rates"])
+        machine = _machine(found["http"]["machine"])
+        for page, image in PAGES.items():
+            picture = f"![Latency by rate, and CPU by size of request]({image})"
+            _replace(page, "bench", f"{table}\n\n{picture}\n\n{machine}")
+    if "profile" in found:
+        written += _publish_profile(found["profile"])
+    return written
+
+
+def _publish_profile(found: Any) -> list[str]:
+    drawn = data_folder() / profile.FLAME
+    (ROOT / FLAME).parent.mkdir(parents=True, exist_ok=True)
+    (ROOT / FLAME).write_text(drawn.read_text())
+    cases = found["cases"]
+    picture = f"![Flame graph of {cases[0]['title']}]({FLAME.removeprefix('docs/')})"
+    parts = (profile.stage_table(cases), profile.server_table(cases), picture)
+    _replace(PROFILE_PAGE, "profile", "\n\n".join([*parts, _machine(found["machine"])]))
+    return [FLAME, PROFILE_PAGE]
+
+
+def _replace(page: str, name: str, text: str) -> None:
+    """Puts the text between the markers of this name."""
+    opening, closing = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    path = ROOT / page
+    before, begin, rest = path.read_text().partition(opening)
+    _, end, after = rest.partition(closing)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no place for the table: {opening} … {closing}")
+    path.write_text(f"{before}{opening}\n{text}\n{closing}{after}")
 
 
 def _table(http: Any, rates: Any) -> str:
