@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import statistics
 import time
 from collections import Counter
@@ -206,6 +207,25 @@ def server_table(cases: Sequence[dict[str, Any]]) -> str:
     return report.table(head, rows)
 
 
+def limit_table(cases: Sequence[dict[str, Any]], cores: int) -> str:
+    """How many requests these cores can answer, as it is and if the server were its kernel part.
+
+    Neither the server nor Redis nor wrk can use more than one core.
+    """
+    head = ("", "requests/s", "CPU of all µs", "at most", "server in kernel only", "at most")
+    rows = []
+    for case in cases:
+        for profile in case["profiles"]:
+            kernel = sum(share for name, share in profile["stages"].items() if "kernel" in name)
+            others = [_middle(profile, figure) for figure in ("redis_cpu_us", "client_cpu_us")]
+            row: list[object] = [f"{profile['server']}, {case['size']}", _middle(profile, "rate")]
+            for server in (_cpu(profile), _cpu(profile) * kernel):
+                spent = [server, *others]
+                row += [sum(spent), min(cores * 1e6 / sum(spent), 1e6 / max(spent))]
+            rows.append(row)
+    return report.table(head, rows)
+
+
 def _text(cases: Sequence[Case], absent: dict[str, str], options: Options) -> str:
     plain = [asdict(case) for case in cases]
     counts = ", ".join(str(case.profiles[0].samples) for case in cases)
@@ -217,6 +237,7 @@ def _text(cases: Sequence[Case], absent: dict[str, str], options: Options) -> st
     parts += [f"Left out: {name}: {reason}" for name, reason in absent.items()]
     parts += [f"![Flame graph]({FLAME})", stage_table(plain)]
     parts.append(f"### Everybody's part in a request\n\n{server_table(plain)}")
+    parts.append(f"### The limit\n\n{limit_table(plain, os.cpu_count() or 1)}")
     return "\n\n".join(parts)
 
 

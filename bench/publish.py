@@ -8,6 +8,7 @@ Where there is a result of the part `profile`, its tables and flame graph go int
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,24 @@ def publish() -> list[str]:
 def _publish_profile(found: Any) -> list[str]:
     drawn = data_folder() / profile.FLAME
     (ROOT / FLAME).parent.mkdir(parents=True, exist_ok=True)
-    (ROOT / FLAME).write_text(drawn.read_text())
-    cases = found["cases"]
+    (ROOT / FLAME).write_text(_still(drawn.read_text()))
+    cases, cores = found["cases"], found["machine"]["cores"]
     picture = f"![Flame graph of {cases[0]['title']}]({FLAME.removeprefix('docs/')})"
-    parts = (profile.stage_table(cases), profile.server_table(cases), picture)
-    _replace(PROFILE_PAGE, "profile", "\n\n".join([*parts, _machine(found["machine"])]))
+    parts = (
+        picture,
+        profile.stage_table(cases),
+        profile.server_table(cases),
+        profile.limit_table(cases, cores),
+        _machine(found["machine"]),
+    )
+    _replace(PROFILE_PAGE, "profile", "\n\n".join(parts))
     return [FLAME, PROFILE_PAGE]
+
+
+def _still(drawing: str) -> str:
+    """A flame graph as pages show it, where nothing runs its script."""
+    without = re.sub(r"<script.*?</script>", "", drawing, flags=re.DOTALL)
+    return re.sub(r' onload="[^"]*"|<text id="(search|unzoom)".*?</text>', "", without)
 
 
 def _replace(page: str, name: str, text: str) -> None:
