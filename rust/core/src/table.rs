@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::keys::KeyColumns;
 use crate::plan::ReadPlan;
-use crate::types::{DataType, Status};
+use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
 
 /// The event time of a view's row that is not known.
@@ -132,6 +132,25 @@ impl Table {
         };
         let cell = self.cells[row * self.columns() + column];
         served.then(|| value::view(feature.data_type, cell, &self.arena))
+    }
+
+    /// The values of a row, in the order of the columns; numbers that are there, as most are, by the
+    /// shortest way.
+    #[inline]
+    pub fn row(&self, row: usize) -> impl Iterator<Item = Option<Value<'_>>> {
+        const PRESENT: u8 = Status::Present as u8;
+        let range = row * self.columns()..(row + 1) * self.columns();
+        let cells = self.cells[range.clone()].iter();
+        let statuses = &self.statuses[range];
+        let features = self.plan.features.iter();
+        cells.zip(statuses).zip(features).enumerate().map(
+            move |(column, ((&cell, &status), feature))| match feature.data_type {
+                DataType::Scalar(Scalar::Float64) if status == PRESENT => {
+                    Some(Value::Float64(f64::from_bits(cell)))
+                }
+                _ => self.value(row, column),
+            },
+        )
     }
 
     /// The event time of a value's row in milliseconds, or [`NO_TIME`].

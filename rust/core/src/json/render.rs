@@ -22,11 +22,12 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"},\"features\":{");
     let mut unsaid = false;
-    for (column, feature) in table.plan().features().iter().enumerate() {
+    let features = table.plan().features().iter();
+    for (column, (feature, value)) in features.zip(table.row(0)).enumerate() {
         comma(out, column);
         out.extend_from_slice(&feature.json_name);
         out.push(b':');
-        unsaid |= !write_value(out, table.value(0, column));
+        unsaid |= !write_value(out, value);
     }
     out.extend_from_slice(b"},\"version\":");
     write_integer(out, table.version());
@@ -57,9 +58,12 @@ pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     write_keys(out, table.keys());
     out.extend_from_slice(b",\"values\":");
     let mut unsaid = false;
-    write_rows(out, table, |out, row, column| {
-        unsaid |= !write_value(out, table.value(row, column));
-    });
+    out.push(b'[');
+    for row in 0..table.rows() {
+        comma(out, row);
+        unsaid |= !write_array(out, table.row(row), write_value);
+    }
+    out.push(b']');
     out.extend_from_slice(b",\"version\":");
     write_integer(out, table.version());
     if unsaid || !table.all_present() {
@@ -132,19 +136,22 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.push(b'"');
 }
 
-/// Whether JSON could say it; `null` stands for a number that is not finite.
+/// Whether JSON could say it; `null` stands for a number that is not finite. Where a value is known
+/// to be there and a number, as most are, this is no call of a function that knows all types.
+#[inline]
 fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
+    match value {
+        Some(Value::Float64(value)) => write_float64(out, value),
+        value => write_any(out, value),
+    }
+}
+
+fn write_any(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
     match value {
         None => out.extend_from_slice(b"null"),
         Some(Value::Integer(value)) => write_integer(out, value),
-        Some(Value::Float64(value)) if value.is_finite() => {
-            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        }
+        Some(Value::Float64(value)) => return write_float64(out, value),
         Some(Value::Float32(value)) => return write_float32(out, value),
-        Some(Value::Float64(_)) => {
-            out.extend_from_slice(b"null");
-            return false;
-        }
         Some(Value::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
         Some(Value::String(text)) => write_string(out, text),
         Some(Value::Bytes(bytes)) => {
@@ -162,6 +169,16 @@ fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
         }
     }
     true
+}
+
+#[inline]
+fn write_float64(out: &mut Vec<u8>, value: f64) -> bool {
+    if value.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        return true;
+    }
+    out.extend_from_slice(b"null");
+    false
 }
 
 fn write_float32(out: &mut Vec<u8>, value: f32) -> bool {
