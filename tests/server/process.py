@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -73,6 +74,11 @@ class ServerProcess:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
+
+    def pause(self) -> None:
+        """Stops it; it does not run any more, in no thread, once this returns. SIGCONT goes on."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wait(self, timeout: float = 30) -> int:
         """The exit code, once the process has ended and its whole log is read."""

@@ -67,14 +67,15 @@ def begin(talk: Conversation, proxy: FaultProxy, request: bytes = PLAIN) -> None
 
 
 def test_equal_requests_of_one_turn_are_one_read(proxy: FaultProxy) -> None:
-    with learned(proxy.url) as (process, _):
+    with learned(proxy.url) as (process, _), contextlib.ExitStack() as opened:
         talks = [Conversation(process.port) for _ in range(8)]
         for talk in talks:
+            opened.callback(talk.close)
             talk.send(get())
             talk.answer()
         before, requests, passed = hot_requests(process), proxy.requests, proxy.passed
         # What comes while the process does not run, it finds in one look when it does.
-        process.signal(signal.SIGSTOP)
+        process.pause()
         for number, talk in enumerate(talks):
             talk.connection.sendall(get(ONE, f"X-Request-ID: number-{number}"))
         process.signal(signal.SIGCONT)
@@ -91,8 +92,6 @@ def test_equal_requests_of_one_turn_are_one_read(proxy: FaultProxy) -> None:
         talks[0].send(get())
         talks[0].answer()
         assert together == proxy.passed - passed - together
-        for talk in talks:
-            talk.close()
 
 
 @pytest.mark.parametrize("hot_routes", [True, False], ids=["hot", "application"])
