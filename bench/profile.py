@@ -21,14 +21,12 @@ from typing import Any
 from bench import build, definitions, perf, report, stages
 from bench import contestants as who
 from bench.contestants import Contestant, Request
+from bench.http import BAR_CONNECTIONS, DEADLINE_MS, Bars
 from bench.load import Load, ceiling, driven, need_wrk
 from bench.peers import Unavailable
 from bench.servers import KINDS, Server, data_folder, running
 from bench.workload import Layout, Workload, fill
 
-CONNECTIONS = 128
-# As in bench.http, and for the same reason.
-DEADLINE_MS = 5_000
 # Before and after the samples are taken, the load is there already, and still.
 MARGIN_SECONDS = 0.5
 FLAME = "profile.svg"
@@ -36,7 +34,6 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 Shape = tuple[int, int, Layout]
 SHAPES: tuple[Shape, ...] = ((1, 10, "hash"), (1, 10, "packed"), (100, 50, "packed"))
-Bars = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def _case(
     for _ in range(options.rounds):
         for each in servers:
             loads[each.name].append(
-                ceiling(each, redis, requests[each.name], CONNECTIONS, options.seconds,
+                ceiling(each, redis, requests[each.name], BAR_CONNECTIONS, options.seconds,
                         sizes[each.name])
             )  # fmt: skip
     profiles = []
@@ -123,7 +120,7 @@ def _case(
         samples = _sampled(each, requests[each.name], options.sampled)
         if each.name in (who.FSCORE, who.FSCORE_PACKED):
             name = FLAME if first else f"profile-{entities}x{features}-{layout}.svg"
-            heading = f"{who.FSCORE}, {title}, {CONNECTIONS} connections"
+            heading = f"{who.FSCORE}, {title}, {BAR_CONNECTIONS} connections"
             perf.draw(samples, heading, data_folder() / name)
         found = Counter(map(stages.stage, samples))
         others = Counter(share for stack in samples for share in stages.shares(stack))
@@ -149,7 +146,7 @@ def _counted(
     before = redis.info("stats")
     with perf.counting(contestant.server.pid) as calls:
         time.sleep(MARGIN_SECONDS)
-        answered = driven(contestant, requests, CONNECTIONS, seconds)
+        answered = driven(contestant, requests, BAR_CONNECTIONS, seconds)
     after = redis.info("stats")
     received, sent = ((int(after[name]) - int(before[name])) / answered for name in names)
     return {name: count / answered for name, count in calls.counts.items()}, (received, sent)
@@ -160,7 +157,7 @@ def _sampled(
 ) -> list[stages.Stack]:
     whole = seconds + round(2 * MARGIN_SECONDS)
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(driven, contestant, requests, CONNECTIONS, whole)
+        load = pool.submit(driven, contestant, requests, BAR_CONNECTIONS, whole)
         time.sleep(MARGIN_SECONDS)
         samples = perf.samples(contestant.server.pid, seconds)
         load.result()
@@ -230,7 +227,7 @@ def _text(cases: Sequence[Case], absent: dict[str, str], options: Options) -> st
     plain = [asdict(case) for case in cases]
     counts = ", ".join(str(case.profiles[0].samples) for case in cases)
     parts = [
-        f"{CONNECTIONS} connections; CPU is the median of {options.rounds} rounds of "
+        f"{BAR_CONNECTIONS} connections; CPU is the median of {options.rounds} rounds of "
         f"{options.seconds} s without perf, shares are of the samples of {options.sampled} s "
         f"({counts}), {perf.FREQUENCY} a second of the server's CPU."
     ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import contestants as who
 from bench import plots, profile, report
+from bench.http import BAR_CONNECTIONS
 from bench.servers import data_folder
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,6 @@ IMAGE = "docs/images/http.svg"
 FLAME = "docs/images/profile.svg"
 PROFILE_PAGE = "docs/performance.md"
 PAGES = {"README.md": IMAGE, "docs/performance.md": IMAGE.removeprefix("docs/")}
-CONNECTIONS = 128
 RATE = 20_000
 
 
@@ -106,10 +106,10 @@ def _table(http: Any, rates: Any) -> str:
     cells = {
         (cell["entities"], cell["features"]): cell["loads"]
         for cell in http["cells"]
-        if cell["connections"] == CONNECTIONS
+        if cell["connections"] == BAR_CONNECTIONS
     }
     if (1, 10) not in cells:
-        raise SystemExit(f"the last run of http had no 1 x 10 from {CONNECTIONS} connections")
+        raise SystemExit(f"the last run of http had no 1 x 10 from {BAR_CONNECTIONS} connections")
     others = [shape for shape in cells if shape != (1, 10)]
     head = ["", f"1 {plots.TIMES} 10, requests/s", "p99 ms", "server CPU µs"]
     head += [f"{entities} {plots.TIMES} {features}, requests/s" for entities, features in others]
@@ -145,8 +145,8 @@ def _machine(facts: dict[str, Any]) -> str:
     named = ", ".join(f"{name} {versions[name]}" for name in wanted if name in versions)
     return (
         f"{facts['cores']} cores of {facts['cpu']}, shared by server, Redis and load generator; "
-        f"Linux {facts['kernel']}, Python {facts['python']}, {named}. {CONNECTIONS} connections; "
-        f"`{who.FSCORE}` is one process."
+        f"Linux {facts['kernel']}, Python {facts['python']}, {named}. "
+        f"{BAR_CONNECTIONS} connections; `{who.FSCORE}` is one process."
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -33,6 +34,16 @@ def filled(driver: AsyncioDriver, redis_url: str) -> None:
     fill(client, USERS)
 
 
+@asynccontextmanager
+async def ready(redis_url: str, witness: Any) -> AsyncIterator[tuple[fscore.aio.Client, Any]]:
+    """A client that asks for nothing by itself, and has read once before commands are counted."""
+    async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
+        prepared = await client.prepare(features=FEATURES)
+        await prepared.get([0])
+        witness.config_resetstat()
+        yield client, prepared
+
+
 def calls(witness: Any, command: str) -> int:
     statistics = witness.info("commandstats")
     count: int = statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"]
@@ -43,10 +54,7 @@ def test_equal_reads_of_one_turn_are_one_command(
     driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> None:
-        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
-            prepared = await client.prepare(features=FEATURES)
-            await prepared.get([0])
-            witness.config_resetstat()
+        async with ready(redis_url, witness) as (_client, prepared):
             users = [caller % 3 for caller in range(CALLERS)]
             tables = await asyncio.gather(*(prepared.get([user]) for user in users))
             for user, table in zip(users, tables, strict=True):
@@ -63,10 +71,7 @@ def test_each_decodes_for_itself(
     """The same commands, whose answers are judged at a moment of each caller's own."""
 
     async def run() -> list[Any]:
-        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
-            prepared = await client.prepare(features=FEATURES)
-            await prepared.get([0])
-            witness.config_resetstat()
+        async with ready(redis_url, witness) as (_client, prepared):
             moments = [EPOCH, EPOCH + 2 * HOUR_MS, EPOCH]
             return await asyncio.gather(*(prepared.get([1], as_of=at) for at in moments))
 
@@ -81,10 +86,7 @@ def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
     driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> list[Any]:
-        async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
-            prepared = await client.prepare(features=FEATURES)
-            await prepared.get([0])
-            witness.config_resetstat()
+        async with ready(redis_url, witness) as (client, prepared):
             before = [prepared.get([1]) for _ in range(3)]
             write = client.execute("HSET", "user:{1}:v1", "country", "changed")
             behind = [prepared.get([1]) for _ in range(3)]

@@ -10,6 +10,17 @@ fn write(pair: &mut Pair) -> Ticket {
     pair.try_submit(Echo::write("w"), SECOND).unwrap()
 }
 
+/// The versions that each read has seen, of all that are done.
+fn versions(pair: &mut Pair) -> Vec<Vec<usize>> {
+    pair.events()
+        .into_iter()
+        .map(|event| match event {
+            Event::Done { job, .. } => job.versions(),
+            event => panic!("{event:?}"),
+        })
+        .collect()
+}
+
 const A: [&str; 2] = ["READ a 0", "READ a 1"];
 
 #[test]
@@ -87,15 +98,7 @@ fn what_has_left_is_not_shared() {
     read(&mut pair, "a");
     pair.connection.handle_data(&answer, pair.now).unwrap();
     pair.exchange();
-    let versions: Vec<_> = pair
-        .events()
-        .into_iter()
-        .map(|event| match event {
-            Event::Done { job, .. } => job.versions(),
-            event => panic!("{event:?}"),
-        })
-        .collect();
-    assert_eq!(versions, [[0, 0], [1, 1]]);
+    assert_eq!(versions(&mut pair), [[0, 0], [1, 1]]);
 }
 
 #[test]
@@ -106,15 +109,10 @@ fn a_write_between_two_equal_reads_is_seen_by_the_second() {
     read(&mut pair, "a");
     read(&mut pair, "a");
     pair.exchange();
-    let versions: Vec<_> = pair
-        .events()
-        .into_iter()
-        .map(|event| match event {
-            Event::Done { job, .. } => job.versions(),
-            event => panic!("{event:?}"),
-        })
-        .collect();
-    assert_eq!(versions, [vec![0, 0], vec![1], vec![1, 1], vec![1, 1]]);
+    assert_eq!(
+        versions(&mut pair),
+        [vec![0, 0], vec![1], vec![1, 1], vec![1, 1]]
+    );
     assert_eq!(
         pair.server.commands,
         ["READ a 0", "READ a 1", "WRITE w 0", "READ a 0", "READ a 1"]
