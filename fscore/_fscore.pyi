@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 __all__ = [
     "MAX_EXPRESSION_DEPTH",
+    "MAX_REQUEST_ID",
     "BlockingPool",
     "CompiledExpression",
     "Connection",
@@ -25,10 +26,12 @@ __all__ = [
     "WriteBatch",
     "WritePlan",
     "format_expression",
+    "is_request_id",
     "key_slot",
     "parse_moment",
     "parse_query",
     "parse_read_request",
+    "parse_timeout_ms",
     "parse_timestamp",
     "reconnect_pause",
 ]
@@ -168,6 +171,19 @@ class ReadQuery:
 
     def key_columns(self, plan: ReadPlan) -> KeyColumns:
         """The values of the plan's join keys, read as their types; raises InvalidRequest."""
+
+MAX_REQUEST_ID: int
+"""The longest id of a request that is a caller's own, in bytes."""
+
+def is_request_id(value: bytes) -> bool:
+    """Whether a caller's id is fit to be returned and logged as it is.
+
+    Short, and printable ASCII without the space: nothing in it can break a header, a log line or a
+    shell word.
+    """
+
+def parse_timeout_ms(value: bytes) -> int | None:
+    """Whole milliseconds from 1 of at most nine digits, or None of anything else."""
 
 def parse_moment(text: str) -> int:
     """Epoch milliseconds of a text that is these, or RFC 3339 with an offset from UTC.

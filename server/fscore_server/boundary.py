@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from fscore._fscore import is_request_id
 from fscore_server import request_id
 from fscore_server.exchange import BEGUN, Begun, Exchange
 from fscore_server.hot import HotRoutes
@@ -90,7 +91,7 @@ class Boundary:
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
-            if name == request_id.HEADER and request_id.accepted(value):
+            if name == request_id.HEADER and is_request_id(value):
                 taken: bytes = value
                 return taken
         return self._next_id()

@@ -6,6 +6,7 @@ import asyncio
 
 from starlette.types import Receive
 
+from fscore._fscore import parse_timeout_ms
 from fscore_server.problems import Header, Problem
 
 
@@ -70,11 +71,12 @@ def request_timeout(headers: list[Header], default: float) -> float:
     value = header(headers, b"x-request-timeout-ms")
     if value is None:
         return default
-    if not value.isdigit() or len(value) > 9 or int(value) == 0:
+    ms = parse_timeout_ms(value)
+    if ms is None:
         raise Problem(
             "invalid_request", "The header X-Request-Timeout-Ms takes whole milliseconds from 1."
         )
-    return min(default, int(value) / 1000)
+    return min(default, ms / 1000)
 
 
 def _length(value: bytes) -> int:

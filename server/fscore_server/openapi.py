@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fscore._fscore import MAX_REQUEST_ID
 from fscore.registry import Registry
 from fscore_server import __version__, query
 from fscore_server.exchange import ARROW_STREAM
 from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
 from fscore_server.problems import KINDS
 from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
-from fscore_server.request_id import MAX_LENGTH
 from fscore_server.routes.features import CONSISTENCIES
 from fscore_server.schemas import (
     AS_OF,
@@ -79,7 +79,7 @@ def document(settings: ServerSettings, registry: Registry | None) -> Json:
                 "RequestId": {
                     "description": "The request's id: the one that was sent, or one made here.",
                     "required": True,
-                    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+                    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_REQUEST_ID},
                 }
             },
         },
@@ -251,7 +251,7 @@ def _headers(settings: ServerSettings) -> list[Json]:
             "name": "X-Request-ID",
             "in": "header",
             "description": (
-                f"An id for logs and errors; kept where it is 1 to {MAX_LENGTH} printable ASCII"
+                f"An id for logs and errors; kept where it is 1 to {MAX_REQUEST_ID} printable ASCII"
                 " characters without spaces, replaced otherwise."
             ),
             "schema": {"type": "string"},

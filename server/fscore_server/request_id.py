@@ -1,4 +1,4 @@
-"""Request ids: taken from the caller when they are fit to be logged, made here otherwise."""
+"""Request ids that are made here, where the caller has none that is fit to be logged."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ import secrets
 from collections.abc import Callable
 
 HEADER = b"x-request-id"
-MAX_LENGTH = 128
-
-# Printable ASCII without the space: nothing in it can break a header, a log line or a shell word.
-_PRINTABLE = frozenset(range(0x21, 0x7F))
-
-
-def accepted(value: bytes) -> bool:
-    """Whether a caller's id is short and printable enough to be returned and logged as it is."""
-    return 0 < len(value) <= MAX_LENGTH and _PRINTABLE.issuperset(value)
 
 
 def generator() -> Callable[[], bytes]:

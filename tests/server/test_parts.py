@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fscore._fscore import is_request_id
 from fscore.errors import ERRORS, ConfigError, FscoreError, InvalidRequest, Overloaded
 from fscore_server import query, request_id
 from fscore_server.logs import JsonFormatter, RateLimited, TextFormatter
@@ -93,7 +94,7 @@ def test_ids_of_two_sources_differ() -> None:
     one, other = request_id.generator(), request_id.generator()
     ids = {source() for source in (one, other) for _ in range(10)}
     assert len(ids) == 20
-    assert all(request_id.accepted(made) for made in ids)
+    assert all(is_request_id(made) for made in ids)
 
 
 # Problems.

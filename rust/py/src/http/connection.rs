@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use fscore_core::http::{AnswerHead, Head, Method};
+use fscore_core::http::{AnswerHead, Head, Method, is_request_id, timeout_ms};
 use fscore_core::json;
 use fscore_core::table::Table;
 
@@ -188,9 +188,9 @@ impl HotConnection {
         }
         let timeout = match head.timeout_ms {
             None => limits.timeout,
-            Some(digits) => match milliseconds(digits) {
+            Some(digits) => match timeout_ms(digits) {
                 None => return Ok(Taken::Not),
-                Some(ms) => limits.timeout.min(ms / 1000.0),
+                Some(ms) => limits.timeout.min(f64::from(ms) / 1000.0),
             },
         };
         let now = reads.now();
@@ -217,7 +217,7 @@ impl HotConnection {
         };
         counters.started(py);
         let id = match head.request_id {
-            Some(given) if is_printable(given) => given.to_owned(),
+            Some(given) if is_request_id(given) => given.to_owned(),
             _ => reads.next_id(),
         };
         {
@@ -339,22 +339,4 @@ impl Peer {
             write: self.write.clone_ref(py),
         }
     }
-}
-
-/// Whether a caller's id is short and printable enough to be returned and logged as it is.
-fn is_printable(id: &[u8]) -> bool {
-    const LONGEST: usize = 128;
-    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
-}
-
-/// Whole milliseconds from 1, of at most nine digits.
-fn milliseconds(digits: &[u8]) -> Option<f64> {
-    if digits.is_empty() || digits.len() > 9 {
-        return None;
-    }
-    let mut sum = 0_u32;
-    for digit in digits {
-        sum = sum * 10 + u32::from(digit.is_ascii_digit().then(|| digit - b'0')?);
-    }
-    (sum > 0).then(|| f64::from(sum))
 }

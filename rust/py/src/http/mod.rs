@@ -8,3 +8,17 @@ mod reads;
 pub(crate) use connection::HotConnection;
 pub(crate) use counters::RouteCounters;
 pub(crate) use reads::HotReads;
+
+use pyo3::prelude::*;
+
+/// Whether a caller's id is fit to be returned and logged as it is.
+#[pyfunction]
+pub(crate) fn is_request_id(value: &[u8]) -> bool {
+    fscore_core::http::is_request_id(value)
+}
+
+/// Whole milliseconds from 1, or `None` of anything else.
+#[pyfunction]
+pub(crate) fn parse_timeout_ms(value: &[u8]) -> Option<u32> {
+    fscore_core::http::timeout_ms(value)
+}
