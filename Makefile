@@ -106,8 +106,9 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
 	cargo fmt --all --check
 	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
-	cargo fmt --manifest-path bench/peers/rust/Cargo.toml --check
-	@cargo metadata --locked --format-version 1 --manifest-path bench/peers/rust/Cargo.toml >/dev/null
+	@for folder in bench/constant_rate bench/peers/rust; do \
+		cargo fmt --manifest-path $$folder/Cargo.toml --check && \
+		cargo metadata --locked --format-version 1 --manifest-path $$folder/Cargo.toml >/dev/null || exit 1; done
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked --config rust/deny.toml --log-level error check bans licenses sources
 
@@ -127,8 +128,8 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	cargo fmt --all
-	cargo fmt --manifest-path rust/fuzz/Cargo.toml
-	cargo fmt --manifest-path bench/peers/rust/Cargo.toml
+	@for folder in rust/fuzz bench/constant_rate bench/peers/rust; do \
+		cargo fmt --manifest-path $$folder/Cargo.toml || exit 1; done
 
 docs: build ## Write the tables in docs/ that are generated from code
 	$(BIN)/python docs/generate.py

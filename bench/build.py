@@ -39,12 +39,13 @@ def go_server() -> Path:
 @cache
 def rust_server() -> Path:
     """bench/peers/rust, in release."""
-    if shutil.which("cargo") is None:
-        raise Unavailable("no Rust: cargo is not on the PATH")
-    target = CACHE / "rust"
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(target)]
-    _run("the Rust peer", command, PEERS / "rust")
-    return target / "release" / "fscore-peer"
+    return _released("the Rust peer", PEERS / "rust", "fscore-peer")
+
+
+@cache
+def constant_rate() -> Path:
+    """The load generator for constant rates, bench/constant_rate, in release."""
+    return _released("the load generator", PEERS.parent / "constant_rate", "fscore-constant-rate")
 
 
 @cache
@@ -90,7 +91,7 @@ def c_program(name: str) -> Path:
 
 @cache
 def oha() -> Path:
-    """The load generator for constant rates, compiled once."""
+    """A load generator of others' for constant rates, compiled once."""
     return _installed("oha", "oha")
 
 
@@ -126,6 +127,16 @@ def with_symbols() -> dict[str, str]:
     (package / extension).symlink_to(target / "profiling" / "lib_fscore.so")
     paths = [str(overlay), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+
+def _released(what: str, folder: Path, name: str) -> Path:
+    """The program of a workspace of its own, built into .cache."""
+    if shutil.which("cargo") is None:
+        raise Unavailable(f"no Rust for {what}: cargo is not on the PATH")
+    target = CACHE / folder.name
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(target)]
+    _run(what, command, folder)
+    return target / "release" / name
 
 
 def _installed(crate: str, name: str) -> Path:

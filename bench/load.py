@@ -1,4 +1,4 @@
-"""Load on an HTTP server: as much as it takes (wrk), or a constant rate (oha)."""
+"""As much load on an HTTP server as it takes, by wrk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import build
 from bench.contestants import Contestant, Request
 from bench.peers import Unavailable
 from bench.servers import Server
@@ -46,20 +45,6 @@ class Load:
         return 1e6 / self.server_cpu_us
 
 
-@dataclass(frozen=True)
-class Steady:
-    """Latencies in milliseconds at a constant rate, each counted from when its request was due."""
-
-    asked: float
-    rate: float
-    p50: float
-    p90: float
-    p99: float
-    p999: float
-    server_cpu_us: float
-    not_ok: int
-
-
 def need_wrk() -> None:
     if shutil.which("wrk") is None:
         raise Unavailable("wrk is not installed: apt-get install wrk")
@@ -75,7 +60,7 @@ def ceiling(
 ) -> Load:
     """As many requests as it answers; `size` is the mean size of its responses beforehand."""
     server = contestant.server
-    with _written(requests) as file:
+    with written(requests) as file:
         _wrk(contestant, file, connections, 1)
         said, cpu, redis_cpu = _measured(contestant, redis, file, connections, seconds)
         if said["requests"] < connections:
@@ -107,13 +92,13 @@ def driven(
     contestant: Contestant, requests: Sequence[Request], connections: int, seconds: int
 ) -> int:
     """Loads it for something else to be measured; returns how many requests it answered."""
-    with _written(requests) as file:
+    with written(requests) as file:
         return int(_wrk(contestant, file, connections, seconds)["requests"])
 
 
 @contextlib.contextmanager
-def _written(requests: Sequence[Request]) -> Iterator[str]:
-    """A file of requests, as wrk.lua reads it."""
+def written(requests: Sequence[Request]) -> Iterator[str]:
+    """A file of requests, as wrk.lua and bench/constant_rate read it."""
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
         file.write("".join("\t".join(request) + "\n" for request in requests))
         file.flush()
@@ -161,55 +146,3 @@ def _children_cpu() -> float:
     """CPU of the processes that were started here and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def steady(
-    contestant: Contestant,
-    requests: Sequence[Request],
-    rate: int,
-    connections: int,
-    seconds: float,
-) -> Steady:
-    """So many GETs a second, due when they are due, whether or not those before are answered."""
-    server = contestant.server
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        base = f"http://127.0.0.1:{server.port}"
-        file.write("".join(f"{base}{path}\n" for method, path, _ in requests if method == "GET"))
-        file.flush()
-        _oha(contestant, file.name, min(rate, 2000), connections, 1)
-        cpu = server.cpu_seconds()
-        said = _oha(contestant, file.name, rate, connections, seconds)
-        cpu = server.cpu_seconds() - cpu
-    answered = sum(said["statusCodeDistribution"].values())
-    good = said["statusCodeDistribution"].get("200", 0)
-    percentiles = {name: (value or 0) * 1e3 for name, value in said["latencyPercentiles"].items()}
-    # What was under way when the time was up is told as an error, and is none.
-    failed = sum(
-        count
-        for error, count in said["errorDistribution"].items()
-        if "aborted due to deadline" not in error
-    )
-    return Steady(
-        asked=rate,
-        rate=good / said["summary"]["total"],
-        p50=percentiles["p50"],
-        p90=percentiles["p90"],
-        p99=percentiles["p99"],
-        p999=percentiles["p99.9"],
-        server_cpu_us=cpu / max(answered, 1) * 1e6,
-        not_ok=answered - good + failed,
-    )
-
-
-def _oha(
-    contestant: Contestant, urls: str, rate: int, connections: int, seconds: float
-) -> dict[str, Any]:
-    command = [
-        str(build.oha()), "--no-tui", "--output-format", "json", "--latency-correction",
-        "-q", str(rate), "-c", str(connections), "-z", f"{seconds:g}s", "--urls-from-file", urls,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
-    if done.returncode:
-        raise SystemExit(f"oha failed against {contestant.name}: {done.stderr[-400:]}")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said

@@ -1,10 +1,10 @@
 """Latency at constant rates of one entity's features over HTTP: `python -m bench.rates`.
 
-oha sends so many GETs a second and counts each latency from when its request was due, so that a
-server that stands still for a moment pays for all that should have been sent meanwhile
-(coordinated omission). Its timer has a resolution of a millisecond: requests leave in small bursts.
-A rate that a server cannot keep up with is shown by what was answered, and its latencies only say
-for how long it was overloaded.
+So many GETs a second are sent at equal distances, and each latency counts from when its request was
+due, so that a server that stands still for a moment pays for all that should have been sent
+meanwhile (coordinated omission). How late the load generator itself was stands beside it: a machine
+that gives it no core is no fault of the server's. A rate that a server cannot keep up with is shown
+by what was answered, and its latencies only say for how long it was overloaded.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from bench import build, definitions, report
 from bench import contestants as who
-from bench.load import Steady, steady
 from bench.peers import Unavailable
 from bench.servers import KINDS, running
+from bench.steady import GENERATORS, Steady, steady
 from bench.workload import Workload, fill
 
 FEATURES = 10
@@ -42,11 +42,12 @@ class Options:
     connections: int = 128
     contestants: tuple[str, ...] = DEFAULT
     workers: int = 1
+    generator: str = "constant-rate"
 
 
 def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
     try:
-        build.oha()
+        build.oha() if options.generator == "oha" else build.constant_rate()
     except Unavailable as reason:
         return f"Left out: {reason}", []
     workload = Workload(1, FEATURES, FEATURES)
@@ -65,9 +66,9 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
                 barred = each.name == who.FSCORE and rate == BAR_RATE
                 seconds = options.bar_seconds if barred else options.seconds
                 requests = each.requests(workload)
-                run = steady(each, requests, rate, options.connections, seconds)
+                run = steady(options.generator, each, requests, rate, options.connections, seconds)
                 found.setdefault(each.name, []).append(run)
-        title = f"Latency at constant rates: {redis.kind} {redis.version}, oha"
+        title = f"Latency at constant rates: {redis.kind} {redis.version}, {options.generator}"
     bars = _bars(found)
     data = {
         "options": asdict(options),
@@ -97,16 +98,19 @@ def _text(
     parts = [
         f"1 x {FEATURES}, {options.connections} connections, {options.seconds:g} s a run "
         f"({options.bar_seconds:g} s of fscore at {BAR_RATE:,}); latencies from when each request "
-        "was due, ms. Server, Redis and oha share the machine."
+        "was due, ms. Server, Redis and load generator share the machine."
     ]
     parts += [f"Left out: {name}: {reason}" for name, reason in absent.items()]
-    head = ("", "asked/s", "answered/s", "p50", "p90", "p99", "p99.9", "server CPU µs", "failed")
+    head = (
+        *("", "asked/s", "answered/s", "p50", "p90", "p99", "p99.9", "longest"),
+        *("generator late, p99.9", "longest", "server CPU µs", "failed"),
+    )
     rows: list[list[object]] = []
     for name, runs in found.items():
         for one in runs:
             behind = "" if one.rate >= KEPT_UP * one.asked else " (behind)"
-            latencies = (one.p50, one.p90, one.p99, one.p999)
-            row = [name + behind, one.asked, one.rate, *latencies, one.server_cpu_us, one.not_ok]
+            row = [name + behind, one.asked, one.rate, one.p50, one.p90, one.p99, one.p999]
+            row += [one.longest, one.late_p999, one.late_longest, one.server_cpu_us, one.not_ok]
             rows.append(row)
     parts.append(report.table(head, rows))
     if bars:
@@ -123,10 +127,11 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     parser.add_argument("--connections", type=int, default=Options.connections)
     parser.add_argument("--contestants", choices=who.GROUPS, nargs="+", default=list(DEFAULT))
     parser.add_argument("--workers", type=int, default=1, help="processes of fscore")
+    parser.add_argument("--generator", choices=GENERATORS, default=Options.generator)
     given = parser.parse_args(argv)
     return Options(
         given.server, tuple(given.rates), given.seconds, given.bar_seconds, given.connections,
-        tuple(given.contestants), given.workers,
+        tuple(given.contestants), given.workers, given.generator,
     )  # fmt: skip
 
 
