@@ -205,7 +205,8 @@ impl<J> Queue<J> {
             bytes,
             sharing,
         });
-        self.deadlines.insert(deadline, id);
+        self.deadlines
+            .insert(deadline, id, is_live(&self.slots, self.first));
     }
 
     /// Whose replies the job with this place can have, whose commands are the output's last.
