@@ -648,12 +648,15 @@ class HotConnection:
 
     @stalled.setter
     def stalled(self, stalled: bool) -> None: ...
-    def take(self, data: bytes) -> int:
-        """Looks at what was received.
+    def received(self, data: bytes) -> None:
+        """Takes what was received.
 
-        1: it is a request that is being answered now. 2: it has to wait for one that is. 0: it is
-        the parser's.
+        It begins to answer it, or calls the protocol's `keep` with what has to wait for an answer,
+        or its `parse` with what is the parser's.
         """
+
+    def watch(self) -> None:
+        """Has the protocol's `begun` called when the next request is taken, as at the beginning."""
 
     def end(self) -> None:
         """Makes the answer that is on its way, or the next, the connection's last."""

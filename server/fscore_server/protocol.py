@@ -37,9 +37,6 @@ _LINGER = 2.0
 
 _UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
-# What `HotConnection.take` says of bytes that have to wait.
-_BEHIND = 2
-
 _next_id = request_id.generator()
 
 
@@ -103,6 +100,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self.limits.header_timeout, self._header_late)
             if self.hot is not None:
                 self._reads = self.hot.reads.connect(self, transport.write)
+                # Called for every request, and this saves a call; transports look it up once.
+                self.data_received = self._reads.received  # type: ignore[method-assign]
+                transport.set_protocol(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._reads is not None:
@@ -113,21 +113,25 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self.parse(data)
+
+    def begun(self) -> None:
+        """A request was taken before the parser saw it, the first since this was asked for."""
+        if self._timer is not None:
+            self._disarm()
+        if self.timeout_keep_alive_task is None:
+            self._expect_idleness(self.timeout_keep_alive)
+
+    def keep(self, data: bytes) -> None:
+        """Keeps what came behind a request that is being answered, until it is."""
+        if not self._lingering:
+            self._behind += data
+            self.flow.pause_reading()
+
+    def parse(self, data: bytes) -> None:
+        """Has the parser read what was received, and the application answer it."""
         if self._lingering:
             return
-        reads = self._reads
-        if reads is not None and (taken := reads.take(data)):
-            if taken == _BEHIND:
-                self._behind += data
-                self.flow.pause_reading()
-            elif self._timer is not None:
-                self._disarm()
-            if self.timeout_keep_alive_task is None:
-                self._expect_idleness(self.timeout_keep_alive)
-            return
-        self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
         if self._reads is not None:
             self._reads.free = False
         self._chunk = len(data)
@@ -173,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._lingering:
             return
         self._begun = begun
-        self._parse(request)
+        self.parse(request)
         if self._behind:
             self.read_on()
 
@@ -262,6 +266,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         # Looks once per period instead of being cancelled and armed again by every request.
         self.timeout_keep_alive_task = None
+        if self._reads is not None:
+            self._reads.watch()
         idle_since = self._quiet_since()
         if idle_since is None:
             return

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use fscore_core::http::{AnswerHead, Head, Method, is_request_id, timeout_ms};
+use fscore_core::http::{AnswerHead, Method, is_request_id, timeout_ms};
 use fscore_core::json;
 use fscore_core::table::Table;
 
@@ -17,8 +17,8 @@ use crate::job::Answer;
 
 /// Requests of one HTTP connection that are answered before ASGI, one at a time.
 ///
-/// Its protocol gives it everything that is received. What `take` does not take goes to the HTTP
-/// parser, and `free` is unset until the application has answered all of that.
+/// Everything that is received comes here first. What is not answered here goes to the protocol's
+/// HTTP parser, and `free` is unset until the application has answered all of that.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct HotConnection {
     reads: Py<HotReads>,
@@ -31,11 +31,24 @@ struct State {
     stalled: bool,
     /// The answer that comes next is the connection's last.
     last: bool,
+    /// The protocol is told when the next request is taken.
+    watched: bool,
     pending: Option<Pending>,
     /// When the last answer was written; 0 while there was none.
     answered_at: f64,
     /// Who writes; none once the connection is lost.
     peer: Option<Peer>,
+}
+
+/// What becomes of what is received.
+#[derive(Clone, Copy)]
+enum Next {
+    /// It is looked at, and may be answered, here.
+    Take,
+    /// It is kept until the request before it is answered.
+    Keep,
+    /// It is the parser's.
+    Parse,
 }
 
 /// Whose what is received next is.
@@ -64,39 +77,31 @@ struct Pending {
     timestamps: bool,
 }
 
-/// What `take` made of what was received.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    /// Nothing: it is the parser's.
-    Not = 0,
-    /// A request that is being answered.
-    Whole = 1,
-    /// To be kept until the request before it is answered.
-    Behind = 2,
-}
-
 #[pymethods]
 impl HotConnection {
-    /// Looks at what was received: 1 where it is a request that is being answered now, 2 where it
-    /// has to wait for one that is, 0 where it is the parser's.
-    fn take(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<u8> {
+    /// Takes what was received: begins to answer it, has the protocol keep it until the request
+    /// before it is answered, or has the protocol parse it.
+    fn received(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
         let this = slf.get();
-        {
-            let mut state = this.lock();
-            if let Turn::Behind { holding } = &mut state.turn {
-                *holding = true;
-                return Ok(Taken::Behind as u8);
-            }
-            if state.turn == Turn::Parser || state.stalled || state.last {
-                return Ok(Taken::Not as u8);
-            }
+        let mut next = this.lock().next();
+        if let Next::Take = next {
+            next = this.begin(slf, data)?;
         }
-        let reads = this.reads.get();
-        let Some(head) = reads.head(data.as_bytes()) else {
-            return Ok(Taken::Not as u8);
+        let method = match next {
+            Next::Take => {
+                if !std::mem::take(&mut this.lock().watched) {
+                    return Ok(());
+                }
+                return this.tell(slf.py(), |protocol, py| {
+                    protocol.call_method0(py, intern!(py, "begun"))
+                });
+            }
+            Next::Keep => intern!(slf.py(), "keep"),
+            Next::Parse => intern!(slf.py(), "parse"),
         };
-        let taken = Self::begin(slf, reads, &head, data)?;
-        Ok(taken as u8)
+        this.tell(slf.py(), |protocol, py| {
+            protocol.call_method1(py, method, (data,))
+        })
     }
 
     /// Whether nothing that the parser was fed is unanswered.
@@ -126,6 +131,11 @@ impl HotConnection {
     #[getter]
     fn busy(&self) -> bool {
         matches!(self.lock().turn, Turn::Behind { .. })
+    }
+
+    /// Has the protocol's `begun` called when the next request is taken.
+    fn watch(&self) {
+        self.lock().watched = true;
     }
 
     /// When the last answer was written, in seconds of the monotonic clock; 0 where none was.
@@ -163,6 +173,7 @@ impl HotConnection {
                 turn: Turn::Free,
                 stalled: false,
                 last: false,
+                watched: true,
                 pending: None,
                 answered_at: 0.0,
                 peer: Some(Peer { protocol, write }),
@@ -170,13 +181,13 @@ impl HotConnection {
         }
     }
 
-    fn begin(
-        this: &Bound<'_, Self>,
-        reads: &HotReads,
-        head: &Head<'_>,
-        data: &Bound<'_, PyBytes>,
-    ) -> PyResult<Taken> {
+    /// Begins to answer what was received, where it is a whole request that can be answered here.
+    fn begin(&self, this: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<Next> {
         let py = this.py();
+        let reads = self.reads.get();
+        let Some(head) = reads.head(data.as_bytes()) else {
+            return Ok(Next::Parse);
+        };
         let limits = reads.limits();
         let json = |accept: &[u8]| accept == b"*/*" || accept == b"application/json";
         if !head.accept.is_none_or(json)
@@ -184,25 +195,25 @@ impl HotConnection {
                 .content_type
                 .is_some_and(|given| given != b"application/json")
         {
-            return Ok(Taken::Not);
+            return Ok(Next::Parse);
         }
         let timeout = match head.timeout_ms {
             None => limits.timeout,
             Some(digits) => match timeout_ms(digits) {
-                None => return Ok(Taken::Not),
+                None => return Ok(Next::Parse),
                 Some(ms) => limits.timeout.min(f64::from(ms) / 1000.0),
             },
         };
         let now = reads.now();
         let Some(lane) = reads.lane(py, now)? else {
-            return Ok(Taken::Not);
+            return Ok(Next::Parse);
         };
         let counters = reads.counters(head.method);
         if counters.in_flight(py) + 1.0 > limits.max_requests {
-            return Ok(Taken::Not);
+            return Ok(Next::Parse);
         }
-        let Some(planned) = reads.plan(head, &data.as_bytes()[head.length..]) else {
-            return Ok(Taken::Not);
+        let Some(planned) = reads.plan(&head, &data.as_bytes()[head.length..]) else {
+            return Ok(Next::Parse);
         };
         let Planned {
             job,
@@ -213,7 +224,7 @@ impl HotConnection {
         let retry = Retry::new(1, true, deadline);
         let core = lane.core.get();
         let Some(wake) = core.submit_hot(this.clone().unbind(), job, retry, deadline, now) else {
-            return Ok(Taken::Not);
+            return Ok(Next::Parse);
         };
         counters.started(py);
         let id = match head.request_id {
@@ -221,7 +232,7 @@ impl HotConnection {
             _ => reads.next_id(),
         };
         {
-            let mut state = this.get().lock();
+            let mut state = self.lock();
             state.turn = Turn::Behind { holding: false };
             state.pending = Some(Pending {
                 data: data.clone().unbind(),
@@ -236,7 +247,7 @@ impl HotConnection {
             lane.link
                 .call_method1(py, intern!(py, "submitted"), (deadline,))?;
         }
-        Ok(Taken::Whole)
+        Ok(Next::Take)
     }
 
     /// The request's reply is there, or will not come.
@@ -327,8 +338,40 @@ impl HotConnection {
         Ok(())
     }
 
+    /// Calls the protocol, as long as there is one.
+    fn tell(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(Py<PyAny>, Python<'_>) -> PyResult<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let protocol = self
+            .lock()
+            .peer
+            .as_ref()
+            .map(|peer| peer.protocol.clone_ref(py));
+        match protocol {
+            Some(protocol) => call(protocol, py).map(drop),
+            None => Ok(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What becomes of what is received now.
+    fn next(&mut self) -> Next {
+        match &mut self.turn {
+            Turn::Behind { holding } => {
+                *holding = true;
+                Next::Keep
+            }
+            Turn::Parser => Next::Parse,
+            Turn::Free if self.stalled || self.last => Next::Parse,
+            Turn::Free => Next::Take,
+        }
     }
 }
 
