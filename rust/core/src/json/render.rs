@@ -1,5 +1,7 @@
 //! The answers to read requests as JSON, straight from the cells.
 
+use std::array;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -21,14 +23,12 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
         write_key(out, column, 0);
     }
     out.extend_from_slice(b"},\"features\":{");
-    let mut unsaid = false;
-    let features = table.plan().features().iter();
-    for (column, (feature, value)) in features.zip(table.row(0)).enumerate() {
+    let features = table.plan().features();
+    let unsaid = !write_values(out, table.row(0), |out, column| {
         comma(out, column);
-        out.extend_from_slice(&feature.json_name);
+        out.extend_from_slice(&features[column].json_name);
         out.push(b':');
-        unsaid |= !write_value(out, value);
-    }
+    });
     out.extend_from_slice(b"},\"version\":");
     write_integer(out, table.version());
     let all_present = (0..table.columns()).all(|column| table.status(0, column) == Status::Present);
@@ -61,7 +61,9 @@ pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     out.push(b'[');
     for row in 0..table.rows() {
         comma(out, row);
-        unsaid |= !write_array(out, table.row(row), write_value);
+        out.push(b'[');
+        unsaid |= !write_values(out, table.row(row), comma);
+        out.push(b']');
     }
     out.push(b']');
     out.extend_from_slice(b",\"version\":");
@@ -136,21 +138,79 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.push(b'"');
 }
 
-/// Whether JSON could say it; `null` stands for a number that is not finite. Where a value is known
-/// to be there and a number, as most are, this is no call of a function that knows all types.
-#[inline]
-fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
-    match value {
-        Some(Value::Float64(value)) => write_float64(out, value),
-        value => write_any(out, value),
+/// Appends values, and ahead of each what `before` appends for its place; whether JSON could say all
+/// of them. `null` stands for a number that is not finite.
+fn write_values<'a>(
+    out: &mut Vec<u8>,
+    values: impl Iterator<Item = Option<Value<'a>>>,
+    mut before: impl FnMut(&mut Vec<u8>, usize),
+) -> bool {
+    let mut said = true;
+    let mut run = Run::default();
+    for value in values {
+        match value {
+            Some(Value::Float64(double)) if double.is_finite() => {
+                if run.waiting == run.doubles.len() {
+                    run.write(out, &mut before);
+                }
+                run.doubles[run.waiting] = double;
+                run.waiting += 1;
+            }
+            value => {
+                run.write(out, &mut before);
+                before(out, run.place);
+                run.place += 1;
+                said &= write_value(out, value);
+            }
+        }
+    }
+    run.write(out, &mut before);
+    said
+}
+
+/// Most digits that are waited for are ready by then, and the buffers stay in the nearest cache.
+const RUN: usize = 10;
+
+/// Doubles next to each other, as most values are, whose digits are made before any are copied: a
+/// processor that copies what it has just written waits for it.
+#[derive(Default)]
+struct Run {
+    doubles: [f64; RUN],
+    /// How many of them are to be written.
+    waiting: usize,
+    /// The place of the first of those.
+    place: usize,
+}
+
+impl Run {
+    fn write(&mut self, out: &mut Vec<u8>, before: &mut impl FnMut(&mut Vec<u8>, usize)) {
+        if self.waiting == 0 {
+            return;
+        }
+        let doubles = &self.doubles[..self.waiting];
+        let mut buffers: [zmij::Buffer; RUN] = array::from_fn(|_| zmij::Buffer::new());
+        let mut texts = [""; RUN];
+        for ((buffer, text), &double) in buffers.iter_mut().zip(&mut texts).zip(doubles) {
+            *text = buffer.format_finite(double);
+        }
+        for text in &texts[..self.waiting] {
+            before(out, self.place);
+            self.place += 1;
+            out.extend_from_slice(text.as_bytes());
+        }
+        self.waiting = 0;
     }
 }
 
-fn write_any(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
+fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
     match value {
         None => out.extend_from_slice(b"null"),
         Some(Value::Integer(value)) => write_integer(out, value),
-        Some(Value::Float64(value)) => return write_float64(out, value),
+        Some(Value::Float64(_)) => {
+            // A finite one was taken into a run.
+            out.extend_from_slice(b"null");
+            return false;
+        }
         Some(Value::Float32(value)) => return write_float32(out, value),
         Some(Value::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
         Some(Value::String(text)) => write_string(out, text),
@@ -160,25 +220,16 @@ fn write_any(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
             out.push(b'"');
         }
         Some(Value::List(elements)) => {
-            return write_array(out, elements, |out, element| {
-                write_value(out, Some(element))
-            });
+            out.push(b'[');
+            let said = write_values(out, elements.map(Some), comma);
+            out.push(b']');
+            return said;
         }
         Some(Value::Vector(bytes)) => {
             return write_array(out, vector_elements(bytes), write_float32);
         }
     }
     true
-}
-
-#[inline]
-fn write_float64(out: &mut Vec<u8>, value: f64) -> bool {
-    if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        return true;
-    }
-    out.extend_from_slice(b"null");
-    false
 }
 
 fn write_float32(out: &mut Vec<u8>, value: f32) -> bool {
@@ -208,5 +259,44 @@ fn write_array<T>(
 fn comma(out: &mut Vec<u8>, index: usize) {
     if index > 0 {
         out.push(b',');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn values_are_in_their_places(
+            given in prop::collection::vec(prop_oneof![
+                4 => any::<f64>().prop_map(|double| Some(Value::Float64(double))),
+                1 => any::<i64>().prop_map(|integer| Some(Value::Integer(integer))),
+                1 => Just(Some(Value::Float64(f64::NAN))),
+                1 => Just(None),
+            ], 0..50)
+        ) {
+            let mut out = b"[".to_vec();
+            let said = write_values(&mut out, given.iter().cloned(), comma);
+            out.push(b']');
+            let one_by_one: Vec<_> = given
+                .iter()
+                .map(|value| match value {
+                    // `null` where JSON has no such number.
+                    Some(Value::Float64(double)) => json!(double),
+                    Some(Value::Integer(integer)) => json!(integer),
+                    _ => json!(null),
+                })
+                .collect();
+            let read: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(read, one_by_one);
+            let unsaid = |value: &Option<Value<'_>>| {
+                matches!(value, Some(Value::Float64(double)) if !double.is_finite())
+            };
+            prop_assert_eq!(said, !given.iter().any(unsaid));
+        }
     }
 }
