@@ -107,9 +107,7 @@ impl Table {
 
     /// Whether every value is `PRESENT`.
     pub fn all_present(&self) -> bool {
-        self.statuses
-            .iter()
-            .all(|&status| status == Status::Present as u8)
+        Status::all_present(&self.statuses)
     }
 
     /// The type of a feature.

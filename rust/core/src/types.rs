@@ -22,6 +22,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether all of these codes are `PRESENT`.
+    pub fn all_present(codes: &[u8]) -> bool {
+        // Without a way out in the middle this is done many codes at a time.
+        let present = Self::Present as u8;
+        codes
+            .iter()
+            .fold(0, |other, &code| other | (code ^ present))
+            == 0
+    }
+
     /// Every status, at the index of its code.
     pub const ALL: [Self; 6] = [
         Self::Present,

@@ -344,6 +344,13 @@ impl<'a> GroupBuilder<'a> {
                 .iter()
                 .map(|column| value::absent(column.data_type))
                 .collect(),
+            least_ttl_ms: self
+                .columns
+                .iter()
+                .map(|column| column.ttl_ms)
+                .filter(|&ttl_ms| ttl_ms > 0)
+                .min()
+                .unwrap_or(i64::MAX),
             views: self.views,
             columns: self.columns,
             source,

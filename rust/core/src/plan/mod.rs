@@ -95,6 +95,8 @@ pub(crate) struct Group {
     pub(crate) source: Source,
     /// A row of values that are not there.
     pub(crate) absent_row: Vec<u64>,
+    /// The least TTL of its columns, or more than any time where none has one.
+    pub(crate) least_ttl_ms: i64,
 }
 
 /// What follows the ids of a key.

@@ -117,6 +117,15 @@ impl ReadPart {
         let times = &answers.event_times[row * group.views.len()..][..group.views.len()];
         let cells = &mut answers.cells[row * width..][..width];
         let statuses = &mut answers.statuses[row * width..][..width];
+        let as_of_ms = self.asked.as_of_ms;
+        let fresh =
+            |&time: &i64| time == NO_TIME || time.saturating_add(group.least_ttl_ms) > as_of_ms;
+        if Status::all_present(statuses)
+            && self.cursor.bad_times.is_empty()
+            && times.iter().all(fresh)
+        {
+            return;
+        }
         for ((column, cell), status) in group.columns.iter().zip(cells).zip(statuses) {
             let time = times[column.view];
             let expires = time.saturating_add(column.ttl_ms);
@@ -127,7 +136,7 @@ impl ReadPart {
                 }
                 *status = Status::Invalid as u8;
                 *cell = value::absent(column.data_type);
-            } else if time != NO_TIME && column.ttl_ms > 0 && expires <= self.asked.as_of_ms {
+            } else if time != NO_TIME && column.ttl_ms > 0 && expires <= as_of_ms {
                 if *status == Status::Invalid as u8 {
                     self.invalid -= 1;
                 }
