@@ -568,6 +568,55 @@ class RouteCounters:
         cls, slots: memoryview[float], places: dict[str, int], bounds: list[float]
     ) -> Self: ...
 
+def api_key_hash(key: bytes) -> bytes | None:
+    """The SHA-256 of an API key; None of what does not have the form of one."""
+
+API_KEY_PREFIX: str
+"""What every API key begins with."""
+
+@final
+class ApiKeys:
+    """The API keys that a server knows.
+
+    Each is its name, its SHA-256, the epoch milliseconds from which it is none any more, and the
+    services and views that it may read; None where it may read everything.
+    """
+
+    def __new__(
+        cls,
+        keys: list[tuple[str, bytes, int | None, tuple[list[str], list[str]] | None]],
+    ) -> Self: ...
+    def authenticate(self, headers: list[tuple[bytes, bytes]], now_ms: int) -> Caller:
+        """Who sends a request with these headers, whose names are in lower case, at this moment."""
+
+@final
+class Caller:
+    """Who sends a request, or why that is not known."""
+
+    @property
+    def refusal(self) -> str | None:
+        """`missing`, `several`, `malformed`, `unknown`, `expired`; None where it may go on."""
+
+    @property
+    def name(self) -> str | None:
+        """The name of its key, which may have expired; None where it has none that is known."""
+
+    @property
+    def scoped(self) -> bool:
+        """Whether there is something that it may not read."""
+
+    def has_service(self, service: str) -> bool:
+        """Whether it may read this service, whatever views that reads."""
+
+    def has_view(self, view: str) -> bool:
+        """Whether it may read this view."""
+
+    def denied(self, service: str | None, views: list[str]) -> tuple[str, str] | None:
+        """What it may not read of a service with these views, or of the views alone.
+
+        The kind, `service` or `view`, and the name.
+        """
+
 @final
 class HotReads:
     """Plain reads of an HTTP server's worker, answered before ASGI.
@@ -575,7 +624,7 @@ class HotReads:
     It answers selections that it has learned, and leaves everything else to the application.
     `now` is the monotonic clock; ids of requests are `id_prefix` and a number. `on_invalid` is
     called with a table that has invalid values and the request's id, `on_answered` with the id,
-    the method and the seconds of each request.
+    the method, the seconds and the name of the API key of each request.
     """
 
     def __new__(
@@ -585,7 +634,7 @@ class HotReads:
         now: float,
         id_prefix: bytes,
         on_invalid: Callable[[FeatureTable, bytes], None],
-        on_answered: Callable[[bytes, str, float], None] | None,
+        on_answered: Callable[[bytes, str, float, str | None], None] | None,
         *,
         path: bytes,
         timeout: float,
@@ -604,11 +653,16 @@ class HotReads:
         join_keys: list[str],
         plan: ReadPlan,
         version: int,
+        views: list[str],
     ) -> None:
         """Notes what a selection that `client` was just asked for is compiled into.
 
-        `join_keys` are all names that the request brings, in its order.
+        `join_keys` are all names that the request brings, in its order, and `views` those that it
+        reads.
         """
+
+    def set_api_keys(self, keys: ApiKeys) -> None:
+        """Answers from now on only requests with one of these keys, within its scope."""
 
     def set_fields(self, fields: list[tuple[bytes, bytes]]) -> None:
         """Sets the header fields that every answer has before its own."""

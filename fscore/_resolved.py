@@ -131,11 +131,12 @@ class ResolvedFeature:
 class ResolvedComputed:
     """A feature that is computed on request.
 
-    `name` is its name in the result, `definition` what the registry says of it, and `places` where
-    each feature that it reads is among the set's features.
+    `name` is its name in the result, `view` that of the view that defines it, `definition` what the
+    registry says of it, and `places` where each feature that it reads is among the set's features.
     """
 
     name: str
+    view: str
     definition: FeatureDefinition
     places: Mapping[str, int]
 
@@ -195,6 +196,12 @@ class ResolvedSet:
         Entities that share a name share the column.
         """
         return {name: kind for entity in self.entities for name, kind in entity.join_keys}
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Every view of which something is answered, or read to be computed with."""
+        names = [*(view.name for view in self.views), *(item.view for item in self.computed)]
+        return tuple(dict.fromkeys(names))
 
     @property
     def hashes(self) -> tuple[str, ...]:

@@ -221,7 +221,7 @@ def _resolved(
 ) -> ResolvedSet:
     builder = _SetBuilder(registry)
     outputs: list[Output] = []
-    computed: list[tuple[str, FeatureDefinition, Expression]] = []
+    computed: list[tuple[str, str, FeatureDefinition, Expression]] = []
     request: dict[str, str] = {}
     for name, view, feature in chosen:
         if isinstance(view, RequestViewDefinition):
@@ -231,15 +231,15 @@ def _resolved(
                 _one_type("request input", request, field, inputs[field])
             builder.entity(view.entity)
             outputs.append(("computed", len(computed)))
-            computed.append((name, feature, expression))
+            computed.append((name, view.name, feature, expression))
         else:
             outputs.append(("read", builder.read(name, view, feature)))
     # What is read for these only comes behind everything that is an output.
     done = [
         ResolvedComputed(
-            name, feature, {part: builder.input(part) for part in expression.features()}
+            name, view, feature, {part: builder.input(part) for part in expression.features()}
         )
-        for name, feature, expression in computed
+        for name, view, feature, expression in computed
     ]
     entities = tuple(_entity(registry, name) for name in builder.entities)
     _check_shared_keys(entities)

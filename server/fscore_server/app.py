@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.routing import Route, Router
 
+from fscore_server.authentication import Authentication
 from fscore_server.boundary import Boundary
 from fscore_server.hot import HotRoutes
 from fscore_server.invalid_values import InvalidValues
@@ -51,13 +52,17 @@ def create_app(
     state = State(settings, metrics)
     invalid_values = InvalidValues()
     hot = HotRoutes(settings, metrics, invalid_values) if settings.hot_routes else None
+    authentication = None
+    if settings.api_keys_file is not None:
+        changed = hot.reads.set_api_keys if hot is not None else lambda _keys: None
+        authentication = Authentication(settings.api_keys_file, metrics, changed)
     endpoints: dict[str, Any] = {
         "/v1/features": Features(state, metrics, invalid_values, hot),
         "/v1/services": catalogue.Catalogue(state, "services", catalogue.services),
         "/v1/views": catalogue.Catalogue(state, "views", catalogue.views),
         "/v1/versions": catalogue.Versions(state),
         "/health/live": health.Live(),
-        "/health/ready": health.Ready(state),
+        "/health/ready": health.Ready(state, authentication),
         "/metrics": health.Exposition(metrics, state),
         "/openapi.json": OpenApiDocument(state),
         "/docs": DocsPage(),
@@ -65,10 +70,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
+        if authentication is not None:
+            await authentication.start()
         await state.start()
         try:
             yield
         finally:
+            if authentication is not None:
+                await authentication.stop()
             await state.stop()
 
     router = Router(
@@ -78,4 +87,4 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    return Boundary(router, state, metrics, hot)
+    return Boundary(router, state, metrics, hot, authentication)

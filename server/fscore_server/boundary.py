@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import is_request_id
 from fscore_server import request_id
+from fscore_server.authentication import Authentication, refused
 from fscore_server.exchange import BEGUN, Begun, Exchange
 from fscore_server.hot import HotRoutes
 from fscore_server.limits import ClientGone
@@ -34,12 +35,18 @@ class Boundary:
     """The ASGI application of one worker."""
 
     def __init__(
-        self, router: Router, state: State, metrics: Metrics, hot: HotRoutes | None
+        self,
+        router: Router,
+        state: State,
+        metrics: Metrics,
+        hot: HotRoutes | None,
+        authentication: Authentication | None,
     ) -> None:
         self._router = router
         self.state = state
         self.hot = hot
         self._metrics = metrics
+        self._authentication = authentication
         self._max_requests = state.settings.max_requests
         self._access_log = state.settings.access_log
         self._next_id = request_id.generator()
@@ -64,6 +71,8 @@ class Boundary:
         metrics = self._metrics
         metrics.request_started()
         try:
+            if self._authentication is not None:
+                self._authenticate(self._authentication, exchange, scope)
             if begun is not None and begun.error is not None:
                 raise begun.error
             if metrics.in_flight > self._max_requests and scope["path"].startswith(_SHEDDABLE):
@@ -86,8 +95,20 @@ class Boundary:
             metrics.request_finished(scope["method"], scope["path"], exchange.status, seconds)
             if self._access_log:
                 log_access(
-                    exchange.request_id, scope["method"], scope["path"], exchange.status, seconds
+                    exchange.request_id,
+                    scope["method"],
+                    scope["path"],
+                    exchange.status,
+                    seconds,
+                    exchange.key,
                 )
+
+    @staticmethod
+    def _authenticate(authentication: Authentication, exchange: Exchange, scope: Scope) -> None:
+        exchange.caller = caller = authentication.caller(scope["path"], scope["headers"])
+        problem = None if caller is None else refused(caller)
+        if problem is not None:
+            raise problem
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
@@ -110,6 +131,7 @@ class Boundary:
                         "path": scope["path"],
                         "status": status,
                         "cause": f"{type(error).__name__}: {error}",
+                        **({} if exchange.key is None else {"key": exchange.key}),
                         **({"suppressed": suppressed} if suppressed else {}),
                     }
                 },

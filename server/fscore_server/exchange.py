@@ -8,6 +8,7 @@ from time import perf_counter
 
 from starlette.types import Scope, Send
 
+from fscore._fscore import Caller
 from fscore_server.problems import MEDIA_TYPE as PROBLEM
 from fscore_server.problems import Header, Problem
 
@@ -36,12 +37,14 @@ class Begun:
 class Exchange:
     """What the boundary and the routes share about one request."""
 
-    __slots__ = ("begun", "closing", "request_id", "started", "status")
+    __slots__ = ("begun", "caller", "closing", "request_id", "started", "status")
 
     def __init__(self, request_id: bytes, *, closing: bool, begun: Begun | None = None) -> None:
         self.request_id = request_id
         self.begun = begun
         self.started = perf_counter() if begun is None else begun.started
+        # Who sends it, where requests need an API key.
+        self.caller: Caller | None = None
         # The status sent, 0 while there is none.
         self.status = 0
         # The server is shutting down: answer, and ask the caller to connect elsewhere.
@@ -57,6 +60,11 @@ class Exchange:
         if self.begun is None:
             return timeout
         return max(self.started + timeout - perf_counter(), 0.0)
+
+    @property
+    def key(self) -> str | None:
+        """The name of the API key, for logs."""
+        return None if self.caller is None else self.caller.name
 
     def attach(self, scope: Scope) -> None:
         scope[_SCOPE_KEY] = self

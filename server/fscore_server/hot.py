@@ -59,8 +59,9 @@ class HotRoutes:
             list(selection.names),
             prepared._plan,
             version,
+            list(prepared._resolved.view_names),
         )
 
 
-def _log_access(request_id: bytes, method: str, seconds: float) -> None:
-    log_access(request_id, method, PATH, 200, seconds)
+def _log_access(request_id: bytes, method: str, seconds: float, key: str | None) -> None:
+    log_access(request_id, method, PATH, 200, seconds, key)

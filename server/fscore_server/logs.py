@@ -73,8 +73,13 @@ def configure(
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
-def log_access(request_id: bytes, method: str, path: str, status: int, seconds: float) -> None:
-    """One line for a request, without its query string: that holds the ids that were asked for."""
+def log_access(
+    request_id: bytes, method: str, path: str, status: int, seconds: float, key: str | None
+) -> None:
+    """One line for a request, without its query string: that holds the ids that were asked for.
+
+    `key` is the name of its API key.
+    """
     LOGGER.info(
         "request",
         extra={
@@ -84,6 +89,7 @@ def log_access(request_id: bytes, method: str, path: str, status: int, seconds: 
                 "path": path,
                 "status": status,
                 "ms": round(seconds * 1000, 3),
+                **({} if key is None else {"key": key}),
             }
         },
     )

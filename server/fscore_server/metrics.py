@@ -37,9 +37,11 @@ CLIENT_GONE = 499
 
 _STATUSES = sorted({200, CLIENT_GONE, *(kind.status for kind in KINDS.values())})
 _STATUS_INDEX = {status: index for index, status in enumerate(_STATUSES)}
-# What a row begins with: requests in flight, the revision, requests answered before ASGI, values by
-# status. The routes follow.
-_IN_FLIGHT, _REVISION, _HOT, _VALUES = range(4)
+# What a row begins with: requests in flight, the revision, requests answered before ASGI, what became
+# of the file of API keys, values by status. The routes follow.
+_IN_FLIGHT, _REVISION, _HOT, _API_KEYS, _VALUES = range(5)
+# Where there is no such file, its slot stays zero.
+_WRONG, _RIGHT = 1.0, 2.0
 _ROUTES = _VALUES + len(VALUE_STATUSES)
 # What a route has: requests by status, one slot per bucket and one for +Inf, the sum of seconds.
 _ROUTE_SLOTS = len(_STATUSES) + len(BUCKETS) + 2
@@ -113,6 +115,10 @@ class Metrics:
         """Notes the registry revision that this worker serves."""
         self._slots[self._row + _REVISION] = revision
 
+    def api_keys_valid(self, valid: bool) -> None:
+        """Notes whether this worker could use the file of API keys when it last looked."""
+        self._slots[self._row + _API_KEYS] = _RIGHT if valid else _WRONG
+
     def render(self, versions: Mapping[str, int] | None = None) -> bytes:
         """The exposition of every worker's row, and the version that each service reads.
 
@@ -135,6 +141,12 @@ class Metrics:
         yield "# TYPE fscore_hot_requests_total counter"
         for worker, row in self._rows():
             yield f'fscore_hot_requests_total{{worker="{worker}"}} {row[_HOT]:.0f}'
+        api_keys = [(worker, row[_API_KEYS]) for worker, row in self._rows() if row[_API_KEYS]]
+        if api_keys:
+            yield "# HELP fscore_api_keys_valid Whether the file of API keys is right as it is."
+            yield "# TYPE fscore_api_keys_valid gauge"
+        for worker, found in api_keys:
+            yield f'fscore_api_keys_valid{{worker="{worker}"}} {found == _RIGHT:d}'
         yield "# HELP fscore_feature_values_total Feature values answered, by status."
         yield "# TYPE fscore_feature_values_total counter"
         for worker, row in self._rows():

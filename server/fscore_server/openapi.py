@@ -38,6 +38,13 @@ _READING = (404, 406, 422, 429, 500, 502, 503, 504)
 
 def document(settings: ServerSettings, registry: Registry | None) -> Json:
     """The whole description; `registry` is None while there are no definitions."""
+    described = _document(settings, registry)
+    if settings.api_keys_file is not None:
+        _require_api_key(described)
+    return described
+
+
+def _document(settings: ServerSettings, registry: Registry | None) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,6 +95,26 @@ def document(settings: ServerSettings, registry: Registry | None) -> Json:
             for kind in KINDS.values()
         ],
     }
+
+
+def _require_api_key(described: Json) -> None:
+    """Says of every operation but the probes that it needs a key, and what is answered without."""
+    schemes = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: fsk_…"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    described["components"]["securitySchemes"] = schemes
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            if path.startswith("/health/"):
+                continue
+            operation["security"] = [{name: []} for name in schemes]
+            refused = _problems(401, 403) if path == "/v1/features" else _problems(401)
+            refused["401"]["headers"]["WWW-Authenticate"] = {
+                "required": True,
+                "schema": {"type": "string", "const": "Bearer"},
+            }
+            operation["responses"] |= refused
 
 
 def _read_one(settings: ServerSettings, registry: Registry | None) -> Json:

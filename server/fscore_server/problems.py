@@ -37,6 +37,8 @@ class Kind:
 # What HTTP itself and this server add to the library's errors.
 _OWN_KINDS = [
     Kind("malformed_query", 400, "The query string cannot be read"),
+    Kind("unauthenticated", 401, "The request has no valid API key"),
+    Kind("not_permitted", 403, "The API key does not permit this"),
     Kind("route_not_found", 404, "There is no such route"),
     Kind("method_not_allowed", 405, "This route does not have that method"),
     Kind("not_acceptable", 406, "None of the accepted media types can be produced"),

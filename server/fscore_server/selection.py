@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import fscore.aio
+from fscore._fscore import Caller
 from fscore.errors import AmbiguousFeature
 from fscore.registry import Registry
+from fscore_server import access
 from fscore_server.problems import Problem
 from fscore_server.state import Cache, State
 
@@ -34,14 +36,23 @@ class PreparedSets:
         self._state = state
         self._cache: Cache[fscore.aio.Prepared] = Cache(state.settings.prepared_features)
 
-    def prepared(self, selection: Selection) -> fscore.aio.Prepared:
-        """The prepared set of a selection; undefined names are refused without asking Redis."""
+    def prepared(self, selection: Selection, caller: Caller | None) -> fscore.aio.Prepared:
+        """The prepared set of a selection; undefined names are refused without asking Redis, and
+        so is what the caller may not read."""
         client = self._state.defined_client()
         registry = client.registry
         found = self._cache.get(selection, registry)
         if found is not None:
+            access.check(caller, selection.service, found._resolved.view_names)
             return found
-        made = self._prepare(client, registry, selection)
+        try:
+            made = self._prepare(client, registry, selection)
+        except access.NAME_FAULTS as error:
+            access.refuse_name(caller, selection.service, error)
+        access.check(caller, selection.service, made._resolved.view_names)
+        if selection.service is not None or selection.features is not None:
+            inputs = made.request if selection.is_flat else {}
+            check_names(selection.names, made.join_keys, inputs)
         self._cache.put(selection, registry, made, len(made.features))
         return made
 
@@ -56,16 +67,13 @@ class PreparedSets:
             entity = entity_of(registry, selection.names)
             return fscore.aio.Prepared(client, None, None, entity)
         try:
-            prepared = fscore.aio.Prepared(client, service, features, None)
+            return fscore.aio.Prepared(client, service, features, None)
         except AmbiguousFeature:
             # Names that several entities have are those of the entity whose keys are given.
             only = _only_entity_of(registry, selection.names)
             if service is not None or only is None:
                 raise
-            prepared = fscore.aio.Prepared(client, None, features, only)
-        inputs = prepared.request if selection.is_flat else {}
-        check_names(selection.names, prepared.join_keys, inputs)
-        return prepared
+            return fscore.aio.Prepared(client, None, features, only)
 
     def _check_names(self, selection: Selection) -> None:
         """Bounds what is looked up: unknown names are compared with all others, to suggest one."""

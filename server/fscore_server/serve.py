@@ -24,6 +24,7 @@ import uvicorn
 from fscore.errors import ConfigError
 from fscore_server import __version__, logs
 from fscore_server.app import create_app
+from fscore_server.authentication import check_file
 from fscore_server.logs import LOGGER
 from fscore_server.problems import Header
 from fscore_server.protocol import ProtocolLimits, bounded
@@ -45,14 +46,16 @@ class Worker:
 def run(settings: ServerSettings) -> int:
     """Serves until a signal ends it; the exit code.
 
-    Raises `ConfigError` when the address cannot be listened on.
+    Raises `ConfigError` when the address cannot be listened on, or the API keys cannot be used.
     """
+    logs.configure(settings.log_level, settings.log_format)
+    if settings.api_keys_file is not None:
+        check_file(settings.api_keys_file)
     if settings.workers > 1:
         # Imported here: the parent of workers is a program of its own, which imports this one.
         from fscore_server import workers
 
         return workers.supervise(settings)
-    logs.configure(settings.log_level, settings.log_format)
     listener = bind(settings.host, settings.port, shared=False)
     announce = banner(settings, listener)
     return run_worker(settings, Worker(), listener, ready=announce)

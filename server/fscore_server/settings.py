@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -28,13 +29,15 @@ class ServerSettings(RedisSettings):
     """
 
     host: str = "127.0.0.1"
-    """Address to listen on. Other than loopback only with `insecure_no_auth`."""
+    """Address to listen on. Other than loopback only with `api_keys_file` or `insecure_no_auth`."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one, which the first log line names."""
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes that share the port."""
+    api_keys_file: Path | None = None
+    """File of the API keys of which requests need one; it is followed."""
     insecure_no_auth: bool = False
-    """Listen beyond loopback although requests are not authenticated."""
+    """Listen beyond loopback although requests are not authenticated, where there are no keys."""
 
     follow_versions: Literal["poll", "push"] = "push"
     """How a worker learns of promotions: `push` by a subscription, within milliseconds, and by
@@ -84,11 +87,13 @@ class ServerSettings(RedisSettings):
 
     @model_validator(mode="after")
     def _only_loopback_without_authentication(self) -> Self:
-        if not self.insecure_no_auth and not _is_loopback(self.host):
+        authenticated = self.api_keys_file is not None
+        if not authenticated and not self.insecure_no_auth and not _is_loopback(self.host):
             raise ValueError(
                 f"host {self.host!r} is reachable from other machines, and requests are not"
-                " authenticated: listen on 127.0.0.1, or accept that with insecure_no_auth"
-                " (FSCORE_INSECURE_NO_AUTH=true)"
+                " authenticated: name a file of API keys with api_keys_file"
+                " (FSCORE_API_KEYS_FILE; `fscore key create` makes one), listen on 127.0.0.1, or"
+                " accept that with insecure_no_auth (FSCORE_INSECURE_NO_AUTH=true)"
             )
         return self
 

@@ -40,7 +40,6 @@ _KILL_AFTER = 5.0
 
 def supervise(settings: ServerSettings) -> int:
     """Runs `settings.workers` workers until a signal ends them; the exit code."""
-    logs.configure(settings.log_level, settings.log_format)
     with tempfile.TemporaryDirectory(prefix="fscore-") as folder:
         return Supervisor(settings, Path(folder) / "metrics").run()
 

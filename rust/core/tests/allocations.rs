@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fscore_core::cluster::SlotMap;
 use fscore_core::connection::Replies as _;
-use fscore_core::http::{Answer, AnswerHead, Head, Named, ReadQuery, Selections};
+use fscore_core::http::{
+    Answer, AnswerHead, ApiKey, ApiKeys, Head, Named, ReadQuery, Scope, Selections, api_key_hash,
+};
 use fscore_core::json;
 use fscore_core::keys::KeyType;
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, ViewSpec};
@@ -18,7 +20,25 @@ const FEATURES: usize = 10;
 const ALLOCATIONS: u64 = 25;
 
 const GET: &[u8] = b"GET /v1/features?user_id=4711&service=ranking HTTP/1.1\r\n\
-    Host: 127.0.0.1:8080\r\nAccept: */*\r\nX-Request-ID: 1\r\n\r\n";
+    Host: 127.0.0.1:8080\r\nAccept: */*\r\nX-Request-ID: 1\r\n\
+    Authorization: Bearer fsk_0123456789abcdefghijABCDEFGHIJ0123456789-_a\r\n\r\n";
+
+/// A key that may read what is asked for, behind another.
+fn api_keys() -> ApiKeys {
+    let key = |secret: &[u8]| ApiKey {
+        name: "ranking".to_owned(),
+        sha256: api_key_hash(secret).unwrap(),
+        expires_ms: Some(i64::MAX),
+        scope: Some(Scope {
+            services: Vec::new(),
+            views: vec!["profile".to_owned()],
+        }),
+    };
+    ApiKeys::new(vec![
+        key(b"fsk_other56789abcdefghijABCDEFGHIJ0123456789-_a"),
+        key(b"fsk_0123456789abcdefghijABCDEFGHIJ0123456789-_a"),
+    ])
+}
 
 fn plan() -> Arc<ReadPlan> {
     let spec = PlanSpec {
@@ -58,14 +78,18 @@ fn reply() -> Vec<u8> {
 
 /// Reads a request, sends its commands into `sent`, takes the reply and gives the answer's length.
 fn answer(
-    selections: &Selections<Arc<ReadPlan>>,
+    api_keys: &ApiKeys,
+    selections: &Selections<(Arc<ReadPlan>, [String; 1])>,
     reply: &[u8],
     sent: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> usize {
     let head = Head::scan(GET).unwrap();
+    let index = api_keys.authenticate(&head.credentials, 0).unwrap();
     let query = ReadQuery::parse(head.query).unwrap();
-    let plan = selections.find(Named::from(&query)).unwrap();
+    let (plan, views) = selections.find(Named::from(&query)).unwrap();
+    let key = api_keys.key(index);
+    assert_eq!(key.may_read(query.service.as_deref(), views), Ok(()));
     let keys = query.key_columns(plan.join_keys()).unwrap();
     let inputs = query.input_columns(plan.request()).unwrap();
     let asked = Asked::plain(1, 1_717_243_200_000);
@@ -88,16 +112,17 @@ fn answer(
 #[test]
 fn a_request_of_one_entity_asks_for_memory_a_known_number_of_times() {
     let plan = plan();
+    let api_keys = api_keys();
     let mut selections = Selections::new(FEATURES);
     let join_keys = ["user_id".to_owned()];
     let named = Named::new(Some("ranking"), None, &join_keys);
-    selections.insert(named, plan, FEATURES);
+    selections.insert(named, (plan, ["profile".to_owned()]), FEATURES);
     let reply = reply();
     let (mut sent, mut room) = (Vec::new(), Answer::default());
     // What is kept from one request to the next has its size after the first.
-    let length = answer(&selections, &reply, &mut sent, &mut room);
+    let length = answer(&api_keys, &selections, &reply, &mut sent, &mut room);
     let counted = allocation_counter::measure(|| {
-        black_box(answer(&selections, &reply, &mut sent, &mut room));
+        black_box(answer(&api_keys, &selections, &reply, &mut sent, &mut room));
     });
     assert!(length > 200, "{length}");
     assert_eq!(counted.count_total, ALLOCATIONS, "{counted:?}");

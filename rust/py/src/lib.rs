@@ -36,7 +36,11 @@ mod _fscore {
     #[pymodule_export]
     const MAX_EXPRESSION_DEPTH: usize = fscore_core::expression::MAX_DEPTH;
     #[pymodule_export]
+    use crate::http::{ApiKeys, Caller, api_key_hash};
+    #[pymodule_export]
     use crate::http::{HotConnection, HotReads, RouteCounters, is_request_id, parse_timeout_ms};
+    #[pymodule_export]
+    const API_KEY_PREFIX: &str = fscore_core::http::API_KEY_PREFIX;
     #[pymodule_export]
     const MAX_REQUEST_ID: usize = fscore_core::http::MAX_REQUEST_ID;
     #[pymodule_export]

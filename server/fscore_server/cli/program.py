@@ -13,6 +13,7 @@ from fscore_server.cli.demo import demo_command
 from fscore_server.cli.doctor import doctor_command
 from fscore_server.cli.get import get_command
 from fscore_server.cli.init import init_command
+from fscore_server.cli.key import key_command
 from fscore_server.cli.load import load_command
 from fscore_server.cli.migrate import migrate_command
 from fscore_server.cli.outcome import ended
@@ -48,6 +49,7 @@ for _command in (
     serve_command,
     demo_command,
     doctor_command,
+    key_command,
     migrate_command,
     version_command,
     version_info_command,

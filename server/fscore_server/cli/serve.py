@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,11 @@ __all__ = ["serve_command"]
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one. [default: 8080]")
 @click.option("--workers", type=int, help="Worker processes that share the port. [default: 1]")
+@click.option(
+    "--api-keys-file",
+    type=click.Path(path_type=Path),
+    help="File of the API keys of which requests need one.",
+)
 @click.option("--insecure-no-auth", is_flag=True, default=None, help="Listen beyond loopback.")
 @click.option("--request-timeout-ms", type=int, help="Deadline of a request. [default: 50]")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from fscore._fscore import Caller
 from fscore.expression import Expression
 from fscore.registry import (
     FeatureDefinition,
@@ -19,14 +20,14 @@ from fscore.registry import (
     ViewDefinition,
 )
 from fscore.registry_resolve import resolve
-from fscore_server import query
+from fscore_server import access, query
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.limits import request_timeout
 from fscore_server.negotiation import response_type
 from fscore_server.problems import Problem
 from fscore_server.state import Cache, State
 
-Listing = Callable[[Registry], list[dict[str, Any]]]
+Listing = Callable[[Registry, Caller | None], list[dict[str, Any]]]
 
 
 class Catalogue:
@@ -42,12 +43,18 @@ class Catalogue:
         response_type(scope["headers"], (JSON,))
         _refuse_parameters(scope)
         registry = self._state.defined_client().registry
-        body = self._rendered.get(self._name, registry)
-        if body is None:
-            listing = self._listing(registry)
-            body = orjson.dumps({"revision": self._state.revision, self._name: listing})
-            self._rendered.put(self._name, registry, body)
-        await exchange_of(scope).reply(send, 200, JSON, body)
+        exchange = exchange_of(scope)
+        if exchange.caller is not None and exchange.caller.scoped:
+            body = self._render(self._listing(registry, exchange.caller))
+        else:
+            kept = self._rendered.get(self._name, registry)
+            body = self._render(self._listing(registry, None)) if kept is None else kept
+            if kept is None:
+                self._rendered.put(self._name, registry, body)
+        await exchange.reply(send, 200, JSON, body)
+
+    def _render(self, listing: list[dict[str, Any]]) -> bytes:
+        return orjson.dumps({"revision": self._state.revision, self._name: listing})
 
 
 class Versions:
@@ -62,20 +69,31 @@ class Versions:
         response_type(headers, (JSON,))
         timeout = request_timeout(headers, self._timeout)
         _refuse_parameters(scope)
-        found = await self._state.defined_client().versions.list(timeout=timeout)
+        client = self._state.defined_client()
+        found = await client.versions.list(timeout=timeout)
+        exchange = exchange_of(scope)
         listing = [service.to_dict() for service in found]
+        if exchange.caller is not None and exchange.caller.scoped:
+            known = access.readable(client.registry, exchange.caller).services
+            listing = [service for service in listing if service["service"] in known]
         body = orjson.dumps({"revision": self._state.revision, "versions": listing})
-        await exchange_of(scope).reply(send, 200, JSON, body)
+        await exchange.reply(send, 200, JSON, body)
 
 
-def services(registry: Registry) -> list[dict[str, Any]]:
-    """The feature services, each with its features in the order of the model's input."""
+def services(registry: Registry, caller: Caller | None) -> list[dict[str, Any]]:
+    """The feature services, each with its features in the order of the model's input; those that
+    the caller may read."""
+    registry = access.readable(registry, caller)
     return [_service(registry, service) for service in registry.services.values()]
 
 
-def views(registry: Registry) -> list[dict[str, Any]]:
-    """The views of every kind, each with its features in declared order."""
-    return [_view(registry, view) for view in registry.views.values()]
+def views(registry: Registry, caller: Caller | None) -> list[dict[str, Any]]:
+    """The views of every kind, each with its features in declared order; likewise."""
+    return [
+        _view(registry, view)
+        for view in registry.views.values()
+        if caller is None or caller.has_view(view.name)
+    ]
 
 
 def _refuse_parameters(scope: Scope) -> None:

@@ -14,7 +14,8 @@ from importlib.resources import files
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore_server import openapi
+from fscore.registry import Registry
+from fscore_server import access, openapi
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.state import Cache, State
 
@@ -30,11 +31,20 @@ class OpenApiDocument:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         registry = self._state.registry
-        body = self._rendered.get("document", registry)
-        if body is None:
-            body = orjson.dumps(openapi.document(self._state.settings, registry))
-            self._rendered.put("document", registry, body)
-        await exchange_of(scope).reply(send, 200, JSON, body)
+        exchange = exchange_of(scope)
+        caller = exchange.caller
+        if registry is not None and caller is not None and caller.scoped:
+            # Of what the caller may read: not kept, as there may be as many as there are keys.
+            body = self._render(access.readable(registry, caller))
+        else:
+            kept = self._rendered.get("document", registry)
+            body = self._render(registry) if kept is None else kept
+            if kept is None:
+                self._rendered.put("document", registry, body)
+        await exchange.reply(send, 200, JSON, body)
+
+    def _render(self, registry: Registry | None) -> bytes:
+        return orjson.dumps(openapi.document(self._state.settings, registry))
 
 
 class DocsPage:

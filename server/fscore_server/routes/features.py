@@ -62,8 +62,8 @@ class Features:
         asked = query.read_request(scope["query_string"])
         features = None if asked.features is None else tuple(asked.features)
         selection = Selection(asked.service, features, tuple(asked.names), is_flat=True)
-        prepared = self._prepared_sets.prepared(selection)
         exchange = exchange_of(scope)
+        prepared = self._prepared_sets.prepared(selection, exchange.caller)
         table = await prepared.get(
             asked.key_columns(prepared._plan),
             timeout=exchange.left_of(timeout),
@@ -94,11 +94,11 @@ class Features:
         request = parse_read_request(body, self._max_rows)
         features = None if request.features is None else tuple(request.features)
         selection = Selection(request.service, features, tuple(request.entities.names))
-        prepared = self._prepared_sets.prepared(selection)
+        exchange = exchange_of(scope)
+        prepared = self._prepared_sets.prepared(selection, exchange.caller)
         if prepared.request and request.inputs is None:
             raise _without_inputs(prepared.request)
         self._check_size(request.rows, prepared)
-        exchange = exchange_of(scope)
         table = await prepared.get(
             request.entities,
             timeout=exchange.left_of(timeout),

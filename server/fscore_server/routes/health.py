@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from fscore_server.authentication import Authentication
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.metrics import MEDIA_TYPE, Metrics
 from fscore_server.state import State
@@ -22,11 +23,14 @@ class Live:
 class Ready:
     """200 when requests can be answered, 503 with every reason why not."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, authentication: Authentication | None) -> None:
         self._state = state
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reasons = self._state.reasons_not_ready()
+        if self._authentication is not None:
+            reasons += self._authentication.reasons_not_ready()
         body = orjson.dumps(
             {
                 "status": "not ready" if reasons else "ready",

@@ -6,6 +6,8 @@
 
 use memchr::memchr;
 
+use super::Credentials;
+
 const VERSION: &[u8] = b" HTTP/1.1\r\n";
 
 /// A request that a plain read may be.
@@ -25,6 +27,8 @@ pub struct Head<'a> {
     pub request_id: Option<&'a [u8]>,
     /// `X-Request-Timeout-Ms`.
     pub timeout_ms: Option<&'a [u8]>,
+    /// `Authorization` and `X-API-Key`.
+    pub credentials: Credentials<'a>,
     /// How many bytes the head has, the empty line included.
     pub length: usize,
     /// How many bytes of body follow it.
@@ -74,6 +78,7 @@ impl<'a> Head<'a> {
             content_type: None,
             request_id: None,
             timeout_ms: None,
+            credentials: Credentials::default(),
             length: 0,
             body_length: 0,
         };
@@ -95,6 +100,8 @@ impl<'a> Head<'a> {
             let value = value.strip_prefix(b" ").unwrap_or(value);
             match known(name) {
                 Header::Ignored => {}
+                Header::ApiKey => once(&mut head.credentials.api_key, value)?,
+                Header::Authorization => once(&mut head.credentials.authorization, value)?,
                 Header::Accept => once(&mut head.accept, value)?,
                 Header::ContentType => once(&mut head.content_type, value)?,
                 Header::RequestId => once(&mut head.request_id, value)?,
@@ -119,6 +126,8 @@ impl<'a> Head<'a> {
 enum Header {
     Ignored,
     Accept,
+    ApiKey,
+    Authorization,
     Connection,
     ContentLength,
     ContentType,
@@ -134,9 +143,11 @@ fn known(name: &[u8]) -> Header {
         6 if name[0] | 0x20 == b'a' => (b"accept", Header::Accept),
         6 => (b"expect", Header::Refused),
         7 => (b"upgrade", Header::Refused),
+        9 => (b"x-api-key", Header::ApiKey),
         10 => (b"connection", Header::Connection),
         12 if name[0] | 0x20 == b'c' => (b"content-type", Header::ContentType),
         12 => (b"x-request-id", Header::RequestId),
+        13 => (b"authorization", Header::Authorization),
         14 if name[0] | 0x20 == b'h' => (b"http2-settings", Header::Refused),
         14 => (b"content-length", Header::ContentLength),
         16 if name[0] | 0x20 == b'p' => (b"proxy-connection", Header::Refused),
@@ -233,7 +244,7 @@ mod tests {
     fn a_plain_get_is_read() {
         let text = format!(
             "{GET}Accept: */*\r\nconnection: Keep-Alive\r\nX-REQUEST-ID: a b\r\n\
-             X-Request-Timeout-Ms:20\r\nUser-Agent: \t (x; y)  \r\n\r\nbehind"
+             X-Request-Timeout-Ms:20\r\nX-API-Key: k\r\nAuthorization: Bearer x\r\nUser-Agent: \t (x; y)  \r\n\r\nbehind"
         );
         let head = scanned(&text).unwrap();
         assert_eq!(
@@ -244,6 +255,9 @@ mod tests {
         assert_eq!(head.accept, Some(&b"*/*"[..]));
         assert_eq!(head.request_id, Some(&b"a b"[..]));
         assert_eq!(head.timeout_ms, Some(&b"20"[..]));
+        assert_eq!(head.credentials.api_key, Some(&b"k"[..]));
+        assert_eq!(head.credentials.authorization, Some(&b"Bearer x"[..]));
+        assert!(head.credentials.are_both());
         assert_eq!((head.content_type, head.body_length), (None, 0));
         assert_eq!(&text[head.length..], "behind");
     }
@@ -300,6 +314,9 @@ mod tests {
             "Content-Length: 0",
             "Accept: */*\r\nAccept: */*",
             "X-Request-ID: a\r\nx-request-id: b",
+            "X-API-Key: a\r\nx-api-key: a",
+            "Authorization: Bearer a\r\nauthorization: Basic a",
+            "Authorization: Bearer a ",
             "X-Request-ID:  a",
             "X-Request-ID: a ",
             "X-Request-ID: a\t",

@@ -1,13 +1,17 @@
-//! What a read request is written in over HTTP/1.1: its query string, the head of one that is plain
-//! enough to be answered without a web framework, and the head of that answer.
+//! What a read request is written in over HTTP/1.1: its query string, who sends it, the head of one
+//! that is plain enough to be answered without a web framework, and the head of that answer.
 
 mod answer;
+mod api_keys;
+mod credentials;
 mod fields;
 mod head;
 mod query;
 mod selection;
 
 pub use answer::{Answer, AnswerHead};
+pub use api_keys::{ApiKey, ApiKeys, Denied, Scope};
+pub use credentials::{API_KEY_PREFIX, Credentials, Refusal, api_key_hash};
 pub use fields::{MAX_REQUEST_ID, is_request_id, timeout_ms};
 pub use head::{Head, Method};
 pub use query::{Parameter, QueryProblem, ReadQuery, parameters};

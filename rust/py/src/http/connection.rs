@@ -10,6 +10,7 @@ use fscore_core::http::{AnswerHead, Method, is_request_id, timeout_ms};
 use fscore_core::json;
 use fscore_core::table::Table;
 
+use super::api_keys::Holder;
 use super::reads::{HotReads, Planned};
 use crate::connection::Retry;
 use crate::errors::Fault;
@@ -75,6 +76,7 @@ struct Pending {
     started: f64,
     as_of_ms: Option<i64>,
     timestamps: bool,
+    holder: Option<Holder>,
 }
 
 #[pymethods]
@@ -219,6 +221,7 @@ impl HotConnection {
             job,
             as_of_ms,
             timestamps,
+            holder,
         } = planned;
         let deadline = now + timeout;
         let retry = Retry::new(1, true, deadline);
@@ -241,6 +244,7 @@ impl HotConnection {
                 started: now,
                 as_of_ms,
                 timestamps,
+                holder,
             });
         }
         if wake {
@@ -305,7 +309,8 @@ impl HotConnection {
                 PyBytes::new(py, answer.finish(&head))
             });
             write.call1(py, (bytes,))?;
-            reads.tell(py, (&pending.id, pending.method, seconds), table)?;
+            let told = (&*pending.id, pending.method, seconds);
+            reads.tell(py, told, pending.holder.as_ref(), table)?;
             if last {
                 protocol.call_method0(py, intern!(py, "ended"))?;
             } else if holding {

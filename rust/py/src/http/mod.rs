@@ -1,10 +1,12 @@
 //! Plain reads over HTTP, answered before ASGI: from the request's bytes to the answer's, without a
 //! task, a future or a Python object per value.
 
+mod api_keys;
 mod connection;
 mod counters;
 mod reads;
 
+pub(crate) use api_keys::{ApiKeys, Caller, api_key_hash};
 pub(crate) use connection::HotConnection;
 pub(crate) use counters::RouteCounters;
 pub(crate) use reads::HotReads;

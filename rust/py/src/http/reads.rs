@@ -11,13 +11,14 @@ use pyo3::types::PyDict;
 
 use fscore_core::cluster::SlotMap;
 use fscore_core::expression::InputColumn;
-use fscore_core::http::{Answer, Head, Method, Named, ReadQuery, Selections};
+use fscore_core::http::{self, Answer, Head, Method, Named, ReadQuery, Selections};
 use fscore_core::json;
 use fscore_core::keys::KeyColumns;
 use fscore_core::plan::ReadPlan as CoreReadPlan;
 use fscore_core::read::{Asked, Read};
 use fscore_core::table::Table;
 
+use super::api_keys::{ApiKeys, Holder};
 use super::connection::HotConnection;
 use super::counters::RouteCounters;
 use crate::connection::Connection;
@@ -38,7 +39,8 @@ pub(crate) struct HotReads {
     clock: Clock,
     /// Called with a table that has invalid values, and the request's id.
     on_invalid: Py<PyAny>,
-    /// Called with the id, the method and the seconds of each request, where that is wanted.
+    /// Called with the id, the method, the seconds and the key's name of each request, where that
+    /// is wanted.
     on_answered: Option<Py<PyAny>>,
     store: PyOnceLock<Store>,
     inner: Mutex<Inner>,
@@ -73,6 +75,8 @@ struct Inner {
     /// What the client followed when the selections were learned.
     followed: Option<Py<PyAny>>,
     selections: Selections<Learned>,
+    /// Those that requests need one of; none where they need none.
+    api_keys: Option<Arc<http::ApiKeys>>,
     /// The connection that was used last, by what the node calls it.
     link: Option<(Py<PyAny>, Py<Connection>)>,
     /// The fields of every answer, each with its line end.
@@ -85,6 +89,8 @@ struct Inner {
 struct Learned {
     plan: Arc<CoreReadPlan>,
     version: i64,
+    /// The views that it reads.
+    views: Arc<[String]>,
 }
 
 /// A read that can be sent.
@@ -92,6 +98,8 @@ pub(super) struct Planned {
     pub(super) job: Job,
     pub(super) as_of_ms: Option<i64>,
     pub(super) timestamps: bool,
+    /// Whose request it is, where that matters.
+    pub(super) holder: Option<Holder>,
 }
 
 /// A connection to the server, and what owns its transport.
@@ -121,6 +129,7 @@ impl HotReads {
             stopped: false,
             followed: None,
             selections: Selections::new(limits.max_learned),
+            api_keys: None,
             link: None,
             fields: Vec::new(),
             ids: Ids {
@@ -145,7 +154,11 @@ impl HotReads {
     }
 
     /// A selection that `client` was just asked for, and what it was compiled into.
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        reason = "as Python hands it over"
+    )]
     fn learn(
         &self,
         client: &Bound<'_, PyAny>,
@@ -154,6 +167,7 @@ impl HotReads {
         join_keys: Vec<String>,
         plan: &Bound<'_, ReadPlan>,
         version: i64,
+        views: Vec<String>,
     ) -> PyResult<()> {
         let py = client.py();
         let store = self.store.get_or_try_init(py, || -> PyResult<_> {
@@ -175,10 +189,20 @@ impl HotReads {
         }
         if inner.selections.find(named).is_none() {
             let weight = plan.features().len();
-            let learned = Learned { plan, version };
+            let views = views.into();
+            let learned = Learned {
+                plan,
+                version,
+                views,
+            };
             inner.selections.insert(named, learned, weight);
         }
         Ok(())
+    }
+
+    /// Answers only requests with one of these keys from now on, within its scope.
+    fn set_api_keys(&self, keys: &ApiKeys) {
+        self.lock().api_keys = Some(Arc::clone(&keys.inner));
     }
 
     /// Sets the fields that every answer has before its own.
@@ -220,6 +244,7 @@ impl HotReads {
         &self,
         py: Python<'_>,
         (id, method, seconds): (&[u8], Method, f64),
+        holder: Option<&Holder>,
         table: Table,
     ) -> PyResult<()> {
         if let Some(on_answered) = &self.on_answered {
@@ -227,7 +252,8 @@ impl HotReads {
                 Method::Get => "GET",
                 Method::Post => "POST",
             };
-            on_answered.call1(py, (id, method, seconds))?;
+            let key = holder.map(|holder| &*holder.key().name);
+            on_answered.call1(py, (id, method, seconds, key))?;
         }
         if table.invalid() > 0 {
             let table = table::to_python(py, table)?;
@@ -286,18 +312,25 @@ impl HotReads {
         Ok(Some(Lane { link, core }))
     }
 
-    /// What a request wants to be read, if it was learned how.
+    /// What a request wants to be read, if it was learned how and its sender may read it.
     pub(super) fn plan(&self, head: &Head<'_>, body: &[u8]) -> Option<Planned> {
-        match head.method {
-            Method::Get => self.plan_one(head.query),
-            Method::Post if head.query.is_empty() => self.plan_many(body),
+        let api_keys = self.lock().api_keys.clone();
+        let holder = match &api_keys {
+            None => None,
+            Some(keys) => Some(Holder::of(keys, &head.credentials, now_ms())?),
+        };
+        let planned = match head.method {
+            Method::Get => self.plan_one(head.query, holder.as_ref()),
+            Method::Post if head.query.is_empty() => self.plan_many(body, holder.as_ref()),
             Method::Post => None,
-        }
+        };
+        planned.map(|planned| Planned { holder, ..planned })
     }
 
-    fn plan_one(&self, query: &[u8]) -> Option<Planned> {
+    fn plan_one(&self, query: &[u8], holder: Option<&Holder>) -> Option<Planned> {
         let query = ReadQuery::parse(query).ok()?;
         let learned = self.learned(Named::from(&query))?;
+        learned.may_be_read(holder, query.service.as_deref())?;
         let plan = &learned.plan;
         let keys = query.key_columns(plan.join_keys()).ok()?;
         let inputs = query.input_columns(plan.request()).ok()?;
@@ -313,9 +346,10 @@ impl HotReads {
         self.read(learned, read)
     }
 
-    fn plan_many(&self, body: &[u8]) -> Option<Planned> {
+    fn plan_many(&self, body: &[u8], holder: Option<&Holder>) -> Option<Planned> {
         let request = json::parse_read_request(body, self.limits.max_rows).ok()?;
         let learned = self.learned(Named::from(&request))?;
+        learned.may_be_read(holder, request.service.as_deref())?;
         let wanted = learned.plan.request();
         let inputs = match &request.inputs {
             Some(inputs) => inputs.columns(wanted, request.keys.rows()).ok()?,
@@ -339,7 +373,7 @@ impl HotReads {
     }
 
     fn read(&self, learned: Learned, wanted: Wanted<'_>) -> Option<Planned> {
-        let Learned { plan, version } = learned;
+        let Learned { plan, version, .. } = learned;
         // A snapshot may have to be read twice.
         if wanted.consistency == Some("snapshot") {
             return None;
@@ -366,6 +400,7 @@ impl HotReads {
             job: Job::read(read, part, wanted.partial != Some(false)),
             as_of_ms: wanted.as_of_ms,
             timestamps: wanted.timestamps,
+            holder: None,
         })
     }
 
@@ -383,6 +418,14 @@ impl HotReads {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Learned {
+    fn may_be_read(&self, holder: Option<&Holder>, service: Option<&str>) -> Option<()> {
+        holder.map_or(Some(()), |holder| {
+            holder.key().may_read(service, &self.views).ok()
+        })
     }
 }
 

@@ -1,0 +1,162 @@
+//! Who sends a request, for both paths that answer it.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use fscore_core::http::{self, ApiKey, Credentials, Denied, Refusal, Scope};
+
+/// The SHA-256 of an API key, or `None` of what does not have the form of one.
+#[pyfunction]
+pub(crate) fn api_key_hash<'py>(py: Python<'py>, key: &[u8]) -> Option<Bound<'py, PyBytes>> {
+    http::api_key_hash(key).map(|hash| PyBytes::new(py, &hash))
+}
+
+/// The API keys that a server knows.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct ApiKeys {
+    pub(super) inner: Arc<http::ApiKeys>,
+}
+
+/// A key's name, SHA-256, end, and the services and views that it may read.
+type Entry = (
+    String,
+    [u8; 32],
+    Option<i64>,
+    Option<(Vec<String>, Vec<String>)>,
+);
+
+#[pymethods]
+impl ApiKeys {
+    #[new]
+    fn new(keys: Vec<Entry>) -> Self {
+        let key = |(name, sha256, expires_ms, scope): Entry| ApiKey {
+            name,
+            sha256,
+            expires_ms,
+            scope: scope.map(|(services, views)| Scope { services, views }),
+        };
+        Self {
+            inner: Arc::new(http::ApiKeys::new(keys.into_iter().map(key).collect())),
+        }
+    }
+
+    /// Who sends a request with these headers, at this moment.
+    #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
+    fn authenticate(&self, headers: Vec<(PyBackedBytes, PyBackedBytes)>, now_ms: i64) -> Caller {
+        let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+        let found = self
+            .inner
+            .authenticate(&Credentials::among(headers), now_ms);
+        let (index, refusal) = match found {
+            Ok(index) => (Some(index), None),
+            Err(Refusal::Expired(index)) => (Some(index), Some("expired")),
+            Err(Refusal::Missing) => (None, Some("missing")),
+            Err(Refusal::Several) => (None, Some("several")),
+            Err(Refusal::Malformed) => (None, Some("malformed")),
+            Err(Refusal::Unknown) => (None, Some("unknown")),
+        };
+        let key = index.map(|index| Holder {
+            keys: Arc::clone(&self.inner),
+            index,
+        });
+        Caller { key, refusal }
+    }
+}
+
+/// One of the keys.
+pub(super) struct Holder {
+    keys: Arc<http::ApiKeys>,
+    index: usize,
+}
+
+impl Holder {
+    /// That of a plain request; `None` where it has none that counts.
+    pub(super) fn of(
+        keys: &Arc<http::ApiKeys>,
+        credentials: &Credentials<'_>,
+        now_ms: i64,
+    ) -> Option<Self> {
+        if credentials.are_both() {
+            return None;
+        }
+        let index = keys.authenticate(credentials, now_ms).ok()?;
+        let keys = Arc::clone(keys);
+        Some(Self { keys, index })
+    }
+
+    pub(super) fn key(&self) -> &ApiKey {
+        self.keys.key(self.index)
+    }
+}
+
+/// Who sends a request, or why that is not known.
+#[pyclass(frozen, module = "fscore._fscore")]
+pub(crate) struct Caller {
+    key: Option<Holder>,
+    refusal: Option<&'static str>,
+}
+
+#[pymethods]
+impl Caller {
+    /// Why the request is refused, or None.
+    #[getter]
+    fn refusal(&self) -> Option<&'static str> {
+        self.refusal
+    }
+
+    /// The name of the key, or None where it is not known.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.key.as_ref().map(|holder| &*holder.key().name)
+    }
+
+    /// Whether there is something that it may not read.
+    #[getter]
+    fn scoped(&self) -> bool {
+        self.key
+            .as_ref()
+            .is_none_or(|holder| holder.key().scope.is_some())
+    }
+
+    /// Whether it may read this service, whatever views that reads.
+    fn has_service(&self, service: &str) -> bool {
+        self.allowed(|key| key.has_service(service))
+    }
+
+    /// Whether it may read this view.
+    fn has_view(&self, view: &str) -> bool {
+        self.allowed(|key| key.has_view(view))
+    }
+
+    /// What it may not read of a service, or of views where that is None: the kind, and the name.
+    #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
+    fn denied(
+        &self,
+        service: Option<&str>,
+        views: Vec<String>,
+    ) -> PyResult<Option<(&'static str, String)>> {
+        let Some(holder) = self.key.as_ref().filter(|_| self.refusal.is_none()) else {
+            return Err(PyValueError::new_err("the request is not authenticated"));
+        };
+        Ok(match holder.key().may_read(service, &views) {
+            Ok(()) => None,
+            Err(Denied::Service(name)) => Some(("service", name.to_owned())),
+            Err(Denied::View(name)) => Some(("view", name.to_owned())),
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Caller {:?}>", self.name().or(self.refusal))
+    }
+}
+
+impl Caller {
+    fn allowed(&self, question: impl Fn(&ApiKey) -> bool) -> bool {
+        let holder = self.key.as_ref().filter(|_| self.refusal.is_none());
+        holder.is_some_and(|holder| question(holder.key()))
+    }
+}

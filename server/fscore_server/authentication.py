@@ -1,0 +1,138 @@
+"""Who sends a request: the API keys in a file, which is followed while the server runs.
+
+Every worker process reads the file itself. It looks at the content rather than for events of the
+file system, which come neither from every network file system nor for what a symbolic link leads
+to, as a secret that Kubernetes mounts does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fscore._fscore import ApiKeys, Caller
+from fscore.errors import ConfigError
+from fscore_server import api_keys
+from fscore_server.logs import LOGGER
+from fscore_server.metrics import Metrics
+from fscore_server.problems import Header, Problem
+
+# Orchestrators' probes have no key, and what they see is no secret.
+_OPEN = "/health/"
+
+_LOOK_EVERY = 0.5
+
+_CHALLENGE: Header = (b"www-authenticate", b"Bearer")
+_HOW = "send Authorization: Bearer fsk_…, or X-API-Key: fsk_…"
+_REFUSALS = {
+    "missing": f"This server answers only requests with an API key: {_HOW}.",
+    "several": f"There is more than one API key in the request: {_HOW}, once.",
+    "malformed": f"What the request has is no API key: {_HOW}.",
+    "unknown": "The API key is not known.",
+    "expired": "The API key has expired.",
+}
+
+
+class Authentication:
+    """The keys as the file has them now, or had them when it was right last.
+
+    `changed` is called with them, at first with none: nobody gets in before the file is read.
+    """
+
+    def __init__(self, path: Path, metrics: Metrics, changed: Callable[[ApiKeys], None]) -> None:
+        self._path = path
+        self._metrics = metrics
+        self._changed = changed
+        self._content: bytes | None = None
+        self._fault: str | None = None
+        self._loaded = False
+        self._follower: asyncio.Task[None] | None = None
+        self._keys = ApiKeys([])
+        changed(self._keys)
+
+    def caller(self, path: str, headers: list[Header]) -> Caller | None:
+        """Who sends a request to this path with these headers; None where anybody may."""
+        if path.startswith(_OPEN):
+            return None
+        return self._keys.authenticate(headers, time.time_ns() // 1_000_000)
+
+    def reasons_not_ready(self) -> list[dict[str, str]]:
+        """Why requests should go elsewhere: a worker that started with a wrong file has no keys."""
+        if self._loaded:
+            return []
+        return [{"code": "api_keys_invalid", "detail": "the file of API keys cannot be used"}]
+
+    async def start(self) -> None:
+        """Reads the file, and follows it from now on."""
+        self._take(self._look())
+        self._follower = asyncio.create_task(self._follow(), name="fscore-follow-api-keys")
+
+    async def stop(self) -> None:
+        """Ends following."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            # In a thread: the file may be on a network that is away.
+            self._take(await asyncio.to_thread(self._look))
+
+    def _look(self) -> bytes | ConfigError:
+        try:
+            return api_keys.read(self._path)
+        except ConfigError as error:
+            return error
+
+    def _take(self, found: bytes | ConfigError) -> None:
+        if isinstance(found, ConfigError):
+            self._content = None
+            self._note(found)
+            return
+        if found == self._content:
+            return
+        self._content = found
+        try:
+            entries = api_keys.parse(found, self._path)
+        except ConfigError as error:
+            self._note(error)
+            return
+        self._keys = api_keys.compiled(entries)
+        self._changed(self._keys)
+        self._fault = None
+        self._loaded = True
+        self._metrics.api_keys_valid(True)
+        LOGGER.info("API keys were read", extra={"fields": {"keys": len(entries)}})
+
+    def _note(self, error: ConfigError) -> None:
+        self._metrics.api_keys_valid(False)
+        if str(error) != self._fault:
+            kept = "the last good keys stay" if self._loaded else "nobody can read"
+            LOGGER.error(
+                f"the file of API keys cannot be used; {kept}",
+                extra={"fields": {"cause": str(error)}},
+            )
+        self._fault = str(error)
+
+
+def check_file(path: Path) -> None:
+    """Raises ConfigError where a server could not start with this file; warns where others read it."""
+    api_keys.parse(api_keys.read(path), path)
+    if path.stat().st_mode & stat.S_IROTH:
+        LOGGER.warning(
+            "everybody on this machine can read the file of API keys",
+            extra={"fields": {"path": str(path), "advice": f"chmod 600 {path}"}},
+        )
+
+
+def refused(caller: Caller) -> Problem | None:
+    """What a request is answered that is not authenticated."""
+    if caller.refusal is None:
+        return None
+    return Problem("unauthenticated", _REFUSALS[caller.refusal], headers=[_CHALLENGE])

@@ -1,0 +1,101 @@
+"""`fscore key`: API keys of the HTTP server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import secrets
+from pathlib import Path
+
+import click
+
+from fscore._declaration import duration_ms
+from fscore._fscore import API_KEY_PREFIX, api_key_hash
+from fscore_server import api_keys
+from fscore_server.api_keys import KeyEntry
+from fscore_server.cli.outcome import CommandFailed
+
+__all__ = ["key_command"]
+
+_RANDOM_BYTES = 32
+
+
+def _expires(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> dt.datetime | None:
+    if value is None:
+        return None
+    try:
+        lifetime = dt.timedelta(milliseconds=duration_ms(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no duration: write 90d, 12h or 30m") from None
+    # Whole seconds are what people read, and what every reader of TOML keeps.
+    return (dt.datetime.now(dt.UTC) + lifetime).replace(microsecond=0)
+
+
+@click.group("key")
+def key_command() -> None:
+    """API keys of the HTTP server, which reads them from FSCORE_API_KEYS_FILE."""
+
+
+@key_command.command("create")
+@click.option("--name", required=True, help="What logs call it; several keys may share a name.")
+@click.option(
+    "--service", "services", multiple=True, metavar="SERVICE", help="May read this service; again."
+)
+@click.option("--view", "views", multiple=True, metavar="VIEW", help="May read this view; again.")
+@click.option(
+    "--expires", callback=_expires, metavar="DURATION", help="Ends after that time: 90d, 12h."
+)
+@click.option(
+    "--append",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the entry into this file, at once and whole; made with mode 0600.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def create_command(
+    name: str,
+    services: tuple[str, ...],
+    views: tuple[str, ...],
+    expires: dt.datetime | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a key, and print it: this once, as the file has only its SHA-256.
+
+    Without --service and --view it may read everything. With them it may read these services, and
+    whatever else reads none but these views. Servers follow the file: the key works within a
+    second.
+    """
+    key = API_KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    sha256 = api_key_hash(key.encode())
+    if sha256 is None:
+        raise CommandFailed("the key that was made does not have the form of one")
+    scoped = bool(services or views)
+    entry = KeyEntry(name, sha256, expires, services if scoped else None, views if scoped else None)
+    block = entry.to_toml()
+    # What servers would refuse is refused here.
+    api_keys.parse(block.encode(), Path("-") if file is None else file)
+    if file is not None:
+        api_keys.append(file, entry)
+    if as_json:
+        shown = {
+            "key": key,
+            "name": name,
+            "sha256": sha256.hex(),
+            "expires": None if expires is None else api_keys.shown_moment(expires),
+            "services": list(services) if scoped else None,
+            "views": list(views) if scoped else None,
+            "entry": block,
+            "file": None if file is None else str(file),
+        }
+        click.echo(json.dumps(shown))
+        return
+    click.echo(key)
+    click.echo("\nThis is shown once: give it to who will send it.", err=True)
+    if file is None:
+        click.echo("Put this into the file that FSCORE_API_KEYS_FILE names:\n", err=True)
+        click.echo(block, nl=False)
+    else:
+        click.echo(f"Its entry is in {file}; servers that follow the file know it.", err=True)
