@@ -7,9 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "API_KEY_PREFIX",
     "MAX_EXPRESSION_DEPTH",
     "MAX_REQUEST_ID",
+    "ApiKeys",
     "BlockingPool",
+    "Caller",
     "CompiledExpression",
     "Connection",
     "FeatureTable",
@@ -25,6 +28,7 @@ __all__ = [
     "RouteCounters",
     "WriteBatch",
     "WritePlan",
+    "api_key_hash",
     "format_expression",
     "is_request_id",
     "key_slot",

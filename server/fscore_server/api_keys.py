@@ -18,13 +18,15 @@ from typing import Any
 from fscore._fscore import ApiKeys
 from fscore.errors import ConfigError
 
-__all__ = ["KeyEntry", "append", "compiled", "parse", "read", "shown_moment"]
+__all__ = ["KEY_NAME", "KeyEntry", "append", "compiled", "parse", "read", "shown_moment"]
 
 MAX_BYTES = 4 << 20
 """A larger file is none of keys."""
 
+KEY_NAME = re.compile(r"[!-~]{1,128}")
+"""What a key may be called: one word, in a log and in a shell."""
+
 _FIELDS = frozenset({"name", "sha256", "expires", "services", "views"})
-_NAME = re.compile(r"[!-~]{1,128}")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _ADVICE = "`fscore key create` prints a whole one"
 
@@ -75,17 +77,14 @@ def parse(content: bytes, path: Path) -> list[KeyEntry]:
         raise ConfigError(f"api_keys_file {path} is not in UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"api_keys_file {path} is no TOML: {error}") from None
-    problems = [
-        f"unknown field {name!r}; there is only [[key]]" for name in document if name != "key"
-    ]
+    unknown = [name for name in document if name != "key"]
+    problems = [f"unknown field {name!r}; there is only [[key]]" for name in unknown]
     listed = document.get("key", [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         problems.append(f"'key' must be written as [[key]]; {_ADVICE}")
         listed = []
     elif not listed:
-        problems.append(
-            "it has no [[key]], so that nobody could read: `fscore key create` makes one"
-        )
+        problems.append(f"it has no [[key]], so that nobody could read; {_ADVICE}")
     entries = [_entry(item, number, problems) for number, item in enumerate(listed, 1)]
     first: dict[bytes, int] = {}
     for number, entry in enumerate(entries, 1):
@@ -151,7 +150,7 @@ def shown_moment(moment: dt.datetime) -> str:
 
 def _entry(item: dict[str, Any], number: int, problems: list[str]) -> KeyEntry:
     name = item.get("name")
-    named = isinstance(name, str) and _NAME.fullmatch(name)
+    named = isinstance(name, str) and KEY_NAME.fullmatch(name)
     place = f"key {number} ({name})" if named else f"key {number}"
     problems += [
         f"{place}: unknown field {field!r}; there are {', '.join(sorted(_FIELDS))}"

@@ -122,7 +122,7 @@ class Authentication:
 
 
 def check_file(path: Path) -> None:
-    """Raises ConfigError where a server could not start with this file; warns where others read it."""
+    """Raises ConfigError where no server can start with this file; warns where all can read it."""
     api_keys.parse(api_keys.read(path), path)
     if path.stat().st_mode & stat.S_IROTH:
         LOGGER.warning(

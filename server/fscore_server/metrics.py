@@ -37,8 +37,8 @@ CLIENT_GONE = 499
 
 _STATUSES = sorted({200, CLIENT_GONE, *(kind.status for kind in KINDS.values())})
 _STATUS_INDEX = {status: index for index, status in enumerate(_STATUSES)}
-# What a row begins with: requests in flight, the revision, requests answered before ASGI, what became
-# of the file of API keys, values by status. The routes follow.
+# What a row begins with: requests in flight, the revision, requests answered before ASGI, what
+# became of the file of API keys, values by status. The routes follow.
 _IN_FLIGHT, _REVISION, _HOT, _API_KEYS, _VALUES = range(5)
 # Where there is no such file, its slot stays zero.
 _WRONG, _RIGHT = 1.0, 2.0
@@ -141,12 +141,7 @@ class Metrics:
         yield "# TYPE fscore_hot_requests_total counter"
         for worker, row in self._rows():
             yield f'fscore_hot_requests_total{{worker="{worker}"}} {row[_HOT]:.0f}'
-        api_keys = [(worker, row[_API_KEYS]) for worker, row in self._rows() if row[_API_KEYS]]
-        if api_keys:
-            yield "# HELP fscore_api_keys_valid Whether the file of API keys is right as it is."
-            yield "# TYPE fscore_api_keys_valid gauge"
-        for worker, found in api_keys:
-            yield f'fscore_api_keys_valid{{worker="{worker}"}} {found == _RIGHT:d}'
+        yield from self._api_key_lines()
         yield "# HELP fscore_feature_values_total Feature values answered, by status."
         yield "# TYPE fscore_feature_values_total counter"
         for worker, row in self._rows():
@@ -163,6 +158,14 @@ class Metrics:
         yield "# TYPE fscore_http_request_duration_seconds histogram"
         for labels, series in self._series():
             yield from _histogram(labels, series[len(_STATUSES) :])
+
+    def _api_key_lines(self) -> Iterator[str]:
+        found = [(worker, row[_API_KEYS]) for worker, row in self._rows() if row[_API_KEYS]]
+        if found:
+            yield "# HELP fscore_api_keys_valid Whether the file of API keys is right as it is."
+            yield "# TYPE fscore_api_keys_valid gauge"
+        for worker, state in found:
+            yield f'fscore_api_keys_valid{{worker="{worker}"}} {int(state == _RIGHT)}'
 
     def _rows(self) -> Iterator[tuple[int, list[float]]]:
         for worker in range(self._workers):

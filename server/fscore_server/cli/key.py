@@ -12,12 +12,26 @@ import click
 from fscore._declaration import duration_ms
 from fscore._fscore import API_KEY_PREFIX, api_key_hash
 from fscore_server import api_keys
-from fscore_server.api_keys import KeyEntry
+from fscore_server.api_keys import KEY_NAME, KeyEntry
 from fscore_server.cli.outcome import CommandFailed
 
 __all__ = ["key_command"]
 
 _RANDOM_BYTES = 32
+
+
+def _name(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not KEY_NAME.fullmatch(value):
+        raise click.BadParameter("write 1 to 128 printable ASCII characters without spaces")
+    return value
+
+
+def _names(
+    _context: click.Context, _option: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    if not all(name.isidentifier() for name in value):
+        raise click.BadParameter("a name is letters, digits and underscores")
+    return value
 
 
 def _expires(
@@ -39,11 +53,28 @@ def key_command() -> None:
 
 
 @key_command.command("create")
-@click.option("--name", required=True, help="What logs call it; several keys may share a name.")
 @click.option(
-    "--service", "services", multiple=True, metavar="SERVICE", help="May read this service; again."
+    "--name",
+    required=True,
+    callback=_name,
+    help="What logs call it; several keys may share a name.",
 )
-@click.option("--view", "views", multiple=True, metavar="VIEW", help="May read this view; again.")
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="SERVICE",
+    callback=_names,
+    help="May read this service; may be given again.",
+)
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    metavar="VIEW",
+    callback=_names,
+    help="May read this view; may be given again.",
+)
 @click.option(
     "--expires", callback=_expires, metavar="DURATION", help="Ends after that time: 90d, 12h."
 )
@@ -72,11 +103,8 @@ def create_command(
     sha256 = api_key_hash(key.encode())
     if sha256 is None:
         raise CommandFailed("the key that was made does not have the form of one")
-    scoped = bool(services or views)
-    entry = KeyEntry(name, sha256, expires, services if scoped else None, views if scoped else None)
+    entry = KeyEntry(name, sha256, expires, services or None, views or None)
     block = entry.to_toml()
-    # What servers would refuse is refused here.
-    api_keys.parse(block.encode(), Path("-") if file is None else file)
     if file is not None:
         api_keys.append(file, entry)
     if as_json:
@@ -85,8 +113,8 @@ def create_command(
             "name": name,
             "sha256": sha256.hex(),
             "expires": None if expires is None else api_keys.shown_moment(expires),
-            "services": list(services) if scoped else None,
-            "views": list(views) if scoped else None,
+            "services": list(services) or None,
+            "views": list(views) or None,
             "entry": block,
             "file": None if file is None else str(file),
         }
