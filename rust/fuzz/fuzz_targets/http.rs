@@ -2,7 +2,7 @@
 //! plain is one to another reader too.
 #![no_main]
 
-use fscore_core::http::{Head, ReadQuery, parameters};
+use fscore_core::http::{Credentials, Head, ReadQuery, parameters};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,12 +15,22 @@ fuzz_target!(|bytes: &[u8]| {
         let words: Vec<&str> = start.split(' ').collect();
         assert!(matches!(words[..], ["GET" | "POST", _, "HTTP/1.1"]));
         assert!(words[1].starts_with('/'));
+        let mut headers = Vec::new();
         for field in fields.split("\r\n").filter(|field| !field.is_empty()) {
             let (name, value) = field.split_once(':').unwrap();
             assert!(!name.is_empty() && !name.contains(char::is_whitespace));
             assert!(!value.contains(['\r', '\n', '\0']));
             assert!(!name.eq_ignore_ascii_case("transfer-encoding"));
+            headers.push((
+                name.to_ascii_lowercase(),
+                value.strip_prefix(' ').unwrap_or(value),
+            ));
         }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        assert_eq!(Credentials::among(headers), head.credentials);
+        let _: Result<_, _> = head.credentials.api_key();
         let query = ReadQuery::parse(head.query);
         assert_eq!(query.is_err_and(|problem| problem.malformed), {
             parameters(head.query).is_err_and(|problem| problem.malformed)
