@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fscore._fscore import Caller
 from fscore.errors import (
@@ -17,6 +17,9 @@ from fscore.registry import Registry
 from fscore.registry_resolve import resolve
 from fscore_server.problems import Problem
 
+if TYPE_CHECKING:
+    from fscore_server.selection import Selection
+
 NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, AmbiguousFeature)
 
 
@@ -29,34 +32,40 @@ def check(caller: Caller | None, service: str | None, views: Sequence[str]) -> N
         raise _not_permitted(*denied)
 
 
-def refuse_name(caller: Caller | None, service: str | None, error: FscoreError) -> NoReturn:
-    """Raises what a name is answered with that means nothing, or several things.
+def refuse_names(caller: Caller | None, selection: Selection, error: FscoreError) -> NoReturn:
+    """Raises what names are answered with that mean nothing, or several things.
 
     The library's messages list names that are near, which may be of what the caller may not read.
     """
     if caller is None or not caller.scoped:
         raise error
+    service = selection.service
     if service is not None:
         if not caller.has_service(service):
             raise _not_permitted("service", service)
         if not isinstance(error, FeatureServiceNotFound):
             raise error
         raise Problem(error.code, f"There is no feature service {service!r}.")
-    name = getattr(error, "name", None)
-    if not name or (isinstance(error, AmbiguousFeature) and not error.candidates):
-        raise error
-    view, colon, _ = str(name).partition(":")
+    for name in selection.features or ():
+        view, colon, _ = name.partition(":")
+        if not colon:
+            raise Problem(
+                "not_permitted",
+                f"The API key may not read all views in which {name!r} is looked for: write it as"
+                " view:feature.",
+            )
+        if not caller.has_view(view):
+            raise _not_permitted("view", view)
     if isinstance(error, FeatureViewNotFound):
-        if caller.has_view(view):
-            raise Problem(error.code, f"There is no feature view {view!r}.")
-    elif not colon:
-        raise Problem(
-            "not_permitted",
-            f"The API key may not read all that {view!r} could mean: write view:{view}.",
-        )
-    elif caller.has_view(view):
-        raise error
-    raise _not_permitted("view", view)
+        raise Problem(error.code, f"There is no feature view {error.name!r}.")
+    raise error
+
+
+def refuse_join_keys(caller: Caller | None, problem: Problem) -> NoReturn:
+    """Raises what join keys are answered with that no entity has, or several have."""
+    if caller is None or not caller.scoped:
+        raise problem
+    raise Problem("invalid_request", "These are the join keys of no one entity: name a service.")
 
 
 def readable(registry: Registry, caller: Caller | None) -> Registry:

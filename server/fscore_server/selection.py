@@ -46,9 +46,9 @@ class PreparedSets:
             access.check(caller, selection.service, found._resolved.view_names)
             return found
         try:
-            made = self._prepare(client, registry, selection)
+            made = self._prepare(client, registry, selection, caller)
         except access.NAME_FAULTS as error:
-            access.refuse_name(caller, selection.service, error)
+            access.refuse_names(caller, selection, error)
         access.check(caller, selection.service, made._resolved.view_names)
         if selection.service is not None or selection.features is not None:
             inputs = made.request if selection.is_flat else {}
@@ -57,14 +57,21 @@ class PreparedSets:
         return made
 
     def _prepare(
-        self, client: fscore.aio.Client, registry: Registry, selection: Selection
+        self,
+        client: fscore.aio.Client,
+        registry: Registry,
+        selection: Selection,
+        caller: Caller | None,
     ) -> fscore.aio.Prepared:
         self._check_names(selection)
         # Made directly: `client.prepare` may ask Redis for a new revision first, which the state
         # does beside the requests; an unknown name is then a 404 even while Redis is away.
         service, features = selection.service, selection.features
         if service is None and features is None:
-            entity = entity_of(registry, selection.names)
+            try:
+                entity = entity_of(registry, selection.names)
+            except Problem as problem:
+                access.refuse_join_keys(caller, problem)
             return fscore.aio.Prepared(client, None, None, entity)
         try:
             return fscore.aio.Prepared(client, service, features, None)

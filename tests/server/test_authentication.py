@@ -225,7 +225,7 @@ U = {"user_id": "u1"}
         (PROFILE, {**U, "features": "age,clicks"}, "view 'activity'"),
         (PROFILE, {**U, "features": "activity:missing"}, "view 'activity'"),
         (PROFILE, {**U, "features": "missing:age"}, "view 'missing'"),
-        (PROFILE, {**U, "features": "aeg"}, "write view:aeg"),
+        (PROFILE, {**U, "features": "aeg"}, "write it as view:feature"),
         # A service that reads no other views than these.
         (VISITS, {**U, "service": "ranking"}, None),
         (VISITS, {**U, "features": "price"}, "view 'product'"),
@@ -274,6 +274,13 @@ def test_names_out_of_scope_are_not_suggested(http: httpx.Client) -> None:
         answer = http.get("/v1/features", params=asked, headers=PROFILE.header)
         assert answer.status_code == 403
         assert "clicks" not in answer.text.replace("activty:clicks", "")
+
+
+def test_join_keys_out_of_scope_are_not_listed(http: httpx.Client) -> None:
+    shown = http.get("/v1/features?no=1", headers=FULL.header)
+    assert (shown.status_code, "item_id" in shown.text) == (422, True)
+    hidden = http.get("/v1/features?no=1", headers=PROFILE.header)
+    assert (hidden.status_code, "item_id" in hidden.text) == (422, False)
 
 
 def test_the_catalogue_shows_what_the_key_may_read(http: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.redis_server import RedisServer
+from tests.server import keys
 from tests.server.process import ServerProcess
 
 
@@ -88,6 +91,49 @@ def test_the_server_does_what_its_description_says(
     try_it()
     # What is asked for rightly gets past validation some of the time, or nothing was tried.
     assert mode is GenerationMode.NEGATIVE or 200 in statuses
+
+
+@pytest.fixture(scope="module")
+def keyed(any_store: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The description of a server that wants API keys."""
+    file = keys.write(tmp_path_factory.mktemp("keys") / "keys.toml", keys.FULL, keys.RANKING)
+    with ServerProcess(any_store.url, api_keys_file=str(file)) as process:
+        url, headers = f"{process.url}/openapi.json", keys.FULL.header
+        yield schemathesis.openapi.from_url(url, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("holder", "always", "never"),
+    [
+        (keys.FULL, {200}, {401, 403}),
+        (keys.RANKING, {200, 403}, {401}),
+        (keys.UNKNOWN, {401}, {200}),
+    ],
+    ids=lambda value: value.name if isinstance(value, keys.Key) else "",
+)
+def test_a_server_with_keys_does_what_its_description_says(
+    keyed: Any, holder: keys.Key, always: set[int], never: set[int]
+) -> None:
+    statuses = set()
+
+    def try_it(case: Any) -> None:
+        # Made up, as the description names both headers; with two the server takes neither.
+        case.headers.pop("X-API-Key", None)
+        answer = case.call_and_validate(headers=holder.header, checks=CHECKS)
+        if not case.path.startswith("/health/"):
+            statuses.add(answer.status_code)
+
+    for path, method, examples in OPERATIONS:
+        tried = given(case=keyed[path][method].as_strategy())(try_it)
+        settings(
+            max_examples=min(examples, 30),
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )(tried)()
+    assert always <= statuses
+    assert not never & statuses
 
 
 @pytest.mark.parametrize("path", sorted({path for path, _, _ in OPERATIONS}))

@@ -36,6 +36,7 @@ _READY_SECONDS = 20.0
 _STOP_SECONDS = 15.0
 _FOREVER = 1e9
 _WIDTH = 100
+_API_KEYS = "FSCORE_API_KEYS_FILE"
 
 
 @click.command("demo")
@@ -145,7 +146,8 @@ def _serving(console: Console, url: str, port: int) -> Iterator[_Server]:
     log_path = embedded.data_folder().parent / "demo-server.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = {
-        **os.environ,
+        # The demo asks without an API key, on loopback.
+        **{name: os.environ[name] for name in os.environ if name.upper() != _API_KEYS},
         "FSCORE_REDIS_URL": url,
         "FSCORE_HOST": "127.0.0.1",
         "FSCORE_PORT": str(port),
