@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fscore._fscore import ApiKeys
+from fscore._fscore import API_KEY_PREFIX, ApiKeys
 from fscore.errors import ConfigError
 
 __all__ = ["KEY_NAME", "KeyEntry", "append", "compiled", "parse", "read", "shown_moment"]
@@ -23,8 +23,8 @@ __all__ = ["KEY_NAME", "KeyEntry", "append", "compiled", "parse", "read", "shown
 MAX_BYTES = 4 << 20
 """A larger file is none of keys."""
 
-KEY_NAME = re.compile(r"[!-~]{1,128}")
-"""What a key may be called: one word, in a log and in a shell."""
+KEY_NAME = re.compile(rf"(?!{API_KEY_PREFIX})[!-~]{{1,128}}")
+"""What a key may be called: one word, in a log and in a shell, and no key."""
 
 _FIELDS = frozenset({"name", "sha256", "expires", "services", "views"})
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -75,10 +75,10 @@ def parse(content: bytes, path: Path) -> list[KeyEntry]:
         document = tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise ConfigError(f"api_keys_file {path} is not in UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"api_keys_file {path} is no TOML: {error}") from None
     unknown = [name for name in document if name != "key"]
-    problems = [f"unknown field {name!r}; there is only [[key]]" for name in unknown]
+    problems = [f"unknown field {_shown(name)}; there is only [[key]]" for name in unknown]
     listed = document.get("key", [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         problems.append(f"'key' must be written as [[key]]; {_ADVICE}")
@@ -153,7 +153,7 @@ def _entry(item: dict[str, Any], number: int, problems: list[str]) -> KeyEntry:
     named = isinstance(name, str) and KEY_NAME.fullmatch(name)
     place = f"key {number} ({name})" if named else f"key {number}"
     problems += [
-        f"{place}: unknown field {field!r}; there are {', '.join(sorted(_FIELDS))}"
+        f"{place}: unknown field {_shown(field)}; there are {', '.join(sorted(_FIELDS))}"
         for field in item
         if field not in _FIELDS
     ]
@@ -178,6 +178,11 @@ def _entry(item: dict[str, Any], number: int, problems: list[str]) -> KeyEntry:
         _names(item, "services", place, problems),
         _names(item, "views", place, problems),
     )
+
+
+def _shown(field: str) -> str:
+    """A field's name, but for a key that somebody put in its place."""
+    return f"{API_KEY_PREFIX}…" if API_KEY_PREFIX in field else repr(field)
 
 
 def _names(

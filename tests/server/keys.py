@@ -41,10 +41,11 @@ EXPIRED = Key("expired", f"expires = {YEAR_AGO.isoformat()}")
 RANKING = Key("ranking", 'services = ["ranking"]')
 PROFILE = Key("profile", 'views = ["profile"]')
 VISITS = Key("visits", 'services = ["quotes"]\nviews = ["profile", "activity"]')
+TYPO = Key("typo", 'services = ["rankin"]\nviews = ["profil"]')
 NOTHING = Key("scraper", "services = []")
 UNKNOWN = Key("unknown")
 
-KEYS = (FULL, EXPIRED, RANKING, PROFILE, VISITS, NOTHING)
+KEYS = (FULL, EXPIRED, RANKING, PROFILE, VISITS, TYPO, NOTHING)
 
 
 def write(path: Path, *keys: Key) -> Path:

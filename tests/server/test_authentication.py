@@ -25,6 +25,7 @@ from tests.server.keys import (
     OTHER,
     PROFILE,
     RANKING,
+    TYPO,
     UNKNOWN,
     VISITS,
     Key,
@@ -269,6 +270,11 @@ def test_names_out_of_scope_are_not_suggested(http: httpx.Client) -> None:
     answer = http.get("/v1/features", params=asked, headers=PROFILE.header)
     assert answer.status_code == 404
     assert "did you mean age?" in answer.json()["detail"]
+    for asked in ({**U, "service": "rankin"}, {**U, "features": "profil:age"}):
+        answer = http.get("/v1/features", params=asked, headers=TYPO.header)
+        assert (answer.status_code, "did you mean" in answer.text) == (404, False)
+        answer = http.get("/v1/features", params=asked, headers=FULL.header)
+        assert (answer.status_code, "did you mean" in answer.text) == (404, True)
     for features in ("clickz", "activty:clicks", "activity:clickz"):
         asked = {**U, "features": features}
         answer = http.get("/v1/features", params=asked, headers=PROFILE.header)
@@ -442,8 +448,13 @@ def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: P
                     )
                 process.client.post("/v1/features", json=MANY, headers=headers)
         process.client.get(f"/v1/features?user_id=u1&features={FULL.name}", headers=FULL.header)
-        keys.replace(changing, f'[[key]]\nkey = "{FULL.secret}"\nsha256 = "{OTHER.secret}"\n')
-        process.wait_for("the last good keys stay")
+        for wrong in (
+            f'[[key]]\nkey = "{FULL.secret}"\nsha256 = "{OTHER.secret}"\nname = "{FULL.secret}"\n',
+            f"[[key]]\n{FULL.secret} = 1\n",
+            f"{FULL.secret} = 1\n",
+        ):
+            keys.replace(changing, wrong)
+            process.wait_for("the last good keys stay")
         shown = metrics(process)
     lines = [line for line in process.log if line["message"] == "request"]
     named = {line["request_id"]: line.get("key") for line in lines}
@@ -474,6 +485,8 @@ def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: P
         (Key("x", 'services = "ranking"').entry, "services must be a list of names"),
         (Key("x", "views = [1]").entry, "views must be a list of names"),
         (Key("a b").entry, "name must be"),
+        (Key("fsk_a").entry, "key 1: name must be"),
+        (Key("x", f"views = {'1' * 5000}").entry, "is no TOML"),
         (FULL.entry + FULL.entry, "key 2 is key 1 again"),
     ],
 )

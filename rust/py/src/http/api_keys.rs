@@ -76,7 +76,7 @@ pub(super) struct Holder {
 impl Holder {
     /// That of a plain request; `None` where it has none that counts.
     pub(super) fn of(
-        keys: &Arc<http::ApiKeys>,
+        keys: Arc<http::ApiKeys>,
         credentials: &Credentials<'_>,
         now_ms: i64,
     ) -> Option<Self> {
@@ -84,7 +84,6 @@ impl Holder {
             return None;
         }
         let index = keys.authenticate(credentials, now_ms).ok()?;
-        let keys = Arc::clone(keys);
         Some(Self { keys, index })
     }
 

@@ -214,7 +214,8 @@ impl HotConnection {
         if counters.in_flight(py) + 1.0 > limits.max_requests {
             return Ok(Next::Parse);
         }
-        let Some(planned) = reads.plan(&head, &data.as_bytes()[head.length..]) else {
+        let body = &data.as_bytes()[head.length..];
+        let Some(planned) = reads.plan(&head, body, lane.api_keys) else {
             return Ok(Next::Parse);
         };
         let Planned {

@@ -106,6 +106,8 @@ pub(super) struct Planned {
 pub(super) struct Lane {
     pub(super) link: Py<PyAny>,
     pub(super) core: Py<Connection>,
+    /// Those that requests need one of; none where they need none.
+    pub(super) api_keys: Option<Arc<http::ApiKeys>>,
 }
 
 #[pymethods]
@@ -292,7 +294,7 @@ impl HotReads {
         if link.is_none() {
             return Ok(None);
         }
-        {
+        let api_keys = {
             let inner = self.lock();
             if inner.stopped || !inner.follows(&followed) {
                 return Ok(None);
@@ -303,19 +305,30 @@ impl HotReads {
                 return Ok(Some(Lane {
                     link: link.unbind(),
                     core: core.clone_ref(py),
+                    api_keys: inner.api_keys.clone(),
                 }));
             }
-        }
+            inner.api_keys.clone()
+        };
         let core: Py<Connection> = link.getattr(intern!(py, "core"))?.extract()?;
         let link = link.unbind();
         self.lock().link = Some((link.clone_ref(py), core.clone_ref(py)));
-        Ok(Some(Lane { link, core }))
+        Ok(Some(Lane {
+            link,
+            core,
+            api_keys,
+        }))
     }
 
     /// What a request wants to be read, if it was learned how and its sender may read it.
-    pub(super) fn plan(&self, head: &Head<'_>, body: &[u8]) -> Option<Planned> {
-        let api_keys = self.lock().api_keys.clone();
-        let holder = match &api_keys {
+    pub(super) fn plan(
+        &self,
+        head: &Head<'_>,
+        body: &[u8],
+        api_keys: Option<Arc<http::ApiKeys>>,
+    ) -> Option<Planned> {
+        // First: nobody has a body parsed who may not.
+        let holder = match api_keys {
             None => None,
             Some(keys) => Some(Holder::of(keys, &head.credentials, now_ms())?),
         };
