@@ -1,7 +1,7 @@
 """The Rust core: what crosses the boundary between the languages, once per request."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self, final
+from typing import Any, Self, TypedDict, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ __all__ = [
     "ReplyParser",
     "RequestInputs",
     "RouteCounters",
+    "Trace",
+    "Traces",
     "WriteBatch",
     "WritePlan",
     "api_key_hash",
@@ -622,13 +624,60 @@ class Caller:
         """
 
 @final
+class Trace:
+    """A place in a trace."""
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id, in 32 digits."""
+
+    @property
+    def parent_id(self) -> int | None:
+        """The caller's span, or None where the request begins the trace."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is recorded."""
+
+@final
+class Traces:
+    """Says which trace a request is part of.
+
+    A `ratio` of those that bring none begin one; their ids follow from `seed`, 16 random bytes.
+    """
+
+    def __new__(cls, ratio: float, seed: bytes) -> Self: ...
+    def of(self, traceparent: bytes | None, *, may_begin: bool = True) -> Trace | None:
+        """The trace that a `traceparent` names (W3C Trace Context).
+
+        Without one, or with a malformed one, it is the trace that the request begins, if any.
+        """
+
+@type_check_only
+class HotListeners(TypedDict):
+    """Who hears of requests that were answered before ASGI."""
+
+    invalid: Callable[[FeatureTable, bytes, Trace | None], object]
+    """Called with a table that has invalid values, the request's id, and its trace."""
+    answered: Callable[[bytes, str, float, Trace | None, str | None], object] | None
+    """Called with the id, the method, the seconds, the trace and the API key's name of each."""
+    sampled: (
+        Callable[[Trace, bytes | None, bytes, str, bool, float, tuple[str | None, int]], object]
+        | None
+    )
+    """Called for each request whose trace is sampled, once it is over.
+
+    With the trace, `tracestate`, the id, the method, whether the caller was there to be answered,
+    the seconds, and what was asked for: the service, if one was, and how many rows.
+    """
+
+@final
 class HotReads:
     """Plain reads of an HTTP server's worker, answered before ASGI.
 
     It answers selections that it has learned, and leaves everything else to the application.
-    `now` is the monotonic clock; ids of requests are `id_prefix` and a number. `on_invalid` is
-    called with a table that has invalid values and the request's id, `on_answered` with the id,
-    the method, the seconds and the name of the API key of each request.
+    `now` is the monotonic clock; ids of requests are `id_prefix` and a number. `traces` says which
+    trace each is part of.
     """
 
     def __new__(
@@ -637,8 +686,8 @@ class HotReads:
         post: RouteCounters,
         now: float,
         id_prefix: bytes,
-        on_invalid: Callable[[FeatureTable, bytes], None],
-        on_answered: Callable[[bytes, str, float, str | None], None] | None,
+        traces: Traces,
+        listeners: HotListeners,
         *,
         path: bytes,
         timeout: float,
@@ -678,8 +727,8 @@ class HotReads:
         """What the requests of a connection are given to, which answers by `write`.
 
         Of `protocol` it calls `read_on()` once an answer is written that something was received
-        behind, `ended()` after the last one, and `hand_over(request, identity, seconds, error)`
-        where the application has to answer what was begun.
+        behind, `ended()` after the last one, and where the application has to answer what was
+        begun, `hand_over(request, identity, seconds, error, (service, rows))`.
         """
 
 @final

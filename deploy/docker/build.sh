@@ -21,5 +21,5 @@ python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/di
 core=$(echo "$work"/dist/fscore_core-*.whl)
 server=$(echo "$work"/dist/fscore_server-*.whl)
 python3 -m venv "$prefix"
-"$prefix/bin/python" -m pip install --quiet --disable-pip-version-check "${core}[arrow,uvloop]" "$server"
+"$prefix/bin/python" -m pip install --quiet --disable-pip-version-check "${core}[arrow,uvloop]" "${server}[otel]"
 "$prefix/bin/python" -m pip uninstall --quiet --yes pip

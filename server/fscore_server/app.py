@@ -19,6 +19,7 @@ from fscore_server.routes.documentation import DocsPage, OpenApiDocument
 from fscore_server.routes.features import Features
 from fscore_server.settings import ServerSettings
 from fscore_server.state import State
+from fscore_server.tracing import spans_of, traces_of
 
 
 def create_app(
@@ -28,7 +29,8 @@ def create_app(
     workers: int = 1,
     metrics_path: Path | None = None,
 ) -> Boundary:
-    """The application, which connects to Redis in its lifespan. Reads no environment.
+    """The application, which connects to Redis in its lifespan. Reads no environment, but
+    where it records traces: there OpenTelemetry reads its own.
 
     `worker` of `workers` counts in its own part of the file `metrics_path`, which all share.
     """
@@ -51,7 +53,11 @@ def create_app(
     )
     state = State(settings, metrics)
     invalid_values = InvalidValues()
-    hot = HotRoutes(settings, metrics, invalid_values) if settings.hot_routes else None
+    traces = traces_of(settings)
+    spans = spans_of(settings, methods)
+    hot = (
+        HotRoutes(settings, metrics, invalid_values, traces, spans) if settings.hot_routes else None
+    )
     authentication = None
     if settings.api_keys_file is not None:
         changed = hot.reads.set_api_keys if hot is not None else lambda _keys: None
@@ -79,6 +85,8 @@ def create_app(
             if authentication is not None:
                 await authentication.stop()
             await state.stop()
+            if spans is not None:
+                await spans.close()
 
     router = Router(
         # The hot route first: they are tried in order. Endpoints that are objects are called as
@@ -87,4 +95,4 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    return Boundary(router, state, metrics, hot, authentication)
+    return Boundary(router, state, metrics, hot, traces, spans, authentication)

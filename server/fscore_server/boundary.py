@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from fscore._fscore import is_request_id
+from fscore._fscore import Traces, is_request_id
 from fscore_server import request_id
 from fscore_server.authentication import Authentication, refused
 from fscore_server.exchange import BEGUN, Begun, Exchange
 from fscore_server.hot import HotRoutes
 from fscore_server.limits import ClientGone
-from fscore_server.logs import LOGGER, RateLimited, log_access
+from fscore_server.logs import LOGGER, RateLimited, log_access, trace_fields
 from fscore_server.metrics import CLIENT_GONE, Metrics
 from fscore_server.problems import RETRY_AFTER, Problem, problem_of
+from fscore_server.tracing import header_values, trace_of
 
 if TYPE_CHECKING:
+    from fscore_server.spans import Spans
     from fscore_server.state import State
 
 # Only these are refused under load: a probe that is shed would have the process restarted for it.
@@ -40,12 +42,16 @@ class Boundary:
         state: State,
         metrics: Metrics,
         hot: HotRoutes | None,
+        traces: Traces,
+        spans: Spans | None,
         authentication: Authentication | None,
     ) -> None:
         self._router = router
         self.state = state
         self.hot = hot
         self._metrics = metrics
+        self._traces = traces
+        self._spans = spans
         self._authentication = authentication
         self._max_requests = state.settings.max_requests
         self._access_log = state.settings.access_log
@@ -57,6 +63,13 @@ class Boundary:
         self.state.draining = True
         if self.hot is not None:
             self.hot.reads.stop()
+        if self._spans is not None:
+            self._spans.ending()
+
+    def abandon(self) -> None:
+        """Gives up what there was still time for at the end."""
+        if self._spans is not None:
+            self._spans.abandon()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,6 +78,7 @@ class Boundary:
         begun: Begun | None = scope.get(BEGUN)
         identity = self._request_id(scope) if begun is None else begun.request_id
         exchange = Exchange(identity, closing=self.state.draining, begun=begun)
+        exchange.trace = trace_of(self._traces, scope)
         exchange.attach(scope)
         # Starlette raises its 404 and 405 instead of answering them where it finds an application.
         scope["app"] = self
@@ -100,7 +114,20 @@ class Boundary:
                     scope["path"],
                     exchange.status,
                     seconds,
+                    exchange.trace,
                     exchange.key,
+                )
+            if self._spans is not None and exchange.trace is not None and exchange.trace.sampled:
+                self._spans.record(
+                    exchange.trace,
+                    header_values(scope, b"tracestate"),
+                    request_id=exchange.request_id,
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=exchange.status,
+                    seconds=seconds,
+                    asked=exchange.asked,
+                    problem=exchange.problem,
                 )
 
     @staticmethod
@@ -122,12 +149,14 @@ class Boundary:
     ) -> None:
         problem = problem_of(error)
         status = problem.kind.status
+        exchange.problem = problem.kind.code
         if status >= 500 and (suppressed := self._error_lines.admit()) is not None:
             LOGGER.error(
                 problem.kind.title,
                 extra={
                     "fields": {
                         "request_id": exchange.request_id.decode("ascii"),
+                        **trace_fields(exchange.trace),
                         "path": scope["path"],
                         "status": status,
                         "cause": f"{type(error).__name__}: {error}",

@@ -8,12 +8,15 @@ from time import perf_counter
 
 from starlette.types import Scope, Send
 
-from fscore._fscore import Caller
+from fscore._fscore import Caller, Trace
 from fscore_server.problems import MEDIA_TYPE as PROBLEM
 from fscore_server.problems import Header, Problem
 
 JSON = b"application/json"
 ARROW_STREAM = b"application/vnd.apache.arrow.stream"
+
+# The service, if one was named, and how many rows.
+Asked = tuple[str | None, int]
 
 _SCOPE_KEY = "fscore.exchange"
 # Where the protocol leaves a `Begun`.
@@ -32,12 +35,23 @@ class Begun:
     attempt: int
     # What it is answered with, where another attempt is of no use.
     error: Exception | None
+    asked: Asked
 
 
 class Exchange:
     """What the boundary and the routes share about one request."""
 
-    __slots__ = ("begun", "caller", "closing", "request_id", "started", "status")
+    __slots__ = (
+        "asked",
+        "begun",
+        "caller",
+        "closing",
+        "problem",
+        "request_id",
+        "started",
+        "status",
+        "trace",
+    )
 
     def __init__(self, request_id: bytes, *, closing: bool, begun: Begun | None = None) -> None:
         self.request_id = request_id
@@ -49,6 +63,10 @@ class Exchange:
         self.status = 0
         # The server is shutting down: answer, and ask the caller to connect elsewhere.
         self.closing = closing
+        self.trace: Trace | None = None
+        # What its span says: what is read, and what kind of problem it was answered with.
+        self.asked: Asked | None = None if begun is None else begun.asked
+        self.problem: str | None = None
 
     @property
     def attempt(self) -> int:

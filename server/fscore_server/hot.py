@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import secrets
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import fscore.aio
-from fscore._fscore import HotReads
+from fscore._fscore import HotReads, Trace, Traces
 from fscore_server.invalid_values import InvalidValues
 from fscore_server.logs import log_access
 from fscore_server.metrics import Metrics
 from fscore_server.selection import Selection
 from fscore_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from fscore_server.spans import Spans
 
 PATH = "/v1/features"
 
@@ -26,15 +30,24 @@ class HotRoutes:
     """The hot routes of one worker."""
 
     def __init__(
-        self, settings: ServerSettings, metrics: Metrics, invalid_values: InvalidValues
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        invalid_values: InvalidValues,
+        traces: Traces,
+        spans: Spans | None,
     ) -> None:
         self.reads = HotReads(
             metrics.route_counters("GET", PATH),
             metrics.route_counters("POST", PATH),
             monotonic(),
             secrets.token_hex(8).encode(),
-            invalid_values.log,
-            _log_access if settings.access_log else None,
+            traces,
+            {
+                "invalid": invalid_values.log,
+                "answered": _log_access if settings.access_log else None,
+                "sampled": None if spans is None else spans.record_hot,
+            },
             path=PATH.encode(),
             timeout=settings.request_timeout,
             max_requests=settings.max_requests,
@@ -63,5 +76,7 @@ class HotRoutes:
         )
 
 
-def _log_access(request_id: bytes, method: str, seconds: float, key: str | None) -> None:
-    log_access(request_id, method, PATH, 200, seconds, key)
+def _log_access(
+    request_id: bytes, method: str, seconds: float, trace: Trace | None, key: str | None
+) -> None:
+    log_access(request_id, method, PATH, 200, seconds, trace, key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fscore import FeatureTable
-from fscore_server.logs import LOGGER, RateLimited
+from fscore._fscore import Trace
+from fscore_server.logs import LOGGER, RateLimited, trace_fields
 
 
 class InvalidValues:
@@ -12,7 +13,7 @@ class InvalidValues:
     def __init__(self) -> None:
         self._lines = RateLimited(10, 1.0)
 
-    def log(self, table: FeatureTable, request_id: bytes) -> None:
+    def log(self, table: FeatureTable, request_id: bytes, trace: Trace | None) -> None:
         """Notes the invalid values of an answer that has some."""
         suppressed = self._lines.admit()
         if suppressed is None:
@@ -27,6 +28,7 @@ class InvalidValues:
                     "reason": reason,
                     "values": table.invalid,
                     "suppressed": suppressed,
+                    **trace_fields(trace),
                 }
             },
         )

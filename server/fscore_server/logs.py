@@ -11,7 +11,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from fscore._fscore import Trace
 
 LOGGER = logging.getLogger("fscore.server")
 
@@ -73,8 +76,19 @@ def configure(
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
+def trace_fields(trace: Trace | None) -> dict[str, object]:
+    """What every line about a request has of the trace that it is part of."""
+    return {} if trace is None else {"trace_id": trace.trace_id}
+
+
 def log_access(
-    request_id: bytes, method: str, path: str, status: int, seconds: float, key: str | None
+    request_id: bytes,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    trace: Trace | None,
+    key: str | None,
 ) -> None:
     """One line for a request, without its query string: that holds the ids that were asked for.
 
@@ -89,6 +103,7 @@ def log_access(
                 "path": path,
                 "status": status,
                 "ms": round(seconds * 1000, 3),
+                **trace_fields(trace),
                 **({} if key is None else {"key": key}),
             }
         },

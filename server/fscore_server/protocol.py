@@ -27,7 +27,7 @@ from uvicorn.server import ServerState
 
 from fscore._fscore import HotConnection
 from fscore_server import request_id
-from fscore_server.exchange import BEGUN, Begun
+from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 
@@ -158,7 +158,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close()
 
     def hand_over(
-        self, request: bytes, identity: bytes, seconds: float, error: Exception | None
+        self,
+        request: bytes,
+        identity: bytes,
+        seconds: float,
+        error: Exception | None,
+        asked: Asked,
     ) -> None:
         """Has the application answer a request that was begun so many seconds ago.
 
@@ -167,9 +172,10 @@ class BoundedProtocol(HttpToolsProtocol):
         started = perf_counter() - seconds
         pause: float | None = getattr(error, "_retry_after", None)
         if pause is None:
-            self._go_on(request, Begun(identity, started, 1, error))
+            self._go_on(request, Begun(identity, started, 1, error, asked))
         else:
-            self.loop.call_later(pause, self._go_on, request, Begun(identity, started, 2, None))
+            begun = Begun(identity, started, 2, None, asked)
+            self.loop.call_later(pause, self._go_on, request, begun)
 
     def _go_on(self, request: bytes, begun: Begun) -> None:
         assert self._reads is not None

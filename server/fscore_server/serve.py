@@ -29,6 +29,7 @@ from fscore_server.logs import LOGGER
 from fscore_server.problems import Header
 from fscore_server.protocol import ProtocolLimits, bounded
 from fscore_server.settings import ServerSettings
+from fscore_server.tracing import check_installed
 
 BACKLOG = 2048
 _LAST_REQUESTS = 0.1
@@ -46,8 +47,10 @@ class Worker:
 def run(settings: ServerSettings) -> int:
     """Serves until a signal ends it; the exit code.
 
-    Raises `ConfigError` when the address cannot be listened on, or the API keys cannot be used.
+    Raises `ConfigError` when the address cannot be listened on, the API keys cannot be used, or
+    what it needs is not installed.
     """
+    check_installed(settings)
     logs.configure(settings.log_level, settings.log_format)
     if settings.api_keys_file is not None:
         check_file(settings.api_keys_file)
@@ -154,6 +157,7 @@ def run_worker(
         settings.drain,
         started=started,
         drain=app.drain,
+        abandon=app.abandon,
         headers=headers,
         lifeline=lifeline,
     )
@@ -182,6 +186,7 @@ class DrainingServer(uvicorn.Server):
         *,
         started: Callable[[], None],
         drain: Callable[[], None],
+        abandon: Callable[[], None],
         headers: Callable[[list[Header]], None],
         lifeline: int | None,
     ) -> None:
@@ -191,6 +196,7 @@ class DrainingServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._tell_started = started
         self._tell_drain = drain
+        self._tell_abandon = abandon
         self._lifeline = lifeline
         self._exit_at: float | None = None
 
@@ -204,6 +210,7 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGINT and self._exit_at is not None:
             self.should_exit = self.force_exit = True
+            self._tell_abandon()
         self._begin_exit()
 
     async def on_tick(self, counter: int) -> bool:

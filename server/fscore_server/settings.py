@@ -84,6 +84,11 @@ class ServerSettings(RedisSettings):
     """Form of the log's lines."""
     access_log: bool = False
     """Log a line for every request; otherwise for errors only."""
+    tracing: Literal["off", "otlp"] = "off"
+    """Record requests whose trace is sampled as spans, and send these by `otlp` over HTTP to where
+    OpenTelemetry's own variables say (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...)."""
+    tracing_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Part of the requests without a `traceparent` that begin a trace which is sampled."""
 
     @model_validator(mode="after")
     def _only_loopback_without_authentication(self) -> Self:

@@ -22,9 +22,13 @@ sys.exit(run(ServerSettings(**json.loads(sys.argv[1]))))
 
 
 class ServerProcess:
-    """A context manager: serving inside, ended outside. `log` has every line so far, parsed."""
+    """A context manager: serving inside, ended outside. `log` has every line so far, parsed.
+
+    Beside settings it takes an `environment` with variables that others than fscore read.
+    """
 
     def __init__(self, redis_url: str, **settings: Any) -> None:
+        self._environment = {**os.environ, **settings.pop("environment", {})}
         self.settings = {"redis_url": redis_url, "port": 0, "request_timeout_ms": 2000, **settings}
         self.log: list[dict[str, Any]] = []
         self.raw_log: list[str] = []
@@ -35,6 +39,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, json.dumps(self.settings)],
             stderr=subprocess.PIPE,
+            env=self._environment,
             text=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -43,6 +43,8 @@ LAST = get("/health/live", "Connection: close")
 PLAIN = [
     get(),
     get("/v1/features?user_id=nobody&service=ranking", "X-Request-ID: mine"),
+    get(ONE, f"traceparent: 00-{'a' * 32}-{'b' * 16}-01", "tracestate: a=1,b=2"),
+    get(ONE, "traceparent: 00-malformed"),
     get("/v1/features?item_id=-7&features=price,title", "X-Request-Timeout-Ms: 1000"),
     get("/v1/features?user_id=u%31&features=age&version=2&partial=false"),
     get("/v1/features?visitor_id=v0042&service=visits&as_of=1717243200000"),
@@ -114,6 +116,8 @@ UNUSUAL = [
     get(ONE, "X-Request-ID: a", "X-Request-ID: b"),
     get(ONE, "X-Request-ID: a b", "X-Request-ID: b"),
     get(ONE, "X-Request-ID:   spaced  "),
+    get(ONE, "traceparent: a", "traceparent: b"),
+    get(ONE, "tracestate: a=1", "tracestate: b=2 "),
     get(ONE, "X-Request-ID:"),
     get(ONE, "X-Request-Timeout-Ms: 1000", "X-Request-Timeout-Ms: no"),
     get(ONE, "X-Request-Timeout-Ms: 9999999999"),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use fscore_core::cluster::SlotMap;
 use fscore_core::connection::Replies as _;
 use fscore_core::http::{
-    Answer, AnswerHead, ApiKey, ApiKeys, Head, Named, ReadQuery, Scope, Selections, api_key_hash,
+    Answer, AnswerHead, ApiKey, ApiKeys, Head, Named, ReadQuery, Scope, Selections, Trace,
+    api_key_hash,
 };
 use fscore_core::json;
 use fscore_core::keys::KeyType;
@@ -21,6 +22,7 @@ const ALLOCATIONS: u64 = 25;
 
 const GET: &[u8] = b"GET /v1/features?user_id=4711&service=ranking HTTP/1.1\r\n\
     Host: 127.0.0.1:8080\r\nAccept: */*\r\nX-Request-ID: 1\r\n\
+    traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n\
     Authorization: Bearer fsk_0123456789abcdefghijABCDEFGHIJ0123456789-_a\r\n\r\n";
 
 /// A key that may read what is asked for, behind another.
@@ -85,6 +87,7 @@ fn answer(
     answer: &mut Answer,
 ) -> usize {
     let head = Head::scan(GET).unwrap();
+    assert!(!Trace::parse(head.traceparent.unwrap()).unwrap().sampled);
     let index = api_keys.authenticate(&head.credentials, 0).unwrap();
     let query = ReadQuery::parse(head.query).unwrap();
     let (plan, views) = selections.find(Named::from(&query)).unwrap();

@@ -2,7 +2,7 @@
 //! plain is one to another reader too.
 #![no_main]
 
-use fscore_core::http::{Credentials, Head, ReadQuery, parameters};
+use fscore_core::http::{Credentials, Head, ReadQuery, Trace, parameters};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -37,4 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         });
     }
     let _: Result<_, _> = ReadQuery::parse(bytes);
+    if let Some(trace) = Trace::parse(bytes) {
+        assert_eq!(bytes[3..35], *format!("{:032x}", trace.id).as_bytes());
+    }
 });

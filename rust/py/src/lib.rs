@@ -40,6 +40,8 @@ mod _fscore {
     #[pymodule_export]
     use crate::http::{HotConnection, HotReads, RouteCounters, is_request_id, parse_timeout_ms};
     #[pymodule_export]
+    use crate::http::{Trace, Traces};
+    #[pymodule_export]
     const API_KEY_PREFIX: &str = fscore_core::http::API_KEY_PREFIX;
     #[pymodule_export]
     const MAX_REQUEST_ID: usize = fscore_core::http::MAX_REQUEST_ID;

@@ -64,6 +64,7 @@ class Features:
         selection = Selection(asked.service, features, tuple(asked.names), is_flat=True)
         exchange = exchange_of(scope)
         prepared = self._prepared_sets.prepared(selection, exchange.caller)
+        exchange.asked = asked.service, 1
         table = await prepared.get(
             asked.key_columns(prepared._plan),
             timeout=exchange.left_of(timeout),
@@ -96,6 +97,7 @@ class Features:
         selection = Selection(request.service, features, tuple(request.entities.names))
         exchange = exchange_of(scope)
         prepared = self._prepared_sets.prepared(selection, exchange.caller)
+        exchange.asked = request.service, request.rows
         if prepared.request and request.inputs is None:
             raise _without_inputs(prepared.request)
         self._check_size(request.rows, prepared)
@@ -139,7 +141,7 @@ class Features:
             return
         self._metrics.values(table.count_statuses())
         if table.invalid:
-            self._invalid_values.log(table, exchange.request_id)
+            self._invalid_values.log(table, exchange.request_id, exchange.trace)
 
 
 def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:

@@ -29,6 +29,10 @@ pub struct Head<'a> {
     pub timeout_ms: Option<&'a [u8]>,
     /// `Authorization` and `X-API-Key`.
     pub credentials: Credentials<'a>,
+    /// `traceparent`.
+    pub traceparent: Option<&'a [u8]>,
+    /// `tracestate`.
+    pub tracestate: Option<&'a [u8]>,
     /// How many bytes the head has, the empty line included.
     pub length: usize,
     /// How many bytes of body follow it.
@@ -79,6 +83,8 @@ impl<'a> Head<'a> {
             request_id: None,
             timeout_ms: None,
             credentials: Credentials::default(),
+            traceparent: None,
+            tracestate: None,
             length: 0,
             body_length: 0,
         };
@@ -106,6 +112,8 @@ impl<'a> Head<'a> {
                 Header::ContentType => once(&mut head.content_type, value)?,
                 Header::RequestId => once(&mut head.request_id, value)?,
                 Header::TimeoutMs => once(&mut head.timeout_ms, value)?,
+                Header::Traceparent => once(&mut head.traceparent, value)?,
+                Header::Tracestate => once(&mut head.tracestate, value)?,
                 Header::ContentLength => once(&mut body_length, value)?,
                 Header::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {}
                 Header::Connection | Header::Refused => return None,
@@ -133,6 +141,8 @@ enum Header {
     ContentType,
     RequestId,
     TimeoutMs,
+    Traceparent,
+    Tracestate,
     /// One that changes what the message is, how it is framed, or what the connection is for.
     Refused,
 }
@@ -144,7 +154,9 @@ fn known(name: &[u8]) -> Header {
         6 => (b"expect", Header::Refused),
         7 => (b"upgrade", Header::Refused),
         9 => (b"x-api-key", Header::ApiKey),
-        10 => (b"connection", Header::Connection),
+        10 if name[0] | 0x20 == b'c' => (b"connection", Header::Connection),
+        10 => (b"tracestate", Header::Tracestate),
+        11 => (b"traceparent", Header::Traceparent),
         12 if name[0] | 0x20 == b'c' => (b"content-type", Header::ContentType),
         12 => (b"x-request-id", Header::RequestId),
         13 => (b"authorization", Header::Authorization),
@@ -244,7 +256,8 @@ mod tests {
     fn a_plain_get_is_read() {
         let text = format!(
             "{GET}Accept: */*\r\nconnection: Keep-Alive\r\nX-REQUEST-ID: a b\r\n\
-             X-Request-Timeout-Ms:20\r\nX-API-Key: k\r\nAuthorization: Bearer x\r\nUser-Agent: \t (x; y)  \r\n\r\nbehind"
+             X-Request-Timeout-Ms:20\r\nX-API-Key: k\r\nAuthorization: Bearer x\r\n\
+             TraceParent: 00-a\r\ntracestate: a=1,b=2\r\nUser-Agent: \t (x; y)  \r\n\r\nbehind"
         );
         let head = scanned(&text).unwrap();
         assert_eq!(
@@ -258,6 +271,8 @@ mod tests {
         assert_eq!(head.credentials.api_key, Some(&b"k"[..]));
         assert_eq!(head.credentials.authorization, Some(&b"Bearer x"[..]));
         assert!(head.credentials.are_both());
+        assert_eq!(head.traceparent, Some(&b"00-a"[..]));
+        assert_eq!(head.tracestate, Some(&b"a=1,b=2"[..]));
         assert_eq!((head.content_type, head.body_length), (None, 0));
         assert_eq!(&text[head.length..], "behind");
     }
@@ -317,6 +332,8 @@ mod tests {
             "X-API-Key: a\r\nx-api-key: a",
             "Authorization: Bearer a\r\nauthorization: Basic a",
             "Authorization: Bearer a ",
+            "traceparent: a\r\nTraceparent: b",
+            "tracestate: a=1\r\ntracestate: b=2",
             "X-Request-ID:  a",
             "X-Request-ID: a ",
             "X-Request-ID: a\t",

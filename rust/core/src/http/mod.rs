@@ -8,6 +8,7 @@ mod fields;
 mod head;
 mod query;
 mod selection;
+mod trace;
 
 pub use answer::{Answer, AnswerHead};
 pub use api_keys::{ApiKey, ApiKeys, Denied, Scope};
@@ -16,3 +17,4 @@ pub use fields::{MAX_REQUEST_ID, is_request_id, timeout_ms};
 pub use head::{Head, Method};
 pub use query::{Parameter, QueryProblem, ReadQuery, parameters};
 pub use selection::{Named, Selections};
+pub use trace::{Roots, Trace};

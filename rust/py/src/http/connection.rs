@@ -1,16 +1,17 @@
 //! One HTTP connection: the request that is being answered on it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use fscore_core::http::{AnswerHead, Method, is_request_id, timeout_ms};
+use fscore_core::http::{AnswerHead, Method, Trace, is_request_id, timeout_ms};
 use fscore_core::json;
 use fscore_core::table::Table;
 
 use super::api_keys::Holder;
+use super::listeners::{Over, Spanned};
 use super::reads::{HotReads, Planned};
 use crate::connection::Retry;
 use crate::errors::Fault;
@@ -77,6 +78,9 @@ struct Pending {
     as_of_ms: Option<i64>,
     timestamps: bool,
     holder: Option<Holder>,
+    trace: Option<Trace>,
+    service: Option<Arc<str>>,
+    rows: usize,
 }
 
 #[pymethods]
@@ -222,6 +226,8 @@ impl HotConnection {
             job,
             as_of_ms,
             timestamps,
+            service,
+            rows,
             holder,
         } = planned;
         let deadline = now + timeout;
@@ -245,6 +251,9 @@ impl HotConnection {
                 started: now,
                 as_of_ms,
                 timestamps,
+                trace: reads.trace(&head),
+                service,
+                rows,
                 holder,
             });
         }
@@ -292,6 +301,8 @@ impl HotConnection {
             )
         };
         reads.counters(pending.method).answered(py, seconds, &table);
+        let over = pending.over(seconds);
+        let answered = peer.is_some();
         if let Some(Peer { protocol, write }) = peer {
             let bytes = reads.render(|answer, fields| {
                 let head = AnswerHead {
@@ -310,15 +321,15 @@ impl HotConnection {
                 PyBytes::new(py, answer.finish(&head))
             });
             write.call1(py, (bytes,))?;
-            let told = (&*pending.id, pending.method, seconds);
-            reads.tell(py, told, pending.holder.as_ref(), table)?;
+            reads.listeners().answered(py, &over, table)?;
             if last {
                 protocol.call_method0(py, intern!(py, "ended"))?;
             } else if holding {
                 protocol.call_method0(py, intern!(py, "read_on"))?;
             }
         }
-        Ok(())
+        let spanned = || pending.spanned(py, answered);
+        reads.listeners().over(py, &over, spanned)
     }
 
     /// Has the application answer what was begun here: because of `error`, or since reading once was
@@ -334,12 +345,15 @@ impl HotConnection {
             .map(|peer| peer.protocol.clone_ref(py));
         let Some(protocol) = peer else {
             counters.gone(py, seconds);
-            return Ok(());
+            let over = pending.over(seconds);
+            let spanned = || pending.spanned(py, false);
+            return reads.listeners().over(py, &over, spanned);
         };
         counters.left(py);
         let error = error.map(|error| error.into_value(py));
         let id = PyBytes::new(py, &pending.id);
-        let handed = (pending.data.clone_ref(py), id, seconds, error);
+        let data = pending.data.clone_ref(py);
+        let handed = (data, id, seconds, error, pending.asked());
         protocol.call_method1(py, intern!(py, "hand_over"), handed)?;
         Ok(())
     }
@@ -377,6 +391,30 @@ impl State {
             Turn::Parser => Next::Parse,
             Turn::Free if self.stalled || self.last => Next::Parse,
             Turn::Free => Next::Take,
+        }
+    }
+}
+
+impl Pending {
+    fn over(&self, seconds: f64) -> Over<'_> {
+        Over {
+            id: &self.id,
+            method: self.method,
+            seconds,
+            trace: self.trace,
+            key: self.holder.as_ref().map(|holder| &*holder.key().name),
+        }
+    }
+
+    fn asked(&self) -> (Option<&str>, usize) {
+        (self.service.as_deref(), self.rows)
+    }
+
+    fn spanned(&self, py: Python<'_>, answered: bool) -> Spanned<'_> {
+        Spanned {
+            request: self.data.as_bytes(py),
+            answered,
+            asked: self.asked(),
         }
     }
 }

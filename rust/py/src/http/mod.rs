@@ -4,12 +4,15 @@
 mod api_keys;
 mod connection;
 mod counters;
+mod listeners;
 mod reads;
+mod trace;
 
 pub(crate) use api_keys::{ApiKeys, Caller, api_key_hash};
 pub(crate) use connection::HotConnection;
 pub(crate) use counters::RouteCounters;
 pub(crate) use reads::HotReads;
+pub(crate) use trace::{Trace, Traces};
 
 use pyo3::prelude::*;
 

@@ -11,20 +11,20 @@ use pyo3::types::PyDict;
 
 use fscore_core::cluster::SlotMap;
 use fscore_core::expression::InputColumn;
-use fscore_core::http::{self, Answer, Head, Method, Named, ReadQuery, Selections};
+use fscore_core::http::{self, Answer, Head, Method, Named, ReadQuery, Selections, Trace};
 use fscore_core::json;
 use fscore_core::keys::KeyColumns;
 use fscore_core::plan::ReadPlan as CoreReadPlan;
 use fscore_core::read::{Asked, Read};
-use fscore_core::table::Table;
 
 use super::api_keys::{ApiKeys, Holder};
 use super::connection::HotConnection;
 use super::counters::RouteCounters;
+use super::listeners::Listeners;
+use super::trace::Traces;
 use crate::connection::Connection;
 use crate::job::Job;
 use crate::plan::ReadPlan;
-use crate::table;
 
 /// Plain reads of a worker, answered before ASGI.
 ///
@@ -37,11 +37,8 @@ pub(crate) struct HotReads {
     get: Py<RouteCounters>,
     post: Py<RouteCounters>,
     clock: Clock,
-    /// Called with a table that has invalid values, and the request's id.
-    on_invalid: Py<PyAny>,
-    /// Called with the id, the method, the seconds and the key's name of each request, where that
-    /// is wanted.
-    on_answered: Option<Py<PyAny>>,
+    traces: Py<Traces>,
+    listeners: Listeners,
     store: PyOnceLock<Store>,
     inner: Mutex<Inner>,
 }
@@ -91,6 +88,7 @@ struct Learned {
     version: i64,
     /// The views that it reads.
     views: Arc<[String]>,
+    service: Option<Arc<str>>,
 }
 
 /// A read that can be sent.
@@ -98,6 +96,8 @@ pub(super) struct Planned {
     pub(super) job: Job,
     pub(super) as_of_ms: Option<i64>,
     pub(super) timestamps: bool,
+    pub(super) service: Option<Arc<str>>,
+    pub(super) rows: usize,
     /// Whose request it is, where that matters.
     pub(super) holder: Option<Holder>,
 }
@@ -113,14 +113,14 @@ pub(super) struct Lane {
 #[pymethods]
 impl HotReads {
     #[new]
-    #[pyo3(signature = (get, post, now, id_prefix, on_invalid, on_answered, **limits))]
+    #[pyo3(signature = (get, post, now, id_prefix, traces, listeners, **limits))]
     fn new(
         get: Py<RouteCounters>,
         post: Py<RouteCounters>,
         now: f64,
         id_prefix: Vec<u8>,
-        on_invalid: Py<PyAny>,
-        on_answered: Option<Py<PyAny>>,
+        traces: Py<Traces>,
+        listeners: Listeners,
         limits: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let limits: Limits = match limits {
@@ -148,8 +148,8 @@ impl HotReads {
                 origin: Instant::now(),
                 at: now,
             },
-            on_invalid,
-            on_answered,
+            traces,
+            listeners,
             store: PyOnceLock::new(),
             inner: Mutex::new(inner),
         })
@@ -196,6 +196,7 @@ impl HotReads {
                 plan,
                 version,
                 views,
+                service: service.map(Arc::from),
             };
             inner.selections.insert(named, learned, weight);
         }
@@ -241,27 +242,13 @@ impl HotReads {
         }
     }
 
-    /// Tells who wants to hear of it that a request was answered.
-    pub(super) fn tell(
-        &self,
-        py: Python<'_>,
-        (id, method, seconds): (&[u8], Method, f64),
-        holder: Option<&Holder>,
-        table: Table,
-    ) -> PyResult<()> {
-        if let Some(on_answered) = &self.on_answered {
-            let method = match method {
-                Method::Get => "GET",
-                Method::Post => "POST",
-            };
-            let key = holder.map(|holder| &*holder.key().name);
-            on_answered.call1(py, (id, method, seconds, key))?;
-        }
-        if table.invalid() > 0 {
-            let table = table::to_python(py, table)?;
-            self.on_invalid.call1(py, (table, id))?;
-        }
-        Ok(())
+    /// The trace that a request is part of.
+    pub(super) fn trace(&self, head: &Head<'_>) -> Option<Trace> {
+        self.traces.get().of(head.traceparent, true)
+    }
+
+    pub(super) fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// Seconds of the clock that the node's connections have.
@@ -386,7 +373,12 @@ impl HotReads {
     }
 
     fn read(&self, learned: Learned, wanted: Wanted<'_>) -> Option<Planned> {
-        let Learned { plan, version, .. } = learned;
+        let Learned {
+            plan,
+            version,
+            service,
+            ..
+        } = learned;
         // A snapshot may have to be read twice.
         if wanted.consistency == Some("snapshot") {
             return None;
@@ -413,6 +405,8 @@ impl HotReads {
             job: Job::read(read, part, wanted.partial != Some(false)),
             as_of_ms: wanted.as_of_ms,
             timestamps: wanted.timestamps,
+            service,
+            rows,
             holder: None,
         })
     }

@@ -1,0 +1,271 @@
+"""Spans of requests, recorded by OpenTelemetry's SDK and sent by OTLP over HTTP.
+
+Importing this imports the SDK. It reads its own environment (`OTEL_…`), keeps spans in a bounded
+queue, and sends them from a thread; what there is no room for is dropped. Only requests whose trace
+is sampled get here, each once, after its answer is written.
+
+A span says how a request went, never what was asked for: no ids, query strings, bodies or values,
+and no path or method that is not one of the server's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Collection, Sequence
+from http import HTTPStatus
+from time import monotonic, time_ns
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+
+from fscore._fscore import Trace
+from fscore_server import __version__
+from fscore_server.exchange import Asked
+from fscore_server.logs import LOGGER, RateLimited
+from fscore_server.metrics import CLIENT_GONE
+from fscore_server.settings import ServerSettings
+
+_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
+_HOT_PATH = "/v1/features"
+# What OpenTelemetry may fill into its complaints: its words for spans, and reasons of HTTP's.
+_WORDS = frozenset({"Span", "spans", *(status.phrase for status in HTTPStatus)})
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
+
+
+class Spans:
+    """What records the requests of one worker."""
+
+    def __init__(self, settings: ServerSettings, routes: Collection[str]) -> None:
+        self._routes = frozenset(routes)
+        self._grace = settings.grace
+        self._drain = settings.drain
+        self._end_by: float | None = None
+        self._over = threading.Event()
+        _hear_complaints()
+        self._ids = _Ids()
+        self._provider = TracerProvider(
+            # Who gets here is sampled already.
+            sampler=ALWAYS_ON,
+            resource=_resource(),
+            id_generator=self._ids,
+            # `close` does it, within a time.
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("fscore_server", __version__)
+        host = settings.host
+        self._common: dict[str, str | int] = {
+            "url.scheme": "http",
+            # Where this server is, not what callers call it in `Host`, which is any text.
+            "server.address": socket.gethostname() if host in _EVERY_ADDRESS else host,
+        }
+        if settings.port:
+            self._common["server.port"] = settings.port
+
+    def record_hot(
+        self,
+        trace: Trace,
+        tracestate: bytes | None,
+        request_id: bytes,
+        method: str,
+        answered: bool,
+        seconds: float,
+        asked: Asked,
+    ) -> None:
+        """Notes a request that ended before ASGI: it was answered, or its caller had left."""
+        self.record(
+            trace,
+            [] if tracestate is None else [tracestate],
+            request_id=request_id,
+            method=method,
+            path=_HOT_PATH,
+            status=200 if answered else CLIENT_GONE,
+            seconds=seconds,
+            asked=asked,
+        )
+
+    def record(
+        self,
+        trace: Trace,
+        tracestate: Sequence[bytes],
+        *,
+        request_id: bytes,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        asked: Asked | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """Notes a request that is over now, after so many seconds."""
+        ended = time_ns()
+        method = method if method in _METHODS else "_OTHER"
+        name = "HTTP" if method == "_OTHER" else method
+        attributes: dict[str, str | int] = {
+            **self._common,
+            "http.request.method": method,
+            "fscore.request_id": request_id.decode("ascii"),
+        }
+        if path in self._routes:
+            name = f"{name} {path}"
+            attributes["http.route"] = path
+        if asked is not None:
+            service, attributes["fscore.rows"] = asked
+            if service is not None:
+                attributes["fscore.service"] = service
+        if status == CLIENT_GONE:
+            # No status was sent.
+            attributes["error.type"] = "client_gone"
+        else:
+            attributes["http.response.status_code"] = status
+        # What a caller did wrong is no fault of the server's.
+        failed = status >= 500
+        if failed:
+            attributes["error.type"] = problem or str(status)
+        self._ids.trace_id = int(trace.trace_id, 16)
+        span = self._tracer.start_span(
+            name,
+            context=set_span_in_context(_parent(trace, tracestate)),
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            start_time=ended - int(seconds * 1e9),
+        )
+        if failed:
+            span.set_status(StatusCode.ERROR)
+        span.end(ended)
+
+    def ending(self) -> None:
+        """The server is asked to end: from now on the time runs that `close` may take."""
+        self._end_by = monotonic() + self._drain + self._grace
+
+    def abandon(self) -> None:
+        """Has `close` return at once."""
+        self._over.set()
+
+    async def close(self) -> None:
+        """Sends what is recorded, as far as that goes in what is left of the server's grace."""
+        end_by = monotonic() + self._grace if self._end_by is None else self._end_by
+        finished = False
+
+        def flush() -> None:
+            nonlocal finished
+            self._provider.shutdown()
+            finished = True
+            self._over.set()
+
+        # Not the loop's executor, whose threads are waited for: a collector may keep this one.
+        threading.Thread(target=flush, name="fscore-flush-spans", daemon=True).start()
+        # A moment at least, where requests took all of the grace.
+        await asyncio.to_thread(self._over.wait, max(end_by - monotonic(), 0.5))
+        if not finished:
+            LOGGER.warning("the last spans were not exported: the collector did not take them")
+
+
+class _Ids(RandomIdGenerator):
+    """Ids of spans; the id of a trace that begins here was made when that was decided."""
+
+    trace_id = 0
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+
+def _parent(trace: Trace, tracestate: Sequence[bytes]) -> NonRecordingSpan:
+    """The caller's span, as OpenTelemetry takes it; one that is invalid where there is none."""
+    if trace.parent_id is None:
+        return NonRecordingSpan(SpanContext(0, 0, is_remote=False))
+    return NonRecordingSpan(
+        SpanContext(
+            int(trace.trace_id, 16),
+            trace.parent_id,
+            is_remote=True,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED),
+            trace_state=TraceState.from_header([value.decode("latin-1") for value in tracestate]),
+        )
+    )
+
+
+def _resource() -> Resource:
+    """What OpenTelemetry's environment says of this process; by itself it is called fscore."""
+    resource = Resource.create()
+    own = {"service.version": __version__}
+    if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
+        own["service.name"] = "fscore"
+        return resource.merge(Resource(own))
+    return Resource(own).merge(resource)
+
+
+class _Complaints(logging.Handler):
+    """Says in this server's log what OpenTelemetry complains of, some lines a minute.
+
+    It complains for every batch, and now and then quotes what it was given: a header of its
+    environment, which holds credentials, or an error that does. So texts that are not its own
+    templates' are left out, of errors all but their kind and what the system says.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = RateLimited(5, 60.0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        suppressed = self._lines.admit()
+        if suppressed is None:
+            return
+        fields: dict[str, object] = {"source": record.name, "cause": _said(record)}
+        if suppressed:
+            fields["suppressed"] = suppressed
+        LOGGER.warning("OpenTelemetry complains", extra={"fields": fields})
+
+
+def _hear_complaints() -> None:
+    logger = logging.getLogger("opentelemetry")
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+    logger.addHandler(_Complaints())
+    logger.propagate = False
+
+
+def _said(record: logging.LogRecord) -> str:
+    args = record.args if isinstance(record.args, tuple) else ()
+    shown = tuple(_shown(arg) for arg in args)
+    try:
+        text = record.msg % shown if shown else str(record.msg)
+    except TypeError:
+        text = str(record.msg)
+    error = record.exc_info[1] if record.exc_info else None
+    return text if error is None else f"{text} ({_shown(error)})"
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, BaseException):
+        reason = _system_reason(value)
+        kind = type(value).__name__
+        return kind if reason is None else f"{kind}: {reason}"
+    return "…" if isinstance(value, str) and value not in _WORDS else value
+
+
+def _system_reason(error: BaseException | None) -> str | None:
+    """What the system said, if that is what it came from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return str(error.strerror)
+        error = error.__cause__ or error.__context__
+    return None
