@@ -11,11 +11,9 @@ and no path or method that is not one of the server's.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import threading
 from collections.abc import Collection, Sequence
-from http import HTTPStatus
 from time import monotonic, time_ns
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -36,8 +34,9 @@ from opentelemetry.trace import (
 
 from fscore._fscore import Trace
 from fscore_server import __version__
+from fscore_server.complaints import hear
 from fscore_server.exchange import Asked
-from fscore_server.logs import LOGGER, RateLimited
+from fscore_server.logs import LOGGER
 from fscore_server.metrics import CLIENT_GONE
 from fscore_server.settings import ServerSettings
 
@@ -45,8 +44,6 @@ _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
 _HOT_PATH = "/v1/features"
-# What OpenTelemetry may fill into its complaints: its words for spans, and reasons of HTTP's.
-_WORDS = frozenset({"Span", "spans", *(status.phrase for status in HTTPStatus)})
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 
@@ -59,7 +56,7 @@ class Spans:
         self._drain = settings.drain
         self._end_by: float | None = None
         self._over = threading.Event()
-        _hear_complaints()
+        hear()
         self._ids = _Ids()
         self._provider = TracerProvider(
             # Who gets here is sampled already.
@@ -211,61 +208,3 @@ def _resource() -> Resource:
         own["service.name"] = "fscore"
         return resource.merge(Resource(own))
     return Resource(own).merge(resource)
-
-
-class _Complaints(logging.Handler):
-    """Says in this server's log what OpenTelemetry complains of, some lines a minute.
-
-    It complains for every batch, and now and then quotes what it was given: a header of its
-    environment, which holds credentials, or an error that does. So texts that are not its own
-    templates' are left out, of errors all but their kind and what the system says.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._lines = RateLimited(5, 60.0)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        suppressed = self._lines.admit()
-        if suppressed is None:
-            return
-        fields: dict[str, object] = {"source": record.name, "cause": _said(record)}
-        if suppressed:
-            fields["suppressed"] = suppressed
-        LOGGER.warning("OpenTelemetry complains", extra={"fields": fields})
-
-
-def _hear_complaints() -> None:
-    logger = logging.getLogger("opentelemetry")
-    for old in list(logger.handlers):
-        logger.removeHandler(old)
-    logger.addHandler(_Complaints())
-    logger.propagate = False
-
-
-def _said(record: logging.LogRecord) -> str:
-    args = record.args if isinstance(record.args, tuple) else ()
-    shown = tuple(_shown(arg) for arg in args)
-    try:
-        text = record.msg % shown if shown else str(record.msg)
-    except TypeError:
-        text = str(record.msg)
-    error = record.exc_info[1] if record.exc_info else None
-    return text if error is None else f"{text} ({_shown(error)})"
-
-
-def _shown(value: object) -> object:
-    if isinstance(value, BaseException):
-        reason = _system_reason(value)
-        kind = type(value).__name__
-        return kind if reason is None else f"{kind}: {reason}"
-    return "…" if isinstance(value, str) and value not in _WORDS else value
-
-
-def _system_reason(error: BaseException | None) -> str | None:
-    """What the system said, if that is what it came from."""
-    while error is not None:
-        if isinstance(error, OSError) and error.strerror:
-            return str(error.strerror)
-        error = error.__cause__ or error.__context__
-    return None

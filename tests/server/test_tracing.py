@@ -156,6 +156,16 @@ class TestSpans:
                 assert span.name == "POST /v1/features"
                 assert (span.attributes["fscore.rows"], span.trace_state) == (3, "")
             assert hot_requests(process) == (4 if hot_routes else 0)
+            for count, states, passed_on in [
+                (4, ["tracestate: a=1", "tracestate: b=2"], "a=1,b=2"),
+                (5, ["tracestate: of no form"], ""),
+            ]:
+                talk.send(get(ONE, SAMPLED, *states))
+                talk.answer()
+                assert collector.wait_for(count)[-1].trace_state == passed_on
+            talk.send(get(ONE, LATER.replace("-01-", "-03-"), "X-Request-ID: later"))
+            talk.answer()
+            assert collector.wait_for(6)[-1].parent_id == PARENT
 
     def test_what_is_not_sampled_has_none(
         self, any_store: RedisServer, collector: Collector, hot_routes: bool
