@@ -19,7 +19,7 @@ from bench import build, definitions, report
 from bench import contestants as who
 from bench.peers import Unavailable
 from bench.servers import KINDS, running
-from bench.steady import GENERATORS, Steady, steady
+from bench.steady import GENERATORS, Pace, Steady, steady
 from bench.workload import Workload, fill
 
 FEATURES = 10
@@ -65,8 +65,8 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
             for each in chosen:
                 barred = each.name == who.FSCORE and rate == BAR_RATE
                 seconds = options.bar_seconds if barred else options.seconds
-                requests = each.requests(workload)
-                run = steady(options.generator, each, requests, rate, options.connections, seconds)
+                pace = Pace(rate, options.connections, seconds)
+                run = steady(options.generator, each, each.requests(workload), pace)
                 found.setdefault(each.name, []).append(run)
         title = f"Latency at constant rates: {redis.kind} {redis.version}, {options.generator}"
     bars = _bars(found)

@@ -25,6 +25,15 @@ SPARE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
+class Pace:
+    """So many requests a second for so long."""
+
+    rate: int
+    connections: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Steady:
     """Latencies in milliseconds at a constant rate, each counted from when its request was due."""
 
@@ -44,38 +53,27 @@ class Steady:
 
 
 def steady(
-    generator: str,
-    contestant: Contestant,
-    requests: Sequence[Request],
-    rate: int,
-    connections: int,
-    seconds: float,
+    generator: str, contestant: Contestant, requests: Sequence[Request], pace: Pace
 ) -> Steady:
-    """So many requests a second, each due at its time, whether or not those before are answered."""
-    return GENERATORS[generator](contestant, requests, rate, connections, seconds)
+    """Each request is sent when it is due, whether or not those before it are answered."""
+    return GENERATORS[generator](contestant, requests, pace)
 
 
-def _constant_rate(
-    contestant: Contestant,
-    requests: Sequence[Request],
-    rate: int,
-    connections: int,
-    seconds: float,
-) -> Steady:
+def _constant_rate(contestant: Contestant, requests: Sequence[Request], pace: Pace) -> Steady:
     server = contestant.server
     with written(requests) as file:
         command = [
             str(build.constant_rate()), "--address", f"127.0.0.1:{server.port}",
-            "--requests", file, "--rate", str(rate), "--connections", str(connections),
-            "--seconds", f"{seconds:g}", "--warmup", f"{WARMUP_SECONDS:g}",
+            "--requests", file, "--rate", str(pace.rate), "--connections", str(pace.connections),
+            "--seconds", f"{pace.seconds:g}", "--warmup", f"{WARMUP_SECONDS:g}",
         ]  # fmt: skip
         cpu = server.cpu_seconds()
-        said = _run(command, seconds, contestant)
+        said = _run(command, pace.seconds, contestant)
         cpu = server.cpu_seconds() - cpu
     latency, lateness = said["latency_ms"], said["lateness_ms"]
-    requests_in_all = said["answered"] + said["not_ok"] + rate * WARMUP_SECONDS
+    requests_in_all = said["answered"] + said["not_ok"] + pace.rate * WARMUP_SECONDS
     return Steady(
-        asked=rate,
+        asked=pace.rate,
         rate=said["rate"],
         p50=latency["p50"],
         p90=latency["p90"],
@@ -89,13 +87,7 @@ def _constant_rate(
     )
 
 
-def _oha(
-    contestant: Contestant,
-    requests: Sequence[Request],
-    rate: int,
-    connections: int,
-    seconds: float,
-) -> Steady:
+def _oha(contestant: Contestant, requests: Sequence[Request], pace: Pace) -> Steady:
     """GETs alone. Its results are a growing list, whose copying stops it: see the documentation."""
     server = contestant.server
     with tempfile.TemporaryDirectory(prefix="fscore-oha-") as folder:
@@ -108,14 +100,14 @@ def _oha(
         def load(rate: int, seconds: float) -> Any:
             command = [
                 str(build.oha()), "--no-tui", "--output-format", "json", "--latency-correction",
-                "-q", str(rate), "-c", str(connections), "-z", f"{seconds:g}s",
+                "-q", str(rate), "-c", str(pace.connections), "-z", f"{seconds:g}s",
                 "--urls-from-file", str(urls),
             ]  # fmt: skip
             return _run(command, seconds, contestant)
 
-        load(min(rate, 2000), WARMUP_SECONDS)
+        load(min(pace.rate, 2000), WARMUP_SECONDS)
         cpu = server.cpu_seconds()
-        said = load(rate, seconds)
+        said = load(pace.rate, pace.seconds)
         cpu = server.cpu_seconds() - cpu
     answered = sum(said["statusCodeDistribution"].values())
     good = said["statusCodeDistribution"].get("200", 0)
@@ -127,7 +119,7 @@ def _oha(
         if "aborted due to deadline" not in error
     )
     return Steady(
-        asked=rate,
+        asked=pace.rate,
         rate=good / said["summary"]["total"],
         p50=percentiles["p50"],
         p90=percentiles["p90"],
@@ -149,7 +141,7 @@ def _run(command: list[str], seconds: float, contestant: Contestant) -> Any:
     return json.loads(done.stdout)
 
 
-GENERATORS: dict[str, Callable[[Contestant, Sequence[Request], int, int, float], Steady]] = {
+GENERATORS: dict[str, Callable[[Contestant, Sequence[Request], Pace], Steady]] = {
     "constant-rate": _constant_rate,
     "oha": _oha,
 }
