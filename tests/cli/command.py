@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -64,3 +65,28 @@ class Fscore:
             text=True,
             **popen_options,
         )
+
+    def on_a_terminal(self, *arguments: object) -> bytes:
+        """What it says on standard error when that is a terminal; it has to succeed."""
+        parent, child = pty.openpty()
+        with subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=child,
+        ) as process:
+            os.close(child)
+            shown = b""
+            while True:
+                try:
+                    data = os.read(parent, 65536)
+                except OSError:
+                    # What Linux says when the other end of a terminal is closed.
+                    break
+                if not data:
+                    break
+                shown += data
+            os.close(parent)
+        assert process.returncode == 0
+        return shown

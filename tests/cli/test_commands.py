@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -160,27 +158,7 @@ def test_load_refuses_views_that_are_not_applied_as_they_are(shop: Fscore) -> No
 
 
 def test_a_terminal_gets_a_progress_bar(shop: Fscore) -> None:
-    parent, child = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, "load", "defs.py", "clicks.csv"],
-        cwd=shop.folder,
-        env=shop.environment,
-        stdout=subprocess.PIPE,
-        stderr=child,
-    ) as process:
-        os.close(child)
-        shown = b""
-        while True:
-            try:
-                data = os.read(parent, 65536)
-            except OSError:
-                # What Linux says when the other end of a terminal is closed.
-                break
-            if not data:
-                break
-            shown += data
-        os.close(parent)
-    assert process.returncode == 0
+    shown = shop.on_a_terminal("load", "defs.py", "clicks.csv")
     assert b"read clicks.csv" in shown
     assert b"write clicks" in shown
     assert b"3 rows" in shown

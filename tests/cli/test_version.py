@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
-import subprocess
 from typing import Any
 
 import pytest
 
 import fscore as library
-from tests.cli.command import COMMAND, Done, Fscore
+from tests.cli.command import Done, Fscore
 
 DEFINITIONS = """
 from fscore import *
@@ -171,27 +168,7 @@ def retiring(shop: Fscore, redis_url: str) -> Fscore:
 
 
 def test_a_terminal_gets_a_progress_bar(retiring: Fscore) -> None:
-    parent, child = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, "version", "retire", "ranking", "2"],
-        cwd=retiring.folder,
-        env=retiring.environment,
-        stdout=subprocess.PIPE,
-        stderr=child,
-    ) as process:
-        os.close(child)
-        shown = b""
-        while True:
-            try:
-                data = os.read(parent, 65536)
-            except OSError:
-                # What Linux says when the other end of a terminal is closed.
-                break
-            if not data:
-                break
-            shown += data
-        os.close(parent)
-    assert process.returncode == 0
+    shown = retiring.on_a_terminal("version", "retire", "ranking", "2")
     assert b"remove keys" in shown
     assert b"3,000 keys" in shown
     assert b"100 %" in shown

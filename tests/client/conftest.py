@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.client.driver import DRIVERS, Driver, make_driver
+from tests.client.driver import DRIVERS, AsyncioDriver, Driver, make_driver
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
@@ -18,6 +18,14 @@ from tests.redis_server import RedisServer
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """The blocking, then the asyncio driver."""
     made = make_driver(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def asyncio_driver() -> Iterator[AsyncioDriver]:
+    """For what only the asyncio client has."""
+    made = AsyncioDriver()
     yield made
     made.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,15 +22,8 @@ TURNS = 100
 
 
 @pytest.fixture
-def driver() -> Iterator[AsyncioDriver]:
-    made = AsyncioDriver()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def filled(driver: AsyncioDriver, redis_url: str) -> None:
-    client = driver.connect(redis_url)
+def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
+    client = asyncio_driver.connect(redis_url)
     client.apply(REGISTRY)
     fill(client, USERS)
 
@@ -57,7 +49,7 @@ async def call_and_maybe_cancel(prepared: Any, chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_cancellation(
-    driver: AsyncioDriver, filled: None, redis_url: str, seed: int
+    asyncio_driver: AsyncioDriver, filled: None, redis_url: str, seed: int
 ) -> None:
     async def caller(prepared: Any, number: int) -> list[str]:
         chance = random.Random(seed * 1000 + number)
@@ -72,25 +64,27 @@ def test_random_cancellation(
             ended = [outcome for outcomes in lists for outcome in outcomes]
             return {outcome: ended.count(outcome) for outcome in set(ended)}
 
-    outcomes = driver.run(run())
+    outcomes = asyncio_driver.run(run())
     assert sum(outcomes.values()) == CALLERS * TURNS
     assert outcomes["answered"] > CALLERS * TURNS // 5
     assert outcomes["cancelled"] > CALLERS * TURNS // 10
 
 
 def test_a_reply_on_its_way_to_a_cancelled_caller_is_nobody_elses(
-    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+    asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
-    client = driver.connect(proxy.url, registry_poll=3600)
+    client = asyncio_driver.connect(proxy.url, registry_poll=3600)
     prepared = client.prepare(features=FEATURES)
     for round_ in range(10):
         proxy.hold()
         before = proxy.requests
-        given_up = driver.start(prepared.get, [round_], timeout=PATIENCE)
+        given_up = asyncio_driver.start(prepared.get, [round_], timeout=PATIENCE)
         proxy.wait_for_request(before)
         given_up.cancel()
         before = proxy.requests
-        waiting = [driver.start(prepared.get, [user], timeout=PATIENCE) for user in (50, 51, 52)]
+        waiting = [
+            asyncio_driver.start(prepared.get, [user], timeout=PATIENCE) for user in (50, 51, 52)
+        ]
         proxy.wait_for_request(before)
         proxy.release()
         for user, call in zip((50, 51, 52), waiting, strict=True):
@@ -98,7 +92,7 @@ def test_a_reply_on_its_way_to_a_cancelled_caller_is_nobody_elses(
 
 
 def test_who_is_cancelled_before_its_turn_asks_nothing(
-    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+    asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> None:
         async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
@@ -114,11 +108,11 @@ def test_who_is_cancelled_before_its_turn_asks_nothing(
                 else:
                     check(table, [user])
 
-    driver.run(run())
+    asyncio_driver.run(run())
     assert witness.info("commandstats")["cmdstat_hmget"]["calls"] == 5
 
 
-def test_cancelling_while_connecting(driver: AsyncioDriver, proxy: FaultProxy) -> None:
+def test_cancelling_while_connecting(asyncio_driver: AsyncioDriver, proxy: FaultProxy) -> None:
     async def run() -> None:
         task = asyncio.create_task(open_client())
         await asyncio.to_thread(proxy.wait_for_request, 0)
@@ -130,12 +124,12 @@ def test_cancelling_while_connecting(driver: AsyncioDriver, proxy: FaultProxy) -
         await fscore.aio.connect(proxy.url, connect_timeout=PATIENCE)
 
     proxy.hold()
-    driver.run(run())
+    asyncio_driver.run(run())
     proxy.release()
 
 
 def test_one_turn_of_the_loop_is_one_send(
-    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+    asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     async def run() -> list[Any]:
         async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
@@ -146,7 +140,7 @@ def test_one_turn_of_the_loop_is_one_send(
             assert proxy.requests == before + 1
             return tables
 
-    for user, table in enumerate(driver.run(run())):
+    for user, table in enumerate(asyncio_driver.run(run())):
         check(table, [user])
 
 

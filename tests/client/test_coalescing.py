@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,15 +21,8 @@ CALLERS = 200
 
 
 @pytest.fixture
-def driver() -> Iterator[AsyncioDriver]:
-    made = AsyncioDriver()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def filled(driver: AsyncioDriver, redis_url: str) -> None:
-    client = driver.connect(redis_url)
+def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
+    client = asyncio_driver.connect(redis_url)
     client.apply(REGISTRY)
     fill(client, USERS)
 
@@ -51,7 +44,7 @@ def calls(witness: Any, command: str) -> int:
 
 
 def test_equal_reads_of_one_turn_are_one_command(
-    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+    asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> None:
         async with ready(redis_url, witness) as (_client, prepared):
@@ -61,12 +54,12 @@ def test_equal_reads_of_one_turn_are_one_command(
                 check(table, [user])
             assert len({id(table) for table in tables}) == CALLERS
 
-    driver.run(run())
+    asyncio_driver.run(run())
     assert calls(witness, "hmget") == 3
 
 
 def test_each_decodes_for_itself(
-    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+    asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     """The same commands, whose answers are judged at a moment of each caller's own."""
 
@@ -75,7 +68,7 @@ def test_each_decodes_for_itself(
             moments = [EPOCH, EPOCH + 2 * HOUR_MS, EPOCH]
             return await asyncio.gather(*(prepared.get([1], as_of=at) for at in moments))
 
-    fresh, expired, too = driver.run(run())
+    fresh, expired, too = asyncio_driver.run(run())
     assert calls(witness, "hmget") == 1
     check(fresh, [1])
     check(too, [1])
@@ -83,7 +76,7 @@ def test_each_decodes_for_itself(
 
 
 def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
-    driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
+    asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> list[Any]:
         async with ready(redis_url, witness) as (client, prepared):
@@ -92,14 +85,14 @@ def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
             behind = [prepared.get([1]) for _ in range(3)]
             return await asyncio.gather(*before, write, *behind)
 
-    tables = driver.run(run())
+    tables = asyncio_driver.run(run())
     seen = [table.column("country")[0] for table in tables if table != 0]
     assert seen == ["user-000001-000000"] * 3 + ["changed"] * 3
     assert (calls(witness, "hmget"), calls(witness, "hset")) == (2, 1)
 
 
 def test_what_a_caller_has_written_it_reads(
-    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+    asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     """A read that has left before the write is no answer to one that comes after it."""
 
@@ -121,12 +114,12 @@ def test_what_a_caller_has_written_it_reads(
             check(await old, [1])
             check(await new, [1], sequence=1)
 
-    driver_of_others = driver.connect(f"redis://127.0.0.1:{proxy._upstream[1]}")
-    driver.run(run())
+    driver_of_others = asyncio_driver.connect(f"redis://127.0.0.1:{proxy._upstream[1]}")
+    asyncio_driver.run(run())
 
 
 def test_who_gives_up_takes_nobody_along(
-    driver: AsyncioDriver, filled: None, proxy: FaultProxy
+    asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     """The first of some equal reads, in whose name they are sent, and others."""
 
@@ -151,11 +144,11 @@ def test_who_gives_up_takes_nobody_along(
                     if task is not tasks[given_up] and task is not cancelled:
                         check(await task, [1])
 
-    driver.run(run())
+    asyncio_driver.run(run())
 
 
 def test_a_server_that_is_held_up_is_not_stuffed(
-    driver: AsyncioDriver, filled: None, proxy: FaultProxy, witness: Any
+    asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy, witness: Any
 ) -> None:
     """What it cannot answer waits with the client, and what expires there is never sent."""
     late, patient = 2_000, 50
@@ -184,7 +177,7 @@ def test_a_server_that_is_held_up_is_not_stuffed(
             tables = await asyncio.gather(*waiting)
             return stuffed, tables
 
-    stuffed, tables = driver.run(run())
+    stuffed, tables = asyncio_driver.run(run())
     assert 64 <= stuffed < 500
     # Those that waited are equal to each other, but not to any that has left.
     assert calls(witness, "hmget") == stuffed + USERS
