@@ -139,7 +139,7 @@ def _steady(run: Any) -> str:
 def _machine(facts: dict[str, Any]) -> str:
     versions = {**facts["versions"], **facts.get("peers", {})}
     wanted = (
-        *("redis-server", "wrk", "oha", "go", "go-redis", "rueidis", "hyper", "redis-rs"),
+        *("redis-server", "wrk", "go", "go-redis", "rueidis", "hyper", "redis-rs"),
         *("starlette", "uvicorn", "uvloop", "feast"),
     )
     named = ", ".join(f"{name} {versions[name]}" for name in wanted if name in versions)
