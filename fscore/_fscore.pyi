@@ -723,10 +723,12 @@ class HotReads:
     def stop(self) -> None:
         """Leaves everything to the application from now on."""
 
-    def connect(self, protocol: Any, write: Callable[[bytes], object]) -> HotConnection:
-        """What the requests of a connection are given to, which answers by `write`.
+    def connect(self, protocol: Any, transport: Any) -> HotConnection:
+        """What the requests of a connection are given to.
 
-        Of `protocol` it calls `read_on()` once an answer is written that something was received
+        Answers go to the socket of `transport`, an asyncio transport, or to its `write` where that
+        still holds something, is encrypted, or the system does not take all of it. Of `protocol` it
+        calls `read_on()` once an answer is written that something was received
         behind, `ended()` after the last one, and where the application has to answer what was
         begun, `hand_over(request, identity, seconds, error, (service, rows))`.
         """

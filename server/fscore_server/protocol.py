@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._arm(self.limits.header_timeout, self._header_late)
             if self.hot is not None:
-                self._reads = self.hot.reads.connect(self, transport.write)
+                self._reads = self.hot.reads.connect(self, transport)
                 # Called for every request, and this saves a call; transports look it up once.
                 self.data_received = self._reads.received  # type: ignore[method-assign]
                 transport.set_protocol(self)

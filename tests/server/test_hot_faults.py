@@ -282,6 +282,34 @@ class TestBothPaths:
                     break
             assert watch.poll(0)
 
+    @pytest.mark.parametrize("rows", [100, 1000, 3000, 6000])
+    def test_a_caller_that_reads_late_gets_all_in_order(
+        self, proxy: FaultProxy, hot_routes: bool, rows: int
+    ) -> None:
+        many = post({"service": "everything", "entities": {"user_id": ["nobody"] * rows}})
+        last = get("/health/live", "Connection: close")
+        # Longer than the deadlines of a machine that is busy.
+        settings = {"request_timeout_ms": 20_000, "hot_routes": hot_routes}
+        with learned(proxy.url, **settings) as (process, _), socket.socket() as connection:
+            wanted = received(process.port, [many, PLAIN, last])
+            # Little room on this side, so that what is not read stays with the server.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(20)
+            connection.connect(("127.0.0.1", process.port))
+            watch = select.poll()
+            watch.register(connection, select.POLLIN)
+            connection.sendall(many)
+            # An answer has begun, and its end is still to be read when the next is made.
+            assert watch.poll(20_000)
+            connection.sendall(PLAIN)
+            found = b""
+            while found.count(b"HTTP/1.1 200 OK") < 2:
+                found += connection.recv(8192)
+            connection.sendall(last)
+            while data := connection.recv(8192):
+                found += data
+            assert comparable_stream(found) == comparable_stream(wanted)
+
     def test_each_answered_request_has_an_access_line(
         self, proxy: FaultProxy, hot_routes: bool
     ) -> None:

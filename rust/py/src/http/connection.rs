@@ -13,6 +13,7 @@ use fscore_core::table::Table;
 use super::api_keys::Holder;
 use super::listeners::{Over, Spanned};
 use super::reads::{HotReads, Planned};
+use super::wire::Wire;
 use crate::connection::Retry;
 use crate::errors::Fault;
 use crate::job::Answer;
@@ -66,7 +67,7 @@ enum Turn {
 
 struct Peer {
     protocol: Py<PyAny>,
-    write: Py<PyAny>,
+    wire: Wire,
 }
 
 /// A request on its way.
@@ -172,7 +173,7 @@ impl HotConnection {
 }
 
 impl HotConnection {
-    pub(super) fn new(reads: Py<HotReads>, protocol: Py<PyAny>, write: Py<PyAny>) -> Self {
+    pub(super) fn new(reads: Py<HotReads>, protocol: Py<PyAny>, wire: Wire) -> Self {
         Self {
             reads,
             state: Mutex::new(State {
@@ -182,7 +183,7 @@ impl HotConnection {
                 watched: true,
                 pending: None,
                 answered_at: 0.0,
-                peer: Some(Peer { protocol, write }),
+                peer: Some(Peer { protocol, wire }),
             }),
         }
     }
@@ -303,24 +304,28 @@ impl HotConnection {
         reads.counters(pending.method).answered(py, seconds, &table);
         let over = pending.over(seconds);
         let answered = peer.is_some();
-        if let Some(Peer { protocol, write }) = peer {
-            let bytes = reads.render(|answer, fields| {
-                let head = AnswerHead {
-                    fields,
-                    request_id: &pending.id,
-                    close: last,
-                };
-                let body = answer.body(&head);
-                match pending.method {
-                    Method::Get => json::render_one(&table, body),
-                    Method::Post => json::render_many(&table, pending.timestamps, body),
-                }
-                if let Some(ms) = pending.as_of_ms {
-                    json::add_as_of(body, ms);
-                }
-                PyBytes::new(py, answer.finish(&head))
-            });
-            write.call1(py, (bytes,))?;
+        if let Some(Peer { protocol, wire }) = peer {
+            let direct = wire.is_clear(py)?;
+            reads
+                .render(|answer, fields| {
+                    let head = AnswerHead {
+                        fields,
+                        request_id: &pending.id,
+                        close: last,
+                    };
+                    let body = answer.body(&head);
+                    match pending.method {
+                        Method::Get => json::render_one(&table, body),
+                        Method::Post => json::render_many(&table, pending.timestamps, body),
+                    }
+                    if let Some(ms) = pending.as_of_ms {
+                        json::add_as_of(body, ms);
+                    }
+                    let bytes = answer.finish(&head);
+                    let sent = if direct { wire.send(bytes) } else { 0 };
+                    (sent < bytes.len()).then(|| PyBytes::new(py, &bytes[sent..]))
+                })
+                .map_or(Ok(()), |rest| wire.write(py, rest))?;
             reads.listeners().answered(py, &over, table)?;
             if last {
                 protocol.call_method0(py, intern!(py, "ended"))?;
@@ -423,7 +428,7 @@ impl Peer {
     fn clone_ref(&self, py: Python<'_>) -> Self {
         Self {
             protocol: self.protocol.clone_ref(py),
-            write: self.write.clone_ref(py),
+            wire: self.wire.clone_ref(py),
         }
     }
 }

@@ -7,6 +7,7 @@ mod counters;
 mod listeners;
 mod reads;
 mod trace;
+mod wire;
 
 pub(crate) use api_keys::{ApiKeys, Caller, api_key_hash};
 pub(crate) use connection::HotConnection;

@@ -22,6 +22,7 @@ use super::connection::HotConnection;
 use super::counters::RouteCounters;
 use super::listeners::Listeners;
 use super::trace::Traces;
+use super::wire::Wire;
 use crate::connection::Connection;
 use crate::job::Job;
 use crate::plan::ReadPlan;
@@ -224,9 +225,14 @@ impl HotReads {
         self.lock().stopped = true;
     }
 
-    /// What a connection's requests are given to: of `protocol`, which answers by `write`.
-    fn connect(slf: &Bound<'_, Self>, protocol: Py<PyAny>, write: Py<PyAny>) -> HotConnection {
-        HotConnection::new(slf.clone().unbind(), protocol, write)
+    /// What a connection's requests are given to: of `protocol`, whose answers `transport` sends.
+    fn connect(
+        slf: &Bound<'_, Self>,
+        protocol: Py<PyAny>,
+        transport: &Bound<'_, PyAny>,
+    ) -> PyResult<HotConnection> {
+        let wire = Wire::of(transport)?;
+        Ok(HotConnection::new(slf.clone().unbind(), protocol, wire))
     }
 }
 
