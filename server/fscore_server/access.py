@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 from fscore._fscore import Caller
 from fscore.errors import (
@@ -16,11 +16,39 @@ from fscore.errors import (
 from fscore.registry import Registry
 from fscore.registry_resolve import resolve
 from fscore_server.problems import Problem
+from fscore_server.state import Cache
 
 if TYPE_CHECKING:
     from fscore_server.selection import Selection
 
 NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, AmbiguousFeature)
+
+
+def is_scoped(caller: Caller | None) -> TypeGuard[Caller]:
+    """Whether there is something that the caller may not read."""
+    return caller is not None and caller.scoped
+
+
+class Rendered:
+    """An answer made from the registry alone and what of it the caller may read.
+
+    It is kept for everybody who may read everything, once per registry. Those of scoped keys are
+    not: there may be as many as there are keys.
+    """
+
+    def __init__(self, render: Callable[[Registry | None, Caller | None], bytes]) -> None:
+        self._render = render
+        self._kept: Cache[bytes] = Cache(1)
+
+    def of(self, registry: Registry | None, caller: Caller | None) -> bytes:
+        """The answer under these definitions."""
+        if is_scoped(caller):
+            return self._render(registry, caller)
+        body = self._kept.get("", registry)
+        if body is None:
+            body = self._render(registry, None)
+            self._kept.put("", registry, body)
+        return body
 
 
 def check(caller: Caller | None, service: str | None, views: Sequence[str]) -> None:
@@ -37,7 +65,7 @@ def refuse_names(caller: Caller | None, selection: Selection, error: FscoreError
 
     The library's messages list names that are near, which may be of what the caller may not read.
     """
-    if caller is None or not caller.scoped:
+    if not is_scoped(caller):
         raise error
     service = selection.service
     if service is not None:
@@ -63,7 +91,7 @@ def refuse_names(caller: Caller | None, selection: Selection, error: FscoreError
 
 def refuse_join_keys(caller: Caller | None, problem: Problem) -> NoReturn:
     """Raises what join keys are answered with that no entity has, or several have."""
-    if caller is None or not caller.scoped:
+    if not is_scoped(caller):
         raise problem
     raise Problem("invalid_request", "These are the join keys of no one entity: name a service.")
 
@@ -71,7 +99,7 @@ def refuse_join_keys(caller: Caller | None, problem: Problem) -> NoReturn:
 def readable(registry: Registry, caller: Caller | None) -> Registry:
     """The services that the caller may read, the views that it may read or that these read, and
     the entities of them all."""
-    if caller is None or not caller.scoped:
+    if not is_scoped(caller):
         return registry
     services, views = {}, {name for name in registry.views if caller.has_view(name)}
     for name, service in registry.services.items():

@@ -25,7 +25,7 @@ from fscore_server.exchange import JSON, exchange_of
 from fscore_server.limits import request_timeout
 from fscore_server.negotiation import response_type
 from fscore_server.problems import Problem
-from fscore_server.state import Cache, State
+from fscore_server.state import State
 
 Listing = Callable[[Registry, Caller | None], list[dict[str, Any]]]
 
@@ -37,23 +37,18 @@ class Catalogue:
         self._state = state
         self._name = name
         self._listing = listing
-        self._rendered: Cache[bytes] = Cache(1)
+        self._rendered = access.Rendered(self._render)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response_type(scope["headers"], (JSON,))
         _refuse_parameters(scope)
         registry = self._state.defined_client().registry
         exchange = exchange_of(scope)
-        if exchange.caller is not None and exchange.caller.scoped:
-            body = self._render(self._listing(registry, exchange.caller))
-        else:
-            kept = self._rendered.get(self._name, registry)
-            body = self._render(self._listing(registry, None)) if kept is None else kept
-            if kept is None:
-                self._rendered.put(self._name, registry, body)
-        await exchange.reply(send, 200, JSON, body)
+        await exchange.reply(send, 200, JSON, self._rendered.of(registry, exchange.caller))
 
-    def _render(self, listing: list[dict[str, Any]]) -> bytes:
+    def _render(self, registry: Registry | None, caller: Caller | None) -> bytes:
+        assert registry is not None
+        listing = self._listing(registry, caller)
         return orjson.dumps({"revision": self._state.revision, self._name: listing})
 
 
@@ -73,7 +68,7 @@ class Versions:
         found = await client.versions.list(timeout=timeout)
         exchange = exchange_of(scope)
         listing = [service.to_dict() for service in found]
-        if exchange.caller is not None and exchange.caller.scoped:
+        if access.is_scoped(exchange.caller):
             known = access.readable(client.registry, exchange.caller).services
             listing = [service for service in listing if service["service"] in known]
         body = orjson.dumps({"revision": self._state.revision, "versions": listing})

@@ -14,10 +14,11 @@ from importlib.resources import files
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from fscore._fscore import Caller
 from fscore.registry import Registry
 from fscore_server import access, openapi
 from fscore_server.exchange import JSON, exchange_of
-from fscore_server.state import Cache, State
+from fscore_server.state import State
 
 HTML = b"text/html; charset=utf-8"
 
@@ -27,23 +28,16 @@ class OpenApiDocument:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._rendered: Cache[bytes] = Cache(1)
+        self._rendered = access.Rendered(self._render)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        registry = self._state.registry
         exchange = exchange_of(scope)
-        caller = exchange.caller
-        if registry is not None and caller is not None and caller.scoped:
-            # Of what the caller may read: not kept, as there may be as many as there are keys.
-            body = self._render(access.readable(registry, caller))
-        else:
-            kept = self._rendered.get("document", registry)
-            body = self._render(registry) if kept is None else kept
-            if kept is None:
-                self._rendered.put("document", registry, body)
+        body = self._rendered.of(self._state.registry, exchange.caller)
         await exchange.reply(send, 200, JSON, body)
 
-    def _render(self, registry: Registry | None) -> bytes:
+    def _render(self, registry: Registry | None, caller: Caller | None) -> bytes:
+        if registry is not None:
+            registry = access.readable(registry, caller)
         return orjson.dumps(openapi.document(self._state.settings, registry))
 
 
