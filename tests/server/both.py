@@ -14,6 +14,12 @@ _DATE = re.compile(rb"(?m)^date: [^\r]+")
 _LENGTH = re.compile(rb"(?m)^content-length: (\d+)\r$")
 
 
+def asking_both(hot: ServerProcess, application: ServerProcess) -> httpx.Client:
+    """A client that asks one with hot routes and one without, and compares what they answer."""
+    transport = BothPaths(hot, application)
+    return httpx.Client(base_url=hot.url, timeout=20, transport=transport)
+
+
 class BothPaths(httpx.BaseTransport):
     """Sends each request to a server without hot routes, and twice to one with them.
 

@@ -14,7 +14,7 @@ import redis
 import fscore
 from tests.redis_server import SERVERS, RedisServer, binary
 from tests.server import kinds
-from tests.server.both import BothPaths
+from tests.server.both import asking_both
 from tests.server.process import ServerProcess
 from tests.server.shop import REGISTRY
 
@@ -121,6 +121,5 @@ def application(store: RedisServer) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="session")
 def http(server: ServerProcess, application: ServerProcess) -> Iterator[httpx.Client]:
     """A client that asks both, and compares what they answer."""
-    transport = BothPaths(server, application)
-    with httpx.Client(base_url=server.url, timeout=20, transport=transport) as client:
+    with asking_both(server, application) as client:
         yield client

@@ -16,7 +16,7 @@ from fscore_server.serve import run
 from fscore_server.settings import load_settings
 from tests.redis_server import RedisServer
 from tests.server import keys
-from tests.server.both import BothPaths, comparable_stream
+from tests.server.both import asking_both, comparable_stream
 from tests.server.keys import (
     EXPIRED,
     FULL,
@@ -72,8 +72,7 @@ def application(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def http(hot: ServerProcess, application: ServerProcess) -> Iterator[httpx.Client]:
     """Asks a server with hot routes and one without, and compares what they answer."""
-    transport = BothPaths(hot, application)
-    with httpx.Client(base_url=hot.url, timeout=20, transport=transport) as client:
+    with asking_both(hot, application) as client:
         yield client
 
 
