@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -53,8 +54,8 @@ struct Report {
 struct Run<'a> {
     arguments: &'a Arguments,
     connections: Vec<Connection>,
-    /// When the request on each connection was due.
-    due: Vec<Instant>,
+    /// When the request that is on its way on each connection was due.
+    due: Vec<Option<Instant>>,
     /// Since when each connection waits for nothing.
     free_since: Vec<Instant>,
     /// Connections that wait for nothing; the one that has waited longest is the next.
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments) -> io::Result<String> {
     let now = Instant::now();
     let mut run = Run {
         arguments,
-        due: vec![now; connections.len()],
+        due: vec![None; connections.len()],
         free_since: vec![now; connections.len()],
         idle: (0..connections.len()).collect(),
         connections,
@@ -127,7 +128,10 @@ pub fn run(arguments: &Arguments) -> io::Result<String> {
             match event.token() {
                 TIMER => {
                     // How often it rang is the clock's to say; unread it would not ring again.
-                    let _ = rustix::io::read(&timer, &mut [0; 8]);
+                    match rustix::io::read(&timer, &mut [0; 8]) {
+                        Ok(_) | Err(Errno::AGAIN) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 Token(which) => run.receive(which)?,
             }
@@ -164,7 +168,7 @@ impl Run<'_> {
             };
             let requests = &self.arguments.requests;
             self.connections[which].send(&requests[self.sent as usize % requests.len()])?;
-            self.due[which] = due;
+            self.due[which] = Some(due);
             if self.sent >= self.warmup {
                 // It was not this program that was late where the connection was not free.
                 let since = due.max(self.free_since[which]);
@@ -180,7 +184,9 @@ impl Run<'_> {
             return Ok(());
         };
         let now = Instant::now();
-        let due = self.due[which];
+        let Some(due) = self.due[which].take() else {
+            return Err(io::Error::other("it answered what was not asked"));
+        };
         if due >= self.due_at(self.warmup) {
             record(&mut self.latencies, now - due);
             if status == 200 {
@@ -200,15 +206,8 @@ impl Run<'_> {
         let first = self.due_at(self.warmup);
         let due = u64::from(self.total - self.warmup);
         let unanswered = due - self.answered - self.not_ok;
-        let idle: Vec<bool> = {
-            let mut idle = vec![false; self.connections.len()];
-            self.idle.iter().for_each(|&which| idle[which] = true);
-            idle
-        };
-        for (which, idle) in idle.into_iter().enumerate() {
-            if !idle && self.due[which] >= first {
-                record(&mut self.latencies, now - self.due[which]);
-            }
+        for &due in self.due.iter().flatten().filter(|&&due| due >= first) {
+            record(&mut self.latencies, now - due);
         }
         for number in self.sent.max(self.warmup)..self.total {
             let due = self.due_at(number);
