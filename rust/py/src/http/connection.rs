@@ -94,21 +94,21 @@ impl HotConnection {
         if let Next::Take = next {
             next = this.begin(slf, data)?;
         }
-        let method = match next {
-            Next::Take => {
-                if !std::mem::take(&mut this.lock().watched) {
-                    return Ok(());
-                }
-                return this.tell(slf.py(), |protocol, py| {
-                    protocol.call_method0(py, intern!(py, "begun"))
-                });
-            }
-            Next::Keep => intern!(slf.py(), "keep"),
-            Next::Parse => intern!(slf.py(), "parse"),
+        if let Next::Take = next
+            && !std::mem::take(&mut this.lock().watched)
+        {
+            return Ok(());
+        }
+        let py = slf.py();
+        let Some(protocol) = this.protocol(py) else {
+            return Ok(());
         };
-        this.tell(slf.py(), |protocol, py| {
-            protocol.call_method1(py, method, (data,))
-        })
+        match next {
+            Next::Take => protocol.call_method0(py, intern!(py, "begun"))?,
+            Next::Keep => protocol.call_method1(py, intern!(py, "keep"), (data,))?,
+            Next::Parse => protocol.call_method1(py, intern!(py, "parse"), (data,))?,
+        };
+        Ok(())
     }
 
     /// Whether nothing that the parser was fed is unanswered.
@@ -343,12 +343,7 @@ impl HotConnection {
         let reads = self.reads.get();
         let counters = reads.counters(pending.method);
         let seconds = reads.now() - pending.started;
-        let peer = self
-            .lock()
-            .peer
-            .as_ref()
-            .map(|peer| peer.protocol.clone_ref(py));
-        let Some(protocol) = peer else {
+        let Some(protocol) = self.protocol(py) else {
             counters.gone(py, seconds);
             let over = pending.over(seconds);
             let spanned = || pending.spanned(py, false);
@@ -363,21 +358,11 @@ impl HotConnection {
         Ok(())
     }
 
-    /// Calls the protocol, as long as there is one.
-    fn tell(
-        &self,
-        py: Python<'_>,
-        call: impl FnOnce(Py<PyAny>, Python<'_>) -> PyResult<Py<PyAny>>,
-    ) -> PyResult<()> {
-        let protocol = self
-            .lock()
-            .peer
-            .as_ref()
-            .map(|peer| peer.protocol.clone_ref(py));
-        match protocol {
-            Some(protocol) => call(protocol, py).map(drop),
-            None => Ok(()),
-        }
+    /// The protocol, as long as the connection is not lost.
+    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let state = self.lock();
+        let peer = state.peer.as_ref()?;
+        Some(peer.protocol.clone_ref(py))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
