@@ -32,7 +32,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs
 PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
-.PHONY: help build demo test test-rust test-python test-wheel lint lint-python lint-rust lint-files \
+.PHONY: help build dev demo test test-rust test-python test-wheel lint lint-python lint-rust lint-files \
 	format docs bench fuzz docker-check clean
 
 help: ## List the targets
@@ -59,8 +59,18 @@ $(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
 
 $(STAMPS)/library: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
 	@echo "building fscore-core (release)"
+	@rm -f $(STAMPS)/library-quick
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --quiet --extras arrow,uvloop
 	@touch $@
+
+# The other build of the extension: quick to make, slower to run. Each replaces the other.
+$(STAMPS)/library-quick: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
+	@rm -f $(STAMPS)/library
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --profile quick --quiet --extras arrow,uvloop
+	@touch $@
+
+dev: $(STAMPS)/library-quick ## Rebuild the extension quickly after an edit in Rust, for trying things out
+	@test -e $(STAMPS)/server || $(PIP) install --no-build-isolation --editable server
 
 # fscore-core is already there, so that pip looks for it nowhere.
 $(STAMPS)/server: $(STAMPS)/library server/pyproject.toml
