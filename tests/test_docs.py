@@ -61,6 +61,12 @@ def test_every_page_is_in_the_index() -> None:
     assert {page for page in (ROOT / "docs").glob("**/*.md") if page != index} <= linked
 
 
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    terms = re.findall(r"^\*\*(.+?)\*\*", (ROOT / "docs/glossary.md").read_text(), re.M)
+    assert len(terms) > 40
+    assert terms == sorted(terms, key=str.lower)
+
+
 def programs(page: Path) -> dict[str, str]:
     """The marked code of a page: one program per language, in the order they begin in."""
     blocks: dict[str, list[str]] = {}
