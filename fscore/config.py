@@ -1,7 +1,7 @@
-"""Settings of the library: every default stands here and nowhere else.
+"""Settings of the library: every default is defined here and nowhere else.
 
-Each is also an environment variable, `FSCORE_` and its name in capitals; secrets are hidden in
-every repr.
+Each setting is also an environment variable: `FSCORE_` followed by its name in capitals. Every repr
+hides secrets.
 
 >>> RedisSettings(redis_url="redis://:secret@127.0.0.1:6380/1").endpoint()
 Endpoint(host='127.0.0.1', port=6380, path=None, tls=False, database=1, username=None)
@@ -19,13 +19,13 @@ from fscore._endpoint import Endpoint, parse_url
 from fscore.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
-"""Where a client connects to that is told nothing else."""
+"""The server that a client connects to by default."""
 RECLAIM_RATE = 10_000
-"""Keys a second that retiring a version removes where it is told nothing else."""
+"""Keys a second that retiring a version removes by default."""
 MIGRATION_RATE = 5_000
-"""Rows a second that a migration copies where it is told nothing else."""
+"""Rows a second that a migration copies by default."""
 MIGRATION_SETTLE = 3.0
-"""Seconds that a migration waits for everybody to follow where it is told nothing else."""
+"""Seconds that a migration waits by default for every client to follow."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -38,53 +38,53 @@ class RedisSettings(BaseSettings):
     )
 
     redis_url: SecretStr | None = None
-    """`redis://`, `rediss://` (TLS) or `unix://`, each with `user:password@` and a database where
-    needed. The library takes redis://127.0.0.1:6379 where there is none; the server starts its own
-    Valkey."""
+    """URL of the server: `redis://`, `rediss://` (TLS) or `unix://`, with `user:password@` and a
+    database if needed. Without it the library uses redis://127.0.0.1:6379, and the command line
+    starts a Valkey of its own."""
     redis_username: str | None = None
-    """ACL user; overrides the URL's."""
+    """Name of the ACL user; takes precedence over the URL's."""
     redis_password: SecretStr | None = None
-    """Password; overrides the URL's."""
+    """Password; takes precedence over the URL's and the file's."""
     redis_password_file: Path | None = None
-    """File whose first line is the password; overrides the URL's."""
+    """File whose first line is the password; takes precedence over the URL's."""
     key_prefix: str = Field("", max_length=256, pattern=r"^[^\s{}%*?\[\]\\]*$")
-    """Put before every key, such as `acme:`; what an ACL rule matches."""
+    """Prefix of every key, such as `acme:`; ACL rules match it."""
     client_name: str = Field("fscore", pattern=r"^[!-~]*$")
-    """What `CLIENT LIST` shows."""
+    """Name of the client in `CLIENT LIST`."""
 
     tls_ca_file: Path | None = None
-    """Certificates to trust, PEM; the system's where there is none."""
+    """File of the certificates to trust, PEM; without it, those of the system."""
     tls_cert_file: Path | None = None
-    """Client certificate, PEM; goes with `tls_key_file`."""
+    """File of the client certificate, PEM; requires `tls_key_file`."""
     tls_key_file: Path | None = None
-    """Key of the client certificate, PEM."""
+    """File of the client certificate's key, PEM; requires `tls_cert_file`."""
     tls_server_name: str | None = None
-    """Name to expect in the server's certificate; the URL's host where there is none."""
+    """Name to expect in the server's certificate; without it, the URL's host."""
     tls_verify: bool = True
-    """Check the server's certificate. Off only for tests."""
+    """Check the server's certificate. Turn this off only in tests."""
 
     timeout: Seconds = 1.0
-    """Deadline of a read in seconds; covers queueing, connecting and retries."""
+    """Deadline of a read in seconds; it covers waiting, connecting and retries."""
     write_timeout: Seconds = 10.0
     """Deadline of a write, and of any other command, in seconds."""
     connect_timeout: Seconds = 2.0
-    """Seconds within which a connection must be ready."""
+    """Seconds within which a new connection must be ready."""
     max_connections: int = Field(64, ge=1)
-    """Connections of a blocking client; more threads than that wait for one."""
+    """Connections that a blocking client may open; further threads wait for a free one."""
     max_in_flight: int = Field(10_000, ge=1)
-    """Requests that an asyncio client has on its way; more are refused (Overloaded)."""
+    """Requests that an asyncio client may have in flight; more raise Overloaded."""
     max_bytes_in_flight: int = Field(64 << 20, ge=1 << 16)
-    """Bytes of commands that a connection has on their way."""
+    """Bytes of commands that a connection may have in flight; more raise Overloaded."""
     max_keys: int = Field(100_000, ge=1)
-    """Rows of one read; more are refused (RequestTooLarge)."""
+    """Rows that one read may have; more raise RequestTooLarge."""
     registry_poll: Seconds = 1.0
-    """Seconds after which a client that is used looks for a new revision of the definitions, and
-    for promotions."""
+    """Seconds between two looks for a new revision of the definitions and for promotions, while the
+    client is used."""
     follow_versions: Literal["poll", "push"] = "poll"
-    """How an asyncio client learns of promotions: `poll` by that look, `push` also by a
-    subscription on a connection of its own, within milliseconds. A blocking client polls."""
+    """How an asyncio client learns of promotions: `poll` every `registry_poll` seconds; `push` also
+    by a subscription on a connection of its own, within milliseconds. A blocking client polls."""
     prefer_resp3: bool = True
-    """Ask for RESP3; RESP2 is used where the server has no other."""
+    """Use RESP3 if the server supports it; otherwise RESP2 is used."""
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:

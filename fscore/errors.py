@@ -1,12 +1,12 @@
 """Every exception fscore raises.
 
-There are two families. A `ClientFault` means that the call itself was wrong: repeating it unchanged
-gives the same answer. A `ServerFault` means that the call was fine and something behind it was not:
-Redis, the network, the configuration, or somebody who was faster.
+There are two families. A `ClientFault` means that the call itself was wrong: the same call fails
+again. A `ServerFault` means that the call was right, but Redis, the network or the configuration
+was not, or that another caller was faster.
 
-Each class has a stable `code`, which is what logs, metrics and HTTP problem documents carry, and
-the HTTP `status` that answers it. All of them pickle with their attributes, so they survive a
-process pool.
+Each class has a stable `code`, which logs, metrics and HTTP problem documents carry, and the HTTP
+`status` that the server answers it with. All of them pickle with their attributes, so they survive
+a process pool.
 
     >>> from fscore.errors import ERRORS, DeadlineExceeded, ServerFault
     >>> ERRORS["deadline_exceeded"] is DeadlineExceeded
@@ -57,12 +57,12 @@ __all__ = [
 
 
 class FscoreError(Exception):
-    """Base of everything fscore raises. The message says what was wrong, where, and what to do."""
+    """Base of every exception of fscore. Its message says what was wrong, where, and what to do."""
 
     code: ClassVar[str] = "error"
     """Stable name of the error; never changes once released."""
     status: ClassVar[int] = 500
-    """HTTP status that answers this error."""
+    """HTTP status that the server answers this error with."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class ClientFault(FscoreError):
 
 
 class ServerFault(FscoreError):
-    """The call was right, and Redis, the network or the configuration was not."""
+    """The call was right, but Redis, the network or the configuration was not."""
 
     code = "server_fault"
     status = 503
@@ -87,10 +87,9 @@ class ServerFault(FscoreError):
 
 
 class InvalidKeys(ClientFault):
-    """Join keys that are missing, too many, of the wrong type or of unequal length.
+    """Join keys are missing, unknown, of the wrong type, or of unequal length.
 
-    `join_key` names the key, `row` is the position in its column; both are None where they do not
-    apply.
+    `join_key` names the key and `row` is the position in its column; either may be None.
     """
 
     code = "invalid_keys"
@@ -105,9 +104,9 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to be written, or an input of a request, is not of its type, or not of its view.
+    """A value to write, an input or an argument is missing, unknown or of the wrong type.
 
-    Likewise an input that the features need and the request does not bring.
+    `feature` names the value or input and `row` is its row; either may be None.
     """
 
     code = "invalid_value"
@@ -120,9 +119,9 @@ class InvalidValue(ClientFault):
 
 
 class InvalidDefinition(ClientFault):
-    """Definitions that contradict the rules or each other.
+    """The definitions break a rule or contradict each other.
 
-    `problems` has one line for each, all found at once.
+    `problems` lists everything that is wrong, one line each.
     """
 
     code = "invalid_definition"
@@ -136,7 +135,7 @@ class InvalidDefinition(ClientFault):
 class UnsafeChange(ClientFault):
     """Applying these definitions would make stored data unreadable or unreachable.
 
-    `changes` has one line for each.
+    `changes` lists the unsafe changes, one line each.
     """
 
     code = "unsafe_change"
@@ -148,7 +147,7 @@ class UnsafeChange(ClientFault):
 
 
 class _NotFound(ClientFault):
-    """A name that the registry does not know, with the nearest names that it does."""
+    """The registry does not know `name`; `suggestions` are the nearest names that it knows."""
 
     status = 404
 
@@ -161,7 +160,7 @@ class _NotFound(ClientFault):
 
 
 class EntityNotFound(_NotFound):
-    """No entity has this name or these join keys."""
+    """No entity has this name, or these join keys."""
 
     code = "entity_not_found"
 
@@ -179,7 +178,7 @@ class FeatureViewNotFound(_NotFound):
 
 
 class FeatureNotFound(_NotFound):
-    """No feature has this name where it was looked for."""
+    """The entity, view or service has no feature of this name."""
 
     code = "feature_not_found"
 
@@ -191,13 +190,13 @@ class SourceNotFound(_NotFound):
 
 
 class VersionNotFound(_NotFound):
-    """The feature service has no such version, or none before the current one."""
+    """The feature service has no such version, or no earlier one to go back to."""
 
     code = "version_not_found"
 
 
 class AmbiguousFeature(ClientFault):
-    """A name that means more than one feature. `candidates` are spellings that mean one."""
+    """The name fits more than one feature. `candidates` lists names that fit exactly one."""
 
     code = "ambiguous_feature"
     status = 422
@@ -211,9 +210,9 @@ class AmbiguousFeature(ClientFault):
 
 
 class VersionInUse(ClientFault):
-    """A version was to be retired that a feature service reads, or would go back to.
+    """The version cannot be retired: a feature service reads it, or would roll back to it.
 
-    `services` are their names.
+    `services` lists these services.
     """
 
     code = "version_in_use"
@@ -225,16 +224,16 @@ class VersionInUse(ClientFault):
 
 
 class VersionRetired(ClientFault):
-    """A version was to be promoted whose data is being removed, or is gone."""
+    """The version cannot be promoted: its data is being removed, or is gone."""
 
     code = "version_retired"
     status = 409
 
 
 class ForkedProcess(ClientFault):
-    """A client made before a fork was used in the child.
+    """A client that was made before a fork is used in the child: connect again in the child.
 
-    Its sockets belong to the parent. Connect again there.
+    The client's sockets belong to the parent.
     """
 
     code = "forked_process"
@@ -242,9 +241,9 @@ class ForkedProcess(ClientFault):
 
 
 class InvalidRequest(ClientFault):
-    """The body of a request is not what the route takes, or not what the features need.
+    """The body of the request does not fit the route, or the features that it asks for.
 
-    `offset` is the byte at which that shows, where there is one.
+    `offset` is the byte in the body at which that shows, or None.
     """
 
     code = "invalid_request"
@@ -256,9 +255,9 @@ class InvalidRequest(ClientFault):
 
 
 class MalformedRequest(InvalidRequest):
-    """The body of a request is not JSON.
+    """The body of the request is not valid JSON.
 
-    It is broken, not UTF-8, nested too deep, or has a name twice or a number beyond 64 bits.
+    It is broken, is not UTF-8, nests too deep, has a name twice, or has a number beyond 64 bits.
     """
 
     code = "malformed_request"
@@ -266,7 +265,7 @@ class MalformedRequest(InvalidRequest):
 
 
 class RequestTooLarge(ClientFault):
-    """The request is over a limit; `limit` says which number it must not exceed."""
+    """The request is larger than a limit; `limit` is the greatest value allowed."""
 
     code = "request_too_large"
     status = 413
@@ -280,7 +279,7 @@ class RequestTooLarge(ClientFault):
 
 
 class DeadlineExceeded(ServerFault, TimeoutError):
-    """The deadline passed with nothing answered. `timeout` is what the call had, in seconds."""
+    """The deadline passed before anything was answered. `timeout` is the call's, in seconds."""
 
     code = "deadline_exceeded"
     status = 504
@@ -291,7 +290,7 @@ class DeadlineExceeded(ServerFault, TimeoutError):
 
 
 class Unavailable(ServerFault, ConnectionError):
-    """No connection to the node that has the data. `retry_after` is a suggestion in seconds."""
+    """The node that has the data cannot be reached. `retry_after` suggests a pause in seconds."""
 
     code = "unavailable"
     status = 503
@@ -305,9 +304,9 @@ class Unavailable(ServerFault, ConnectionError):
 
 
 class Overloaded(ServerFault):
-    """A queue is full and more work was refused at the door.
+    """Too many requests are in flight, so this one was refused before it was sent.
 
-    `retry_after` is a suggestion in seconds.
+    `retry_after` suggests a pause in seconds.
     """
 
     code = "overloaded"
@@ -319,9 +318,9 @@ class Overloaded(ServerFault):
 
 
 class WriteRejected(ServerFault):
-    """Redis refuses writes for now (OOM, MISCONF, NOREPLICAS, READONLY).
+    """Redis currently refuses writes (OOM, MISCONF, NOREPLICAS, READONLY).
 
-    `reason` is its error code.
+    `reason` is the error code of Redis.
     """
 
     code = "write_rejected"
@@ -333,9 +332,9 @@ class WriteRejected(ServerFault):
 
 
 class ProtocolError(ServerFault):
-    """What arrived is not what was asked for.
+    """The server's reply is not a valid answer to the command.
 
-    Not RESP, cut short, or over a limit. The connection was closed.
+    It is not RESP, is cut short, or exceeds a limit. The client has closed the connection.
     """
 
     code = "protocol_error"
@@ -343,7 +342,7 @@ class ProtocolError(ServerFault):
 
 
 class ConfigError(ServerFault):
-    """Settings, permissions or stored data that an operator has to mend; never retried."""
+    """An operator has to correct settings, permissions or stored data; never retried."""
 
     code = "config_error"
     status = 503
@@ -356,7 +355,7 @@ class AuthenticationFailed(ConfigError):
 
 
 class RegistryConflict(ServerFault):
-    """Somebody else applied definitions in between: revision `found` where `expected` was read."""
+    """Another caller applied definitions first: the revision is `found`, not `expected`."""
 
     code = "registry_conflict"
     status = 409
@@ -370,9 +369,9 @@ class RegistryConflict(ServerFault):
 
 
 class VersionConflict(ServerFault):
-    """Somebody else switched the feature service in between: `found` where `expected` was read.
+    """Another caller switched the feature service first: it reads `found`, not `expected`.
 
-    Both are versions. None of it was changed by this call.
+    Both are versions. This call changed nothing.
     """
 
     code = "version_conflict"

@@ -1,7 +1,7 @@
 """The server's settings: environment variables `FSCORE_…`, or arguments of the same names.
 
-They are read once, where the command line starts the server. `create_app(settings)` and everything
-below it takes the object and reads no environment.
+The command line reads them once, when it starts the server. `create_app(settings)` and everything
+below it takes the object and does not read the environment.
 """
 
 from __future__ import annotations
@@ -29,66 +29,67 @@ class ServerSettings(RedisSettings):
     """
 
     host: str = "127.0.0.1"
-    """Address to listen on. Other than loopback only with `api_keys_file` or `insecure_no_auth`."""
+    """Address to listen on. An address beyond loopback requires `api_keys_file` or
+    `insecure_no_auth`."""
     port: int = Field(default=8080, ge=0, le=65535)
-    """Port to listen on; 0 takes a free one, which the first log line names."""
+    """Port to listen on; with 0 the server takes a free one and logs it in its first line."""
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes that share the port."""
     api_keys_file: Path | None = None
-    """File of the API keys of which requests need one; it is followed."""
+    """Key file. With it every request needs one of its API keys; the server follows changes."""
     insecure_no_auth: bool = False
-    """Listen beyond loopback although requests are not authenticated, where there are no keys."""
+    """Listen beyond loopback without API keys, so that requests are not authenticated."""
 
     follow_versions: Literal["poll", "push"] = "push"
-    """How a worker learns of promotions: `push` by a subscription, within milliseconds, and by
-    looking every `registry_poll` seconds where there is none; `poll` by looking alone."""
+    """How a worker learns of promotions: `push` by a subscription, within milliseconds, and by a
+    poll every `registry_poll` seconds if it has none; `poll` by the poll alone."""
 
     request_timeout_ms: Milliseconds = 50
-    """Deadline of a request, from its last byte; `X-Request-Timeout-Ms` can only shorten it."""
+    """Deadline of a request, from its last byte on. `X-Request-Timeout-Ms` can only shorten it."""
     header_timeout: Seconds = 5.0
     """Seconds within which a request's header must have arrived."""
     body_timeout: Seconds = 5.0
     """Seconds within which a request's body must have arrived."""
     write_stall_timeout: Seconds = 30.0
-    """Seconds after which a connection that takes nothing of its answer is ended."""
+    """Seconds after which a connection is closed if its caller reads nothing of the answer."""
     keep_alive: Seconds = 75.0
-    """Seconds for which an idle connection is kept open."""
+    """Seconds for which the server keeps an idle connection open."""
 
     max_header_bytes: int = Field(default=32 * 1024, ge=1024)
-    """Size of a request's header."""
+    """Greatest size of a request's header; a larger one is answered 431."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    """Size of a request's body."""
+    """Greatest size of a request's body; a larger one is answered 413."""
     max_values: int = Field(default=1_000_000, ge=1)
-    """Entities times features of one request."""
+    """Values (entities times features) that one request may read."""
     max_features: int = Field(default=2_000, ge=1)
     """Features that one request may name."""
     max_requests: int = Field(default=1024, ge=1)
-    """Requests that one worker answers at a time; more are answered 429."""
+    """Requests that one worker processes at a time; more are answered 429."""
     max_clients: int = Field(default=10_000, ge=1)
     """Connections that one worker accepts at a time."""
     hot_routes: bool = True
-    """Answer plain reads of features without the web framework, which only makes them faster."""
+    """Answer plain reads of features without the web framework; this only makes them faster."""
     prepared_features: int = Field(default=100_000, ge=1)
-    """Features, taken together, of the compiled selections that one worker keeps."""
+    """Features, in total, of the prepared sets that one worker keeps."""
 
     startup_wait: float = Field(default=2.0, ge=0, le=60)
-    """Seconds for which a starting worker waits for its first connection before it serves."""
+    """Seconds for which a starting worker waits for its connection to Redis before it serves."""
     drain: float = Field(default=0.0, ge=0, le=300)
-    """Seconds between losing readiness and refusing connections, at the end."""
+    """Seconds at shutdown between reporting not ready and refusing connections."""
     grace: float = Field(default=10.0, gt=0, le=600)
-    """Seconds after which a server that is ending stops waiting for requests in flight."""
+    """Seconds after which a server that shuts down stops waiting for requests in flight."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level of the lines that are logged."""
+    """Lowest level that is logged."""
     log_format: Literal["json", "text"] = "json"
-    """Form of the log's lines."""
+    """Format of the log lines."""
     access_log: bool = False
-    """Log a line for every request; otherwise for errors only."""
+    """Log a line for every request; without it, for errors only."""
     tracing: Literal["off", "otlp"] = "off"
-    """Record requests whose trace is sampled as spans, and send these by `otlp` over HTTP to where
-    OpenTelemetry's own variables say (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...)."""
+    """With `otlp`, record sampled requests as spans and send these by OTLP over HTTP, to the
+    endpoint in OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...)."""
     tracing_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Part of the requests without a `traceparent` that begin a trace which is sampled."""
+    """Share of the requests without a `traceparent` that begin a sampled trace."""
 
     @model_validator(mode="after")
     def _only_loopback_without_authentication(self) -> Self:
@@ -113,7 +114,7 @@ _READ_ELSEWHERE = frozenset({"FSCORE_DATA_DIR"})
 
 
 def load_settings(**overrides: Any) -> ServerSettings:
-    """The settings of the environment with `overrides` on top; those that are None are not given.
+    """Read the settings from the environment, with `overrides` on top; None does not override.
 
     Raises `ConfigError` with everything that is wrong, unknown variables included.
     """
@@ -132,7 +133,7 @@ def load_settings(**overrides: Any) -> ServerSettings:
 
 
 def unknown_variables() -> list[str]:
-    """What to say of the `FSCORE_` variables that set nothing, which mostly are misspelled."""
+    """Return a complaint about each `FSCORE_` variable that sets nothing; most are misspelled."""
     known = {f"FSCORE_{name.upper()}" for name in ServerSettings.model_fields} | _READ_ELSEWHERE
     lines = []
     for name in sorted(os.environ):
