@@ -18,7 +18,7 @@ _definitions = click.argument("definitions", metavar="DEFS", type=click.Path(pat
 
 @click.command("apply")
 @_definitions
-@click.option("--allow-unsafe", is_flag=True, help="Apply also what stored data will not survive.")
+@click.option("--allow-unsafe", is_flag=True, help="Also apply unsafe changes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @redis_url_option
 def apply_command(
@@ -26,8 +26,8 @@ def apply_command(
 ) -> None:
     """Store the definitions of DEFS, a folder or a Python file, in Redis.
 
-    Servers and clients pick them up by themselves. A change that stored data would not survive is
-    refused with exit code 3 unless --allow-unsafe is given.
+    Servers and clients pick them up by themselves. Unsafe changes, which would make stored data
+    unreadable or unreachable, are refused with exit code 3 unless --allow-unsafe is given.
     """
     registry = Registry.load(definitions)
     with connected(redis_url, "apply") as client:
@@ -63,7 +63,8 @@ def counted(registry: Registry) -> str:
 def plan_command(definitions: Path, as_json: bool, redis_url: str | None) -> int:
     """Show what `fscore apply DEFS` would change, and change nothing.
 
-    Exit code 0 when it would be applied, 3 when it has unsafe changes and would be refused.
+    The exit code is 0 if `apply` would store the definitions, and 3 if it would refuse them because
+    of unsafe changes.
     """
     registry = Registry.load(definitions)
     with connected(redis_url, "plan") as client:

@@ -1,4 +1,4 @@
-"""Which Redis a command talks to: the one it is told, else the embedded one of the data folder."""
+"""Which Redis a command talks to: the given one, or the embedded one of the data folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def redis_url_option(function: F) -> F:
     return click.option(
         "--redis-url",
         metavar="URL",
-        help="redis://, rediss:// or unix:// URL; FSCORE_REDIS_URL where it is not given.",
+        help="redis://, rediss:// or unix:// URL. [default: FSCORE_REDIS_URL]",
     )(function)
 
 

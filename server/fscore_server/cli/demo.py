@@ -48,14 +48,14 @@ _API_KEYS = "FSCORE_API_KEYS_FILE"
     "--seconds",
     envvar="DEMO_SECONDS",
     type=click.FloatRange(min=0),
-    help="Run so long, then end; until Ctrl-C where it is not given.",
+    help="Run for this long, then end. [default: until Ctrl-C]",
 )
 @redis_url_option
 def demo_command(folder: Path, port: int, seconds: float | None, redis_url: str | None) -> None:
     """Define, load, serve and query an online shop's clickstream.
 
-    FOLDER is examples/ecommerce, or a copy of it. DEMO_PORT and DEMO_SECONDS do what --port and
-    --seconds do.
+    FOLDER is examples/ecommerce, or a copy of it. The variables DEMO_PORT and DEMO_SECONDS have the
+    same effect as --port and --seconds.
     """
     from rich.console import Console
 

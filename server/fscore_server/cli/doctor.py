@@ -38,9 +38,9 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @redis_url_option
 def doctor_command(as_json: bool, redis_url: str | None) -> int:
-    """Check the Redis server, this user's rights on it and the definitions stored there.
+    """Check the Redis server, this user's rights on it, and the definitions stored there.
 
-    The exit code is 1 when a check failed; warnings alone leave it 0.
+    The exit code is 1 if a check failed; warnings alone leave it 0.
     """
     findings: list[Finding] = []
     try:

@@ -27,8 +27,10 @@ __all__ = ["get_command"]
 
 @click.command("get")
 @click.argument("keys", metavar="KEY=VALUE...", nargs=-1, required=True)
-@click.option("--service", help="The features of this service.")
-@click.option("--features", help="These features, separated by commas: platform,user_activity:age.")
+@click.option("--service", help="Read the features of this service.")
+@click.option(
+    "--features", help="Read these features, separated by commas: platform,user_activity:age."
+)
 @click.option(
     "--version",
     type=click.IntRange(1, 2**63 - 1),
@@ -36,23 +38,26 @@ __all__ = ["get_command"]
 )
 @click.option(
     "--as-of",
-    metavar="MOMENT",
-    help="When windows end and rows expire: 2024-06-01T12:00:00Z, or milliseconds since 1970.",
+    metavar="TIME",
+    help="End windows and decide expiry at this time: 2024-06-01T12:00:00Z, or milliseconds since"
+    " 1970.",
 )
 @click.option(
     "--consistency",
     type=click.Choice(get_args(Consistency)),
     default="eventual",
-    help="How fresh the answer must be; snapshot: each entity at one point in time.",
+    help="What may answer the read; snapshot reads each entity at one point in time.",
 )
-@click.option("--snapshot", "consistency", flag_value="snapshot", help="--consistency snapshot.")
+@click.option(
+    "--snapshot", "consistency", flag_value="snapshot", help="Short for --consistency snapshot."
+)
 @click.option(
     "--request",
     "inputs",
     metavar="NAME=VALUE",
     multiple=True,
-    help="An input of features computed on request: amount=12.5. Once for all entities, or again"
-    " for each.",
+    help="An input of on-request features: amount=12.5. Give it once for all entities, or once for"
+    " each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object for each entity.")
 @redis_url_option
@@ -67,11 +72,11 @@ def get_command(
     as_json: bool,
     redis_url: str | None,
 ) -> None:
-    """Read the features of an entity.
+    """Read the features of one or more entities.
 
-    Join keys are given as name=value, several entities by giving them again: user_id=ann
-    user_id=bob. Without --service and --features, every feature of the entity with these join keys
-    is read.
+    Give join keys as name=value, and repeat them for further entities: user_id=ann user_id=bob.
+    Without --service and --features, the command reads every feature of the entity with these join
+    keys.
     """
     columns = _columns(keys)
     given = assigned(inputs, "amount=12.5")

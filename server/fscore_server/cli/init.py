@@ -54,7 +54,7 @@ ranking = FeatureService("ranking", features=[UserActivity])
 @click.command("init")
 @click.argument("folder", default="features", type=click.Path(path_type=Path, file_okay=False))
 def init_command(folder: Path) -> None:
-    """Make FOLDER with a first file of definitions to change. [default: features]"""
+    """Create FOLDER with a first file of definitions to edit. [default: features]"""
     present = sorted(folder.glob("*.py")) if folder.exists() else []
     if present:
         raise CommandFailed(f"{folder} has definitions already: {present[0].name}; name another")

@@ -49,7 +49,7 @@ def _expires(
 
 @click.group("key")
 def key_command() -> None:
-    """API keys of the HTTP server, which reads them from FSCORE_API_KEYS_FILE."""
+    """Manage API keys of the HTTP server, which reads them from FSCORE_API_KEYS_FILE."""
 
 
 @key_command.command("create")
@@ -57,7 +57,7 @@ def key_command() -> None:
     "--name",
     required=True,
     callback=_name,
-    help="What logs call it; several keys may share a name.",
+    help="Name of the key in logs; several keys may share one.",
 )
 @click.option(
     "--service",
@@ -65,7 +65,7 @@ def key_command() -> None:
     multiple=True,
     metavar="SERVICE",
     callback=_names,
-    help="May read this service; may be given again.",
+    help="A service that the key may read; repeatable.",
 )
 @click.option(
     "--view",
@@ -73,16 +73,19 @@ def key_command() -> None:
     multiple=True,
     metavar="VIEW",
     callback=_names,
-    help="May read this view; may be given again.",
+    help="A view that the key may read; repeatable.",
 )
 @click.option(
-    "--expires", callback=_expires, metavar="DURATION", help="Ends after that time: 90d, 12h."
+    "--expires",
+    callback=_expires,
+    metavar="DURATION",
+    help="Time after which the key expires: 90d, 12h.",
 )
 @click.option(
     "--append",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the entry into this file, at once and whole; made with mode 0600.",
+    help="Add the entry to this file, atomically; a new file gets mode 0600.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def create_command(
@@ -93,11 +96,11 @@ def create_command(
     file: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a key, and print it: this once, as the file has only its SHA-256.
+    """Create a key and print it this once; the file gets only its SHA-256.
 
-    Without --service and --view it may read everything. With them it may read these services, and
-    whatever else reads none but these views. Servers follow the file: the key works within a
-    second.
+    Without --service and --view, the key may read everything. With them, it may read these
+    services, and any other selection that reads only these views. Servers follow the file, so the
+    key works within a second.
     """
     key = API_KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     sha256 = api_key_hash(key.encode())

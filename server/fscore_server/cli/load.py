@@ -25,18 +25,25 @@ __all__ = ["load_command", "require_applied", "say_report"]
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--source", help="The file source that the files are, where DEFS has several.")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), help="Not by the ending.")
-@click.option("--max-rejects", type=click.IntRange(min=0), help="Load nothing beyond N rejects.")
+@click.option("--source", help="The file source of the files, if DEFS has several.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    help="Format of the files. [default: by the ending]",
+)
+@click.option(
+    "--max-rejects", type=click.IntRange(min=0), help="Load nothing if there are more rejects."
+)
 @click.option(
     "--rejects-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the rejects; beside each file where it is not given.",
+    help="Folder for the rejects. [default: beside each file]",
 )
 @click.option(
     "--version",
     type=click.IntRange(1, 2**63 - 1),
-    help="Write this version alone; every live one where it is not given.",
+    help="Write only this version. [default: every version that is not retired]",
 )
 @click.option("--dry-run", is_flag=True, help="Read and check everything; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -55,10 +62,10 @@ def load_command(
 ) -> int:
     """Load events from FILEs into the views of DEFS that have a file source.
 
-    CSV, TSV, NDJSON and Parquet, also compressed (.gz, .zst, .bz2, .lz4). All the FILEs together
-    are the source's events. Rows that cannot be read are written to FILE.rejects.ndjson and
-    counted; nothing is loaded, and the exit code is 1, when every row is rejected or more than
-    --max-rejects. Loading the same files again leaves the same values.
+    FILEs are CSV, TSV, NDJSON or Parquet, also compressed (.gz, .zst, .bz2, .lz4). All FILEs
+    together are the source's events. Rows that cannot be read are counted and written to
+    FILE.rejects.ndjson. If every row is rejected, or more rows than --max-rejects, nothing is
+    loaded and the exit code is 1. Loading the same files again leaves the same values.
     """
     # Imported here: the libraries that read files take longer to import than other commands run.
     from fscore_server.cli.progress import watching

@@ -18,23 +18,23 @@ __all__ = ["migrate_command"]
     "--to",
     required=True,
     type=click.Choice(["hash", "packed"]),
-    help="The layout that the view shall have.",
+    help="The new layout of the view.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     default=MIGRATION_RATE,
     show_default=True,
-    help="Rows to copy a second, and then to remove.",
+    help="Rows to copy, and later to remove, a second.",
 )
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
     default=MIGRATION_SETTLE,
     show_default=True,
-    help="Seconds in which every client has heard of a change.",
+    help="Seconds to wait between two steps, so that every client follows.",
 )
-@click.option("--invalid-as-null", is_flag=True, help="Have what is INVALID become NULL.")
+@click.option("--invalid-as-null", is_flag=True, help="Store INVALID values as NULL.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @redis_url_option
 def migrate_command(
@@ -46,16 +46,16 @@ def migrate_command(
     as_json: bool,
     redis_url: str | None,
 ) -> None:
-    """Move VIEW to another layout while it is read and written.
+    """Move VIEW to another layout while clients read and write it.
 
-    First its rows are written in both layouts, and still read in the old one; those that are there
-    are copied. Then they are read in the new layout, then written in that alone, and what is left
-    of the old one is removed. Between these steps it waits --settle seconds: longer than the
-    registry_poll of any client, and than any one write takes. Meanwhile rows have to be written
-    whole.
+    First, clients write rows in both layouts and still read the old one, and the command copies the
+    existing rows. Then clients read the new layout, then they write only that, and the command
+    removes the old rows. It waits --settle seconds between these steps; that must be longer than
+    the registry_poll of any client, and longer than any one write takes. During the migration,
+    writers must write whole rows.
 
-    Values that are INVALID cannot be copied: it stops before anything is read in the new layout,
-    with exit code 3. Interrupted, the same command goes on, and --to the old layout goes back.
+    INVALID values cannot be copied: the command stops with exit code 3 before clients read the new
+    layout. If it was interrupted, the same command continues, and --to the old layout goes back.
     """
     # Imported here: it takes longer to import than most commands run.
     from fscore_server.cli.progress import watching_migration

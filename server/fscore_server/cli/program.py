@@ -28,7 +28,7 @@ __all__ = ["main", "program"]
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without --redis-url and FSCORE_REDIS_URL a command uses the embedded Valkey of ./data"
-    " (FSCORE_DATA_DIR), which it starts where none runs. Exit codes: 0 done, 1 failed, 2 wrong"
+    " (FSCORE_DATA_DIR), and starts it if it is not running. Exit codes: 0 done, 1 failed, 2 wrong"
     " usage, 3 refused as unsafe, 130 interrupted.",
 )
 @click.version_option(__version__, message="fscore %(version)s")

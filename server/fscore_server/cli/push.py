@@ -22,17 +22,17 @@ __all__ = ["push_command"]
     "--format",
     "format_name",
     type=click.Choice(FORMATS),
-    help="Not by the ending; of the standard input, NDJSON where it is not given.",
+    help="Format of the files. [default: by the ending; NDJSON for the standard input]",
 )
 @click.option(
     "--rejects-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the rejects; beside each file where it is not given.",
+    help="Folder for the rejects. [default: beside each file]",
 )
 @click.option(
     "--version",
     type=click.IntRange(1, 2**63 - 1),
-    help="Write this version alone; every live one where it is not given.",
+    help="Write only this version. [default: every version that is not retired]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @redis_url_option
@@ -45,13 +45,13 @@ def push_command(
     as_json: bool,
     redis_url: str | None,
 ) -> int:
-    """Push events from FILEs into the applied views of SOURCE that events fill one by one.
+    """Push events from FILEs into the applied views of SOURCE that single events can fill.
 
-    These are series, flags, and feature views of the latest values; `fscore load` also fills
-    totals. Files are those that `fscore load` reads; - is NDJSON from the standard input, pushed
-    line by line as it comes. Rows that cannot be read are written to FILE.rejects.ndjson and
-    counted; the exit code is 1 when every row is rejected. Pushing the same events again, or in
-    another order, changes nothing.
+    These views are series, flags, and feature views of the latest values; totals need `fscore
+    load`. FILEs have the same formats as for `fscore load`; - is NDJSON from the standard input,
+    pushed line by line as it arrives. Rows that cannot be read are counted and written to
+    FILE.rejects.ndjson. The exit code is 1 if every row is rejected. Pushing the same events again,
+    or in another order, changes nothing.
     """
     # Imported here: the libraries that read files take longer to import than other commands run.
     from fscore_server.cli.progress import watching

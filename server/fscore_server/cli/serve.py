@@ -20,10 +20,17 @@ __all__ = ["serve_command"]
 @click.option(
     "--api-keys-file",
     type=click.Path(path_type=Path),
-    help="File of the API keys of which requests need one.",
+    help="Key file; with it every request needs one of its API keys.",
 )
-@click.option("--insecure-no-auth", is_flag=True, default=None, help="Listen beyond loopback.")
-@click.option("--request-timeout-ms", type=int, help="Deadline of a request. [default: 50]")
+@click.option(
+    "--insecure-no-auth",
+    is_flag=True,
+    default=None,
+    help="Listen beyond loopback without API keys.",
+)
+@click.option(
+    "--request-timeout-ms", type=int, help="Deadline of a request in milliseconds. [default: 50]"
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="[default: json]")
 @click.option("--access-log", is_flag=True, default=None, help="Log a line for every request.")
@@ -31,7 +38,7 @@ __all__ = ["serve_command"]
 def serve_command(redis_url: str | None, **options: Any) -> int:
     """Serve features over HTTP.
 
-    Every setting is also an environment variable FSCORE_…; these options win over those.
+    Every setting is also an environment variable FSCORE_…; options take precedence.
     """
     # Imported here: the web stack takes longer to import than most other commands run.
     from fscore_server.serve import run

@@ -27,21 +27,21 @@ _version = click.argument("version", metavar="VERSION", type=click.IntRange(1, 2
 def version_command() -> None:
     """Fill a new version of a service's data beside the old one, and switch over, or back.
 
-    A version is the v1 at the end of every key. Each service reads one of them; servers and clients
-    follow a switch by themselves, at once or within a second.
+    The v1 at the end of every key is its version. Each service reads one version. Servers follow a
+    switch within milliseconds, and clients within a second.
     """
 
 
 @version_command.command("create")
 @_service
-@click.option("--comment", default="", help="What it is for; `list` shows it.")
+@click.option("--comment", default="", help="Purpose of the version; `list` shows it.")
 @_json_option
 @redis_url_option
 def create_command(service: str, comment: str, as_json: bool, redis_url: str | None) -> None:
-    """Make the next version of SERVICE, which nobody reads yet.
+    """Create the next version of SERVICE, which nobody reads yet.
 
-    From then on rows are written to it as well, by everybody within a second: load what was before
-    after that. Its number is one that no service has which shares an entity with SERVICE.
+    Within a second all writers write rows to it as well; load history after that second. Its number
+    is new to every service that shares an entity with SERVICE.
     """
     with connected(redis_url, "version create") as client:
         version = client.versions.create(service, comment=comment, created_by=_user())
@@ -60,10 +60,10 @@ def create_command(service: str, comment: str, as_json: bool, redis_url: str | N
 @_json_option
 @redis_url_option
 def promote_command(service: str, version: int, as_json: bool, redis_url: str | None) -> None:
-    """Have SERVICE read VERSION from now on.
+    """Make SERVICE read VERSION from now on.
 
-    The version before goes on being written until it is retired, so that `fscore version rollback`
-    finds it fresh.
+    Writers keep writing to the previous version until it is retired, so that `fscore version
+    rollback` finds it fresh.
     """
     with connected(redis_url, "version promote") as client:
         switch = client.versions.promote(service, version)
@@ -75,10 +75,10 @@ def promote_command(service: str, version: int, as_json: bool, redis_url: str | 
 @_json_option
 @redis_url_option
 def rollback_command(service: str, as_json: bool, redis_url: str | None) -> None:
-    """Have SERVICE read the version again that it read before.
+    """Make SERVICE read its previous version again.
 
-    Twice goes back two versions. Where it is uncertain whether a rollback was done, because the
-    connection broke, look at `fscore version list` before the next one.
+    A second rollback goes back one version more. If the connection broke and it is uncertain
+    whether the rollback was done, look at `fscore version list` before you try again.
     """
     with connected(redis_url, "version rollback") as client:
         switch = client.versions.rollback(service)
@@ -88,7 +88,7 @@ def rollback_command(service: str, as_json: bool, redis_url: str | None) -> None
 @version_command.command("retire")
 @_service
 @_version
-@click.option("--force", is_flag=True, help="Also the version that a rollback would go to.")
+@click.option("--force", is_flag=True, help="Also retire a version to which a rollback would go.")
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -101,10 +101,12 @@ def rollback_command(service: str, as_json: bool, redis_url: str | None) -> None
 def retire_command(
     service: str, version: int, force: bool, rate: float, as_json: bool, redis_url: str | None
 ) -> None:
-    """End VERSION of SERVICE: it is written and promoted no more, and its keys are removed.
+    """Retire VERSION of SERVICE, and remove its keys.
 
-    Refused with exit code 3 while a service reads it that shares an entity with SERVICE; without
-    --force also while a rollback would go to it. Interrupted, the same command removes the rest.
+    Writers stop writing to it, and it cannot be promoted any more. The command refuses with exit
+    code 3 while SERVICE, or a service that shares an entity with it, reads VERSION; and, without
+    --force, while a rollback would go to VERSION. If it was interrupted, the same command removes
+    the rest.
     """
     # Imported here: it takes longer to import than most commands run.
     from fscore_server.cli.progress import watching_removal

@@ -24,9 +24,9 @@ _DISTRIBUTIONS = (
 
 
 @click.command("version-info")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def version_info_command(as_json: bool) -> None:
-    """Show the versions of fscore and of what it stands on, for reports of problems."""
+    """Show the versions of fscore and its dependencies, for bug reports."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     found |= {name: _version(name) for name in _DISTRIBUTIONS}
     if as_json:
