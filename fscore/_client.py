@@ -102,6 +102,8 @@ class ClientCore:
         self.endpoint = settings.endpoint()
         self._followed = Followed(store.StoredRegistry(Registry(), 0), versions.Pointers())
         self._followed_at = 0.0
+        # When what is followed gets out of date.
+        self._current_until = 0.0
         self._poll_at = 0.0
         self._write_plans: dict[tuple[str, str, bool], WritePlan] = {}
         # Fingerprints that the schemas in Redis do not have.
@@ -139,7 +141,6 @@ class ClientCore:
         self, stored: store.StoredRegistry, pointers: versions.Pointers, began: float
     ) -> bool:
         """Takes over what a look has found that began then; True where it is anything new."""
-        self._polled()
         known = self._followed
         is_older = (
             pointers.revision < known.pointers.revision or stored.revision < known.stored.revision
@@ -166,6 +167,16 @@ class ClientCore:
     def _polled(self) -> None:
         self._poll_at = time.monotonic() + self.settings.registry_poll
 
+    def _looked(self, began: float) -> None:
+        """A look at the definitions that began then is complete.
+
+        What it found is as old as its beginning: the process may have been stopped since, as with a
+        paused machine, and the answer may have waited for it.
+        """
+        self._polled()
+        until = began + _OUT_OF_DATE * self.settings.registry_poll
+        self._current_until = max(self._current_until, until)
+
     def _is_look_due(self) -> bool:
         """Whether it is time for a look at the definitions."""
         return time.monotonic() >= self._poll_at or self._is_out_of_date()
@@ -176,21 +187,26 @@ class ClientCore:
         A client that was not used looks before its first call, and another thread with it, lest it
         reads where nothing is any more.
         """
-        return time.monotonic() - self._followed_at > _OUT_OF_DATE * self.settings.registry_poll
+        return time.monotonic() > self._current_until
 
     def _refreshing(self) -> store.Operation[bool]:
         """Looks whether there are new definitions or other versions, and takes them over."""
         # Before the answer is there: a server that is away is not asked again at every call.
         self._polled()
+        began = time.monotonic()
         if (yield from store.is_current(self._followed.stored, self.settings.key_prefix)):
-            return (yield from self._looking_at_versions())
+            is_new = yield from self._looking_at_versions()
+            self._looked(began)
+            return is_new
         return (yield from self._loading())
 
     def _loading(self) -> store.Operation[bool]:
         began, prefix = time.monotonic(), self.settings.key_prefix
         stored = yield from store.load(prefix)
         pointers = yield from versions.read_pointers(prefix, stored.registry.services)
-        return self._adopt(stored, pointers, began)
+        is_new = self._adopt(stored, pointers, began)
+        self._looked(began)
+        return is_new
 
     def _learning(self, fingerprints: list[int]) -> store.Operation[bool]:
         """Reads the registry again where that may say what these schemas are."""
@@ -203,7 +219,10 @@ class ClientCore:
         return bool(found)
 
     def _looking_at_versions(self) -> store.Operation[bool]:
-        """Looks which versions are read now, under the definitions that are known."""
+        """Looks which versions are read now, under the definitions that are known.
+
+        By itself it makes nothing current: the definitions may have changed without a promotion.
+        """
         while True:
             began, stored = time.monotonic(), self._followed.stored
             pointers = yield from versions.read_pointers(

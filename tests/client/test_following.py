@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from fscore import DeadlineExceeded, Unavailable
-from tests.client.driver import Driver
+import fscore
+from fscore import DeadlineExceeded, FeatureService, Registry, Unavailable
+from tests.client.driver import Driver, until
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
+from tests.client.shop import REGISTRY, Profile
 
 IN_TIME = 2.0
 """Far above the deadlines given here, far below the default of ten seconds."""
@@ -49,3 +50,43 @@ def test_what_was_applied_a_moment_ago_can_be_prepared(driver: Driver, redis_url
     early = driver.connect(redis_url, registry_poll=3600)
     driver.connect(redis_url).apply(REGISTRY)
     assert early.prepare(entity="user").features
+
+
+POLL = 0.2
+
+
+def apply(client: Any, *features: Any) -> None:
+    """Applies a service of these features."""
+    offer = FeatureService("offer", features=list(features))
+    client.apply(Registry.from_definitions([offer]), allow_unsafe=True)
+
+
+def test_a_look_is_as_old_as_its_beginning(driver: Driver, redis_url: str) -> None:
+    """As when the process is stopped between a look and its answer."""
+    operator = driver.connect(redis_url)
+    apply(operator, Profile.age)
+    client = driver.connect(redis_url, registry_poll=POLL)
+    prepared = client.prepare("offer")
+    looking, looked = client._refreshing(), time.monotonic()
+    answer = client.execute(*next(looking))
+    apply(operator, Profile.age, Profile.country)
+    until(lambda: time.monotonic() - looked > 2 * POLL)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            answer = client.execute(*looking.send(answer))
+    assert ended.value.value is False
+    assert prepared.get([1]).features == ("age", "country")
+
+
+def test_a_look_at_versions_alone_makes_no_definitions_current(redis_url: str) -> None:
+    """Messages of promotions are the occasion of such looks, however many there are."""
+    with (
+        fscore.connect(redis_url, registry_poll=POLL) as client,
+        fscore.connect(redis_url) as other,
+    ):
+        apply(other, Profile.age)
+        prepared = client.prepare("offer")
+        apply(other, Profile.age, Profile.country)
+        until(client._is_out_of_date)
+        client._run(client._looking_at_versions())
+        assert prepared.get([1]).features == ("age", "country")
