@@ -346,7 +346,7 @@ def in_flight(process: ServerProcess) -> float:
 
 
 def test_new_definitions_are_answered_at_once(own_store: RedisServer) -> None:
-    settings = {"registry_poll": 0.05, "follow_versions": "poll"}
+    settings = {"registry_poll": 0.3, "follow_versions": "poll"}
     with learned(own_store.url, **settings) as (process, talk):
         fresh = FeatureService("ranking", features=[Profile.country])
         with fscore.connect(own_store.url) as client:

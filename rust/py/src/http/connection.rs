@@ -76,6 +76,8 @@ struct Pending {
     method: Method,
     id: Vec<u8>,
     started: f64,
+    /// When the definitions that it is read by get out of date.
+    current_until: f64,
     as_of_ms: Option<i64>,
     timestamps: bool,
     holder: Option<Holder>,
@@ -250,6 +252,7 @@ impl HotConnection {
                 method: head.method,
                 id,
                 started: now,
+                current_until: lane.current_until,
                 as_of_ms,
                 timestamps,
                 trace: reads.trace(&head),
@@ -272,7 +275,13 @@ impl HotConnection {
         };
         let done = match result {
             Ok(Answer::Table(table)) if table.unknown_schemas().is_empty() => {
-                self.answer(py, &pending, table)
+                let now = self.reads.get().now();
+                if now > pending.current_until {
+                    // The process may have been stopped before the read was sent.
+                    self.hand_over(py, &pending, None)
+                } else {
+                    self.answer(py, &pending, table, now)
+                }
             }
             Ok(_) => self.hand_over(py, &pending, None),
             Err(fault) => {
@@ -286,9 +295,8 @@ impl HotConnection {
         }
     }
 
-    fn answer(&self, py: Python<'_>, pending: &Pending, table: Table) -> PyResult<()> {
+    fn answer(&self, py: Python<'_>, pending: &Pending, table: Table, now: f64) -> PyResult<()> {
         let reads = self.reads.get();
-        let now = reads.now();
         let seconds = now - pending.started;
         let (last, holding, peer) = {
             let mut state = self.lock();

@@ -107,6 +107,8 @@ pub(super) struct Planned {
 pub(super) struct Lane {
     pub(super) link: Py<PyAny>,
     pub(super) core: Py<Connection>,
+    /// When what was learned gets out of date.
+    pub(super) current_until: f64,
     /// Those that requests need one of; none where they need none.
     pub(super) api_keys: Option<Arc<http::ApiKeys>>,
 }
@@ -273,11 +275,18 @@ impl HotReads {
     }
 
     /// The connection to read by, if there is one, and what was learned is current.
+    ///
+    /// There is none if the last look at the definitions is out of date, as it is when the process
+    /// goes on after it was stopped: the application looks before it reads.
     pub(super) fn lane(&self, py: Python<'_>, now: f64) -> PyResult<Option<Lane>> {
         let Some(Store { client, node }) = self.store.get(py) else {
             return Ok(None);
         };
         let client = client.bind(py);
+        let current_until: f64 = client.getattr(intern!(py, "_current_until"))?.extract()?;
+        if now > current_until {
+            return Ok(None);
+        }
         let poll_at: f64 = client.getattr(intern!(py, "_poll_at"))?.extract()?;
         if now >= poll_at {
             client.call_method0(intern!(py, "_follow_soon"))?;
@@ -298,6 +307,7 @@ impl HotReads {
                 return Ok(Some(Lane {
                     link: link.unbind(),
                     core: core.clone_ref(py),
+                    current_until,
                     api_keys: inner.api_keys.clone(),
                 }));
             }
@@ -309,6 +319,7 @@ impl HotReads {
         Ok(Some(Lane {
             link,
             core,
+            current_until,
             api_keys,
         }))
     }
