@@ -30,6 +30,7 @@ from fscore_server import request_id
 from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
+from fscore_server.trailers import Trailers
 
 # How long what a caller still sends is read and dropped, so that it gets to read its answer:
 # closing a socket with unread data resets the connection, and the answer is lost with it.
@@ -65,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        _read_on(self.parser)
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         # When the last response was complete; None while a request is on its way or answered.
@@ -75,6 +77,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk = 0
         # Between the end of a header and the end of its body.
         self._in_body = False
+        self._trailers = Trailers(self.limits.header_bytes)
+        # A header has said that its request is the last; what comes behind it is not read.
+        self._ending = False
         # The request that is being answered, or was last; others may wait behind it.
         self.answered: RequestResponseCycle | None = None
         # Answered for the last time; what still arrives is dropped.
@@ -130,15 +135,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def parse(self, data: bytes) -> None:
         """Has the parser read what was received, and the application answer it."""
-        if self._lingering:
+        if self._lingering or self._ending:
             return
         if self._reads is not None:
             self._reads.free = False
         self._chunk = len(data)
         self._idle_since = None
+        if self._in_body:
+            self._trailers.before(len(data))
         unread = data
         while unread:
             unread = self._parsed(unread)
+        if self._in_body:
+            self._trailers.after()
+            if self._trailers.too_large:
+                self._refuse_header()
         if self._in_header and not self._lingering:
             # The rest of the header is in a chunk still to come; when it comes, it ends the wait.
             self._header_bytes += len(data)
@@ -188,6 +199,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.read_on()
 
     def on_message_begin(self) -> None:
+        if self._ending:
+            raise ValueError("behind the last request")
         super().on_message_begin()
         if self._begun is not None:
             self.scope[BEGUN] = self._begun  # type: ignore[literal-required]
@@ -199,7 +212,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._in_header = False
-        self._in_body = True
         if self._timer is not None:
             self._disarm()
         # The chunk may hold a body too, or earlier requests: counted only when over.
@@ -208,7 +220,15 @@ class BoundedProtocol(HttpToolsProtocol):
             if size > self.limits.header_bytes:
                 self._refuse_header()
                 raise ValueError("header too large")
+        self._in_body = True
         super().on_headers_complete()
+        # The list is the application's now, and what is reported from here on is no header.
+        self.headers = self._trailers  # type: ignore[assignment]
+        self._trailers.restart()
+
+    def on_body(self, body: bytes) -> None:
+        self._trailers.restart()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -216,6 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         if self._timer is not None:
             self._disarm()
+        self._ending = not self.cycle.keep_alive
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -307,7 +328,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 return self._without_upgrade() + data[upgrade.args[0] :]
             self._refuse(Problem("malformed_request", "This server is no proxy."))
         except httptools.HttpParserError:
-            self._refuse(Problem("malformed_request", "What was sent is no request of HTTP 1.1."))
+            if self._in_body and self._trailers.too_large:
+                self._refuse_header()
+            elif not self._ending:
+                self._refuse(
+                    Problem("malformed_request", "What was sent is no request of HTTP 1.1.")
+                )
         return b""
 
     def _without_upgrade(self) -> bytes:
@@ -324,7 +350,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if name not in _UPGRADE:
                 head.append(b"%s: %s" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        _read_on(self.parser)
         return b"\r\n".join([*head, b"", b""])
 
     def _header_late(self) -> None:
@@ -337,7 +363,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_header(self) -> None:
         limit = self.limits.header_bytes
-        self._refuse(Problem("header_too_large", f"A request's header may have {limit} bytes."))
+        self._refuse(
+            Problem(
+                "header_too_large",
+                f"A request's header may have {limit} bytes, and so may its trailers.",
+            )
+        )
 
     def _refuse(self, problem: Problem) -> None:
         """Answers without the application, which has not seen the request, and closes."""
@@ -364,7 +395,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a response may be written now, in the place of the newest request's."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
-            return True
+            # Nor is there a request to answer if it was answered before its body was there.
+            return not self._in_body
         if self.pipeline or cycle.response_started:
             return False
         # Its body turned out to be none: the application, which waits for it, is let go.
@@ -444,6 +476,14 @@ class _Transport:
         if self._held:
             self.wrapped.write(self._held)
             self._held = b""
+
+
+def _read_on(parser: httptools.HttpRequestParser) -> None:
+    """Has a parser read behind a request that says `Connection: close`.
+
+    It takes that field of a trailer for one of the header and would read nothing from then on.
+    """
+    parser.set_dangerous_leniencies(lenient_keep_alive=True)
 
 
 def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:

@@ -56,7 +56,7 @@ class ServerSettings(RedisSettings):
     """Seconds for which the server keeps an idle connection open."""
 
     max_header_bytes: int = Field(default=32 * 1024, ge=1024)
-    """Greatest size of a request's header; a larger one is answered 431."""
+    """Greatest size of a request's header, and of the trailers behind its body; larger is 431."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     """Greatest size of a request's body; a larger one is answered 413."""
     max_values: int = Field(default=1_000_000, ge=1)
