@@ -69,8 +69,8 @@ class BoundedProtocol(HttpToolsProtocol):
         _read_on(self.parser)
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        # When the last response was complete; None while a request is on its way or answered.
-        self._idle_since: float | None = None
+        # When the last response was complete; None from a request's first byte to its answer.
+        self._idle_since: float | None = 0.0
         # Between a request's first byte and the end of its header, and how much of it has come.
         self._in_header = False
         self._header_bytes = 0
@@ -137,10 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Has the parser read what was received, and the application answer it."""
         if self._lingering or self._ending:
             return
-        if self._reads is not None:
-            self._reads.free = False
         self._chunk = len(data)
-        self._idle_since = None
         if self._in_body:
             self._trailers.before(len(data))
         unread = data
@@ -157,6 +154,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_header()
             elif self._timer is None:
                 self._arm(self.limits.header_timeout, self._header_late)
+        if self._reads is not None:
+            # An empty line before a request is nobody's, and begins none.
+            self._reads.free = self._idle_since is not None
 
     def read_on(self) -> None:
         """The request is answered that others were received behind."""
@@ -207,6 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begun = None
         self._in_header = True
         self._header_bytes = 0
+        self._idle_since = None
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -238,6 +239,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._disarm()
         self._ending = not self.cycle.keep_alive
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self._rest()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.answered = cycle
@@ -251,15 +254,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self._idle_since = self.loop.time()
-            if self.timeout_keep_alive_task is None:
-                self._expect_idleness(self.timeout_keep_alive)
-            if self._reads is not None and not (self._in_header or self._in_body):
-                self._reads.free = True
+        elif not (self._in_header or self._in_body):
+            self._rest()
         if self._in_body and not self._lingering and self._timer is None:
             # Answered without its body, which the connection must get past to be used again.
             self._arm(self.limits.header_timeout, self._close)
+
+    def _rest(self) -> None:
+        """All requests that have begun are there and answered."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._expect_idleness(self.timeout_keep_alive)
+        if self._reads is not None:
+            self._reads.free = True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -306,13 +313,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _quiet_since(self) -> float | None:
         """When the last answer was complete; None while the parser's requests have one to come."""
-        reads = self._reads
-        if reads is None or not reads.free:
-            return self._idle_since
+        reads, idle_since = self._reads, self._idle_since
+        if reads is None or idle_since is None:
+            return idle_since
         if reads.busy:
             return self.loop.time()
         # Its clock is finer than the loop's, and else the same.
-        return max(self._idle_since or 0.0, reads.answered_at)
+        return max(idle_since, reads.answered_at)
 
     def _expect_idleness(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
