@@ -23,6 +23,7 @@ __all__ = [
     "ReadPlan",
     "ReadQuery",
     "ReadRequest",
+    "ReconnectBackoff",
     "ReplyParser",
     "RequestInputs",
     "RouteCounters",
@@ -504,13 +505,39 @@ class Connection:
     @property
     def in_flight(self) -> int: ...
     @property
+    def has_answered(self) -> bool:
+        """Whether the server has answered any request."""
+
+    @property
     def protocol(self) -> int: ...
     @property
     def server(self) -> dict[str, Any]: ...
     def silent_for(self, now: float) -> float: ...
 
+@final
+class ReconnectBackoff:
+    """How long to wait before one server is dialled again.
+
+    After a connection that was ready there is no pause; pauses begin where dials fail, or
+    connections end as soon as they are made, and are counted from then. Times are seconds of one
+    monotonic clock.
+    """
+
+    def __new__(cls) -> Self: ...
+    def pause(self, now: float) -> float:
+        """How many seconds are still to wait before the next dial."""
+
+    def failed(self, now: float) -> None:
+        """No connection could be made, or its handshake failed."""
+
+    def ready(self) -> None:
+        """The handshake of a connection is over."""
+
+    def lost(self, ready_at: float, answered: bool, now: float) -> None:
+        """A connection ended that was ready since `ready_at`, and `answered` requests or none."""
+
 def reconnect_pause(attempt: int, jitter: float) -> float:
-    """Seconds to wait before the `attempt`-th try to reconnect, from 1; `jitter` is in 0..1."""
+    """Seconds to wait before the `attempt`-th try of something, from 1; `jitter` is in 0..1."""
 
 def key_slot(key: bytes) -> int:
     """The cluster's hash slot of `key`, 0 to 16,383, as `CLUSTER KEYSLOT` answers."""

@@ -7,7 +7,6 @@ their replies are decoded in Rust where the bytes arrive, and each waiting futur
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -15,7 +14,7 @@ from typing import Any, cast
 
 from fscore._client import ReadOptions
 from fscore._endpoint import Endpoint
-from fscore._fscore import Connection, FeatureTable, ReadPlan, WriteBatch, reconnect_pause
+from fscore._fscore import Connection, FeatureTable, ReadPlan, ReconnectBackoff, WriteBatch
 from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, FscoreError, Unavailable
@@ -32,7 +31,10 @@ class _Link(asyncio.Protocol):
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.core = Connection(monotonic(), **node.connection_settings)
-        self.was_ready = False
+        self.ready_at: float | None = None
+        """When the handshake was over."""
+        self.is_dialled = False
+        """Whether an attempt to connect was made whose failure is not counted yet."""
         self.retired = False
         self._node = node
         self._loop = loop
@@ -153,7 +155,7 @@ class Node:
         self._link: _Link | None = None
         self._retired: set[_Link] = set()
         self._dialling: asyncio.Task[None] | None = None
-        self._dialled_in_vain = 0
+        self._backoff = ReconnectBackoff()
         self._fault: BaseException | None = None
         self._closed = False
         self._server: dict[str, Any] = {}
@@ -225,7 +227,7 @@ class Node:
         now = monotonic()
         deadline = now + timeout
         while True:
-            link = self._link or self._dial(loop)
+            link = self._link or self._dial(loop, now)
             waiter = loop.create_future()
             ticket = submit(link.core, waiter, deadline, now, attempt)
             link.submitted(deadline)
@@ -237,7 +239,7 @@ class Node:
             except FscoreError as error:
                 pause = getattr(error, "_retry_after", None)
                 if pause is None or self._closed or isinstance(self._fault, ConfigError):
-                    raise (error if link.was_ready else self._explained(error)) from None
+                    raise (error if link.ready_at is not None else self._explained(error)) from None
             await asyncio.sleep(pause)
             attempt += 1
             now = monotonic()
@@ -252,7 +254,7 @@ class Node:
         if fault is None or (self._link is not None and self._link.core.ready):
             return error
         if isinstance(fault, ConfigError):
-            return fault
+            return fault.with_traceback(None)
         if isinstance(error, TimeoutError | Unavailable):
             return Unavailable(
                 f"cannot connect to {self.endpoint}: {fault}", node=str(self.endpoint)
@@ -261,9 +263,12 @@ class Node:
 
     # The connection
 
-    def _dial(self, loop: asyncio.AbstractEventLoop) -> _Link:
+    def _dial(self, loop: asyncio.AbstractEventLoop, now: float) -> _Link:
         if self._closed:
             raise Unavailable(f"the client of {self.endpoint} is closed")
+        if isinstance(self._fault, ConfigError) and self._backoff.pause(now) > 0:
+            # The next dial would most likely fail alike, so nobody is kept waiting for it.
+            raise self._fault.with_traceback(None)
         link = self._link = _Link(self, loop)
         self._dialling = loop.create_task(self._connect(loop, link))
         return link
@@ -275,14 +280,15 @@ class Node:
         """
         endpoint = self.endpoint
         while not link.core.is_closed and self._link is link:
-            if self._dialled_in_vain:
-                await asyncio.sleep(reconnect_pause(self._dialled_in_vain, random.random()))
-                if link.core.is_closed or self._link is not link:
-                    return
+            if (pause := self._backoff.pause(monotonic())) > 0:
+                await asyncio.sleep(pause)
+                continue
+            link.is_dialled = True
             try:
                 await open_transport(loop, link, endpoint, self._tls, self._tls_name)
             except OSError as error:
-                self._dialled_in_vain += 1
+                link.is_dialled = False
+                self._backoff.failed(monotonic())
                 if _is_lasting(error):
                     link.abandon()
                     # After it, because it leaves a reason that says less.
@@ -295,12 +301,13 @@ class Node:
                 _settle(link.core.check_deadlines(monotonic()))
             else:
                 return
-        link.abandon()
+        if self._link is link:
+            link.abandon()
 
     def ready(self, link: _Link) -> None:
         """The handshake of `link` is over."""
-        link.was_ready = True
-        self._dialled_in_vain = 0
+        link.ready_at = monotonic()
+        self._backoff.ready()
         self._fault = None
         self._server = link.core.server
 
@@ -312,13 +319,16 @@ class Node:
             self._link = None
 
     def lost(self, link: _Link) -> None:
-        """`link` has ended; the next request dials anew."""
+        """`link` has ended; the next request dials again."""
         if link.retired:
             self._retired.discard(link)
             return
+        if link.ready_at is not None:
+            self._backoff.lost(link.ready_at, link.core.has_answered, monotonic())
+        elif link.is_dialled:
+            self._backoff.failed(monotonic())
         if (error := link.core.error) is not None:
             self._fault = error
-            self._dialled_in_vain = max(self._dialled_in_vain, 1)
         if self._link is link:
             self._link = None
 

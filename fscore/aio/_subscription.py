@@ -1,4 +1,4 @@
-"""A subscription that lasts: its connection is made anew whenever it ends.
+"""A subscription that lasts: its connection is made again whenever it ends.
 
 It has a connection of its own, never that of the data, whose replies messages would come between.
 """
@@ -6,12 +6,12 @@ It has a connection of its own, never that of the data, whose replies messages w
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
+from time import monotonic
 from typing import cast
 
 from fscore._endpoint import Endpoint
-from fscore._fscore import reconnect_pause
+from fscore._fscore import ReconnectBackoff
 from fscore._subscriber import Subscriber
 from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
@@ -46,12 +46,14 @@ class Subscription:
 
     async def run(self) -> None:
         """Keeps the subscription until it is cancelled."""
-        attempt = 0
+        backoff = ReconnectBackoff()
         while True:
             link = _Link(self._subscriber(), self._heard)
+            ready_at = None
             try:
                 await self._subscribe(link)
-                attempt, self.fault = 0, None
+                ready_at, self.fault = monotonic(), None
+                backoff.ready()
                 await self._listen(link)
             except TimeoutError:
                 self.fault = f"{self._endpoint} did not answer in time"
@@ -59,8 +61,12 @@ class Subscription:
                 self.fault = str(error) or type(error).__name__
             finally:
                 link.abort()
-            attempt += 1
-            await asyncio.sleep(reconnect_pause(attempt, random.random()))
+            now = monotonic()
+            if ready_at is None:
+                backoff.failed(now)
+            else:
+                backoff.lost(ready_at, link.has_heard, now)
+            await asyncio.sleep(backoff.pause(now))
 
     def _subscriber(self) -> Subscriber:
         return Subscriber(
@@ -102,6 +108,8 @@ class _Link(asyncio.Protocol):
         """Never has a result, only the reason for the end."""
         self.silent = True
         self.asked = False
+        self.has_heard = False
+        """Whether anything came since the subscription was confirmed."""
         self._subscriber = subscriber
         self._heard = heard
         self._transport: asyncio.Transport | None = None
@@ -121,7 +129,9 @@ class _Link(asyncio.Protocol):
             return
         if not self._subscriber.subscribed:
             return
-        if not self.subscribed.done():
+        if self.subscribed.done():
+            self.has_heard = True
+        else:
             self.subscribed.set_result(None)
         if news:
             self._heard()

@@ -6,6 +6,7 @@ Requests always pass; what a test does to the replies is what it asks for:
     proxy.pass_bytes(100)    that many bytes of replies pass, the rest is held
     proxy.cut_after(100)     that many bytes pass, then every connection ends
     proxy.inject(b"…")       these bytes go out before the next reply
+    proxy.greet_only()       connections end as soon as the server has greeted
     proxy.cut(), refuse(), accept()
 
 `wait_for_request` returns once a request has reached the proxy, so no test has to sleep.
@@ -36,6 +37,7 @@ class FaultProxy:
         self._held: list[socket.socket] = []
         self._injected = b""
         self._refusing = False
+        self._greeting_only = False
         self._closing = False
         self.requests = 0
         """Pieces of requests received so far."""
@@ -117,9 +119,14 @@ class FaultProxy:
         self._refusing = True
         self.cut()
 
+    def greet_only(self) -> None:
+        """Ends all connections, and new ones once the first replies have passed."""
+        self._greeting_only = True
+        self.cut()
+
     def accept(self) -> None:
         """New connections live again."""
-        self._refusing = False
+        self._refusing = self._greeting_only = False
 
     def wait_for_request(self, after: int) -> None:
         """Waits until more than this many pieces of requests have come."""
@@ -188,6 +195,8 @@ class FaultProxy:
                         self.release()
                         self.cut()
                         return
+                if self._greeting_only:
+                    break
         self._drop(client, server)
 
     def _admitted(self, data: bytes, client: socket.socket) -> tuple[bytes, bool]:

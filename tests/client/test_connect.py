@@ -162,6 +162,22 @@ def test_wrong_credentials(driver: Driver, guarded: RedisServer, user: str, resp
     assert "wr0ng-s3cret" not in "".join(traceback.format_exception(one.value))
 
 
+def test_a_password_that_changes_keeps_nobody_waiting(
+    driver: Driver, own_server: RedisServer
+) -> None:
+    assert own_server.command("ACL", "SETUSER", "ann", "on", ">old", "~*", "+@all") == b"+OK\r\n"
+    client = driver.connect(f"redis://ann:old@127.0.0.1:{own_server.port}")
+    assert client.execute("PING") == "PONG"
+    assert own_server.command("ACL", "SETUSER", "ann", "<old", ">new") == b"+OK\r\n"
+    own_server.command("CLIENT", "KILL", "USER", "ann")
+    started = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(AuthenticationFailed):
+            client.execute("PING")
+    # The next dial would fail alike, so nobody waits out the 50 ms or more before it.
+    assert time.monotonic() - started < 1.0
+
+
 def test_no_credentials(driver: Driver, guarded: RedisServer, redis_url: str) -> None:
     for resp3 in (True, False):
         with pytest.raises(AuthenticationFailed):

@@ -231,6 +231,18 @@ def test_a_connection_that_is_killed_is_made_anew(
         until(lambda now=now: client.current_versions == now)  # type: ignore[misc]
 
 
+def test_a_connection_that_is_killed_is_made_again_at_once(
+    asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
+) -> None:
+    for _ in range(5):
+        subscribed(asyncio_driver, redis_url)
+    assert operator.execute("CLIENT", "KILL", "TYPE", "PUBSUB") == 5
+    began = time.monotonic()
+    until(lambda: operator.execute("PUBSUB", "NUMSUB", "fscore:versions")[1] > 0)
+    # The shortest pause of a back-off is 50 ms.
+    assert time.monotonic() - began < 0.05
+
+
 def test_looks_go_on_where_nobody_may_subscribe(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
 ) -> None:

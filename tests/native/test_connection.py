@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fscore import errors
-from fscore._fscore import Connection, reconnect_pause
+from fscore._fscore import Connection, ReconnectBackoff, reconnect_pause
 
 HELLO = (
     b"%6\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+proto\r\n:3\r\n+id\r\n:9\r\n"
@@ -238,6 +238,37 @@ def test_a_child_process_is_told() -> None:
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_it_knows_whether_anything_was_answered() -> None:
+    connection = _ready()
+    assert not connection.has_answered
+    connection.submit_command(["GET", "a"], Waiter(), 101.0, 100.0)
+    connection.take_output()
+    connection.receive(b"$1\r\n", 100.1)
+    assert not connection.has_answered
+    connection.receive(b"x\r\n", 100.1)
+    assert connection.has_answered
+
+
+def test_reconnecting_backs_off() -> None:
+    backoff = ReconnectBackoff()
+    assert backoff.pause(100.0) == 0.0
+    # A connection that was of use is dialled again at once.
+    backoff.ready()
+    backoff.lost(100.0, True, 100.1)
+    assert backoff.pause(100.1) == 0.0
+    # A dial that fails is not, and the time since then counts.
+    backoff.failed(100.1)
+    assert 0.05 <= backoff.pause(100.1) <= 0.1
+    assert 0.01 <= backoff.pause(100.14) <= 0.06
+    assert backoff.pause(102.1) == 0.0
+    # Nor is a server that ends one connection after the other.
+    backoff.ready()
+    backoff.lost(110.0, False, 110.1)
+    assert backoff.pause(110.1) == 0.0
+    backoff.lost(110.2, False, 110.3)
+    assert 0.05 <= backoff.pause(110.3) <= 0.1
 
 
 def test_reconnect_pauses() -> None:

@@ -19,6 +19,7 @@ pub mod moment;
 pub mod packed;
 pub mod plan;
 pub mod read;
+pub mod reconnect;
 pub mod resp;
 pub mod retry;
 pub mod script;

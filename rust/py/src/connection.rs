@@ -12,7 +12,7 @@ use fscore_core::connection::{
 use fscore_core::error::ErrorKind;
 use fscore_core::read::Asked;
 use fscore_core::resp::{Reply, Token};
-use fscore_core::retry::{Action, Budget, Failure, backoff, decide};
+use fscore_core::retry::{Action, Budget, Failure, decide};
 
 use crate::blocking::jitter;
 use crate::config;
@@ -365,6 +365,12 @@ impl Connection {
         self.lock().protocol.in_flight()
     }
 
+    /// Whether the server has answered any request.
+    #[getter]
+    fn has_answered(&self) -> bool {
+        self.lock().protocol.has_answered()
+    }
+
     /// 2 or 3; 0 until known.
     #[getter]
     fn protocol(&self) -> u8 {
@@ -575,13 +581,6 @@ impl Inner {
     }
 }
 
-/// How many seconds to wait before the `attempt`-th try to reconnect, counted from 1; `jitter` is a
-/// random number in 0..1.
-#[pyfunction]
-pub(crate) fn reconnect_pause(attempt: u32, jitter: f64) -> f64 {
-    backoff(attempt, jitter).as_secs_f64()
-}
-
 fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
     let list = PyList::empty(py);
     for (waiter, result) in settled {
@@ -606,7 +605,7 @@ fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
 }
 
 /// Negative and not-a-number become 0, infinity and what is too far the end of time.
-fn seconds(value: f64) -> Duration {
+pub(crate) fn seconds(value: f64) -> Duration {
     if value.is_nan() || value <= 0.0 {
         return Duration::ZERO;
     }

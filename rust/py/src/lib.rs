@@ -14,6 +14,7 @@ mod json;
 mod keys;
 mod plan;
 mod query;
+mod reconnect;
 mod reply;
 mod slot;
 mod table;
@@ -30,7 +31,7 @@ mod _fscore {
     #[pymodule_export]
     use crate::blocking::BlockingPool;
     #[pymodule_export]
-    use crate::connection::{Connection, reconnect_pause};
+    use crate::connection::Connection;
     #[pymodule_export]
     use crate::expression::{CompiledExpression, format_expression};
     #[pymodule_export]
@@ -53,6 +54,8 @@ mod _fscore {
     use crate::plan::ReadPlan;
     #[pymodule_export]
     use crate::query::{ReadQuery, parse_moment, parse_query, parse_timestamp};
+    #[pymodule_export]
+    use crate::reconnect::{ReconnectBackoff, reconnect_pause};
     #[pymodule_export]
     use crate::reply::ReplyParser;
     #[pymodule_export]

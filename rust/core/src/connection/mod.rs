@@ -139,6 +139,8 @@ pub struct Connection<J> {
     handshake_deadline: Duration,
     /// When the server was last heard, or began to owe an answer.
     heard: Duration,
+    /// Whether it has answered any command since the handshake.
+    has_answered: bool,
     /// The newest time that was told.
     now: Duration,
     events: VecDeque<Event<J>>,
@@ -159,6 +161,7 @@ impl<J: Replies> Connection<J> {
             window: Window::default(),
             handshake_deadline: now.saturating_add(config.connect_timeout),
             heard: now,
+            has_answered: false,
             now,
             events: VecDeque::new(),
             config,
@@ -173,6 +176,11 @@ impl<J: Replies> Connection<J> {
     /// Jobs that were submitted and have not come back.
     pub fn in_flight(&self) -> usize {
         self.queue.live()
+    }
+
+    /// Whether the server has answered any command of a job.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// Who the server said it is. Complete once ready; with RESP2 only the protocol is known.
@@ -214,6 +222,7 @@ impl<J: Replies> Connection<J> {
         };
         let answered = owed - self.queue.owed();
         if answered > 0 {
+            self.has_answered = true;
             self.window.answered(answered, owed - answered, now);
         }
         if let Err(error) = result {

@@ -25,6 +25,9 @@ pub(super) struct Link {
     stream: Stream,
     protocol: Connection<Job>,
     buffer: Box<[u8]>,
+    ready_at: Duration,
+    /// Whether this side ended it, because a call was late or interrupted amid its request.
+    given_up: bool,
 }
 
 /// Whether a link may be lent.
@@ -60,6 +63,8 @@ impl Link {
             stream,
             protocol,
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            ready_at: clock.now(),
+            given_up: false,
         };
         link.protocol.handle_connected(clock.now());
         loop {
@@ -67,7 +72,10 @@ impl Link {
                 .map_err(|error| link.unready(endpoint, error))?;
             while let Some(event) = link.protocol.poll_event() {
                 match event {
-                    Event::Ready => return Ok(link),
+                    Event::Ready => {
+                        link.ready_at = clock.now();
+                        return Ok(link);
+                    }
                     Event::HandshakeFailed(error) => {
                         let message = format!("{endpoint}: {}", error.message);
                         return Err(Fault::new(error.kind, message));
@@ -103,6 +111,21 @@ impl Link {
 
     pub(super) fn server(&self) -> &ServerInfo {
         self.protocol.server()
+    }
+
+    /// When its handshake was over.
+    pub(super) fn ready_at(&self) -> Duration {
+        self.ready_at
+    }
+
+    /// Whether the server has answered any call.
+    pub(super) fn has_answered(&self) -> bool {
+        self.protocol.has_answered()
+    }
+
+    /// Of a link that is not usable any more: whether that is not this side's own doing.
+    pub(super) fn was_lost(&self) -> bool {
+        !self.given_up
     }
 
     /// What a call can expect of it: cheap to say, and right unless the server closes it this
@@ -230,11 +253,13 @@ impl Link {
     fn give_up(&mut self, clock: &Clock, ticket: Ticket, error: Unsent) -> Result<(), Ended> {
         match error {
             Unsent::Signal(error) => {
+                self.given_up = true;
                 self.protocol.cancel(ticket);
                 self.protocol.handle_closed(clock.now());
                 Err(Ended::Signal(error))
             }
             Unsent::Late => {
+                self.given_up = true;
                 let job = self.protocol.cancel(ticket);
                 self.protocol.handle_closed(clock.now());
                 let fault = job::timed_out(true);

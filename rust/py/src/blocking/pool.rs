@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fscore_core::connection::{Config, ServerInfo};
 use fscore_core::error::ErrorKind;
-use fscore_core::retry::{Failure, backoff};
+use fscore_core::reconnect::ReconnectBackoff;
+use fscore_core::retry::Failure;
 
 use super::clock::{Clock, SLICE, check_signals, jitter};
 use super::endpoint::Endpoint;
@@ -40,11 +41,9 @@ struct Links {
     open: usize,
     dialling: usize,
     waiting: usize,
-    /// Dials that failed since the last that did not.
-    failures: u32,
+    backoff: ReconnectBackoff,
     /// Dials that failed, ever: a caller that waits sees by it that one failed meanwhile.
     failed: u64,
-    next_dial: Duration,
     fault: Option<Fault>,
     closed: bool,
     server: ServerInfo,
@@ -82,7 +81,7 @@ impl Pool {
             if now >= deadline {
                 return Err(busy(self.max_links, &links));
             }
-            let backing_off = now < links.next_dial;
+            let backing_off = now < links.backoff.not_before();
             if backing_off && links.dialling == 0 && hopeless(&links, deadline) {
                 return Err(unreachable(&links));
             }
@@ -94,7 +93,7 @@ impl Pool {
             }
             let mut until = deadline.min(now.saturating_add(SLICE));
             if backing_off {
-                until = until.min(links.next_dial);
+                until = until.min(links.backoff.not_before());
             }
             links.waiting += 1;
             let waited = self.changed.wait_timeout(links, until.saturating_sub(now));
@@ -119,8 +118,9 @@ impl Pool {
                 Fitness::Ready => return Some(links.idle.remove(index)),
                 Fitness::Owing => {}
                 Fitness::Dead => {
-                    links.idle.remove(index);
+                    let link = links.idle.remove(index);
                     links.open -= 1;
+                    links.note_loss(&link, now);
                 }
             }
         }
@@ -130,12 +130,14 @@ impl Pool {
 
     /// Takes a link back.
     pub(super) fn give_back(&self, link: Link) {
-        let usable = link.is_reusable(self.clock.now());
+        let now = self.clock.now();
+        let usable = link.is_reusable(now);
         let mut links = self.lock();
         if usable && !links.closed {
             links.idle.push(link);
         } else {
             links.open -= 1;
+            links.note_loss(&link, now);
         }
         if links.waiting > 0 {
             self.changed.notify_one();
@@ -199,8 +201,7 @@ impl Pool {
         links.dialling -= 1;
         match dialled {
             Ok(link) if !links.closed => {
-                links.failures = 0;
-                links.next_dial = Duration::ZERO;
+                links.backoff.ready();
                 links.fault = None;
                 links.server = link.server().clone();
                 links.idle.push(link);
@@ -208,9 +209,8 @@ impl Pool {
             Ok(_) => links.open -= 1,
             Err(fault) => {
                 links.open -= 1;
-                links.failures += 1;
                 links.failed += 1;
-                links.next_dial = self.clock.now() + backoff(links.failures, jitter());
+                links.backoff.failed(self.clock.now(), jitter());
                 links.fault = Some(fault);
             }
         }
@@ -219,6 +219,21 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Links> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Links {
+    /// Takes note of a link that is not usable any more.
+    fn note_loss(&mut self, link: &Link, now: Duration) {
+        if !link.was_lost() {
+            return;
+        }
+        let answered = link.has_answered();
+        self.backoff.lost(link.ready_at(), answered, now, jitter());
+        if now < self.backoff.not_before() && self.fault.is_none() {
+            let message = "the server ends connections as soon as they are made";
+            self.fault = Some(Fault::new(ErrorKind::Unavailable, message));
+        }
     }
 }
 
@@ -244,7 +259,7 @@ fn hopeless(links: &Links, deadline: Duration) -> bool {
         .fault
         .as_ref()
         .is_some_and(|fault| fault.kind != ErrorKind::Unavailable);
-    lasting || links.next_dial >= deadline
+    lasting || links.backoff.not_before() >= deadline
 }
 
 fn unreachable(links: &Links) -> Ended {
