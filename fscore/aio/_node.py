@@ -35,7 +35,9 @@ class _Link(asyncio.Protocol):
         """When the handshake was over."""
         self.is_dialled = False
         """Whether an attempt to connect was made whose failure is not counted yet."""
+        self.dialling: asyncio.Task[None] | None = None
         self.retired = False
+        self._ended = False
         self._node = node
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -45,6 +47,9 @@ class _Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        if self._ended:
+            self._transport.abort()
+            return
         keep_alive(transport.get_extra_info("socket"))
         self.core.connected(monotonic())
         self._flush()
@@ -82,6 +87,12 @@ class _Link(asyncio.Protocol):
 
     def end(self, reason: str) -> None:
         """The transport is gone or given up: whoever still waits hears `reason`."""
+        if self._ended:
+            return
+        self._ended = True
+        if self.dialling is not None and self.dialling is not asyncio.current_task():
+            # It may hang until the kernel gives up, beside the dials that follow.
+            self.dialling.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -154,7 +165,6 @@ class Node:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: _Link | None = None
         self._retired: set[_Link] = set()
-        self._dialling: asyncio.Task[None] | None = None
         self._backoff = ReconnectBackoff()
         self._fault: BaseException | None = None
         self._closed = False
@@ -270,7 +280,7 @@ class Node:
             # The next dial would most likely fail alike, so nobody is kept waiting for it.
             raise self._fault.with_traceback(None)
         link = self._link = _Link(self, loop)
-        self._dialling = loop.create_task(self._connect(loop, link))
+        link.dialling = loop.create_task(self._connect(loop, link))
         return link
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, link: _Link) -> None:
@@ -301,8 +311,7 @@ class Node:
                 _settle(link.core.check_deadlines(monotonic()))
             else:
                 return
-        if self._link is link:
-            link.abandon()
+        link.abandon()
 
     def ready(self, link: _Link) -> None:
         """The handshake of `link` is over."""
@@ -335,15 +344,15 @@ class Node:
     async def close(self) -> None:
         """Closes the connection; whoever waits hears it."""
         self._closed = True
-        links, task = [*self._retired], self._dialling
+        links = [*self._retired]
         if self._link is not None:
             links.append(self._link)
         self._link = None
         for link in links:
             link.abandon()
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        dials = [link.dialling for link in links if link.dialling is not None]
+        if dials:
+            await asyncio.wait(dials)
 
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from fscore import DeadlineExceeded, ServerFault, Unavailable
 from tests.client.driver import Driver, until
 from tests.client.oracle import FEATURES, check, fill
 from tests.client.proxy import FaultProxy
+from tests.redis_server import RedisServer
 
 NEVER = 3600.0
 """Looking for new definitions would be traffic of its own."""
 SHORTEST_PAUSE = 0.05
+SOCKETS = Path("/proc/net/tcp")
 
 
 def works(client: Any) -> bool:
@@ -62,4 +66,31 @@ def test_a_server_that_greets_and_hangs_up_is_dialled_less_and_less(
     most = 2 + math.log2(1 + took / SHORTEST_PAUSE)
     assert proxy.connections - before <= most
     proxy.accept()
+    until(lambda: works(client))
+
+
+def dials_under_way(port: int) -> int:
+    """How many sockets of this machine have asked for a connection to this port, and wait."""
+    syn_sent = "02"
+    peer = f"0100007F:{port:04X}"
+    lines = SOCKETS.read_text().splitlines()[1:]
+    return sum(line.split()[2:4] == [peer, syn_sent] for line in lines)
+
+
+@pytest.mark.skipif(not SOCKETS.exists(), reason="sockets cannot be counted here")
+def test_a_dial_that_hangs_is_given_up_before_the_next(
+    driver: Driver, own_server: RedisServer
+) -> None:
+    client = driver.connect(own_server.url, registry_poll=NEVER, connect_timeout=0.1)
+    own_server.kill()
+    # A listener with a full queue answers no dial.
+    listener = socket.create_server(("127.0.0.1", own_server.port), backlog=0)
+    with listener, socket.create_connection(listener.getsockname()):
+        began = time.monotonic()
+        most = 0
+        while time.monotonic() - began < 1.5:
+            fails(client, timeout=0.05)
+            most = max(most, dials_under_way(own_server.port))
+    assert 1 <= most <= 2
+    own_server.start()
     until(lambda: works(client))
