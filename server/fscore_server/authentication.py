@@ -17,12 +17,10 @@ from pathlib import Path
 from fscore._fscore import ApiKeys, Caller
 from fscore.errors import ConfigError
 from fscore_server import api_keys
+from fscore_server.admission import PROBES
 from fscore_server.logs import LOGGER
 from fscore_server.metrics import Metrics
 from fscore_server.problems import Header, Problem
-
-# Orchestrators' probes have no key, and what they see is no secret.
-_OPEN = "/health/"
 
 _LOOK_EVERY = 0.5
 
@@ -56,7 +54,8 @@ class Authentication:
 
     def caller(self, path: str, headers: list[Header]) -> Caller | None:
         """Who sends a request to this path with these headers; None where anybody may."""
-        if path.startswith(_OPEN):
+        # Orchestrators' probes have no key, and what they see is no secret.
+        if path.startswith(PROBES):
             return None
         return self._keys.authenticate(headers, time.time_ns() // 1_000_000)
 

@@ -27,6 +27,7 @@ from uvicorn.server import ServerState
 
 from fscore._fscore import HotConnection
 from fscore_server import request_id
+from fscore_server.admission import PROBES, Admission
 from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
@@ -36,6 +37,7 @@ from fscore_server.trailers import Trailers
 # closing a socket with unread data resets the connection, and the answer is lost with it.
 _LINGER = 2.0
 
+_PROBES = PROBES.encode()
 _UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
 _next_id = request_id.generator()
@@ -52,9 +54,10 @@ class ProtocolLimits:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One HTTP/1.1 connection. `limits` and `hot` are set by `bounded`."""
+    """One HTTP/1.1 connection. `limits`, `hot` and `admission` are set by `bounded`."""
 
     limits: ProtocolLimits
+    admission: Admission[BoundedProtocol]
     # The hot routes, where there are any.
     hot: HotRoutes | None
 
@@ -67,6 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         _read_on(self.parser)
+        # There was room for it; else it may ask one thing, which is answered if it is a probe's.
+        self._admitted = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         # When the last response was complete; None from a request's first byte to its answer.
@@ -93,23 +98,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
-        if len(self.connections) > self.limits.connections:
-            self._refuse(
-                Problem(
-                    "overloaded",
-                    f"{self.limits.connections} connections are open already.",
-                    headers=[RETRY_AFTER],
-                )
-            )
-        else:
-            self._arm(self.limits.header_timeout, self._header_late)
-            if self.hot is not None:
-                self._reads = self.hot.reads.connect(self, transport)
-                # Called for every request, and this saves a call; transports look it up once.
-                self.data_received = self._reads.received  # type: ignore[method-assign]
-                transport.set_protocol(self)
+        self._arm(self.limits.header_timeout, self._header_late)
+        self._admitted = self.admission.admit()
+        if not self._admitted:
+            displaced = self.admission.wait(self)
+            if displaced is not None:
+                displaced._refuse_connection()
+        elif self.hot is not None:
+            self._reads = self.hot.reads.connect(self, transport)
+            # Called for every request, and this saves a call; transports look it up once.
+            self.data_received = self._reads.received  # type: ignore[method-assign]
+            transport.set_protocol(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._admitted:
+            self.admission.leave()
+        else:
+            self.admission.heard(self)
         if self._reads is not None:
             self._reads.lost()
         self._disarm()
@@ -221,8 +226,15 @@ class BoundedProtocol(HttpToolsProtocol):
             if size > self.limits.header_bytes:
                 self._refuse_header()
                 raise ValueError("header too large")
+        if not self._admitted:
+            self.admission.heard(self)
+            if not self.url.startswith(_PROBES):
+                self._refuse_connection()
+                raise ValueError("too many connections")
         self._in_body = True
         super().on_headers_complete()
+        if not self._admitted:
+            self.cycle.keep_alive = False
         # The list is the application's now, and what is reported from here on is no header.
         self.headers = self._trailers  # type: ignore[assignment]
         self._trailers.restart()
@@ -361,10 +373,22 @@ class BoundedProtocol(HttpToolsProtocol):
         return b"\r\n".join([*head, b"", b""])
 
     def _header_late(self) -> None:
+        if not self._admitted:
+            self._refuse_connection()
+            return
         self._refuse(
             Problem(
                 "request_timeout",
                 f"The request's header was not complete after {self.limits.header_timeout:g} s.",
+            )
+        )
+
+    def _refuse_connection(self) -> None:
+        self._refuse(
+            Problem(
+                "overloaded",
+                f"{self.admission.most} connections are open already.",
+                headers=[RETRY_AFTER],
             )
         )
 
@@ -495,4 +519,6 @@ def _read_on(parser: httptools.HttpRequestParser) -> None:
 
 def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:
     """The protocol class with these limits; uvicorn takes a class and makes the instances."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "hot": hot})
+    admission = Admission[BoundedProtocol](limits.connections)
+    members = {"limits": limits, "hot": hot, "admission": admission}
+    return type("BoundedProtocol", (BoundedProtocol,), members)

@@ -66,7 +66,8 @@ class ServerSettings(RedisSettings):
     max_requests: int = Field(default=1024, ge=1)
     """Requests that one worker processes at a time; more are answered 429."""
     max_clients: int = Field(default=10_000, ge=1)
-    """Connections that one worker accepts at a time."""
+    """Connections that one worker accepts at a time. On those beyond, one request for `/health/…`
+    is answered, anything else 429."""
     hot_routes: bool = True
     """Answer plain reads of features without the web framework; this only makes them faster."""
     prepared_features: int = Field(default=100_000, ge=1)
