@@ -16,6 +16,7 @@ import numpy as np
 
 from fscore import _registry_store as store
 from fscore import _versions as versions
+from fscore._expiries import Outdated, outdated_of
 from fscore._fscore import (
     FeatureTable,
     KeyColumns,
@@ -105,7 +106,7 @@ class ClientCore:
         # When what is followed gets out of date.
         self._current_until = 0.0
         self._poll_at = 0.0
-        self._write_plans: dict[tuple[str, str, bool], WritePlan] = {}
+        self._write_plans: dict[tuple[str, str, bool, Outdated], WritePlan] = {}
         # Fingerprints that the schemas in Redis do not have.
         self._nowhere: set[int] = set()
         # By source, under the definitions.
@@ -150,10 +151,11 @@ class ClientCore:
             # less than is known, looks at a server that was emptied.)
             return False
         self._followed_at = time.monotonic()
-        if (stored.registry, stored.revision, stored.schemas) == (
+        if (stored.registry, stored.revision, stored.schemas, stored.expiries) == (
             known.stored.registry,
             known.stored.revision,
             known.stored.schemas,
+            known.stored.expiries,
         ):
             stored = known.stored
         else:
@@ -339,8 +341,11 @@ class ClientCore:
     def _write_plan(
         self, view: str, ordering: str, field_ttl: bool
     ) -> tuple[dict[str, Any], WritePlan]:
-        spec = write_spec(self.registry, view)
-        plan = self._write_plans.get((view, ordering, field_ttl))
+        stored = self._followed.stored
+        spec = write_spec(stored.registry, view)
+        outdated = outdated_of(stored.expiries, stored.registry.views[view], now_ms())
+        key = (view, ordering, field_ttl, outdated)
+        plan = self._write_plans.get(key)
         if plan is None:
             if ordering not in _ORDERINGS:
                 raise InvalidValue(
@@ -348,11 +353,12 @@ class ClientCore:
                 )
             if len(self._write_plans) >= _WRITE_PLANS:
                 self._write_plans.clear()
-            plan = self._write_plans[view, ordering, field_ttl] = WritePlan(
+            plan = self._write_plans[key] = WritePlan(
                 spec,
                 self.settings.key_prefix,
                 event_time_order=ordering == "event_time",
                 field_ttl=field_ttl,
+                outdated=outdated,
             )
         return spec, plan
 

@@ -1,7 +1,7 @@
 """The Rust core: what crosses the boundary between the languages, once per request."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypedDict, final, type_check_only
+from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -335,7 +335,9 @@ class WritePlan:
     """What writing a view takes, compiled once; `spec` is what `write_spec` gives.
 
     With `event_time_order` the newest row stays, else the last to arrive. `field_ttl` says that the
-    server can let single fields of a hash expire. Raises InvalidDefinition.
+    server can let single fields of a hash expire. `outdated` are the expiries that earlier
+    definitions may have set, which every row takes back or replaces: of keys, or of single fields
+    too. Raises InvalidDefinition.
     """
 
     def __new__(
@@ -345,6 +347,7 @@ class WritePlan:
         *,
         event_time_order: bool = False,
         field_ttl: bool = False,
+        outdated: Literal["keys", "fields"] | None = None,
     ) -> Self: ...
     def encode_rows(
         self, rows: list[Any], version: int, now_ms: int, batch_rows: int = ...

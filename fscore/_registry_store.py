@@ -8,9 +8,10 @@ replies, so the blocking and the asyncio client run the same code:
 `drive` and `drive_async` do that. A list of commands, which may leave together, is sent the list of
 their replies. Error replies are raised by `execute` and pass through. The hash
 `{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
-(SHA-256 of it) and `applied_at` (epoch milliseconds). The hash `{prefix}fscore:schemas` has every
-schema that packed rows were ever written with: fingerprint (8 hexadecimal digits) to JSON of names
-and types. It is read where some view is packed, after the registry, so that it is never older.
+(SHA-256 of it), `applied_at` (epoch milliseconds) and `expiries` (see `_expiries`). The hash
+`{prefix}fscore:schemas` has every schema that packed rows were ever written with: fingerprint (8
+hexadecimal digits) to JSON of names and types. It is read where some view is packed, after the
+registry, so that it is never older.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
+from fscore import _expiries
+from fscore._expiries import Expiries
 from fscore._packed import fingerprint
 from fscore._resolved import Schemas
 from fscore._view_model import Columns
@@ -39,17 +42,17 @@ local found = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
 if found ~= tonumber(ARGV[1]) then
   return {0, found}
 end
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local known = redis.call('HGET', KEYS[2], ARGV[i])
   if known and known ~= ARGV[i + 1] then
     return {-1, ARGV[i]}
   end
 end
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[1], 'revision', found + 1,
-  'definitions', ARGV[2], 'digest', ARGV[3], 'applied_at', ARGV[4])
+  'definitions', ARGV[2], 'digest', ARGV[3], 'applied_at', ARGV[4], 'expiries', ARGV[5])
 return {1, found + 1}
 """
 
@@ -63,6 +66,8 @@ class StoredRegistry:
     applied_at_ms: int = 0
     schemas: Schemas = field(default_factory=dict)
     """Every schema that packed rows may bear, by its fingerprint."""
+    expiries: Expiries = field(default_factory=dict)
+    """Until when keys may have an expiry that earlier definitions gave them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,8 @@ def is_current(stored: StoredRegistry, prefix: str = "") -> Operation[bool]:
 def load(prefix: str = "") -> Operation[StoredRegistry]:
     """Read the registry; ConfigError where what is stored cannot be read."""
     key = registry_key(prefix)
-    fields = ("revision", "definitions", "digest", "applied_at")
-    number, definitions, digest, applied_at = yield ("HMGET", key, *fields)
+    fields = ("revision", "definitions", "digest", "applied_at", "expiries")
+    number, definitions, digest, applied_at, remembered = yield ("HMGET", key, *fields)
     found = _integer(key, "revision", number)
     if definitions is None:
         if found:
@@ -125,10 +130,14 @@ def load(prefix: str = "") -> Operation[StoredRegistry]:
     if digest is not None and _text(digest) != registry.digest:
         _damaged(key, "its digest is not that of its definitions")
     applied_at_ms = _integer(key, "applied_at", applied_at)
+    try:
+        expiries = _expiries.from_json(remembered)
+    except ValueError:
+        _damaged(key, f"its field expiries is {remembered!r}, not an object of times")
     schemas: Schemas = {}
     if registry.packed_views:
         schemas = _schemas(schemas_key(prefix), (yield ("HGETALL", schemas_key(prefix))))
-    return StoredRegistry(registry, found, applied_at_ms, schemas)
+    return StoredRegistry(registry, found, applied_at_ms, schemas, expiries)
 
 
 def apply(
@@ -171,6 +180,7 @@ def replace(
         registry.to_json(),
         registry.digest,
         now_ms,
+        _expiries.to_json(_expiries.outdated(stored.registry, registry, stored.expiries, now_ms)),
         *(part for schema in schemas.items() for part in schema),
     )
     if int(replaced) == -1:

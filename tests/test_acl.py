@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs/guides/connect.md"
 PREFIX = "acme:"
 NAMED = {"platform": "mobile"}
+BY_FIELD = ("+hpexpireat", "+hpersist")
 
 
 @pytest.fixture(params=["2", "3"], ids=["resp2", "resp3"])
@@ -69,21 +70,38 @@ def test_writer_writes_and_reader_reads(users: dict[str, fscore.Client]) -> None
     assert prepared.get(["a"]).to_dicts() == [NAMED]
 
 
-def test_writer_lets_keys_expire(users: dict[str, fscore.Client]) -> None:
+@pytest.mark.parametrize("ordering", ["arrival", "event_time"])
+def test_writer_lets_keys_expire_and_takes_that_back(
+    users: dict[str, fscore.Client], ordering: Literal["arrival", "event_time"]
+) -> None:
     device = fscore.Entity("device", join_keys={"device_id": fscore.Int64})
-
-    class Battery(fscore.FeatureView, entity=device, ttl="1d"):
-        level: fscore.Int64
-
     writer = users["fscore-writer"]
-    writer.apply(fscore.Registry.from_definitions([Battery]))
-    assert writer.write("battery", [{"device_id": 1, "level": 80}]).rows == 1
+    for life in ("1d", None, "2d"):
+
+        class Battery(fscore.FeatureView, entity=device, ttl=life):
+            level: fscore.Int64
+            cycles: fscore.Int64
+
+        class Status(fscore.FeatureView, entity=device, ttl=life, layout="packed"):
+            status: fscore.Int64
+
+        class Visits(fscore.SeriesView, entity=device, retention=life):
+            visits: fscore.Int64 = fscore.window.count("1d")
+
+        class Tiled(fscore.SeriesView, entity=device, retention=life, tile="1h"):
+            tiled: fscore.Int64 = fscore.window.count("1d")
+
+        writer.apply(fscore.Registry.from_definitions([Battery, Status, Visits, Tiled]))
+        rows = {"battery": {"level": 80}, "status": {"status": 1}, "visits": {}, "tiled": {}}
+        for view, row in rows.items():
+            written = writer.write(view, [{"device_id": 1, **row}], ordering=ordering)
+            assert written.rows == 1
 
 
 def test_every_kind_of_view(users: dict[str, fscore.Client], redis_server: RedisServer) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
     if redis_server.kind == "valkey":
-        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
+        redis_server.command("ACL", "SETUSER", "fscore-writer", *BY_FIELD)
     redis_server.command("SCRIPT", "FLUSH")
     short = fscore.Entity("short", join_keys={"user_id": fscore.Int64})
 
@@ -127,7 +145,7 @@ def test_doctor_and_the_guide_say_the_same(
         a: fscore.Int64 = fscore.Feature(ttl="5m")
 
     if redis_server.kind == "valkey":
-        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
+        redis_server.command("ACL", "SETUSER", "fscore-writer", *BY_FIELD)
     users["fscore-writer"].apply(fscore.Registry.from_definitions([*kinds.VIEWS, Lived]))
     found = {}
     for name in users:
@@ -148,7 +166,7 @@ def test_doctor_and_the_guide_say_the_same(
 def test_writer_migrates(users: dict[str, fscore.Client], redis_server: RedisServer) -> None:
     reader, writer = users["fscore-reader"], users["fscore-writer"]
     if redis_server.kind == "valkey":
-        redis_server.command("ACL", "SETUSER", "fscore-writer", "+hpexpireat")
+        redis_server.command("ACL", "SETUSER", "fscore-writer", *BY_FIELD)
     redis_server.command("SCRIPT", "FLUSH")
     writer.apply(fscore.Registry.from_definitions(kinds.VIEWS))
     writer.write("row", [{"user_id": 1, "points": 1, "name": "a", "active": True, "tags": ["b"]}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ def stored(registry: Registry, revision: int) -> list[Any]:
         registry.to_json().encode(),
         registry.digest.encode(),
         b"1700000000000",
+        b'{"hash:user":1700000000009}',
     ]
 
 
@@ -72,7 +74,7 @@ def test_the_revision_is_one_field(reply: Any) -> None:
 
 def test_nothing_applied_is_revision_zero_and_an_empty_registry() -> None:
     assert answered(store.revision(), None)[0] == 0
-    assert answered(store.load(), [None] * 4)[0] == store.StoredRegistry(Registry(), 0)
+    assert answered(store.load(), [None] * 5)[0] == store.StoredRegistry(Registry(), 0)
 
 
 @pytest.mark.parametrize(
@@ -95,14 +97,16 @@ def test_a_registry_is_current_while_revision_and_digest_are_its_own(
 
 
 def test_loading_takes_bytes_and_text() -> None:
-    expected = store.StoredRegistry(WHOLE, 3, 1_700_000_000_000)
+    expiries = {"hash:user": 1_700_000_000_009}
+    expected = store.StoredRegistry(WHOLE, 3, 1_700_000_000_000, expiries=expiries)
     reply = stored(WHOLE, 3)
     result, asked = answered(store.load("acme:"), reply)
     assert result == expected
-    assert asked == [
-        ("HMGET", "acme:fscore:registry", "revision", "definitions", "digest", "applied_at")
-    ]
+    fields = ("revision", "definitions", "digest", "applied_at", "expiries")
+    assert asked == [("HMGET", "acme:fscore:registry", *fields)]
     assert answered(store.load(), [field.decode() for field in reply])[0] == expected
+    # A registry that was stored before there were expiries.
+    assert answered(store.load(), [*reply[:-1], None])[0] == replace(expected, expiries={})
 
 
 @pytest.mark.parametrize(
@@ -114,6 +118,7 @@ def test_loading_takes_bytes_and_text() -> None:
         (1, b'{"format": 2}', "reads 1: upgrade fscore"),
         (2, b"0", "its digest is not that of its definitions"),
         (3, b"now", "its field applied_at is b'now', not a number"),
+        (4, b"[]", "its field expiries is b'[]', not an object of times"),
     ],
 )
 def test_a_damaged_registry_is_told_with_its_key(field: int, value: Any, says: str) -> None:
@@ -135,6 +140,7 @@ def test_applying_replaces_the_revision_that_was_read() -> None:
     assert (name, keys) == ("EVAL", 1)
     assert arguments == [
         *("acme:fscore:registry", 3, REAL.to_json(), REAL.digest, 1_700_000_000_001),
+        '{"hash:user":1700000000009}',
     ]
 
 
@@ -220,12 +226,12 @@ def test_a_damaged_schema_is_told_with_its_key(number: bytes, columns: bytes) ->
 
 def test_applying_stores_the_schemas_of_packed_views_with_the_registry() -> None:
     applying = store.apply("acme:", PACKED, now_ms=5)
-    _, asked = answered(applying, [None] * 4, [1, 1])
+    _, asked = answered(applying, [None] * 5, [1, 1])
     name, _, keys, *arguments = asked[1]
     assert (name, keys) == ("EVAL", 2)
     assert arguments == [
         *("acme:fscore:registry", "acme:fscore:schemas"),
-        *(0, PACKED.to_json(), PACKED.digest, 5, f"{NUMBER:08x}", SCHEMA),
+        *(0, PACKED.to_json(), PACKED.digest, 5, "{}", f"{NUMBER:08x}", SCHEMA),
     ]
 
 

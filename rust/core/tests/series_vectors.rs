@@ -7,7 +7,7 @@ use fscore_core::series::member;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::Value;
 use fscore_core::write::{
-    FlagLayout, Given, Layout, Row, RowEncoder, SeriesLayout, SeriesView, WriteBatch,
+    FlagLayout, Given, Layout, Outdated, Row, RowEncoder, SeriesLayout, SeriesView, WriteBatch,
 };
 use serde_json::Value as Json;
 
@@ -21,6 +21,7 @@ fn events_become_the_members_of_the_vectors() {
             key_head: b"clicks:user:{".to_vec(),
             payload: types(&case).len(),
             retention_ms: 0,
+            outdated: Outdated::Nothing,
             max_events: 0,
             count_repeats: repeats,
             event_ids: with_id,

@@ -51,11 +51,15 @@ _WRITING: _Purposes = {
         ("HDEL", _KEY, "field"),
         ("PEXPIREAT", _KEY, "0", "GT"),
         ("PEXPIRETIME", _KEY),
+        ("PERSIST", _KEY),
         *_SCRIPTS,
     ),
     "packed": (
         ("SET", _KEY, "value"),
         ("GETRANGE", _KEY, "0", "12"),
+        ("PEXPIREAT", _KEY, "0"),
+        ("PEXPIRETIME", _KEY),
+        ("PERSIST", _KEY),
         ("UNLINK", _KEY),
         *_SCRIPTS,
     ),
@@ -64,6 +68,7 @@ _WRITING: _Purposes = {
         ("ZREMRANGEBYSCORE", _KEY, "0", "1"),
         ("ZREMRANGEBYRANK", _KEY, "0", "1"),
         ("PEXPIREAT", _KEY, "0", "GT"),
+        ("PERSIST", _KEY),
         ("UNLINK", _KEY),
     ),
     "tiles": (
@@ -74,7 +79,10 @@ _WRITING: _Purposes = {
         ("HINCRBY", _KEY, "field", "1"),
         *_SCRIPTS,
     ),
-    "expiring fields": (("HPEXPIREAT", _KEY, "0", "FIELDS", "1", "field"),),
+    "expiring fields": (
+        ("HPEXPIREAT", _KEY, "0", "FIELDS", "1", "field"),
+        ("HPERSIST", _KEY, "FIELDS", "1", "field"),
+    ),
     "flags": (("SETBIT", _KEY, "0", "1"),),
 }
 _ALWAYS = frozenset({"definitions", "versions", *_ASKED_FOR})

@@ -1,30 +1,35 @@
 -- Rows of a view in hashes, each the whole row of its view: the newest event time stays.
 -- KEYS: the hash of each row.
--- ARGV: what a row does to its key's expiry ('none', 'own', 'shared'); how many fields the view has,
---   and they; the field of the event time; how many groups of fields expire on their own, and for each
---   its size and its fields; then for each row: which fields it has ('' for all, else a '1' or '0' for
---   each); the key's expiry, unless 'none'; the expiry of each group; the values; the event time.
+-- ARGV: what a row does to its key's expiry ('none', 'cleared', 'own', 'shared'); '1' if even a row
+--   that changes nothing does so, because keys may have the expiry of an earlier definition; how many
+--   fields the view has, and they; the field of the event time; how many groups of fields expire on
+--   their own, and for each its size and its fields; how many fields lose an expiry that they may have,
+--   and they; then for each row: which fields it has ('' for all, else a '1' or '0' for each); the key's
+--   expiry if 'own' or 'shared'; the expiry of each group; the values; the event time.
 -- Returns how many rows changed something, or {that, position of a failed row, its error, ...}.
 local PART = 4000 -- of what unpack takes at once
 local call, argv, type, tonumber, unpack = redis.pcall, ARGV, type, tonumber, unpack
-local expiry, width = argv[1], tonumber(argv[2])
-local time_field = argv[3 + width]
+local expiry, resets, width = argv[1], argv[2] == '1', tonumber(argv[3])
+local time_field = argv[4 + width]
 
 -- HSET's arguments for a row that has all fields: only its values are put in for each row.
 local whole = {}
 for field = 1, width do
-  whole[2 * field - 1] = argv[2 + field]
+  whole[2 * field - 1] = argv[3 + field]
 end
 whole[2 * width + 1] = time_field
 
 local groups = {}
-local at = 5 + width
-for group = 1, tonumber(argv[4 + width]) do
+local at = 6 + width
+for group = 1, tonumber(argv[5 + width]) do
   local last = at + tonumber(argv[at])
   groups[group] = {at + 1, last}
   at = last + 1
 end
-local due_count = #groups + (expiry == 'none' and 0 or 1)
+local lasting_from, lasting_upto = at + 1, at + tonumber(argv[at])
+at = lasting_upto + 1
+local has_due = expiry == 'own' or expiry == 'shared'
+local due_count = #groups + (has_due and 1 or 0)
 
 local function in_parts(command, key, list, count)
   for from = 1, count, PART do
@@ -75,15 +80,22 @@ local function merged(key, pairs_of_row, count)
   return changes
 end
 
-local function expire(key, times)
-  if expiry ~= 'none' then
+-- What a row does to the expiry of its key and of its view's fields. If it changed nothing of what is
+-- there, it makes none of them expire sooner.
+local function expire(key, times, unchanged)
+  if has_due then
     local due = argv[times]
     times = times + 1
-    local known = expiry == 'shared' and call('PEXPIRETIME', key) or -1
+    local known = (unchanged or expiry == 'shared') and call('PEXPIRETIME', key) or -1
     if type(known) == 'table' then
       return known
     end
     local reply = known < tonumber(due) and call('PEXPIREAT', key, due)
+    if type(reply) == 'table' then
+      return reply
+    end
+  elseif expiry == 'cleared' then
+    local reply = call('PERSIST', key)
     if type(reply) == 'table' then
       return reply
     end
@@ -92,13 +104,27 @@ local function expire(key, times)
     local from, upto = groups[group][1], groups[group][2]
     for part = from, upto, PART do
       local final = math.min(part + PART - 1, upto)
-      local reply = call(
-        'HPEXPIREAT', key, argv[times], 'FIELDS', final - part + 1, unpack(argv, part, final))
+      local count, reply = final - part + 1, nil
+      if unchanged then
+        -- GT alone takes a field without expiry for one that must never expire.
+        reply = call('HPEXPIREAT', key, argv[times], 'NX', 'FIELDS', count, unpack(argv, part, final))
+        reply = reply.err and reply
+          or call('HPEXPIREAT', key, argv[times], 'GT', 'FIELDS', count, unpack(argv, part, final))
+      else
+        reply = call('HPEXPIREAT', key, argv[times], 'FIELDS', count, unpack(argv, part, final))
+      end
       if reply.err then
         return reply
       end
     end
     times = times + 1
+  end
+  for from = lasting_from, lasting_upto, PART do
+    local upto = math.min(from + PART - 1, lasting_upto)
+    local reply = call('HPERSIST', key, 'FIELDS', upto - from + 1, unpack(argv, from, upto))
+    if reply.err then
+      return reply
+    end
   end
 end
 
@@ -107,7 +133,7 @@ local function put(key, pairs_of_row, count, absent, times)
   -- In this order: a server without memory stops a script only before its first write.
   return in_parts('HSET', key, pairs_of_row, count)
     or absent and in_parts('HDEL', key, absent, #absent)
-    or due_count > 0 and expire(key, times)
+    or (resets or due_count > 0) and expire(key, times)
     or 1
 end
 
@@ -130,7 +156,7 @@ end
 
 -- Nearly every row has all fields and is newer than what is there: it takes no function's call.
 local most = 2 * width + 2
-local simple = due_count == 0 and most <= PART
+local simple = due_count == 0 and not resets and most <= PART
 local changed, failures = 0, nil
 for row = 1, #KEYS do
   local key, mask, times = KEYS[row], argv[at], at + 1
@@ -170,6 +196,9 @@ for row = 1, #KEYS do
     verdict = type(verdict) == 'table' and verdict or 1
   else
     verdict = put(key, pairs_of_row, count, absent, times)
+  end
+  if verdict == 0 and resets then
+    verdict = expire(key, times, true) or 0
   end
   if type(verdict) == 'table' then
     failures = failures or {}

@@ -1,10 +1,11 @@
 -- Packed rows: the newest event time stays.
 -- KEYS: the string of each row.
--- ARGV: what a row does to its key's expiry ('none', 'own'); then for each row: the row; the key's
---   expiry, unless 'none'.
+-- ARGV: what a row does to its key's expiry ('none', 'own'); '1' if even a row that changes nothing
+--   does so, because keys may have the expiry of an earlier definition; then for each row: the row; the
+--   key's expiry, unless 'none'.
 -- Returns how many rows changed something, or {that, position of a failed row, its error, ...}.
 local call, argv, byte = redis.pcall, ARGV, string.byte
-local expires = argv[1] == 'own'
+local expires, resets = argv[1] == 'own', argv[2] == '1'
 
 -- Whether a row is newer than a stored one, by their event times, little-endian in bytes 6 to 13: nil
 -- where they are the same. 64 bits do not fit into one number, so it is two halves.
@@ -20,6 +21,18 @@ local function is_newer(row, stored)
   if low ~= stored_low then
     return low > stored_low
   end
+end
+
+-- What a row that changes nothing does to the expiry of its key: it never makes it sooner. Returns 0,
+-- or an error.
+local function expire(key, due)
+  local known = due and call('PEXPIRETIME', key)
+  if type(known) == 'table' then
+    return known
+  end
+  local reply = not due and call('PERSIST', key)
+    or due and known < tonumber(due) and call('PEXPIREAT', key, due)
+  return type(reply) == 'table' and reply or 0
 end
 
 -- Returns 1 if the row changed something, 0 if not, or an error.
@@ -39,7 +52,7 @@ local function write(key, row, due)
       newer = greater(row, stored)
     end
     if not newer then
-      return 0
+      return resets and expire(key, due) or 0
     end
   end
   local reply = due and call('SET', key, row, 'PXAT', due) or not due and call('SET', key, row)
@@ -49,7 +62,7 @@ end
 local step = expires and 2 or 1
 local changed, failures = 0, nil
 for index = 1, #KEYS do
-  local at = 2 + (index - 1) * step
+  local at = 3 + (index - 1) * step
   local verdict = write(KEYS[index], argv[at], expires and argv[at + 1])
   if type(verdict) == 'table' then
     failures = failures or {}

@@ -271,7 +271,7 @@ fn stored<'a>(text: &'a mut Vec<u8>, value: Value<'_>, scalar: Scalar) -> Given<
 mod tests {
     use super::*;
     use crate::packed::{RowWriter, Schema};
-    use crate::write::{HashLayout, HashView, Ordering, PackedLayout};
+    use crate::write::{HashLayout, HashView, Ordering, Outdated, PackedLayout};
 
     fn columns() -> Vec<(String, DataType)> {
         ["Int64", "List[Int64]"]
@@ -293,6 +293,7 @@ mod tests {
             key_ttl_ms: 9,
             shared_key: false,
             field_ttl: false,
+            outdated: Outdated::Keys,
             ordering: Ordering::Arrival,
         })
     }
@@ -303,6 +304,7 @@ mod tests {
             name: "p".to_owned(),
             schema: schema(),
             key_ttl_ms: 9,
+            outdated: Outdated::Keys,
             ordering: Ordering::Arrival,
             migrating: true,
         };
@@ -348,6 +350,28 @@ mod tests {
         let copy = packing().row(b"k", b"k:p", &[Some(b"5"), Some(b"[ 1 ]"), None], 50);
         let row = packed(Some(5), Some(b"[1]"), NO_TIME);
         assert_eq!(words_of(&copy)[9..], [b"1".as_slice(), b"SET", &row]);
+    }
+
+    #[test]
+    fn a_row_that_never_expires_takes_back_the_expiry_of_its_new_key() {
+        let view = HashView {
+            key_head: b"user:{".to_vec(),
+            name: "p".to_owned(),
+            features: vec![("a".to_owned(), 0), ("b".to_owned(), 0)],
+            key_ttl_ms: 0,
+            shared_key: true,
+            field_ttl: true,
+            outdated: Outdated::Keys,
+            ordering: Ordering::Arrival,
+        };
+        let source = CopySource::Packed(Decoder::new(columns(), &[schema()]));
+        let copying = LayoutCopy::new(columns(), source, Box::new(HashLayout::new(&view)));
+        for time_ms in [40, NO_TIME] {
+            let row = packed(Some(5), None, time_ms);
+            let copy = copying.row(b"k:p", b"k", &[Some(&row)], 50);
+            assert!(words_of(&copy).ends_with(&[b"0", b"PERSIST"]));
+        }
+        assert!(!copying.removal(b"k").contains(&b"PERSIST".to_vec()));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::batch::Answer;
 use super::hash_newest::NewestEncoder;
 use super::{
-    Given, Layout, Ordering, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+    Given, Layout, Ordering, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch,
+    kept_until,
 };
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
@@ -25,6 +26,8 @@ pub struct HashView {
     pub shared_key: bool,
     /// Whether the server can let single fields of a hash expire.
     pub field_ttl: bool,
+    /// Which expiries an earlier definition may have set.
+    pub outdated: Outdated,
     /// Which of two rows stays.
     pub ordering: Ordering,
 }
@@ -41,13 +44,19 @@ pub struct HashLayout {
     pub(super) time_field: Vec<u8>,
     pub(super) expiry: Expiry,
     pub(super) groups: Vec<FieldGroup>,
+    /// The fields in no group, if some may have an expiry that an earlier definition set.
+    pub(super) lasting: FieldNames,
+    pub(super) outdated: Outdated,
     ordering: Ordering,
 }
 
 /// What a row does to the expiry of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
+    /// Nothing: the key has none.
     None,
+    /// The key has none from now on.
+    Cleared,
     /// It is so many milliseconds from now on.
     Own(i64),
     /// It is not sooner than that.
@@ -58,9 +67,29 @@ pub(super) enum Expiry {
 #[derive(Debug)]
 pub(super) struct FieldGroup {
     pub(super) ttl_ms: i64,
+    pub(super) fields: FieldNames,
+}
+
+/// Names of fields.
+#[derive(Debug, Default)]
+pub(super) struct FieldNames {
     pub(super) count: usize,
-    /// Their names, encoded as arguments.
-    pub(super) names: Vec<u8>,
+    /// The names, each encoded as an argument.
+    pub(super) encoded: Vec<u8>,
+}
+
+impl FieldNames {
+    fn add(&mut self, name: &str) {
+        self.count += 1;
+        write_blob(&mut self.encoded, name.as_bytes());
+    }
+
+    /// Appends the arguments that name them.
+    fn append(&self, out: &mut Vec<u8>) {
+        write_blob(out, b"FIELDS");
+        write_integer(out, self.count as i64);
+        out.extend_from_slice(&self.encoded);
+    }
 }
 
 impl HashLayout {
@@ -71,6 +100,11 @@ impl HashLayout {
             write_blob(&mut encoded, name.as_bytes());
             encoded
         };
+        let (groups, lasting) = if view.field_ttl {
+            field_groups(view)
+        } else {
+            Default::default()
+        };
         Self {
             key_head: view.key_head.clone(),
             fields: view
@@ -80,51 +114,52 @@ impl HashLayout {
                 .collect(),
             time_field: argument(&format!("_ts:{}", view.name)),
             expiry: match view.key_ttl_ms {
-                0 => Expiry::None,
+                0 if view.outdated == Outdated::Nothing => Expiry::None,
+                0 => Expiry::Cleared,
                 ttl_ms if view.shared_key => Expiry::Shared(ttl_ms),
                 ttl_ms => Expiry::Own(ttl_ms),
             },
-            groups: if view.field_ttl {
-                field_groups(view)
+            groups,
+            lasting: if view.outdated == Outdated::Fields {
+                lasting
             } else {
-                Vec::new()
+                FieldNames::default()
             },
+            outdated: view.outdated,
             ordering: view.ordering,
         }
     }
 }
 
-/// The fields that would be there longer than they count, were it for their key alone.
-fn field_groups(view: &HashView) -> Vec<FieldGroup> {
+/// The fields that would be there longer than they count, were it for their key alone; and all others.
+fn field_groups(view: &HashView) -> (Vec<FieldGroup>, FieldNames) {
     let mut groups: Vec<FieldGroup> = Vec::new();
+    let mut lasting = FieldNames::default();
     let mut add = |name: &str, ttl_ms: i64| {
+        if ttl_ms == 0 || view.key_ttl_ms > 0 && ttl_ms >= view.key_ttl_ms {
+            lasting.add(name);
+            return;
+        }
         let known = groups.iter().position(|group| group.ttl_ms == ttl_ms);
         let index = known.unwrap_or_else(|| {
             groups.push(FieldGroup {
                 ttl_ms,
-                count: 0,
-                names: Vec::new(),
+                fields: FieldNames::default(),
             });
             groups.len() - 1
         });
-        groups[index].count += 1;
-        write_blob(&mut groups[index].names, name.as_bytes());
+        groups[index].fields.add(name);
     };
     for (name, ttl_ms) in &view.features {
-        if *ttl_ms > 0 && (view.key_ttl_ms == 0 || *ttl_ms < view.key_ttl_ms) {
-            add(name, *ttl_ms);
-        }
+        add(name, *ttl_ms);
     }
     // Without it what is gone would be NOT_FOUND while some of the row still counts.
     let longest = view.features.iter().map(|&(_, ttl_ms)| ttl_ms).max();
     let all_expire = view.features.iter().all(|&(_, ttl_ms)| ttl_ms > 0);
-    if let Some(ttl_ms) = longest
-        && all_expire
-        && view.key_ttl_ms == 0
-    {
-        add(&format!("_ts:{}", view.name), ttl_ms);
-    }
-    groups
+    let with_the_last = all_expire && view.key_ttl_ms == 0;
+    let time_ttl_ms = longest.filter(|_| with_the_last).unwrap_or(0);
+    add(&format!("_ts:{}", view.name), time_ttl_ms);
+    (groups, lasting)
 }
 
 impl Layout for HashLayout {
@@ -214,6 +249,7 @@ impl RowEncoder for ArrivalEncoder<'_> {
             self.nulls.extend_from_slice(&self.layout.time_field);
             self.null += 1;
         }
+        let is_whole = self.set + self.null >= self.layout.fields.len();
         if self.null > 0 {
             let out = batch.command(b"HDEL", key, self.null, row.number, Answer::Integer);
             out.append(&mut self.nulls);
@@ -225,22 +261,33 @@ impl RowEncoder for ArrivalEncoder<'_> {
                 let out = batch.command(b"HSET", key, arguments, row.number, Answer::Integer);
                 out.append(&mut self.pairs);
             }
+            if self.layout.expiry == Expiry::Cleared {
+                batch.command(b"PERSIST", key, 0, row.number, Answer::Integer);
+            }
             return Ok(());
         }
         let out = batch.command(b"HSET", key, arguments + 2, row.number, Answer::Integer);
         out.append(&mut self.pairs);
         out.extend_from_slice(&self.layout.time_field);
         write_integer(out, row.time_ms);
-        for group in &self.layout.groups {
-            let arguments = 3 + group.count;
+        for FieldGroup { ttl_ms, fields } in &self.layout.groups {
+            let arguments = 3 + fields.count;
             let out = batch.command(b"HPEXPIREAT", key, arguments, row.number, Answer::Integers);
-            write_integer(out, kept_until(row.time_ms, self.clock_ms, group.ttl_ms));
-            write_blob(out, b"FIELDS");
-            write_integer(out, group.count as i64);
-            out.extend_from_slice(&group.names);
+            write_integer(out, kept_until(row.time_ms, self.clock_ms, *ttl_ms));
+            fields.append(out);
+        }
+        // HSET takes back the expiry of what it sets; the rest of the row is now as fresh.
+        let lasting = &self.layout.lasting;
+        if lasting.count > 0 && !is_whole {
+            let arguments = 2 + lasting.count;
+            let out = batch.command(b"HPERSIST", key, arguments, row.number, Answer::Integers);
+            lasting.append(out);
         }
         match self.layout.expiry {
             Expiry::None => {}
+            Expiry::Cleared => {
+                batch.command(b"PERSIST", key, 0, row.number, Answer::Integer);
+            }
             Expiry::Own(ttl_ms) => {
                 let out = batch.command(b"PEXPIREAT", key, 1, row.number, Answer::Integer);
                 write_integer(out, kept_until(row.time_ms, self.clock_ms, ttl_ms));
@@ -270,22 +317,29 @@ mod tests {
             key_ttl_ms: 0,
             shared_key: false,
             field_ttl: false,
+            outdated: Outdated::Nothing,
             ordering: Ordering::Arrival,
         }
     }
 
     fn commands(view: &HashView) -> String {
+        commands_of(view, true, 40)
+    }
+
+    fn commands_of(view: &HashView, is_whole: bool, time_ms: i64) -> String {
         let layout = HashLayout::new(view);
         let mut batch = WriteBatch::default();
         let mut encoder = layout.encoder(50);
         encoder
             .value(0, Given::Scalar(Value::Integer(1), Scalar::Int64))
             .unwrap();
-        encoder.null(1);
+        if is_whole {
+            encoder.null(1);
+        }
         let row = Row {
             number: 0,
             place: Place::Key(0, b"k"),
-            time_ms: 40,
+            time_ms,
             event_id: None,
         };
         encoder.end_row(row, &mut batch).unwrap();
@@ -316,6 +370,45 @@ mod tests {
         let [if_none, if_later] =
             ["NX", "GT"].map(|condition| format!("*4 $9 PEXPIREAT $1 k $2 59 $2 {condition} "));
         assert_eq!(commands(&shared), format!("{ROW}{if_none}{if_later}"));
+    }
+
+    #[test]
+    fn a_key_that_never_expires_loses_what_an_earlier_definition_set() {
+        let view = HashView {
+            outdated: Outdated::Keys,
+            ..view([0, 0])
+        };
+        let clear = "*2 $7 PERSIST $1 k ";
+        assert_eq!(commands(&view), format!("{ROW}{clear}"));
+        // A row that is copied without an event time, too.
+        let copied = commands_of(&view, false, NO_TIME);
+        let row = "*3 $4 HDEL $1 k $5 _ts:p *4 $4 HSET $1 k $1 a $1 1 ";
+        assert_eq!(copied, format!("{row}{clear}"));
+    }
+
+    #[test]
+    fn fields_that_a_row_leaves_out_lose_their_expiry_with_it() {
+        let set = "*6 $4 HSET $1 k $1 a $1 1 $5 _ts:p $2 40 ";
+        let of = |ttls, key_ttl_ms| {
+            let view = HashView {
+                key_ttl_ms,
+                field_ttl: true,
+                outdated: Outdated::Fields,
+                ..view(ttls)
+            };
+            commands_of(&view, false, 40).replacen(set, "", 1)
+        };
+        let last = |names: &str, count: usize| {
+            let arguments = 4 + count;
+            format!("*{arguments} $8 HPERSIST $1 k $6 FIELDS $1 {count} {names} ")
+        };
+        let all = last("$1 a $1 b $5 _ts:p", 3);
+        assert_eq!(of([0, 0], 0), format!("{all}*2 $7 PERSIST $1 k "));
+        let key = "*3 $9 PEXPIREAT $1 k $2 59 ";
+        assert_eq!(of([9, 9], 9), format!("{all}{key}"));
+        let first = "*6 $10 HPEXPIREAT $1 k $2 57 $6 FIELDS $1 1 $1 a ";
+        let rest = last("$1 b $5 _ts:p", 2);
+        assert_eq!(of([7, 9], 9), format!("{first}{rest}{key}"));
     }
 
     #[test]

@@ -24,21 +24,24 @@ impl<'a> NewestEncoder<'a> {
         let mut header = Vec::new();
         let kind: &[u8] = match layout.expiry {
             Expiry::None => b"none",
+            Expiry::Cleared => b"cleared",
             Expiry::Own(_) => b"own",
             Expiry::Shared(_) => b"shared",
         };
         write_blob(&mut header, kind);
+        write_blob(&mut header, layout.outdated.flag());
         write_integer(&mut header, width as i64);
         for field in &layout.fields {
             header.extend_from_slice(field);
         }
         header.extend_from_slice(&layout.time_field);
         write_integer(&mut header, layout.groups.len() as i64);
-        let mut count = 4 + width;
-        for group in &layout.groups {
-            write_integer(&mut header, group.count as i64);
-            header.extend_from_slice(&group.names);
-            count += 1 + group.count;
+        let mut count = 5 + width;
+        let groups = layout.groups.iter().map(|group| &group.fields);
+        for fields in groups.chain([&layout.lasting]) {
+            write_integer(&mut header, fields.count as i64);
+            header.extend_from_slice(&fields.encoded);
+            count += 1 + fields.count;
         }
         Self {
             layout,

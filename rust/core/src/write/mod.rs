@@ -39,6 +39,24 @@ pub enum Ordering {
     EventTime,
 }
 
+/// Which expiries may be there that an earlier definition set. Rows take them back or replace them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outdated {
+    /// None.
+    Nothing,
+    /// Those of keys.
+    Keys,
+    /// Those of keys, and of single fields in them.
+    Fields,
+}
+
+impl Outdated {
+    /// How scripts are told that a row which changes nothing has to look after them too.
+    fn flag(self) -> &'static [u8] {
+        if self == Self::Nothing { b"" } else { b"1" }
+    }
+}
+
 /// How rows of a view are stored.
 pub trait Layout: fmt::Debug + Send + Sync {
     /// Where the rows with these join keys go: names and values of one row each, in key order.

@@ -3,7 +3,8 @@
 use super::batch::Answer;
 use super::call::RowCalls;
 use super::{
-    Given, Layout, Ordering, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+    Given, Layout, Ordering, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch,
+    kept_until,
 };
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::packed::{RowWriter, Schema};
@@ -23,6 +24,8 @@ pub struct PackedLayout {
     pub schema: Schema,
     /// How long a key lives after a row was written to it, in ms; 0 for ever.
     pub key_ttl_ms: i64,
+    /// Which expiries an earlier definition may have set.
+    pub outdated: Outdated,
     /// Which of two rows stays.
     pub ordering: Ordering,
     /// Whether rows are written in another layout as well, until the view has moved.
@@ -45,11 +48,10 @@ impl Layout for PackedLayout {
             Ordering::Arrival => None,
             Ordering::EventTime => {
                 let mut header = Vec::new();
-                write_blob(
-                    &mut header,
-                    if self.key_ttl_ms > 0 { b"own" } else { b"none" },
-                );
-                Some(RowCalls::new(&PACKED_ROWS, header, 1))
+                let kind: &[u8] = if self.key_ttl_ms > 0 { b"own" } else { b"none" };
+                write_blob(&mut header, kind);
+                write_blob(&mut header, self.outdated.flag());
+                Some(RowCalls::new(&PACKED_ROWS, header, 2))
             }
         };
         Box::new(PackedEncoder {
@@ -167,6 +169,7 @@ mod tests {
             name: "p".to_owned(),
             schema: Schema::new(7, vec![("a".to_owned(), "Bool".parse().unwrap())]).unwrap(),
             key_ttl_ms,
+            outdated: Outdated::Nothing,
             ordering,
             migrating: false,
         };
@@ -203,11 +206,11 @@ mod tests {
     fn the_newest_row_is_up_to_a_script() {
         let sent = sent(Ordering::EventTime, 9);
         let rest = [
-            b"$1\r\n1\r\n$1\r\nk\r\n$3\r\nown\r\n".as_slice(),
+            b"$1\r\n1\r\n$1\r\nk\r\n$3\r\nown\r\n$0\r\n\r\n".as_slice(),
             ROW,
             b"$2\r\n59\r\n",
         ];
-        assert!(sent.starts_with(b"*7\r\n$7\r\nEVALSHA\r\n"));
+        assert!(sent.starts_with(b"*8\r\n$7\r\nEVALSHA\r\n"));
         assert!(sent.ends_with(&rest.concat()));
     }
 }

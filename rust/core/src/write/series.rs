@@ -2,7 +2,9 @@
 
 use super::batch::Answer;
 use super::tiles::{Tiles, TilesView};
-use super::{Given, Layout, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until};
+use super::{
+    Given, Layout, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+};
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::series::member;
@@ -22,6 +24,8 @@ pub struct SeriesView {
     pub payload: usize,
     /// How long events are kept, in ms; 0 for ever.
     pub retention_ms: i64,
+    /// Which expiries an earlier definition may have set.
+    pub outdated: Outdated,
     /// How many events are kept of an entity; 0 for all.
     pub max_events: i64,
     /// Whether every event is a member of its own; else there is one for each payload.
@@ -307,6 +311,8 @@ impl SeriesLayout {
         if view.retention_ms > 0 {
             let at_ms = kept_until(newest_ms, clock_ms, view.retention_ms);
             batch.expire_not_sooner(key, at_ms, row);
+        } else if view.outdated != Outdated::Nothing {
+            batch.command(b"PERSIST", key, 0, row, Answer::Integer);
         }
     }
 }

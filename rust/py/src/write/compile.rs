@@ -3,8 +3,8 @@
 use fscore_core::packed::Schema;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::write::{
-    FlagLayout, HashLayout, HashView, Layout, Ordering, PackedLayout, SeriesLayout, SeriesView,
-    TileField, TilesView,
+    FlagLayout, HashLayout, HashView, Layout, Ordering, Outdated, PackedLayout, SeriesLayout,
+    SeriesView, TileField, TilesView,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,6 +20,8 @@ pub(super) struct Choices<'a> {
     pub(super) ordering: Ordering,
     /// Whether the server can let single fields of a hash expire.
     pub(super) field_ttl: bool,
+    /// Which expiries earlier definitions may have set.
+    pub(super) outdated: Outdated,
     /// Whether rows are written in two layouts.
     pub(super) migrating: bool,
 }
@@ -107,6 +109,7 @@ fn hash(spec: &Bound<'_, PyDict>, choices: Choices<'_>) -> PyResult<Box<dyn Layo
         key_ttl_ms: member(spec, "key_ttl_ms")?,
         shared_key: member(spec, "shared_key")?,
         field_ttl: choices.field_ttl,
+        outdated: choices.outdated,
         ordering: choices.ordering,
     })))
 }
@@ -128,6 +131,7 @@ fn packed(
         name: member(spec, "view")?,
         schema,
         key_ttl_ms: member(spec, "key_ttl_ms")?,
+        outdated: choices.outdated,
         ordering: choices.ordering,
         migrating: choices.migrating,
     }))
@@ -160,6 +164,7 @@ fn series(
         key_head: format!("{}{view}:{entity}:{{", choices.key_prefix).into_bytes(),
         payload: columns.len(),
         retention_ms: member(spec, "retention_ms")?,
+        outdated: choices.outdated,
         max_events: member(spec, "max_events")?,
         count_repeats,
         event_ids: member(spec, "event_id")?,

@@ -1,7 +1,7 @@
 //! A view's rows from one layout to the other: replies in, the arguments of a script out.
 
 use fscore_core::packed::{Decoder, Schema};
-use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering};
+use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering, Outdated};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -37,6 +37,7 @@ impl LayoutCopy {
             key_prefix,
             ordering: Ordering::Arrival,
             field_ttl,
+            outdated: Outdated::Nothing,
             migrating: true,
         };
         let target = compile::layout(target, &columns, choices)?;

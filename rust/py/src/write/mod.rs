@@ -10,7 +10,9 @@ use std::time::SystemTime;
 
 use fscore_core::keys::{KeyColumns, KeyType};
 use fscore_core::types::{DataType, Scalar};
-use fscore_core::write::{Given, Layout, Ordering, Places, RowError, WriteBatch as CoreWriteBatch};
+use fscore_core::write::{
+    Given, Layout, Ordering, Outdated, Places, RowError, WriteBatch as CoreWriteBatch,
+};
 use numpy::PyReadonlyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -49,13 +51,16 @@ struct Column {
 #[pymethods]
 impl WritePlan {
     #[new]
-    #[pyo3(signature = (spec, key_prefix, *, event_time_order = false, field_ttl = false))]
+    #[pyo3(signature = (
+        spec, key_prefix, *, event_time_order = false, field_ttl = false, outdated = None
+    ))]
     fn new(
         py: Python<'_>,
         spec: &Bound<'_, PyDict>,
         key_prefix: &str,
         event_time_order: bool,
         field_ttl: bool,
+        outdated: Option<&str>,
     ) -> PyResult<Self> {
         let ordering = if event_time_order {
             Ordering::EventTime
@@ -66,6 +71,11 @@ impl WritePlan {
             key_prefix,
             ordering,
             field_ttl,
+            outdated: match outdated {
+                None => Outdated::Nothing,
+                Some("fields") => Outdated::Fields,
+                Some(_) => Outdated::Keys,
+            },
             migrating: false,
         };
         let columns = compile::columns(spec)?;

@@ -1,0 +1,273 @@
+"""A row that is written under other definitions than before has the expiry of these, or none."""
+
+from __future__ import annotations
+
+import time
+import types
+from typing import Any
+
+import pytest
+
+from fscore import (
+    Entity,
+    Feature,
+    FeatureView,
+    Int64,
+    Payload,
+    Registry,
+    SeriesView,
+    window,
+)
+from tests.client.driver import Driver, until
+from tests.redis_server import RedisServer
+
+DAY_MS = 86_400_000
+ORDERINGS = ("arrival", "event_time")
+
+user = Entity("user", join_keys={"user_id": Int64})
+KEY = "user:{1}:v1"
+PACKED_KEY = f"{KEY}:profile"
+
+
+def view(name: str, features: dict[str, Any], **options: Any) -> Any:
+    """A view of users; a feature is Int64, with this TTL where it has one."""
+    namespace: dict[str, Any] = {"__annotations__": dict.fromkeys(features, Int64)}
+    namespace |= {name: Feature(ttl=ttl) for name, ttl in features.items() if ttl}
+    kind = {"entity": user, "name": name, **options}
+    return types.new_class(name.title(), (FeatureView,), kind, lambda body: body.update(namespace))
+
+
+def profile(ttl: str | None, layout: str = "hash") -> Any:
+    return view("profile", {"age": None, "visits": None}, ttl=ttl, layout=layout)
+
+
+def clicks(**options: Any) -> Any:
+    class Clicks(SeriesView, entity=user, **options):
+        price: Int64 = Payload()
+        spent: Int64 = window.sum("price", "1d")
+
+    return Clicks
+
+
+ROW = {"user_id": 1, "age": 29, "visits": 3}
+
+
+@pytest.fixture
+def client(driver: Driver, redis_url: str) -> Any:
+    return driver.connect(redis_url)
+
+
+def apply(client: Any, *views: Any) -> None:
+    assert client.apply(Registry.from_definitions(views)).changed
+
+
+def days(witness: Any, key: str = KEY) -> int:
+    """Days until the key expires, rounded; -1 for ever, -2 where there is none."""
+    left: int = witness.pttl(key)
+    return left if left < 0 else round(left / DAY_MS)
+
+
+@pytest.mark.parametrize("layout", ["hash", "packed"])
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_row_outlives_the_ttl_under_which_it_was_first_written(
+    client: Any, witness: Any, layout: str, ordering: str
+) -> None:
+    apply(client, profile("1s", layout))
+    rows = [ROW, {**ROW, "user_id": 2}]
+    client.write("profile", rows, ordering=ordering)
+    apply(client, profile(None, layout))
+    client.write("profile", [{**ROW, "age": 30}], ordering=ordering)
+    # The other row is not written again, and says when the old expiry has come.
+    end = (KEY if layout == "hash" else PACKED_KEY).replace("1", "2", 1)
+    until(lambda: not witness.exists(end))
+    prepared = client.prepare(features=["age", "visits"])
+    assert prepared.get([1, 2]).to_dicts() == [
+        {"age": 30, "visits": 3},
+        {"age": None, "visits": None},
+    ]
+
+
+@pytest.mark.parametrize("layout", ["hash", "packed"])
+def test_a_row_that_changes_nothing_takes_back_the_expiry_too(
+    client: Any, witness: Any, layout: str
+) -> None:
+    """Whoever loads everything again to make it last need not change anything."""
+    key = KEY if layout == "hash" else PACKED_KEY
+    now = int(time.time() * 1000)
+    apply(client, profile("1d", layout))
+    client.write("profile", [ROW], event_time=now, ordering="event_time")
+    assert days(witness, key) == 1
+    for event_time in (now, now - 5):
+        apply(client, profile(None, layout))
+        written = client.write("profile", [ROW], event_time=event_time, ordering="event_time")
+        assert (written.unchanged, days(witness, key)) == (1, -1)
+        apply(client, profile("3d", layout))
+        written = client.write("profile", [ROW], event_time=event_time, ordering="event_time")
+        assert (written.unchanged, days(witness, key)) == (1, 3)
+    # It makes nothing expire sooner than the row that stays.
+    apply(client, profile("1d", layout))
+    written = client.write("profile", [ROW], event_time=now - 5, ordering="event_time")
+    assert (written.unchanged, days(witness, key)) == (1, 3)
+
+
+def test_of_two_rows_of_one_time_the_merged_one_never_expires(client: Any, witness: Any) -> None:
+    now = int(time.time() * 1000)
+    apply(client, profile("1d"))
+    client.write("profile", [ROW], event_time=now, ordering="event_time")
+    apply(client, profile(None))
+    written = client.write("profile", [{**ROW, "age": 31}], event_time=now, ordering="event_time")
+    assert (written.unchanged, days(witness)) == (0, -1)
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_second_view_that_never_expires_keeps_the_key(
+    client: Any, witness: Any, ordering: str
+) -> None:
+    apply(client, profile("1d"))
+    client.write("profile", [ROW, {**ROW, "user_id": 2}], ordering=ordering)
+    apply(client, profile("1d"), view("address", {"street": None}))
+    client.write("address", [{"user_id": 1, "street": 7}], ordering=ordering)
+    assert days(witness) == -1
+    # In whichever of them a row is written.
+    client.write("profile", [{**ROW, "user_id": 2}], ordering=ordering)
+    assert days(witness, "user:{2}:v1") == -1
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_row_of_one_of_two_views_keeps_the_key_for_both(
+    client: Any, witness: Any, ordering: str
+) -> None:
+    address = {"street": None}
+    apply(client, profile("1d"), view("address", address, ttl="1d"))
+    client.write("profile", [ROW], ordering=ordering)
+    client.write("address", [{"user_id": 1, "street": 7}], ordering=ordering)
+    assert days(witness) == 1
+    apply(client, profile(None), view("address", address, ttl="1d"))
+    client.write("address", [{"user_id": 1, "street": 7}], ordering=ordering)
+    assert days(witness) == -1
+
+
+def test_deleting_a_row_leaves_the_expiry_of_the_others(client: Any, witness: Any) -> None:
+    both = (view("address", {"street": None}, ttl="1d"),)
+    apply(client, profile("1d"), *both)
+    client.write("profile", [ROW])
+    client.write("address", [{"user_id": 1, "street": 7}])
+    apply(client, profile(None), *both)
+    client.delete("address", [1])
+    assert days(witness) == 1
+    client.write("profile", [ROW])
+    assert days(witness) == -1
+
+
+def test_an_expiry_is_remembered_while_its_view_is_gone(client: Any, witness: Any) -> None:
+    address = view("address", {"street": None})
+    apply(client, profile("1d"))
+    client.write("profile", [ROW, {**ROW, "user_id": 2}])
+    client.apply(Registry.from_definitions([address]), allow_unsafe=True)
+    client.write("address", [{"user_id": 1, "street": 7}])
+    apply(client, profile(None), address)
+    client.write("profile", [{**ROW, "user_id": 2}])
+    assert [days(witness, f"user:{{{number}}}:v1") for number in (1, 2)] == [-1, -1]
+
+
+def test_rows_that_never_expired_cost_no_command_more(client: Any, witness: Any) -> None:
+    apply(client, profile(None), clicks())
+    witness.config_resetstat()
+    client.write("profile", [ROW])
+    client.write("clicks", [{"user_id": 1, "price": 5}])
+    assert "cmdstat_persist" not in witness.info("commandstats")
+    apply(client, profile("1d"), clicks(retention="1d"))
+    apply(client, profile(None), clicks())
+    client.write("profile", [ROW])
+    client.write("clicks", [{"user_id": 1, "price": 6}])
+    assert witness.info("commandstats")["cmdstat_persist"]["calls"] == 2
+
+
+# Series
+
+
+STARTED_MS = int(time.time() * 1000)
+
+
+def events(*ages_ms: int) -> list[dict[str, int]]:
+    return [{"user_id": 1, "price": age, "event_time": STARTED_MS - age} for age in ages_ms]
+
+
+SERIES_KEY = "clicks:user:{1}"
+
+
+def test_events_outlive_a_retention_that_was_taken_away(client: Any, witness: Any) -> None:
+    apply(client, clicks(retention="1d"))
+    client.write("clicks", events(10))
+    assert days(witness, SERIES_KEY) == 1
+    apply(client, clicks())
+    client.write("clicks", events(5))
+    assert days(witness, SERIES_KEY) == -1
+
+
+# Fields, where the server lets them expire
+
+
+@pytest.fixture
+def by_field(redis_server: RedisServer) -> None:
+    """Only for servers that can let single fields expire."""
+    if redis_server.kind == "redis":
+        pytest.skip("Redis 7.0 knows no expiry of fields")
+
+
+def field_days(witness: Any, *fields: str) -> list[int]:
+    """Days until each field expires, rounded; -1 for ever, -2 where it is not there."""
+    left = witness.execute_command("HPTTL", KEY, "FIELDS", len(fields), *fields)
+    return [one if one < 0 else round(one / DAY_MS) for one in left]
+
+
+FIELDS = ("age", "visits", "_ts:profile")
+
+
+@pytest.mark.usefixtures("by_field")
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_fields_outlive_the_ttl_of_a_view_beside_one_that_never_expires(
+    client: Any, witness: Any, ordering: str
+) -> None:
+    address = view("address", {"street": None})
+    apply(client, profile("1d"), address)
+    now = int(time.time() * 1000)
+    client.write("profile", [ROW], event_time=now, ordering=ordering)
+    assert field_days(witness, *FIELDS) == [1, 1, 1]
+    apply(client, profile(None), address)
+    client.write("profile", [{**ROW, "age": 30}], event_time=now, ordering=ordering)
+    assert field_days(witness, *FIELDS) == [-1, -1, -1]
+
+
+@pytest.mark.usefixtures("by_field")
+def test_fields_that_a_row_leaves_out_outlive_their_old_ttl(client: Any, witness: Any) -> None:
+    """They are as fresh as the row's event time says."""
+    apply(client, view("profile", {"age": "1d", "visits": None}, ttl="5d"))
+    client.write("profile", [ROW])
+    assert field_days(witness, *FIELDS) == [1, -1, -1]
+    apply(client, view("profile", {"age": None, "visits": "2d"}, ttl="5d"))
+    client.write("profile", [{"user_id": 1, "visits": 4}])
+    assert field_days(witness, *FIELDS) == [-1, 2, -1]
+    assert days(witness) == 5
+    apply(client, view("profile", {"age": None, "visits": None}))
+    client.write("profile", [{"user_id": 1, "age": 5}])
+    assert field_days(witness, *FIELDS) == [-1, -1, -1]
+    assert days(witness) == -1
+
+
+@pytest.mark.usefixtures("by_field")
+def test_a_row_that_changes_nothing_has_the_ttls_of_its_fields_renewed(
+    client: Any, witness: Any
+) -> None:
+    now = int(time.time() * 1000)
+
+    def write(ttls: dict[str, Any], event_time: int) -> list[int]:
+        apply(client, view("profile", ttls), view("address", {"street": None}))
+        client.write("profile", [ROW], event_time=event_time, ordering="event_time")
+        return field_days(witness, *FIELDS)
+
+    assert write({"age": "1d", "visits": "2d"}, now) == [1, 2, 2]
+    assert write({"age": "3d", "visits": None}, now) == [3, -1, -1]
+    assert write({"age": None, "visits": "4d"}, now - 5) == [-1, 4, -1]
+    # It makes nothing expire sooner than the row that stays.
+    assert write({"age": "1d", "visits": "2d"}, now - 5) == [1, 4, 2]
