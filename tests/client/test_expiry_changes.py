@@ -193,7 +193,7 @@ def events(*ages_ms: int) -> list[dict[str, int]]:
     return [{"user_id": 1, "price": age, "event_time": STARTED_MS - age} for age in ages_ms]
 
 
-SERIES_KEY = "clicks:user:{1}"
+SERIES_KEY, TILES_KEY = "clicks:user:{1}", "clicks:user:{1}:t3600000"
 
 
 def test_events_outlive_a_retention_that_was_taken_away(client: Any, witness: Any) -> None:
@@ -203,6 +203,30 @@ def test_events_outlive_a_retention_that_was_taken_away(client: Any, witness: An
     apply(client, clicks())
     client.write("clicks", events(5))
     assert days(witness, SERIES_KEY) == -1
+
+
+@pytest.mark.parametrize("again", ["new", "known", "too late"])
+def test_tiles_outlive_a_retention_that_was_taken_away(
+    client: Any, witness: Any, again: str
+) -> None:
+    bounds = {"tile": "1h", "max_events": 2}
+    apply(client, clicks(retention="1d", tile_retention="3d", **bounds))
+    first = events(10, 20)
+    client.write("clicks", first)
+    assert (days(witness, SERIES_KEY), days(witness, TILES_KEY)) == (1, 3)
+    apply(client, clicks(**bounds))
+    later = {"new": events(5), "known": first, "too late": events(30)}[again]
+    written = client.write("clicks", later)
+    assert written.unchanged == (0 if again == "new" else len(later))
+    assert (days(witness, SERIES_KEY), days(witness, TILES_KEY)) == (-1, -1)
+
+
+def test_events_may_be_kept_for_ever_beside_tiles_that_are_not(client: Any, witness: Any) -> None:
+    apply(client, clicks(retention="1d", tile="1h", tile_retention="3d"))
+    client.write("clicks", events(10))
+    apply(client, clicks(tile="1h", tile_retention="5d"))
+    client.write("clicks", events(10))
+    assert (days(witness, SERIES_KEY), days(witness, TILES_KEY)) == (-1, 5)
 
 
 # Fields, where the server lets them expire

@@ -22,6 +22,20 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- However little the events change: an earlier definition may have set another expiry, or one where
+-- there must be none.
+local function keep()
+  for place = 1, 2 do
+    local key, due = KEYS[place], ARGV[place]
+    if due == '' then
+      redis.call('PERSIST', key)
+    -- GT alone takes a key without expiry for one that must never expire.
+    elseif redis.call('PEXPIREAT', key, due, 'GT') == 0 then
+      redis.call('PEXPIREAT', key, due, 'NX')
+    end
+  end
+end
+
 -- What came too late cannot be told from what was there before and is trimmed: it is ignored.
 local before = tonumber(redis.call('ZRANGE', series, 0, 0, 'REV', 'WITHSCORES')[2])
 local newest = math.max(before or 0, tonumber(ARGV[#ARGV - step + 1]))
@@ -44,6 +58,7 @@ for event = first, #ARGV, step do
   end
 end
 if #candidates == 0 then
+  keep()
   return 0
 end
 
@@ -128,8 +143,10 @@ for index, event in ipairs(candidates) do
   end
 end
 if #added == 0 then
+  keep()
   return 0
 end
+
 local function float_text(number)
   -- The C library's text of a NaN may have a sign.
   return number == number and string.format('%.17g', number) or 'nan'
@@ -235,12 +252,5 @@ if fresh and kept > 0 then
   end
 end
 
--- GT alone takes a key without expiry for one that must never expire.
-local function keep(key, due)
-  if due ~= '' and redis.call('PEXPIREAT', key, due, 'GT') == 0 then
-    redis.call('PEXPIREAT', key, due, 'NX')
-  end
-end
-keep(series, ARGV[1])
-keep(tiles, ARGV[2])
+keep()
 return #added / 2
