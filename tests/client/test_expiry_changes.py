@@ -295,3 +295,21 @@ def test_a_row_that_changes_nothing_has_the_ttls_of_its_fields_renewed(
     assert write({"age": None, "visits": "4d"}, now - 5) == [-1, 4, -1]
     # It makes nothing expire sooner than the row that stays.
     assert write({"age": "1d", "visits": "2d"}, now - 5) == [1, 4, 2]
+
+
+# Migrations
+
+
+def test_a_row_that_is_copied_to_a_hash_takes_back_its_expiry(
+    client: Any, witness: Any, redis_url: str
+) -> None:
+    address = view("address", {"street": None}, ttl="1d")
+    apply(client, profile(None, "packed"), address)
+    client.write("profile", [ROW])
+    client.write("address", [{"user_id": 1, "street": 7}])
+    assert (days(witness), days(witness, PACKED_KEY)) == (1, -1)
+    client.migrate("profile", "hash", settle=0)
+    assert days(witness) == -1
+    assert client.prepare(features=["age", "street"]).get([1]).to_dicts() == [
+        {"age": 29, "street": 7}
+    ]

@@ -37,7 +37,9 @@ impl LayoutCopy {
             key_prefix,
             ordering: Ordering::Arrival,
             field_ttl,
-            outdated: Outdated::Nothing,
+            // Rows of other views in the key may have set one before this view came to it. A row that
+            // is copied is whole, so that none of its fields keeps one.
+            outdated: Outdated::Keys,
             migrating: true,
         };
         let target = compile::layout(target, &columns, choices)?;
