@@ -21,6 +21,7 @@ from fscore.expression import Expression
 
 _LEFT = "its data stays in Redis and nothing reads it"
 _STORED_NOWHERE = "nothing of it is stored"
+_KEPT = "rows expire as before until they are written again"
 
 
 def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterator[Change]:
@@ -101,7 +102,7 @@ def _feature_view(
         yield Change("changed", "view", name, "migrating from", before, after, safe, reason)
     if old.ttl_ms != new.ttl_ms:
         before, after = duration_text(old.ttl_ms), duration_text(new.ttl_ms)
-        reason = _expiring(old.ttl_ms, new.ttl_ms)
+        reason = _expiring(old.ttl_ms, new.ttl_ms) or _KEPT
         yield Change("changed", "view", name, "ttl", before, after, reason=reason)
 
 
@@ -153,11 +154,12 @@ def _kept(
         return
     less = new and (not old or new < old)
     what = "tiles" if aspect == "tile_retention" else "events"
-    reason = (
-        f"{what} beyond that are no longer read, and dropped with the next write"
-        if less
-        else f"{what} that were dropped already stay so"
-    )
+    if less:
+        reason = f"{what} beyond that are no longer read, and dropped with the next write"
+    else:
+        reason = f"{what} that were dropped already stay so"
+        if aspect != "max_events":
+            reason += ", others expire as before until the entity has a new event"
     yield Change("changed", "view", name, aspect, shown(old), shown(new), reason=reason)
 
 
@@ -219,7 +221,9 @@ def _feature(
             duration_text(feature.ttl_ms) if feature.ttl_ms else "its view's"
             for feature in (old, new)
         )
-        reason = _expiring(_ttl_ms(old, old_view), _ttl_ms(new, new_view))
+        lives = (_ttl_ms(old, old_view), _ttl_ms(new, new_view))
+        in_hash = isinstance(old_view, FeatureViewDefinition) and "hash" in old_view.layouts
+        reason = _expiring(*lives) or (_KEPT if in_hash and lives[0] != lives[1] else "")
         yield Change("changed", "feature", path, "ttl", before, after, reason=reason)
     if old.mapping != new.mapping:
         before, after = (as_text(item.mapping and item.mapping.to_json()) for item in (old, new))

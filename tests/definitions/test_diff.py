@@ -108,8 +108,14 @@ SAFE_CHANGES = [
     (entity(description="a visitor"), '~ entity user: description "" -> "a visitor"'),
     (entity(tags={"a": "b"}), '~ entity user: tags {} -> {"a": "b"}'),
     (view(owner="growth"), '~ view profile: owner "" -> "growth"'),
-    (view(ttl_ms=172_800_000), "~ view profile: ttl 1d -> 2d"),
-    (view(ttl_ms=0), "~ view profile: ttl 1d -> never"),
+    (
+        view(ttl_ms=172_800_000),
+        "~ view profile: ttl 1d -> 2d  (rows expire as before until they are written again)",
+    ),
+    (
+        view(ttl_ms=0),
+        "~ view profile: ttl 1d -> never  (rows expire as before until they are written again)",
+    ),
     (
         view(ttl_ms=3_600_000),
         "~ view profile: ttl 1d -> 1h  (values older than that are EXPIRED at once)",

@@ -63,6 +63,15 @@ def test_features_of_a_packed_view(features: tuple[FeatureDefinition, ...], line
     assert changes(PACKED, replace(PACKED, features=features)) == [line]
 
 
+def test_a_feature_of_a_hash_expires_as_before_until_it_is_written_again() -> None:
+    stored = replace(PACKED, layout="hash")
+    (line,) = changes(stored, replace(stored, features=(AGE, replace(SCORE, ttl_ms=600_000))))
+    assert line == (
+        "~ feature profile.score: ttl 5m -> 10m  (rows expire as before until they are written "
+        "again)"
+    )
+
+
 def test_a_feature_that_leaves_a_hash_leaves_its_data_there() -> None:
     both = replace(PACKED, layout="hash", migrating_from="packed")
     (line,) = changes(both, replace(both, features=(AGE,)))
@@ -153,7 +162,8 @@ SERIES_CHANGES: list[tuple[SeriesViewDefinition, dict[str, Any], str]] = [
     (
         CLICKS,
         {"retention_ms": 0},
-        "~ view clicks: retention 7d -> for ever  (events that were dropped already stay so)",
+        "~ view clicks: retention 7d -> for ever  (events that were dropped already stay so, "
+        "others expire as before until the entity has a new event)",
     ),
     (CLICKS, {"max_events": 10}, f"~ view clicks: max_events 1,000 -> 10  (events {DROPPED}"),
     (
