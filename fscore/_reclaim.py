@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
+from fscore.errors import FscoreError
 
 T = TypeVar("T")
 
@@ -101,19 +102,24 @@ def drive_paced(
 ) -> T:
     """Run such an operation with a blocking `execute(*command)`, and `pipeline(commands)`.
 
-    Of commands that leave together, error replies are values.
+    Of commands that leave together, error replies are values. What else goes wrong is raised where
+    the operation waits for its replies, so that it may catch it.
     """
+    reply: Any
     try:
         step = next(operation)
         while True:
-            if isinstance(step, Pause):
-                if step.seconds:
-                    time.sleep(step.seconds)
-                step = operation.send(time.monotonic())
-            elif isinstance(step, list):
-                step = operation.send(pipeline(step))
+            try:
+                if isinstance(step, Pause):
+                    if step.seconds:
+                        time.sleep(step.seconds)
+                    reply = time.monotonic()
+                else:
+                    reply = pipeline(step) if isinstance(step, list) else execute(*step)
+            except FscoreError as error:
+                step = operation.throw(error)
             else:
-                step = operation.send(execute(*step))
+                step = operation.send(reply)
     except StopIteration as finished:
         result: T = finished.value
         return result
@@ -125,17 +131,22 @@ async def drive_paced_async(
     pipeline: Callable[[list[Command]], Awaitable[list[Any]]],
 ) -> T:
     """Run such an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
+    reply: Any
     try:
         step = next(operation)
         while True:
-            if isinstance(step, Pause):
-                if step.seconds:
-                    await asyncio.sleep(step.seconds)
-                step = operation.send(time.monotonic())
-            elif isinstance(step, list):
-                step = operation.send(await pipeline(step))
+            try:
+                if isinstance(step, Pause):
+                    if step.seconds:
+                        await asyncio.sleep(step.seconds)
+                    reply = time.monotonic()
+                else:
+                    sent = pipeline(step) if isinstance(step, list) else execute(*step)
+                    reply = await sent
+            except FscoreError as error:
+                step = operation.throw(error)
             else:
-                step = operation.send(await execute(*step))
+                step = operation.send(reply)
     except StopIteration as finished:
         result: T = finished.value
         return result
