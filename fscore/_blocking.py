@@ -24,7 +24,8 @@ from fscore._client import (
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
-from fscore._reclaim import PacedOperation, drive_paced
+from fscore._reclaim import drive_paced
+from fscore._scan import PacedOperation
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.registry import Registry

@@ -28,8 +28,8 @@ from fscore._fscore import (
 )
 from fscore._migration import Course, Migration, MigrationProgress, migrate
 from fscore._projection import SourceProjection
-from fscore._reclaim import PacedOperation
 from fscore._rows import encode, now_ms, one_time
+from fscore._scan import PacedOperation
 from fscore._server import expires_hash_fields
 from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
 from fscore.config import RedisSettings

@@ -1,6 +1,6 @@
 """Moving a live feature view from one layout to the other, while everybody reads and writes it.
 
-An operation without I/O, as in `_reclaim`. Its course is a row of states of the registry, and every
+An operation without I/O, as in `_scan`. Its course is a row of states of the registry, and every
 state is right for readers whatever happens next, so that it can end anywhere and be begun again:
 
     layout  migrating_from
@@ -22,9 +22,9 @@ from typing import Final
 
 from fscore import _registry_store as store
 from fscore._migration_rows import Copied, Definitions, Rows, copy_rows, remove_rows
-from fscore._reclaim import PacedOperation, Pause
 from fscore._registry_store import Operation, StoredRegistry
 from fscore._rows import now_ms
+from fscore._scan import PacedOperation, Pause
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore.errors import InvalidValue, RegistryConflict, UnsafeChange
 from fscore.registry import Registry

@@ -1,6 +1,6 @@
 """The rows of a view that migrates: found by SCAN, copied and removed by a script.
 
-Operations without I/O, as in `_reclaim`. The script (`rust/core/src/script/copy_row.lua`) does
+Operations without I/O, as in `_scan`. The script (`rust/core/src/script/copy_row.lua`) does
 nothing where the registry has another revision than the one that it was called for, or where the
 row is no longer what was read.
 """
@@ -14,9 +14,9 @@ from typing import Any, Self, TypeAlias
 
 from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
-from fscore._reclaim import PacedOperation, Pause, share_scanned
 from fscore._registry_store import Command, Operation, StoredRegistry
 from fscore._rows import now_ms
+from fscore._scan import PacedOperation, Pause, share_scanned
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore._write_spec import layout_spec

@@ -1,7 +1,6 @@
 """Removing the keys of a retired version, at a rate that leaves the server to its readers.
 
-An operation without I/O, as in `_registry_store`, that also yields pauses: each is sent the time
-when it is over, in seconds of a monotonic clock.
+An operation without I/O, as in `_scan`.
 """
 
 from __future__ import annotations
@@ -9,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
+from fscore._scan import PacedOperation, Pause, share_scanned
 from fscore.errors import FscoreError
 
 T = TypeVar("T")
@@ -25,13 +25,6 @@ _LOOKED_AT_PER_REMOVED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """So many seconds in which nothing is to be sent."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class ReclaimProgress:
     """How far the removal is: the share of all keys looked at, 0 to 1, and the keys removed."""
 
@@ -40,7 +33,6 @@ class ReclaimProgress:
 
 
 Progress: TypeAlias = Callable[[ReclaimProgress], None]
-PacedOperation: TypeAlias = Generator[Command | list[Command] | Pause, Any, T]
 
 
 def reclaim(
@@ -82,17 +74,6 @@ def reclaim(
         now = yield Pause(0.0)
         if due > now:
             yield Pause(due - now)
-
-
-def share_scanned(cursor: int) -> float:
-    """Return the share of the keyspace that a SCAN has passed, by the cursor that it returned.
-
-    A cursor counts with its bits in reverse, the lowest first, whatever the size of the table.
-    """
-    if cursor == 0:
-        return 1.0
-    reverse = int(f"{cursor & (1 << 64) - 1:064b}"[::-1], 2)
-    return reverse / (1 << 64)
 
 
 def drive_paced(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from fscore import _version_changes as changes
 from fscore import _versions as versions
 from fscore._client import ClientCore
-from fscore._reclaim import PacedOperation, Progress, reclaim
+from fscore._reclaim import Progress, reclaim
 from fscore._registry_store import Operation, T
 from fscore._rows import now_ms
+from fscore._scan import PacedOperation
 from fscore.errors import InvalidKeys
 
 

@@ -25,7 +25,8 @@ from fscore._client import (
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
-from fscore._reclaim import PacedOperation, drive_paced_async
+from fscore._reclaim import drive_paced_async
+from fscore._scan import PacedOperation
 from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription

@@ -22,7 +22,7 @@ from fscore import (
     Vector,
 )
 from fscore._migration import Course, migrate
-from fscore._reclaim import Pause
+from fscore._scan import Pause
 
 user = Entity("user", join_keys={"user_id": Int64})
 

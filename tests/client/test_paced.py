@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError
-from fscore._reclaim import PacedOperation
+from fscore._scan import PacedOperation
 from tests.client.driver import Driver
 
 

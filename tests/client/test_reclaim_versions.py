@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String
-from fscore._reclaim import Pause, ReclaimProgress, reclaim, share_scanned
+from fscore._reclaim import ReclaimProgress, reclaim
+from fscore._scan import Pause, share_scanned
 from tests.client.driver import Driver
 
 user = Entity("user", join_keys={"user_id": String})
