@@ -16,17 +16,13 @@ from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
 from fscore._registry_store import Command, Operation, StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation, Pause, share_scanned
+from fscore._scan import PacedOperation, scan
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore._write_spec import layout_spec
 from fscore.errors import FscoreError
 from fscore.registry import Registry
 
-# Keys that one SCAN looks at, whose rows are then read and stored together.
-_KEYS_PER_SCAN = 250
-# Looking at a key costs about a tenth of copying a row.
-_LOOKED_AT_PER_ROW = 10
 # A row that changed so often between being read and stored is stored by its writers, who all write
 # both layouts.
 _ATTEMPTS = 100
@@ -104,10 +100,10 @@ class Rows:
             source == "packed" and definition.life_ms > 0,
         )
 
-    def scan(self, cursor: int) -> Command:
-        """Return the command that looks at the next keys."""
-        match = f"{self.prefix}{self.view.entity}:{{*}}:v*"
-        return ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+    @property
+    def match(self) -> str:
+        """What all keys of the entity match."""
+        return f"{self.prefix}{self.view.entity}:{{*}}:v*"
 
     def sort(
         self, keys: Sequence[bytes], retired: frozenset[int]
@@ -200,19 +196,15 @@ def copy_rows(
     scripts = _Scripts(rows, look)
     copied = Copied()
     retired = yield from _retired(rows)
-    pace = _Pace(rate)
-    yield from pace.begin()
-    cursor = 0
-    while True:
-        reply = yield scripts.rows.scan(cursor)
-        cursor = int(reply[0])
-        sources, targets = scripts.rows.sort(reply[1], retired)
+
+    def copy(keys: list[bytes]) -> PacedOperation[int]:
+        sources, targets = scripts.rows.sort(keys, retired)
         yield from _copy(scripts, sources, copied, invalid_as_null)
         yield from _prune(scripts, targets)
-        tell(share_scanned(cursor), copied.rows)
-        if cursor == 0:
-            return copied
-        yield from pace.keep(len(sources) + len(targets))
+        return len(sources) + len(targets)
+
+    yield from scan(rows.match, copy, rate=rate, tell=lambda share: tell(share, copied.rows))
+    return copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,13 +287,10 @@ def remove_rows(rows: Rows, look: Look, rate: float, tell: Tell) -> PacedOperati
     """Remove whatever is in the target's layout, in which nobody reads or writes any more."""
     scripts = _Scripts(rows, look)
     removed = 0
-    pace = _Pace(rate)
-    yield from pace.begin()
-    cursor = 0
-    while True:
-        reply = yield scripts.rows.scan(cursor)
-        cursor = int(reply[0])
-        _, targets = scripts.rows.sort(reply[1], frozenset())
+
+    def remove(keys: list[bytes]) -> PacedOperation[int]:
+        nonlocal removed
+        _, targets = scripts.rows.sort(keys, frozenset())
         if targets:
             calls = [scripts.rows.copy.removal(target) for target in targets.values()]
             outcomes = yield from scripts.call(calls)
@@ -309,32 +298,10 @@ def remove_rows(rows: Rows, look: Look, rate: float, tell: Tell) -> PacedOperati
                 if isinstance(outcome, FscoreError) and not _is(outcome, "WRONGTYPE"):
                     raise outcome
             removed += outcomes.count(_DONE)
-        tell(share_scanned(cursor), removed)
-        if cursor == 0:
-            return removed
-        yield from pace.keep(len(targets))
+        return len(targets)
 
-
-class _Pace:
-    """Rows a second, and ten times as many keys that are only looked at."""
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._began = 0.0
-        self._rows = 0
-        self._looked_at = 0
-
-    def begin(self) -> PacedOperation[None]:
-        self._began = yield Pause(0.0)
-
-    def keep(self, rows: int) -> PacedOperation[None]:
-        """Wait until as many rows may have been handled."""
-        self._rows += rows
-        self._looked_at += _KEYS_PER_SCAN
-        due = self._began + max(self._rows, self._looked_at / _LOOKED_AT_PER_ROW) / self._rate
-        now = yield Pause(0.0)
-        if due > now:
-            yield Pause(due - now)
+    yield from scan(rows.match, remove, rate=rate, tell=lambda share: tell(share, removed))
+    return removed
 
 
 def _retired(rows: Rows) -> Operation[frozenset[int]]:

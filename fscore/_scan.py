@@ -1,18 +1,24 @@
 """Walking over the keys of a server, at a rate that leaves it to its readers.
 
-An operation without I/O, as in `_registry_store`, that also yields pauses: each is sent the time
-when it is over, in seconds of a monotonic clock.
+Operations without I/O, as in `_registry_store`, that also yield pauses: each is sent the time when
+it is over, in seconds of a monotonic clock. Whatever takes long and looks at all keys uses `scan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
 
 T = TypeVar("T")
+
+# Keys that one SCAN looks at: 65 us of a Valkey 9.1's time, 151 us of a Redis 7.0's.
+_KEYS_PER_SCAN = 250
+# Looking at a key costs about a tenth of copying or removing what is there, and most keys are only
+# looked at.
+_LOOKED_AT_PER_HANDLED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,32 @@ class Pause:
 
 
 PacedOperation: TypeAlias = Generator[Command | list[Command] | Pause, Any, T]
+
+Visit: TypeAlias = Callable[[list[bytes]], PacedOperation[int]]
+"""What is done about some keys; returns how many of them took work."""
+
+
+def scan(
+    match: str, visit: Visit, *, rate: float, tell: Callable[[float], None]
+) -> PacedOperation[None]:
+    """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
+
+    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1.
+    """
+    cursor, handled, looked_at = 0, 0, 0
+    began = yield Pause(0.0)
+    while True:
+        reply = yield ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+        cursor = int(reply[0])
+        handled += yield from visit(reply[1])
+        looked_at += _KEYS_PER_SCAN
+        tell(share_scanned(cursor))
+        if cursor == 0:
+            return
+        due = began + max(handled, looked_at / _LOOKED_AT_PER_HANDLED) / rate
+        now = yield Pause(0.0)
+        if due > now:
+            yield Pause(due - now)
 
 
 def share_scanned(cursor: int) -> float:
