@@ -59,6 +59,7 @@ class Client(ClientCore):
         self.versions = Versions(self)
         endpoint = self.endpoint
         self._timeout = settings.timeout
+        self._closed = False
         files = {
             "tls_ca_file": settings.tls_ca_file,
             "tls_cert_file": settings.tls_cert_file,
@@ -241,6 +242,7 @@ class Client(ClientCore):
 
     def close(self) -> None:
         """Close the connections; calls under way end first."""
+        self._closed = True
         self._pool.close()
 
     def __enter__(self) -> Self:
@@ -300,6 +302,7 @@ class Client(ClientCore):
             operation,
             self.execute,
             lambda commands: self._pool.pipeline(commands, self.settings.write_timeout),
+            lambda: self._closed,
         )
 
     def _send(self, batch: WriteBatch, timeout: float) -> int:

@@ -22,15 +22,17 @@ from typing import Final
 
 from fscore import _registry_store as store
 from fscore._migration_rows import Copied, Definitions, Rows, copy_rows, remove_rows
-from fscore._registry_store import Operation, StoredRegistry
+from fscore._registry_store import StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation, Pause
+from fscore._scan import AWAY, PacedOperation, Pause, patiently
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore.errors import InvalidValue, RegistryConflict, UnsafeChange
 from fscore.registry import Registry
 from fscore.registry_resolve import write_spec
 
 _ATTEMPTS = 50
+# Before a change is tried again whose answer was lost.
+_PAUSE = 0.5
 
 COPY: Final = "copy"
 """Rows are copied to the new layout."""
@@ -162,24 +164,31 @@ def _told(course: Course, phase: str) -> Callable[[float, int], None]:
     return tell
 
 
-def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation[Definitions]]:
+def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], PacedOperation[Definitions]]:
     """Return what reads the definitions again when a script has found others."""
     source = course.to if layouts == (course.to,) else course.old
 
-    def look() -> Operation[Definitions]:
+    def look() -> PacedOperation[Definitions]:
         stored = yield from _look_again(course, layouts)
         return Definitions(_rows(course, stored, source))
 
     return look
 
 
-def _look(course: Course) -> Operation[tuple[StoredRegistry, tuple[str, ...]]]:
-    stored = yield from store.load(course.prefix)
+def _look(course: Course) -> PacedOperation[tuple[StoredRegistry, tuple[str, ...]]]:
+    stored = yield from patiently(store.load(course.prefix))
     return stored, _view(stored.registry, course.view).layouts
 
 
-def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredRegistry]:
+def _look_again(course: Course, layouts: tuple[str, ...]) -> PacedOperation[StoredRegistry]:
     stored, found = yield from _look(course)
+    _expect(course, layouts, stored, found)
+    return stored
+
+
+def _expect(
+    course: Course, layouts: tuple[str, ...], stored: StoredRegistry, found: tuple[str, ...]
+) -> None:
     if found != layouts:
         raise RegistryConflict(
             f"view {course.view} was changed by somebody else while it migrated: it is "
@@ -188,15 +197,19 @@ def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredReg
             expected=stored.revision,
             found=stored.revision,
         )
-    return stored
 
 
 def _switch(
     course: Course, before: tuple[str, ...], after: tuple[str, ...]
-) -> Operation[StoredRegistry]:
+) -> PacedOperation[StoredRegistry]:
     """Give the view these layouts, the one that is read first; others may apply beside it."""
+    uncertain = False
     for attempt in range(_ATTEMPTS):
-        stored = yield from _look_again(course, before)
+        stored, found = yield from _look(course)
+        if uncertain and found == after:
+            # It was stored, and only the answer was lost.
+            return stored
+        _expect(course, before, stored, found)
         registry = stored.registry
         view = replace(
             _view(registry, course.view),
@@ -209,6 +222,12 @@ def _switch(
         except RegistryConflict:
             if attempt == _ATTEMPTS - 1:
                 raise
+            continue
+        except AWAY:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            uncertain = True
+            yield Pause(_PAUSE)
             continue
         break
     return (yield from _look_again(course, after))

@@ -16,7 +16,7 @@ from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
 from fscore._registry_store import Command, Operation, StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation, scan
+from fscore._scan import PacedOperation, is_error, patiently, scan
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore._write_spec import layout_spec
@@ -151,7 +151,7 @@ class Definitions:
     rows: Rows
 
 
-Look: TypeAlias = Callable[[], Operation[Definitions]]
+Look: TypeAlias = Callable[[], PacedOperation[Definitions]]
 
 
 class _Scripts:
@@ -167,11 +167,11 @@ class _Scripts:
         left = list(range(len(calls)))
         for attempt in range(_ATTEMPTS):
             replies = yield [self.rows.call(calls[index]) for index in left]
-            unknown = any(_is(reply, "NOSCRIPT") for reply in replies)
+            unknown = any(is_error(reply, "NOSCRIPT") for reply in replies)
             again = []
             for index, reply in zip(left, replies, strict=True):
                 outcomes[index] = reply if isinstance(reply, FscoreError) else int(reply)
-                if outcomes[index] == _OTHER_REGISTRY or _is(reply, "NOSCRIPT"):
+                if outcomes[index] == _OTHER_REGISTRY or is_error(reply, "NOSCRIPT"):
                     again.append(index)
             if not again or attempt == _ATTEMPTS - 1:
                 break
@@ -195,7 +195,7 @@ def copy_rows(
     """
     scripts = _Scripts(rows, look)
     copied = Copied()
-    retired = yield from _retired(rows)
+    retired = yield from patiently(_retired(rows))
 
     def copy(keys: list[bytes]) -> PacedOperation[int]:
         sources, targets = scripts.rows.sort(keys, retired)
@@ -228,7 +228,7 @@ def _copy(
         outcomes = yield from scripts.call([call.arguments for call in calls])
         left = {}
         for call, outcome in zip(calls, outcomes, strict=True):
-            if _is(outcome, "WRONGTYPE"):
+            if is_error(outcome, "WRONGTYPE"):
                 copied.block(call.target, "a row goes there, and it holds another type")
             elif isinstance(outcome, FscoreError):
                 raise outcome
@@ -250,7 +250,7 @@ def _read(
     calls = []
     for source, each in commands.items():
         read = [next(replies) for _ in each]
-        if any(_is(reply, "WRONGTYPE") for reply in read):
+        if any(is_error(reply, "WRONGTYPE") for reply in read):
             if not invalid_as_null:
                 copied.block(source, "it holds another type than a row")
             continue
@@ -279,7 +279,7 @@ def _prune(scripts: _Scripts, targets: Mapping[bytes, bytes]) -> PacedOperation[
     outcomes = yield from scripts.call(calls)
     for outcome in outcomes:
         # A key of another type has no row of the view.
-        if isinstance(outcome, FscoreError) and not _is(outcome, "WRONGTYPE"):
+        if isinstance(outcome, FscoreError) and not is_error(outcome, "WRONGTYPE"):
             raise outcome
 
 
@@ -295,7 +295,7 @@ def remove_rows(rows: Rows, look: Look, rate: float, tell: Tell) -> PacedOperati
             calls = [scripts.rows.copy.removal(target) for target in targets.values()]
             outcomes = yield from scripts.call(calls)
             for outcome in outcomes:
-                if isinstance(outcome, FscoreError) and not _is(outcome, "WRONGTYPE"):
+                if isinstance(outcome, FscoreError) and not is_error(outcome, "WRONGTYPE"):
                     raise outcome
             removed += outcomes.count(_DONE)
         return len(targets)
@@ -319,8 +319,3 @@ def _retired(rows: Rows) -> Operation[frozenset[int]]:
         for version in known - live
         if any(is_retired(each, version) for each in records.values())
     )
-
-
-def _is(reply: object, code: str) -> bool:
-    """Whether it is the error reply that begins with this word."""
-    return isinstance(reply, FscoreError) and f'answered "{code} ' in reply.message

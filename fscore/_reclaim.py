@@ -74,11 +74,12 @@ def drive_paced(
     operation: PacedOperation[T],
     execute: Callable[..., Any],
     pipeline: Callable[[list[Command]], list[Any]],
+    is_closed: Callable[[], bool],
 ) -> T:
     """Run such an operation with a blocking `execute(*command)`, and `pipeline(commands)`.
 
     Of commands that leave together, error replies are values. What else goes wrong is raised where
-    the operation waits for its replies, so that it may catch it.
+    the operation waits for its replies, so that it may catch it; but not once the client is closed.
     """
     reply: Any
     try:
@@ -92,6 +93,8 @@ def drive_paced(
                 else:
                     reply = pipeline(step) if isinstance(step, list) else execute(*step)
             except FscoreError as error:
+                if is_closed():
+                    raise
                 step = operation.throw(error)
             else:
                 step = operation.send(reply)
@@ -104,6 +107,7 @@ async def drive_paced_async(
     operation: PacedOperation[T],
     execute: Callable[..., Awaitable[Any]],
     pipeline: Callable[[list[Command]], Awaitable[list[Any]]],
+    is_closed: Callable[[], bool],
 ) -> T:
     """Run such an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
     reply: Any
@@ -119,6 +123,8 @@ async def drive_paced_async(
                     sent = pipeline(step) if isinstance(step, list) else execute(*step)
                     reply = await sent
             except FscoreError as error:
+                if is_closed():
+                    raise
                 step = operation.throw(error)
             else:
                 step = operation.send(reply)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
+from fscore.errors import DeadlineExceeded, FscoreError, Unavailable
 
 T = TypeVar("T")
 
@@ -19,6 +20,10 @@ _KEYS_PER_SCAN = 250
 # Looking at a key costs about a tenth of copying or removing what is there, and most keys are only
 # looked at.
 _LOOKED_AT_PER_HANDLED = 10
+
+# How long a server may be away: it restarts, loads its data, or another takes over.
+_PATIENCE = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,61 @@ class Pause:
 
 PacedOperation: TypeAlias = Generator[Command | list[Command] | Pause, Any, T]
 
+AWAY: Final = (Unavailable, DeadlineExceeded)
+"""What is raised while the server is away, or cannot answer yet; the command may have run."""
+
+
+def patiently(operation: PacedOperation[T]) -> PacedOperation[T]:
+    """Run an operation that outlives a server which is away for a while.
+
+    What was cut off is sent again, all of it, so every step of the operation has to be safe to
+    repeat. When the server has been away for a minute its last error is raised.
+    """
+    try:
+        step = next(operation)
+        while True:
+            reply = (yield step) if isinstance(step, Pause) else (yield from _answered(step))
+            step = operation.send(reply)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    finally:
+        operation.close()
+
+
+def _answered(step: Command | list[Command]) -> PacedOperation[Any]:
+    pause = _FIRST_PAUSE
+    since: float | None = None
+    while True:
+        try:
+            reply = yield step
+            fault = _away(reply)
+        except AWAY as error:
+            fault = error
+        if fault is None:
+            return reply
+        now = yield Pause(0.0)
+        since = now if since is None else since
+        if now - since >= _PATIENCE:
+            raise fault
+        yield Pause(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _away(reply: Any) -> FscoreError | None:
+    """Find the reply of a server that cannot answer yet, such as LOADING, among several."""
+    if isinstance(reply, list):
+        for one in reply:
+            if isinstance(one, AWAY) and not is_error(one, "NOSCRIPT"):
+                return one
+    return None
+
+
+def is_error(reply: object, code: str) -> bool:
+    """Return whether it is the error reply that begins with this word."""
+    return isinstance(reply, FscoreError) and f'answered "{code} ' in reply.message
+
+
 Visit: TypeAlias = Callable[[list[bytes]], PacedOperation[int]]
 """What is done about some keys; returns how many of them took work."""
 
@@ -39,8 +99,15 @@ def scan(
 ) -> PacedOperation[None]:
     """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
 
-    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1.
+    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1. It is
+    patient with a server that is away, so whatever a visit does has to be safe to repeat.
     """
+    yield from patiently(_walk(match, visit, rate, tell))
+
+
+def _walk(
+    match: str, visit: Visit, rate: float, tell: Callable[[float], None]
+) -> PacedOperation[None]:
     cursor, handled, looked_at = 0, 0, 0
     began = yield Pause(0.0)
     while True:

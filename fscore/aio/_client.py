@@ -78,6 +78,7 @@ class Client(ClientCore):
         super().__init__(settings)
         self.versions = Versions(self)
         self._timeout = settings.timeout
+        self._closed = False
         self._node = Node(self.endpoint, settings)
         self._refreshing_task: asyncio.Task[bool] | None = None
         self._subscription: Subscription | None = None
@@ -202,6 +203,7 @@ class Client(ClientCore):
 
     async def close(self) -> None:
         """Close the connection; requests under way end with Unavailable."""
+        self._closed = True
         for task in (self._hearing_task, self._refreshing_task):
             if task is not None and not task.done():
                 task.cancel()
@@ -307,6 +309,7 @@ class Client(ClientCore):
             operation,
             self.execute,
             lambda commands: self._node.pipeline(commands, self.settings.write_timeout),
+            lambda: self._closed,
         )
 
     async def _send(self, batches: list[WriteBatch], timeout: float) -> list[int]:

@@ -23,6 +23,7 @@ from fscore import (
 )
 from fscore._migration import Course, migrate
 from fscore._scan import Pause
+from fscore.errors import FscoreError
 
 user = Entity("user", join_keys={"user_id": Int64})
 
@@ -97,9 +98,13 @@ class Steps:
         try:
             step = next(operation)
             while most is None or self.done < most:
-                reply = self.take(step)
                 self.done += 1
-                step = operation.send(reply)
+                try:
+                    reply = self.take(step)
+                except FscoreError as error:
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(reply)
         except StopIteration as finished:
             return finished.value
         operation.close()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from fscore import InvalidValue, RegistryConflict, UnsafeChange
+from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
+from fscore._scan import Pause
 from fscore.errors import FeatureViewNotFound
 from tests.client.driver import Driver
 from tests.client.migration import FEATURES, REGISTRY, Steps, course, row
@@ -248,6 +249,35 @@ def test_what_was_deleted_since_an_earlier_attempt_stays_deleted(
     client.migrate("row", to, **FAST)
     table = client.prepare(features=["points", "level"]).get([3, 999], as_of=NOW)
     assert table.statuses.tolist() == [[2, 0], [2, 2]]
+
+
+@BOTH
+def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str) -> None:
+    """Whatever is sent may have been executed when the connection ends, and is sent again."""
+    fill(client)
+    begin(client, to)
+    before = values(client)
+    back = "hash" if to == "packed" else "packed"
+    steps.run(course(to))
+    total = steps.done
+    take = steps.take
+    lost = -1
+
+    def losing(step: Any) -> Any:
+        reply = take(step)
+        if steps.done == lost and not isinstance(step, Pause):
+            raise Unavailable("the connection ended")
+        return reply
+
+    for number in range(1, total + 1):
+        steps.run(course(back))
+        steps.take, lost = losing, number  # type: ignore[method-assign]
+        done = steps.run(course(to))
+        steps.take = take  # type: ignore[method-assign]
+        assert (done.layout, done.copied) == (to, len(USERS) + 5)
+        same(values(client), before)
+        packed = [key for key in witness.keys("user:*") if key.endswith(b":row")]
+        assert len(packed) == (len(USERS) + 5 if to == "packed" else 0)
 
 
 @BOTH

@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fscore import ConfigError
+from fscore import (
+    ConfigError,
+    DeadlineExceeded,
+    Entity,
+    FeatureService,
+    FeatureView,
+    Int64,
+    Registry,
+    String,
+    Unavailable,
+    _scan,
+)
 from fscore._scan import PacedOperation
-from tests.client.driver import Driver
+from tests.client.driver import PATIENCE, Driver
+from tests.client.proxy import FaultProxy
+
+user = Entity("user", join_keys={"user_id": Int64})
+
+
+class Row(FeatureView, entity=user):
+    number: Int64
+    text: String
+
+
+REGISTRY = Registry.from_definitions([FeatureService("all", features=[Row])])
+USERS = list(range(1_000))
+FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
+
+
+def rows() -> list[dict[str, Any]]:
+    """A row for each user that shows whose it is."""
+    return [{"number": number, "text": f"<{number}>"} for number in USERS]
+
+
+@pytest.fixture
+def filled(driver: Driver, redis_url: str) -> Any:
+    """A client of a server that holds the rows."""
+    client = driver.connect(redis_url, registry_poll=0.01)
+    client.apply(REGISTRY)
+    columns = {name: [row[name] for row in rows()] for name in ("number", "text")}
+    client.write("row", {"user_id": USERS, **columns})
+    return client
+
+
+def everything(client: Any) -> Any:
+    client.refresh()
+    return client.prepare("all").get(USERS).to_dicts()
 
 
 def run(client: Any, operation: PacedOperation[Any]) -> Any:
@@ -35,3 +81,113 @@ def test_what_an_operation_does_not_catch_is_raised(driver: Driver, redis_url: s
 
     with pytest.raises(ConfigError, match="unknown command"):
         run(driver.connect(redis_url), operation())
+
+
+# A connection that is cut, a server that is away
+
+
+def cutting(proxy: FaultProxy, phases: set[str]) -> Callable[[Any], None]:
+    """Cuts the next reply after its first byte, once in each phase, and a later one as well."""
+    seen: dict[str, int] = {}
+
+    def progress(now: Any) -> None:
+        phase = getattr(now, "phase", "remove")
+        seen[phase] = seen.get(phase, 0) + 1
+        if seen[phase] in (1, 3):
+            proxy.cut_after(1)
+            phases.add(phase)
+
+    return progress
+
+
+@pytest.mark.parametrize("to", ["packed", "hash"])
+def test_a_migration_outlives_connections_that_are_cut(
+    driver: Driver, filled: Any, proxy: FaultProxy, to: str
+) -> None:
+    if to == "hash":
+        filled.migrate("row", "packed", **FAST)
+    client = driver.connect(proxy.url, registry_poll=0.01)
+    phases: set[str] = set()
+    done = client.migrate("row", to, **FAST, progress=cutting(proxy, phases))
+    assert phases == {"copy", "remove"}
+    assert (done.layout, done.copied) == (to, len(USERS))
+    assert everything(filled) == rows()
+    assert filled.registry.views["row"].layouts == (to,)
+
+
+def test_a_removal_outlives_connections_that_are_cut(
+    driver: Driver, filled: Any, proxy: FaultProxy, witness: Any
+) -> None:
+    filled.versions.promote("all", filled.versions.create("all"))
+    client = driver.connect(proxy.url, registry_poll=0.01)
+    phases: set[str] = set()
+    client.versions.retire("all", 1, force=True, rate=1e9, progress=cutting(proxy, phases))
+    assert phases
+    assert witness.keys("user:*") == []
+
+
+def away(proxy: FaultProxy) -> Callable[[Any], None]:
+    """Takes the server away in each phase, and gives it back when it was dialled in vain."""
+    seen: set[str] = set()
+
+    def give_back(after: int) -> None:
+        proxy.wait_for_connection(after + 1)
+        proxy.accept()
+
+    def progress(now: Any) -> None:
+        phase = getattr(now, "phase", "remove")
+        if phase not in seen:
+            seen.add(phase)
+            proxy.refuse()
+            threading.Thread(target=give_back, args=(proxy.connections,), daemon=True).start()
+
+    return progress
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(
+    driver: Driver, filled: Any, proxy: FaultProxy, witness: Any
+) -> None:
+    filled.versions.promote("all", filled.versions.create("all"))
+    filled.write("row", [{"user_id": user, **row} for user, row in zip(USERS, rows(), strict=True)])
+    # Shorter than it is away, so that the operation itself waits.
+    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.05)
+    assert client.migrate("row", "packed", **FAST, progress=away(proxy)).copied == 2 * len(USERS)
+    client.versions.retire("all", 1, force=True, rate=1e9, progress=away(proxy))
+    assert everything(filled) == rows()
+    assert len(witness.keys("user:*")) == len(USERS)
+
+
+def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
+    driver: Driver, filled: Any, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_scan, "_PATIENCE", 0.3)
+    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.1)
+    for phase in ("copy", "remove"):
+
+        def refuse(now: Any, phase: str = phase) -> None:
+            if now.phase == phase:
+                proxy.refuse()
+
+        with pytest.raises((Unavailable, DeadlineExceeded)):
+            client.migrate("row", "packed", **FAST, progress=refuse)
+        proxy.accept()
+        assert everything(filled) == rows()
+    client.migrate("row", "packed", **FAST)
+    assert everything(filled) == rows()
+
+
+def test_a_closed_client_waits_for_nobody(driver: Driver, filled: Any, proxy: FaultProxy) -> None:
+    client = driver.connect(proxy.url, registry_poll=0.01)
+    reached = threading.Event()
+
+    def operation() -> PacedOperation[None]:
+        reached.set()
+        while True:
+            yield ("PING",)
+            yield _scan.Pause(0.001)
+
+    running = driver.start(client._run_paced, _scan.patiently(operation()))
+    assert reached.wait(PATIENCE)
+    client.close()
+    with pytest.raises(Unavailable, match=r"closed|ended|given up"):
+        running.result(PATIENCE)

@@ -7,6 +7,7 @@ import json
 import click
 
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE
+from fscore.errors import DeadlineExceeded, Unavailable
 from fscore_server.cli.connection import connected, redis_url_option
 
 __all__ = ["migrate_command"]
@@ -71,7 +72,7 @@ def migrate_command(
                     invalid_as_null=invalid_as_null,
                     progress=progress,
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Unavailable, DeadlineExceeded):
             click.echo("the view has not wholly moved: run the same command again", err=True)
             raise
     if as_json:

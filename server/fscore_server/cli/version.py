@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fscore.config import RECLAIM_RATE
+from fscore.errors import DeadlineExceeded, Unavailable
 from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.moment import shown_moment
 
@@ -117,7 +118,7 @@ def retire_command(
                 done = client.versions.retire(
                     service, version, force=force, rate=rate, progress=progress
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Unavailable, DeadlineExceeded):
             click.echo("not all keys are removed: run the same command again", err=True)
             raise
     if as_json:
