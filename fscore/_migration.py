@@ -24,7 +24,7 @@ from fscore import _registry_store as store
 from fscore._migration_rows import Copied, Definitions, Rows, copy_rows, remove_rows
 from fscore._registry_store import StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import AWAY, PacedOperation, Pause, patiently
+from fscore._scan import AWAY, PacedOperation, Pause, identity, patiently
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore.errors import InvalidValue, RegistryConflict, UnsafeChange
 from fscore.registry import Registry
@@ -107,6 +107,8 @@ def migrate(course: Course) -> PacedOperation[Migration]:
     old, to = course.old, course.to
     copied = Copied()
     stored, layouts = yield from _look(course)
+    # Before anything is changed: a user who may not ask fails here.
+    yield from identity()
     if layouts[0] != to:
         # Before anything is changed: a view whose packed rows would be too long fails here.
         _rows(course, stored, old)

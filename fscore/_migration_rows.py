@@ -45,6 +45,12 @@ class Copied:
     blocked: dict[str, str] = field(default_factory=dict)
     more: bool = False
 
+    def clear(self) -> None:
+        """Forget everything: all rows are copied again."""
+        self.rows = self.invalid = 0
+        self.blocked.clear()
+        self.more = False
+
     def block(self, key: bytes, why: str) -> None:
         """Note what stands in the way."""
         name = key.decode(errors="replace")
@@ -203,7 +209,10 @@ def copy_rows(
         yield from _prune(scripts, targets)
         return len(sources) + len(targets)
 
-    yield from scan(rows.match, copy, rate=rate, tell=lambda share: tell(share, copied.rows))
+    def told(share: float) -> None:
+        tell(share, copied.rows)
+
+    yield from scan(rows.match, copy, rate=rate, tell=told, begin_again=copied.clear)
     return copied
 
 

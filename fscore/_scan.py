@@ -6,12 +6,13 @@ it is over, in seconds of a monotonic clock. Whatever takes long and looks at al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
-from fscore.errors import DeadlineExceeded, FscoreError, Unavailable
+from fscore.errors import ConfigError, DeadlineExceeded, FscoreError, Unavailable
 
 T = TypeVar("T")
 
@@ -20,6 +21,12 @@ _KEYS_PER_SCAN = 250
 # Looking at a key costs about a tenth of copying or removing what is there, and most keys are only
 # looked at.
 _LOOKED_AT_PER_HANDLED = 10
+
+# With its reply a server tells itself apart from what it was before a restart; 2 us of its time.
+_WHO: Final[Command] = ("INFO", "server")
+_RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
+# How often one scan begins again.
+_RESTARTS = 10
 
 # How long a server may be away: it restarts, loads its data, or another takes over.
 _PATIENCE = 60.0
@@ -95,33 +102,96 @@ Visit: TypeAlias = Callable[[list[bytes]], PacedOperation[int]]
 
 
 def scan(
-    match: str, visit: Visit, *, rate: float, tell: Callable[[float], None]
-) -> PacedOperation[None]:
+    match: str,
+    visit: Visit,
+    *,
+    rate: float,
+    tell: Callable[[float], None],
+    begin_again: Callable[[], None] | None = None,
+) -> PacedOperation[str]:
     """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
 
-    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1. It is
-    patient with a server that is away, so whatever a visit does has to be safe to repeat.
+    A cursor means nothing to another process: after a restart or a failover it would pass over
+    keys that it never visited. So the server says with each page who it is, and when that changes
+    the scan begins again; `begin_again` is called then. Returns who answered from the first page
+    to the last. Raises Unavailable when that cannot be had, ConfigError when the user may not ask.
+
+    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1; it
+    goes back when the scan begins again. The scan is patient with a server that is away, so
+    whatever a visit does has to be safe to repeat.
     """
-    yield from patiently(_walk(match, visit, rate, tell))
+    return (yield from patiently(_walk(match, visit, rate, tell, begin_again)))
 
 
 def _walk(
-    match: str, visit: Visit, rate: float, tell: Callable[[float], None]
-) -> PacedOperation[None]:
-    cursor, handled, looked_at = 0, 0, 0
+    match: str,
+    visit: Visit,
+    rate: float,
+    tell: Callable[[float], None],
+    begin_again: Callable[[], None] | None,
+) -> PacedOperation[str]:
+    cursor, handled, looked_at, restarts = 0, 0, 0, 0
+    server = ""
     began = yield Pause(0.0)
     while True:
-        reply = yield ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+        page = ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
+        # On one connection, so that both are of one process.
+        who, reply = yield [_WHO, page]
+        found = _identity(who)
+        if cursor and found != server:
+            restarts += 1
+            if restarts > _RESTARTS:
+                _give_up(restarts)
+            cursor, handled, looked_at = 0, 0, 0
+            began = yield Pause(0.0)
+            if begin_again is not None:
+                begin_again()
+            continue
+        server = found
+        if isinstance(reply, FscoreError):
+            raise reply
         cursor = int(reply[0])
         handled += yield from visit(reply[1])
         looked_at += _KEYS_PER_SCAN
         tell(share_scanned(cursor))
         if cursor == 0:
-            return
+            return server
         due = began + max(handled, looked_at / _LOOKED_AT_PER_HANDLED) / rate
         now = yield Pause(0.0)
         if due > now:
             yield Pause(due - now)
+
+
+def identity() -> PacedOperation[str]:
+    """Ask the server who it is, which a restart and a failover change; raises as `scan` does."""
+    (who,) = yield from _answered([_WHO])
+    return _identity(who)
+
+
+def _identity(reply: Any) -> str:
+    if is_error(reply, "NOPERM"):
+        raise ConfigError(
+            "a scan of all keys needs INFO, to notice that the server was restarted: "
+            f"{reply.message}. Add +info to the user's rules (docs/guides/connect.md)"
+        )
+    if isinstance(reply, FscoreError):
+        raise reply
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
+    found = _RUN_ID.search(text)
+    if found is None:
+        raise ConfigError(
+            "the server does not say who it is (run_id in INFO server): a restart would go "
+            "unnoticed, and a scan of all keys pass over some of them"
+        )
+    return found[1]
+
+
+def _give_up(restarts: int) -> NoReturn:
+    raise Unavailable(
+        f"while all keys were scanned the server was another one {restarts} times: it restarts "
+        "again and again, or several answer in turn behind a proxy. Run the same again when one "
+        "server stays, or connect to it directly"
+    )
 
 
 def share_scanned(cursor: int) -> float:

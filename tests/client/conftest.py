@@ -61,3 +61,14 @@ def own_server(redis_server: RedisServer) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def durable(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A server of the test's own that loses nothing it acknowledged."""
+    server = RedisServer(redis_server.kind, ["--appendonly", "yes", "--appendfsync", "always"])
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -317,15 +317,6 @@ def test_many_callers_of_one_client(
 # The server itself
 
 
-@pytest.fixture
-def durable(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """A server of the test's own that loses nothing it acknowledged."""
-    server = RedisServer(redis_server.kind, ["--appendonly", "yes", "--appendfsync", "always"])
-    server.start()
-    yield server
-    server.stop()
-
-
 def test_a_server_killed_and_restarted(driver: Driver, durable: RedisServer) -> None:
     client = driver.connect(durable.url, registry_poll=0.01)
     client.apply(REGISTRY)

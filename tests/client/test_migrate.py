@@ -379,7 +379,7 @@ def test_the_script_may_be_forgotten(client: Any, steps: Steps, redis_server: Re
     take = steps.take
 
     def forgetting(step: Any) -> Any:
-        if isinstance(step, tuple) and step[0] == "SCAN":
+        if isinstance(step, list) and step[-1][0] == "SCAN":
             redis_server.command("SCRIPT", "FLUSH")
         return take(step)
 

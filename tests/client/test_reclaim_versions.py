@@ -172,10 +172,10 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
             if isinstance(step, Pause):
                 pauses.append(step.seconds)
                 step = operation.send(100.0)
-            elif step[0] == "SCAN":
+            elif isinstance(step, list):
                 found = next(left)
                 count -= 1
-                step = operation.send([count, found])
+                step = operation.send([b"run_id:a", [count, found]])
             else:
                 step = operation.send(len(step) - 1)
     except StopIteration:

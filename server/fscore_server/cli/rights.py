@@ -44,6 +44,7 @@ _WRITING: _Purposes = {
         ("SET", _KEY, "value"),
         ("PUBLISH", _CHANNEL, "message"),
         ("SCAN", "0"),
+        ("INFO", "server"),
         ("UNLINK", _KEY),
     ),
     "hash": (

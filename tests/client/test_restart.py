@@ -1,0 +1,143 @@
+"""Servers that are restarted while a migration or a removal walks over their keys.
+
+Nothing that a server acknowledged is lost by it, and yet a cursor of SCAN means nothing after it:
+the hash seed is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from fscore import (
+    ConfigError,
+    Entity,
+    FeatureService,
+    FeatureView,
+    Int64,
+    Registry,
+    String,
+    Unavailable,
+    _scan,
+)
+from tests.client.driver import Driver
+from tests.redis_server import RedisServer
+
+user = Entity("user", join_keys={"user_id": Int64})
+
+
+class Row(FeatureView, entity=user):
+    number: Int64
+    text: String
+
+
+REGISTRY = Registry.from_definitions([FeatureService("all", features=[Row])])
+USERS = list(range(3_000))
+FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
+ENDS = pytest.mark.parametrize("end", [RedisServer.kill, RedisServer.shut_down])
+End = Callable[[RedisServer], None]
+
+
+def rows() -> list[dict[str, Any]]:
+    """A row for each user that shows whose it is."""
+    return [{"number": number, "text": f"<{number}>"} for number in USERS]
+
+
+@pytest.fixture
+def client(driver: Driver, durable: RedisServer) -> Any:
+    """A client of a server that holds the rows."""
+    connected = driver.connect(durable.url, registry_poll=0.01)
+    connected.apply(REGISTRY)
+    columns = {name: [row[name] for row in rows()] for name in ("number", "text")}
+    connected.write("row", {"user_id": USERS, **columns})
+    return connected
+
+
+def everything(client: Any) -> Any:
+    client.refresh()
+    return client.prepare("all").get(USERS).to_dicts()
+
+
+def keys(server: RedisServer, pattern: str) -> list[bytes]:
+    with redis.Redis(port=server.port) as witness:
+        found: list[bytes] = witness.keys(pattern)
+    return found
+
+
+class Restarting:
+    """Progress of which the server is restarted when so much is done in a phase, each time once."""
+
+    def __init__(self, server: RedisServer, end: End, *points: tuple[str, float]) -> None:
+        self._server = server
+        self._end = end
+        self.left = list(points)
+        self.told: list[tuple[str, float]] = []
+
+    def __call__(self, now: Any) -> None:
+        phase = getattr(now, "phase", "remove")
+        self.told.append((phase, now.share))
+        if self.left and self.left[0][0] == phase and now.share >= self.left[0][1]:
+            self.left.pop(0)
+            self._end(self._server)
+            self._server.start()
+
+    def is_sensible(self) -> bool:
+        """Whether all is done in no phase before its end, and at its end in each."""
+        shares: dict[str, list[float]] = {}
+        for phase, share in self.told:
+            shares.setdefault(phase, []).append(share)
+        return all(each[-1] == 1.0 and each.count(1.0) == 1 for each in shares.values())
+
+
+@ENDS
+@pytest.mark.parametrize("to", ["packed", "hash"])
+def test_a_migration_over_restarts(client: Any, durable: RedisServer, end: End, to: str) -> None:
+    if to == "hash":
+        client.migrate("row", "packed", **FAST)
+    restarting = Restarting(durable, end, ("copy", 0.5), ("copy", 0.3), ("remove", 0.4))
+    done = client.migrate("row", to, **FAST, progress=restarting)
+    assert restarting.left == [] and restarting.is_sensible()
+    assert everything(client) == rows()
+    assert (done.copied, done.removed) == (len(USERS), len(USERS))
+    packed, all_keys = keys(durable, "user:*:row"), keys(durable, "user:*")
+    assert len(all_keys) == len(USERS)
+    assert len(packed) == (len(USERS) if to == "packed" else 0)
+
+
+@ENDS
+def test_a_version_retired_over_restarts(client: Any, durable: RedisServer, end: End) -> None:
+    client.versions.promote("all", client.versions.create("all"))
+    client.write("row", [{"user_id": 1, **rows()[1]}], version=2)
+    restarting = Restarting(durable, end, ("remove", 0.3), ("remove", 0.3))
+    done = client.versions.retire("all", 1, force=True, rate=1e9, progress=restarting)
+    assert restarting.left == [] and restarting.is_sensible()
+    assert keys(durable, "user:*") == [b"user:{1}:v2"]
+    assert done.removed == len(USERS)
+    assert client.versions.list("all")[0].versions[0].reclaimed_at_ms is not None
+
+
+def test_a_server_that_restarts_again_and_again(
+    client: Any, durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_scan, "_RESTARTS", 1)
+    restarting = Restarting(durable, RedisServer.kill, ("copy", 0.1), ("copy", 0.1))
+    with pytest.raises(Unavailable, match="the server was another one 2 times"):
+        client.migrate("row", "packed", **FAST, progress=restarting)
+    assert everything(client) == rows()
+    client.migrate("row", "packed", **FAST)
+    assert everything(client) == rows()
+
+
+def test_a_user_who_may_not_ask_is_told_before_anything_is_changed(
+    driver: Driver, durable: RedisServer, client: Any
+) -> None:
+    rules = ("on", "nopass", "~*", "&*", "+@all", "-info")
+    assert durable.command("ACL", "SETUSER", "limited", *rules) == b"+OK\r\n"
+    limited = driver.connect(durable.url, redis_username="limited", redis_password="")
+    with pytest.raises(ConfigError, match=r"needs INFO.*NOPERM.*\+info"):
+        limited.migrate("row", "packed", **FAST)
+    limited.refresh()
+    assert limited.registry.views["row"].layouts == ("hash",)
