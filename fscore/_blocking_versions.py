@@ -60,17 +60,16 @@ class Versions(VersionCalls):
         """End a version: nobody writes or promotes it any more, and its keys are removed.
 
         The keys go at `rate` a second, after twice `registry_poll`, by when whoever writes has
-        heard of it; `progress` is told how far that is. The call lasts until they are gone. Where
-        it is interrupted, call it again: what is left is removed.
+        heard of it; `progress` is told how far that is. The call lasts until a whole scan of the
+        server's keys finds none of them. Where it is interrupted, call it again: what is left is
+        removed.
 
         Raises VersionInUse where a service reads the version that shares an entity with this one,
-        or would go back to it in a rollback, which `force` allows; VersionNotFound.
+        or would go back to it in a rollback, which `force` allows; VersionNotFound; ConfigError
+        when there are always new keys, because somebody goes on writing the version.
         """
-        rate = checked_rate(rate)
-        marked = self._client._run(self._marking(service, version, force))
-        reclaiming = self._reclaiming(marked, version, rate, progress)
-        removed = self._client._run_paced(reclaiming)
-        return self._client._run(self._noting(service, version, marked, removed))
+        retiring = self._retiring(service, version, force, checked_rate(rate), progress)
+        return self._client._run_paced(retiring)
 
     def list(
         self, service: str | None = None, *, timeout: float | None = None

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
-from fscore._scan import PacedOperation, Pause, scan
-from fscore.errors import FscoreError
+from fscore._scan import PacedOperation, Pause, sweep
+from fscore.errors import ConfigError, FscoreError
 
 T = TypeVar("T")
 
@@ -42,8 +42,9 @@ def reclaim(
     """Remove the keys of these entities' version, `rate` a second; returns how many there were.
 
     It begins after `settle` seconds, in which everybody who writes hears that the version is
-    retired: what is written behind the scan would stay. It can be interrupted at any time; done
-    again, it removes what is left.
+    retired, and ends when a whole scan finds nothing; ConfigError when that does not come about. It
+    can be interrupted at any time; done again, it removes what is left. Keys whose removal was cut
+    off, and repeated, may be missing in the number.
     """
     if not entities:
         return 0
@@ -66,7 +67,13 @@ def reclaim(
             progress(ReclaimProgress(share, removed))
 
     yield Pause(settle)
-    yield from scan(match, remove, rate=rate, tell=tell)
+    done = yield from sweep(match, remove, lambda: removed, rate=rate, tell=tell)
+    if not done:
+        raise ConfigError(
+            f"{removed:,} keys of version {version} were removed, and there are always new ones: "
+            "a program that does not follow versions goes on writing it. Stop that, and retire "
+            "the version again"
+        )
     return removed
 
 

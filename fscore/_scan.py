@@ -27,6 +27,10 @@ _WHO: Final[Command] = ("INFO", "server")
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
 # How often one scan begins again.
 _RESTARTS = 10
+# One that removes, and some that look whether anything is left.
+_SWEEPS = 3
+# How much of the progress is the scan that does the work; the rest is for looking at its outcome.
+_SHARE_OF_WORK = 0.9
 
 # How long a server may be away: it restarts, loads its data, or another takes over.
 _PATIENCE = 60.0
@@ -160,6 +164,35 @@ def _walk(
         now = yield Pause(0.0)
         if due > now:
             yield Pause(due - now)
+
+
+def sweep(
+    match: str,
+    visit: Visit,
+    removed: Callable[[], int],
+    *,
+    rate: float,
+    tell: Callable[[float], None],
+) -> PacedOperation[bool]:
+    """Scan until a whole scan removes nothing more, as `removed` counts it.
+
+    The scan after the one that removes is the proof that nothing is left. Returns False when there
+    was always something: somebody else goes on writing it.
+    """
+    for number in range(_SWEEPS):
+        before = removed()
+
+        def told(share: float, number: int = number) -> None:
+            if number == 0:
+                tell(_SHARE_OF_WORK * share)
+            elif share < 1.0:
+                tell(_SHARE_OF_WORK + (1 - _SHARE_OF_WORK) * share)
+
+        yield from scan(match, visit, rate=rate, tell=told)
+        if removed() == before:
+            tell(1.0)
+            return True
+    return False
 
 
 def identity() -> PacedOperation[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fscore import _registry_store as store
 from fscore import _version_changes as changes
 from fscore import _versions as versions
 from fscore._client import ClientCore
 from fscore._reclaim import Progress, reclaim
 from fscore._registry_store import Operation, T
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation
+from fscore._scan import PacedOperation, identity, patiently
 from fscore.errors import InvalidKeys
 
 
@@ -50,26 +51,25 @@ class VersionCalls:
     def _rolling_back(self, service: str) -> Operation[changes.Switch]:
         return self._noticed(changes.rollback(self._prefix, service, now_ms=now_ms()))
 
-    def _marking(self, service: str, version: int, force: bool) -> Operation[changes.Marked]:
-        return self._noticed(
-            changes.mark_retired(self._prefix, service, version, force=force, now_ms=now_ms())
+    def _retiring(
+        self, service: str, version: int, force: bool, rate: float, progress: Progress | None
+    ) -> PacedOperation[Retirement]:
+        # Before anything is changed: a user who may not remove keys fails here.
+        yield from identity()
+        mark = changes.mark_retired(self._prefix, service, version, force=force, now_ms=now_ms())
+        marked = yield from store.refusing(self._noticed(mark))
+        removed = yield from reclaim(
+            self._prefix,
+            marked.entities,
+            version,
+            rate=rate,
+            # Every client has looked twice by then.
+            settle=2 * self._core.settings.registry_poll,
+            progress=progress,
         )
-
-    def _reclaiming(
-        self, marked: changes.Marked, version: int, rate: float, progress: Progress | None
-    ) -> PacedOperation[int]:
-        # Every client has looked twice by then.
-        settle = 2 * self._core.settings.registry_poll
-        return reclaim(
-            self._prefix, marked.entities, version, rate=rate, settle=settle, progress=progress
-        )
-
-    def _noting(
-        self, service: str, version: int, marked: changes.Marked, removed: int
-    ) -> Operation[Retirement]:
-        yield from self._noticed(
-            changes.note_reclaimed(self._prefix, service, version, now_ms=now_ms())
-        )
+        note = changes.note_reclaimed(self._prefix, service, version, now_ms=now_ms())
+        # What was stored and is sent again finds another revision, and is decided again.
+        yield from patiently(store.refusing(self._noticed(note)))
         return Retirement(service, version, removed, marked.entities, marked.kept)
 
     def _listing(self, service: str | None) -> Operation[tuple[versions.ServiceVersions, ...]]:

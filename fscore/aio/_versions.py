@@ -43,11 +43,8 @@ class Versions(VersionCalls):
         progress: Progress | None = None,
     ) -> Retirement:
         """End a version and remove its keys, `rate` a second; see the blocking client."""
-        rate = checked_rate(rate)
-        marked = await self._client._run(self._marking(service, version, force))
-        reclaiming = self._reclaiming(marked, version, rate, progress)
-        removed = await self._client._run_paced(reclaiming)
-        return await self._client._run(self._noting(service, version, marked, removed))
+        retiring = self._retiring(service, version, force, checked_rate(rate), progress)
+        return await self._client._run_paced(retiring)
 
     async def list(
         self, service: str | None = None, *, timeout: float | None = None

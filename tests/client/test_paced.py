@@ -161,8 +161,8 @@ def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
     driver: Driver, filled: Any, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_scan, "_PATIENCE", 0.3)
-    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.1)
     for phase in ("copy", "remove"):
+        client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.1)
 
         def refuse(now: Any, phase: str = phase) -> None:
             if now.phase == phase:
@@ -172,7 +172,7 @@ def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
             client.migrate("row", "packed", **FAST, progress=refuse)
         proxy.accept()
         assert everything(filled) == rows()
-    client.migrate("row", "packed", **FAST)
+    filled.migrate("row", "packed", **FAST)
     assert everything(filled) == rows()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String
+from fscore import ConfigError, Entity, FeatureService, FeatureView, Int64, Registry, String
 from fscore._reclaim import ReclaimProgress, reclaim
 from fscore._scan import Pause, share_scanned
 from tests.client.driver import Driver
@@ -139,6 +139,35 @@ def test_it_can_be_interrupted_and_goes_on(client: Any, witness: Any) -> None:
     assert len(witness.keys("user_2:{*}:v1")) == 2_000
 
 
+def test_what_is_written_behind_the_scan_is_found(client: Any, witness: Any) -> None:
+    write(client, 1, ["7"])
+    client.versions.promote("ranking", client.versions.create("ranking"))
+    late = [b"user:{%d}:v1" % number for number in range(10)]
+
+    def progress(now: ReclaimProgress) -> None:
+        if now.share >= 0.9 and late:
+            witness.set(late.pop(), "x")
+            late.clear()
+
+    assert client.versions.retire("ranking", 1, force=True, progress=progress).removed == 3
+    assert not late and not witness.keys("user:*")
+
+
+def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> None:
+    write(client, 2, [str(number) for number in range(1_000)])
+    client.versions.promote("ranking", client.versions.create("ranking"))
+
+    def progress(now: ReclaimProgress) -> None:
+        assert now.share < 1.0
+        witness.set("user:{8}:v1", "x")
+
+    with pytest.raises(ConfigError, match="goes on writing it"):
+        client.versions.retire("ranking", 1, force=True, progress=progress)
+    (found,) = client.versions.list("ranking")
+    assert (found.versions[0].state, found.versions[0].reclaimed_at_ms) == ("retired", None)
+    assert client.versions.retire("ranking", 1).removed == 1
+
+
 def test_progress_grows_to_the_end(client: Any) -> None:
     write(client, 1, [str(number) for number in range(3_000)])
     client.versions.promote("ranking", client.versions.create("ranking"))
@@ -165,7 +194,8 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
     pauses: list[float] = []
     operation = reclaim("", ["user"], 1, rate=rate, settle=3.0, progress=None)
     step = next(operation)
-    left = iter(present)
+    # What was removed is looked for once more, and there is nothing.
+    left = iter([*present, []] if any(present) else present)
     count = len(present)
     try:
         while True:
@@ -174,7 +204,7 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
                 step = operation.send(100.0)
             elif isinstance(step, list):
                 found = next(left)
-                count -= 1
+                count = max(count - 1, 0)
                 step = operation.send([b"run_id:a", [count, found]])
             else:
                 step = operation.send(len(step) - 1)
