@@ -182,7 +182,8 @@ class Client(ClientCore):
         """Remove a view's values of these entities; returns how many entities had any.
 
         They are removed from every live version of the entity, or from `version` alone. Where there
-        are several, the number is of the version that had most.
+        are several, the number is of the version that had most. What a migration left of them in
+        the view's other layout goes too.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
         timeout = self._follow_lists(timeout, version)

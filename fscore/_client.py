@@ -36,7 +36,7 @@ from fscore.config import RedisSettings
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
-from fscore.registry_resolve import ResolvedSet, resolve, write_spec
+from fscore.registry_resolve import ResolvedSet, delete_spec, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column where there is one join key."""
@@ -309,7 +309,7 @@ class ClientCore:
         return batches, live
 
     def _encode_delete(self, view: str, keys: Keys, version: int | None) -> list[WriteBatch]:
-        _, plan = self._write_plan(view, "arrival", False)
+        plan = self._delete_plan(view)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
         live = self._versions_to_write(view, version)
         return [plan.encode_delete(keys, number) for number in live or (versions.FIRST,)]
@@ -351,16 +351,28 @@ class ClientCore:
                 raise InvalidValue(
                     f"ordering is {ordering!r}; it must be one of {', '.join(_ORDERINGS)}"
                 )
-            if len(self._write_plans) >= _WRITE_PLANS:
-                self._write_plans.clear()
-            plan = self._write_plans[key] = WritePlan(
+            plan = WritePlan(
                 spec,
                 self.settings.key_prefix,
                 event_time_order=ordering == "event_time",
                 field_ttl=field_ttl,
                 outdated=outdated,
             )
+            self._keep_plan(key, plan)
         return spec, plan
+
+    def _keep_plan(self, key: tuple[str, str, bool, Outdated], plan: WritePlan) -> None:
+        if len(self._write_plans) >= _WRITE_PLANS:
+            self._write_plans.clear()
+        self._write_plans[key] = plan
+
+    def _delete_plan(self, view: str) -> WritePlan:
+        key = (view, "delete", False, None)
+        plan = self._write_plans.get(key)
+        if plan is None:
+            plan = WritePlan(delete_spec(self.registry, view), self.settings.key_prefix)
+            self._keep_plan(key, plan)
+        return plan
 
 
 def written(

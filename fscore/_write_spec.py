@@ -6,6 +6,7 @@ from typing import Any
 
 from fscore._packed import fingerprint
 from fscore._view_model import (
+    LAYOUTS,
     FeatureViewDefinition,
     FlagViewDefinition,
     SeriesViewDefinition,
@@ -31,6 +32,20 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
         f"view {view.name} is computed on request, and nothing is written to it: write to the "
         "views that it is computed from"
     )
+
+
+def delete_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
+    """Return the spec by which rows are removed: in every layout, whichever of them the view has.
+
+    So what a layout has alone that the view no longer has is a row that was never copied, and no
+    row that was deleted since. While a row is removed it must not look like one: the layout that is
+    not in use goes first.
+    """
+    spec = write_spec_of(registry, view)
+    if isinstance(view, FeatureViewDefinition) and spec["also"] is None:
+        other = LAYOUTS[1 - LAYOUTS.index(view.layout)]
+        return layout_spec(registry, view, other) | {"also": spec}
+    return spec
 
 
 def layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from fscore._resolved import (
     ResolvedView,
 )
 from fscore._view_model import FeatureDefinition, RequestViewDefinition, ViewDefinition
-from fscore._write_spec import write_spec_of
+from fscore._write_spec import delete_spec_of, write_spec_of
 from fscore.errors import (
     AmbiguousFeature,
     EntityNotFound,
@@ -47,6 +47,7 @@ __all__ = [
     "ResolvedFeature",
     "ResolvedSet",
     "ResolvedView",
+    "delete_spec",
     "resolve",
     "write_spec",
 ]
@@ -114,6 +115,14 @@ def write_spec(registry: Registry, view: str) -> dict[str, Any]:
     Raises FeatureViewNotFound, and InvalidValue where the view is computed on request.
     """
     return write_spec_of(registry, _view(registry, view))
+
+
+def delete_spec(registry: Registry, view: str) -> dict[str, Any]:
+    """Return what `write_spec` does, for the removal of rows: in both layouts that a view may have.
+
+    Raises as `write_spec` does.
+    """
+    return delete_spec_of(registry, _view(registry, view))
 
 
 _Chosen = tuple[str, ViewDefinition, FeatureDefinition]

@@ -252,6 +252,30 @@ def test_what_was_deleted_since_an_earlier_attempt_stays_deleted(
 
 
 @BOTH
+def test_a_delete_removes_a_row_in_either_layout(client: Any, witness: Any, to: str) -> None:
+    """First in the one that is not in use, so that a row without a copy was never deleted."""
+    fill(client)
+    begin(client, to)
+    client.refresh()
+    user, entity = "user:{4}:v1:row", "user:{4}:v1"
+    if to == "packed":
+        witness.set(user, "left of an earlier migration")
+    else:
+        witness.hset(entity, mapping={"points": "5", "_ts:row": str(NOW)})
+    commands: list[str] = []
+    with witness.monitor() as monitor:
+        assert client.delete("row", [4]) == 1
+        while len(commands) < 2:
+            command = monitor.next_command()["command"].split()
+            if command[0] in ("UNLINK", "HDEL"):
+                commands.append(command[0])
+    assert commands == (["UNLINK", "HDEL"] if to == "packed" else ["HDEL", "UNLINK"])
+    assert not witness.exists(user)
+    assert {name.decode() for name in witness.hkeys(entity)} == {"level", "_ts:other"}
+    assert client.delete("row", [4]) == 0
+
+
+@BOTH
 def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str) -> None:
     """Whatever is sent may have been executed when the connection ends, and is sent again."""
     fill(client)

@@ -22,7 +22,7 @@ from fscore import (
     window,
 )
 from fscore._packed import fingerprint
-from fscore.registry_resolve import write_spec
+from fscore.registry_resolve import delete_spec, write_spec
 
 HOUR, DAY = 3_600_000, 86_400_000
 user = Entity("user", join_keys={"user_id": String})
@@ -232,6 +232,22 @@ def test_a_view_that_migrates_is_written_twice() -> None:
     assert (also["kind"], also["key_ttl_ms"], also["also"]) == ("packed", 90 * DAY, None)
     assert also["fingerprint"] == fingerprint([("age", "Int64"), ("country", "String")])
     assert resolve(migrating, features=["age"]).to_spec()["views"][0]["kind"] == "hash"
+
+
+def test_rows_are_removed_in_both_layouts_first_where_nobody_reads() -> None:
+    def kinds(known: Registry, view: str) -> list[str]:
+        spec = delete_spec(known, view)
+        also = spec["also"]
+        return [spec["kind"]] if also is None else [spec["kind"], also["kind"]]
+
+    assert kinds(registry, "profile") == ["packed", "hash"]
+    assert kinds(registry, "scores") == ["hash", "packed"]
+    assert kinds(registry, "clicks") == ["series"]
+    assert kinds(registry, "promotions") == ["flags"]
+    data = json.loads(registry.to_json())
+    data["views"]["profile"]["migrating_from"] = "packed"
+    # While rows are copied from the layout that is read, a row must be gone from there first.
+    assert kinds(Registry.from_json(json.dumps(data)), "profile") == ["hash", "packed"]
 
 
 def test_views_that_share_a_hash_keep_its_key_as_long_as_all_need() -> None:

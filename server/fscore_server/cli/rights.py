@@ -53,6 +53,7 @@ _WRITING: _Purposes = {
         ("PEXPIREAT", _KEY, "0", "GT"),
         ("PEXPIRETIME", _KEY),
         ("PERSIST", _KEY),
+        ("UNLINK", _KEY),
         *_SCRIPTS,
     ),
     "packed": (
@@ -62,6 +63,7 @@ _WRITING: _Purposes = {
         ("PEXPIRETIME", _KEY),
         ("PERSIST", _KEY),
         ("UNLINK", _KEY),
+        ("HDEL", _KEY, "field"),
         *_SCRIPTS,
     ),
     "series": (
