@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
@@ -24,13 +25,20 @@ def binary(kind: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, with room for a cluster's bus port 10,000 above it."""
+    """A port that nobody listens on, and neither on a cluster's bus port 10,000 above it.
+
+    Both are below the range from which the system takes the local ports of connections, so that
+    neither is such a port by the time the server starts, or starts again.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port <= 55_535:
-            return port
+        port = random.SystemRandom().randrange(10_000, 22_000)
+        with socket.socket() as probe, socket.socket() as bus:
+            try:
+                probe.bind(("127.0.0.1", port))
+                bus.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+        return port
 
 
 class RedisServer:
