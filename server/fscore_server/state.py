@@ -150,14 +150,14 @@ class State:
 
     def _note_push(self) -> None:
         fault = self.client.push_fault
-        if (fault is None) != (self._push_fault is None):
-            if fault is None:
+        if fault is None:
+            if self._push_fault is not None:
                 LOGGER.info("promotions are heard of at once again")
-            else:
-                LOGGER.warning(
-                    "promotions are not heard of at once, but by looking",
-                    extra={"fields": {"cause": fault, "seconds": self.settings.registry_poll}},
-                )
+        elif fault != self._push_fault:
+            LOGGER.warning(
+                "promotions are not heard of at once, but by looking",
+                extra={"fields": {"cause": fault, "seconds": self.settings.registry_poll}},
+            )
         self._push_fault = fault
 
 
