@@ -23,6 +23,7 @@ import fscore as library
 import fscore.aio
 from fscore_server import embedded
 from tests.cli.command import CHECKOUT, CLICKSTREAM, EXAMPLE, Fscore
+from tests.client.proxy import FaultProxy
 from tests.ingest.test_ecommerce import counted, read_events
 from tests.redis_server import RedisServer, free_port
 
@@ -172,6 +173,28 @@ def test_the_demo_shows_everything_and_ends_with_0(
     again = fscore("demo", EXAMPLE, DEMO_PORT=str(port), DEMO_SECONDS="0")
     assert again.code == 0
     assert "revision 1" in again.out
+
+
+@pytest.mark.parametrize("redis_server", ["valkey"], indirect=True)
+def test_a_slow_answer_does_not_end_the_demo(
+    fscore: Fscore, redis_server: RedisServer, redis_url: str
+) -> None:
+    with FaultProxy(redis_server.port) as between:
+        variables = {"DEMO_PORT": str(free_port()), "FSCORE_REDIS_URL": between.url}
+        demo = fscore.start("demo", EXAMPLE, DEMO_SECONDS="0", **variables)
+        try:
+            assert demo.stdout is not None
+            told = list(itertools.takewhile(lambda line: "Latency" not in line, demo.stdout))
+            between.hold()
+            between.wait_for_request(between.requests)
+            # Twice what a server takes at most for a request.
+            time.sleep(0.1)
+            between.release()
+            rest, errors = demo.communicate(timeout=WAIT)
+        finally:
+            demo.kill()
+            demo.communicate()
+    assert demo.returncode == 0, (told, rest, errors)
 
 
 def test_a_busy_port_is_one_line_before_anything_is_started(fscore: Fscore) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Query", "Timing", "measure", "queries", "wait_until_ready"]
+__all__ = ["TIMEOUT", "Query", "Timing", "measure", "queries", "wait_until_ready"]
 
 _SERVICE = "recommendation"
 _LIVE_SERVICE = "live_recommendation"
@@ -21,7 +21,8 @@ _LIVE = [
 _END = "2024-06-29T22:02:40Z"
 _BEFORE = "2024-06-29T21:52:40Z"
 _BUSY = [f"user_{number:04}" for number in (248, 205, 478, 231, 558, 176, 241, 83, 363, 42)]
-_TIMEOUT = 5.0
+TIMEOUT = 5.0
+"""Seconds that the demo waits for an answer."""
 _MOST_REQUESTS = 2_000
 _MOST_SECONDS = 2.0
 _WARM_UP = 50
@@ -55,7 +56,7 @@ def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bo
     """Ask `/health/ready` until it says so; False when the time is up or the server has ended."""
     deadline = time.monotonic() + seconds
     while alive() and time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         try:
             connection.request("GET", "/health/ready")
             if connection.getresponse().status == 200:
@@ -71,7 +72,7 @@ def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bo
 def queries(port: int) -> Iterator[Query]:
     """Requests of different kinds, asked now."""
     base = f"http://localhost:{port}"
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
     def get(title: str, target: str) -> Query:
         return Query(title, f"curl '{base}{target}'", _get(connection, target))
@@ -100,7 +101,7 @@ def queries(port: int) -> Iterator[Query]:
 
 def measure(port: int) -> Iterator[Timing]:
     """Time kinds of requests on one connection, bounded in count and in time."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     users = [f"user_{number:04}" for number in range(600)]
 
     def one(number: int) -> None:
