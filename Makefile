@@ -42,7 +42,16 @@ help: ## List the targets
 
 # -- build ------------------------------------------------------------------------------------
 
-build: $(STAMPS)/library $(STAMPS)/server ## Make .venv with both distributions, the extension in release
+# The extension in .venv is built in one of two ways, each of which replaces the other: as released, or
+# quickly, which `make dev` asks for.
+PROFILE := release
+LIBRARY := $(STAMPS)/library-$(PROFILE)
+
+build: $(LIBRARY) $(STAMPS)/server ## Make .venv with both distributions, the extension as released
+
+dev: ## Build the extension quickly after an edit in Rust, for trying things out and make check
+	@$(MAKE) --silent PROFILE=quick build; \
+	echo "dev: .venv has the quick build of the extension ($$SECONDS s); make build or test brings back the release"
 
 $(STAMPS)/venv: deploy/setup/prerequisites.sh
 	@deploy/setup/prerequisites.sh "$(PYTHON)"
@@ -57,23 +66,15 @@ $(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
 	@$(PIP) install --group $*
 	@touch $@
 
-$(STAMPS)/library: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
-	@echo "building fscore-core (release)"
-	@rm -f $(STAMPS)/library-quick
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --quiet --extras arrow,uvloop
+$(STAMPS)/library-%: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
+	@$(if $(filter release,$*),echo "building fscore-core in release (a few minutes)")
+	@rm -f $(STAMPS)/library-*
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --profile $* --quiet --extras arrow,uvloop \
+		>$(STAMPS)/build.log 2>&1 || { cat $(STAMPS)/build.log; exit 1; }
 	@touch $@
 
-# The other build of the extension: quick to make, slower to run. Each replaces the other.
-$(STAMPS)/library-quick: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
-	@rm -f $(STAMPS)/library
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --profile quick --quiet --extras arrow,uvloop
-	@touch $@
-
-dev: $(STAMPS)/library-quick ## Rebuild the extension quickly after an edit in Rust, for trying things out
-	@test -e $(STAMPS)/server || $(PIP) install --no-build-isolation --editable server
-
-# fscore-core is already there, so that pip looks for it nowhere.
-$(STAMPS)/server: $(STAMPS)/library server/pyproject.toml
+# After fscore-core, which pip then looks for nowhere.
+$(STAMPS)/server: server/pyproject.toml | $(LIBRARY)
 	@echo "installing fscore-server"
 	@$(PIP) install --no-build-isolation --editable server
 	@touch $@
