@@ -14,8 +14,6 @@ from tests.client import kinds
 from tests.client.driver import make_driver, until
 from tests.redis_server import RedisServer
 
-pytestmark = pytest.mark.checkout
-
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs/guides/connect.md"
 PREFIX = "acme:"

@@ -14,8 +14,6 @@ import pytest
 
 from fscore_server import embedded
 
-pytestmark = pytest.mark.checkout
-
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 

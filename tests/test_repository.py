@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.checkout
-
 ROOT = Path(__file__).resolve().parent.parent
 
 TOP_LEVEL = {

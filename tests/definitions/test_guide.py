@@ -7,10 +7,6 @@ import io
 import re
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.checkout
-
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "define-features.md"
 BLOCK = re.compile(r"^```(python run|text)\n(.*?)^```$", re.M | re.S)
 
