@@ -26,7 +26,9 @@ mod write;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The Rust core of fscore.
-#[pyo3::pymodule]
+// An interpreter without a GIL turns it on for this module: that its objects bear several threads at
+// once has been tested with the GIL alone.
+#[pyo3::pymodule(gil_used = true)]
 mod _fscore {
     #[pymodule_export]
     use crate::blocking::BlockingPool;
