@@ -28,12 +28,17 @@ export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 export PYTEST_ARGS
 
+# The exact versions of what pip installs, here and in the scripts; `make constraints` takes the newest.
+CONSTRAINTS := deploy/setup/constraints.txt
+export PIP_CONSTRAINT := $(CURDIR)/$(CONSTRAINTS)
+export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
+
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs' -o -name Cargo.toml)
 PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
 .PHONY: help build dev demo test test-rust test-python test-wheel lint lint-python lint-rust lint-files \
-	format docs bench fuzz docker-check clean
+	format constraints docs bench fuzz docker-check clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,7 +58,7 @@ dev: ## Build the extension quickly after an edit in Rust, for trying things out
 	@$(MAKE) --silent PROFILE=quick build; \
 	echo "dev: .venv has the quick build of the extension ($$SECONDS s); make build or test brings back the release"
 
-$(STAMPS)/venv: deploy/setup/prerequisites.sh
+$(STAMPS)/venv: deploy/setup/prerequisites.sh $(CONSTRAINTS)
 	@deploy/setup/prerequisites.sh "$(PYTHON)"
 	@test -x $(BIN)/python || "$$(deploy/setup/prerequisites.sh --python "$(PYTHON)")" -m venv $(VENV)
 	@mkdir -p $(STAMPS)
@@ -141,6 +146,9 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 	cargo fmt --all
 	@for folder in rust/fuzz bench/constant_rate bench/peers/rust; do \
 		cargo fmt --manifest-path $$folder/Cargo.toml || exit 1; done
+
+constraints: $(STAMPS)/venv ## Take the newest versions of all that pip installs, on each Python that is here
+	$(BIN)/python deploy/setup/constraints.py
 
 docs: build ## Write the tables in docs/ that are generated from code
 	$(BIN)/python docs/generate.py

@@ -53,7 +53,9 @@ def virtualenv(group: str) -> Path:
     """The bin folder of an environment that has one dependency group of pyproject.toml alone."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     folder = CACHE / f"venv-{group}"
-    stamp, wanted = folder / "made-from", f"{sys.version}\n{groups[group]}"
+    constraints = ROOT / f"deploy/setup/constraints-{group}.txt"
+    stamp = folder / "made-from"
+    wanted = f"{sys.version}\n{groups[group]}\n{constraints.read_text()}"
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"installing the dependency group '{group}' into {folder.relative_to(ROOT)}")
         if not (folder / "bin" / "python").exists():
@@ -65,8 +67,11 @@ def virtualenv(group: str) -> Path:
             "--quiet",
             "--disable-pip-version-check",
         ]
-        _run(group, [*pip, "install", "--upgrade", "pip>=25.1"], ROOT)
-        _run(group, [*pip, "install", "--group", f"{ROOT / 'pyproject.toml'}:{group}"], ROOT)
+        # Those of .venv, which make puts there, fight with what this group needs.
+        exact = {"PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
+        _run(group, [*pip, "install", "--upgrade", "pip>=25.1"], ROOT, exact)
+        from_group = f"{ROOT / 'pyproject.toml'}:{group}"
+        _run(group, [*pip, "install", "--group", from_group], ROOT, exact)
         stamp.write_text(wanted)
     return folder / "bin"
 

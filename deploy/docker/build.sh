@@ -7,6 +7,7 @@ set -euo pipefail
 prefix=${1:?usage: build.sh PREFIX}
 cd "$(dirname "$0")/../.."
 
+export PIP_CONSTRAINT=$PWD/deploy/setup/constraints.txt
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

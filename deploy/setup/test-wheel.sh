@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 checkout=$PWD
 python=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+export PIP_CONSTRAINT=$checkout/deploy/setup/constraints.txt
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
