@@ -37,8 +37,8 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs
 PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
-.PHONY: help build dev demo test test-rust test-python test-wheel lint lint-python lint-rust lint-files \
-	format constraints docs bench fuzz docker-check clean
+.PHONY: help build dev demo test test-rust test-python \
+	test-wheel lint lint-python lint-rust lint-files format constraints docs bench fuzz docker-check clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -100,9 +100,10 @@ test-rust: $(STAMPS)/venv ## The Rust core's tests
 		echo "the core builds for wasm32-unknown-unknown"; \
 	fi
 
+# A process for each core; PYTEST_ARGS="-n 0" runs the tests in one, as a debugger needs it.
 test-python: build $(STAMPS)/group-test ## The Python suite against real servers
 	@deploy/setup/redis.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 test-wheel: build $(STAMPS)/group-test ## Build both wheels and test them installed, outside the checkout
 	@deploy/setup/redis.sh

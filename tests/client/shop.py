@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any, Literal
 
@@ -84,6 +85,7 @@ second = FeatureService("second", features=[Profile.age, Profile.country], versi
 REGISTRY = Registry.from_definitions([everything, profile, pairs, second, Membership])
 
 
+@functools.cache
 def wide_registry(width: int) -> Registry:
     """An entity with this many Int64 features, a service of all of them and one of the first."""
     row = Entity("row", join_keys={"row_id": Int64})
