@@ -37,7 +37,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs
 PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
-.PHONY: help build dev demo test test-rust test-python \
+.PHONY: help build dev demo test test-rust test-python test-pythons \
 	test-wheel lint lint-python lint-rust lint-files format constraints docs bench fuzz docker-check clean
 
 help: ## List the targets
@@ -104,6 +104,14 @@ test-rust: $(STAMPS)/venv ## The Rust core's tests
 test-python: build $(STAMPS)/group-test ## The Python suite against real servers
 	@deploy/setup/redis.sh
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+
+test-pythons: ## The native, definitions and client suites on each Python from 3.11 to 3.14 that is here
+	@deploy/setup/redis.sh
+	@deploy/setup/pythons.sh | while read -r version python; do \
+		echo "Python $$version"; \
+		CARGO_TARGET_DIR=$(CURDIR)/.cache/python$$version/target $(MAKE) test-python \
+			PYTHON=$$python VENV=.cache/python$$version PROFILE=quick \
+			PYTEST_ARGS="tests/native tests/definitions tests/client $(PYTEST_ARGS)" </dev/null; done
 
 test-wheel: build $(STAMPS)/group-test ## Build both wheels and test them installed, outside the checkout
 	@deploy/setup/redis.sh
