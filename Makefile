@@ -21,6 +21,7 @@ DEMO_PORT ?= 8080
 DEMO_SECONDS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
+SINCE ?=
 export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
 
 # Tools that make compiles itself, and where rustup puts cargo: a login shell has that on the PATH, a CI
@@ -37,13 +38,13 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs
 PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
-.PHONY: help build dev demo test test-rust test-python test-pythons \
+.PHONY: help build dev demo check check-style check-types check-tests test test-rust test-python test-pythons \
 	test-wheel lint lint-python lint-rust lint-files format constraints docs bench fuzz docker-check clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  DEMO_PORT=8080 DEMO_SECONDS= PYTEST_ARGS= BENCH_ARGS= FUZZ_SECONDS=60 change what they do."
+	@echo "  DEMO_PORT=8080 DEMO_SECONDS= PYTEST_ARGS= SINCE= BENCH_ARGS= FUZZ_SECONDS=60 change what they do."
 
 # -- build ------------------------------------------------------------------------------------
 
@@ -99,6 +100,23 @@ test-rust: $(STAMPS)/venv ## The Rust core's tests
 		cargo build --quiet --locked --package fscore-core --target wasm32-unknown-unknown; \
 		echo "the core builds for wasm32-unknown-unknown"; \
 	fi
+
+# On either build of the extension: the one that is up to date, else the quick one. What a change touches,
+# tests/touched.py says.
+check: $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-lint ## In half a minute: ruff, mypy, tests that a change touches
+	@$(MAKE) --question build || $(MAKE) dev
+	@deploy/setup/redis.sh
+	@$(MAKE) --jobs 3 --output-sync check-style check-types check-tests
+
+check-style:
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+
+check-types:
+	@$(BIN)/mypy
+
+check-tests:
+	@paths=$$($(BIN)/python -m tests.touched $(SINCE)); echo "pytest $$paths"; \
+	$(BIN)/python -m pytest --quiet --numprocesses auto --dist worksteal $(PYTEST_ARGS) $$paths
 
 # A process for each core; PYTEST_ARGS="-n 0" runs the tests in one, as a debugger needs it.
 test-python: build $(STAMPS)/group-test ## The Python suite against real servers
