@@ -26,6 +26,7 @@ pub mod script;
 pub mod series;
 pub mod slot;
 pub mod table;
+mod text;
 pub mod types;
 pub mod value;
 pub mod write;

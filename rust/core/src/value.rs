@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiter::{Jiter, Peek};
 
+use crate::text::write_json_string;
 use crate::types::{DataType, Scalar, TimeUnit};
 
 /// Why stored text is not a value of its type.
@@ -363,7 +364,7 @@ pub fn encode(out: &mut Vec<u8>, value: Value<'_>, scalar: Scalar) {
 pub fn encode_element(out: &mut Vec<u8>, element: Value<'_>, scalar: Scalar) {
     match element {
         Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-        Value::String(text) => crate::json::write_string(out, text),
+        Value::String(text) => write_json_string(out, text),
         Value::Bytes(bytes) => {
             out.push(b'"');
             out.extend_from_slice(BASE64.encode(bytes).as_bytes());

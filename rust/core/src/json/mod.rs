@@ -5,10 +5,8 @@ mod inputs;
 mod problem;
 mod render;
 mod request;
-mod text;
 
 pub use inputs::{RequestInputs, missing, unknown};
 pub use problem::{Problem, ProblemKind};
 pub use render::{add_as_of, render_many, render_one};
 pub use request::{ReadRequest, parse_read_request};
-pub use text::{string, write_string};

@@ -5,9 +5,9 @@ use std::array;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::text::{write_integer, write_string};
 use crate::keys::{KeyColumn, KeyColumns};
 use crate::table::{NO_TIME, Table};
+use crate::text::write_json_string;
 use crate::types::Status;
 use crate::value::{Value, vector_elements};
 
@@ -18,7 +18,7 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"entity\":{");
     for (index, (name, column)) in table.keys().columns.iter().enumerate() {
         comma(out, index);
-        write_string(out, name);
+        write_json_string(out, name);
         out.push(b':');
         write_key(out, column, 0);
     }
@@ -113,7 +113,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &KeyColumns) {
     out.push(b'{');
     for (index, (name, column)) in keys.columns.iter().enumerate() {
         comma(out, index);
-        write_string(out, name);
+        write_json_string(out, name);
         out.extend_from_slice(b":[");
         for row in 0..column.len() {
             comma(out, row);
@@ -128,7 +128,7 @@ fn write_key(out: &mut Vec<u8>, column: &KeyColumn, row: usize) {
     match column {
         KeyColumn::Integer(ids) => write_integer(out, ids[row]),
         // Text keys came in as UTF-8; nothing else can be in the column.
-        KeyColumn::Text(ids) => write_string(out, &String::from_utf8_lossy(ids.at(row))),
+        KeyColumn::Text(ids) => write_json_string(out, &String::from_utf8_lossy(ids.at(row))),
     }
 }
 
@@ -213,7 +213,7 @@ fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
         }
         Some(Value::Float32(value)) => return write_float32(out, value),
         Some(Value::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-        Some(Value::String(text)) => write_string(out, text),
+        Some(Value::String(text)) => write_json_string(out, text),
         Some(Value::Bytes(bytes)) => {
             out.push(b'"');
             out.extend_from_slice(BASE64.encode(bytes).as_bytes());
@@ -254,6 +254,10 @@ fn write_array<T>(
     }
     out.push(b']');
     said
+}
+
+fn write_integer(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn comma(out: &mut Vec<u8>, index: usize) {

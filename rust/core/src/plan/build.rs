@@ -7,10 +7,10 @@ use super::{
 };
 use crate::expression::{Computed, ExpressionError, Tree};
 use crate::flag::IdPattern;
-use crate::json;
 use crate::keys::KeyType;
 use crate::packed::{Decoder, Schema};
 use crate::resp::encode::{write_array_header, write_blob};
+use crate::text::json_string;
 use crate::types::DataType;
 use crate::value;
 
@@ -191,7 +191,7 @@ fn outputs(
             view,
             source,
             has_default,
-            json_name: json::string(name),
+            json_name: json_string(name),
         })
     };
     outputs

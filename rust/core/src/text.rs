@@ -1,14 +1,14 @@
-//! JSON strings and numbers.
+//! JSON strings. This is below `json`, so that values and plans can write them too.
 
 /// `text` as a JSON string, quotes included.
-pub fn string(text: &str) -> Vec<u8> {
+pub(crate) fn json_string(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
-    write_string(&mut out, text);
+    write_json_string(&mut out, text);
     out
 }
 
 /// Appends `text` as a JSON string, quotes included.
-pub fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut plain_from = 0;
     for (index, byte) in text.bytes().enumerate() {
@@ -36,11 +36,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends an integer.
-pub(super) fn write_integer(out: &mut Vec<u8>, value: i64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -50,7 +45,7 @@ mod tests {
     proptest! {
         #[test]
         fn strings_read_back(text in any::<String>()) {
-            let written = string(&text);
+            let written = json_string(&text);
             prop_assert_eq!(serde_json::from_slice::<String>(&written).unwrap(), text);
         }
     }
