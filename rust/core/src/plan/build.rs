@@ -14,7 +14,14 @@ use crate::text::json_string;
 use crate::types::DataType;
 use crate::value;
 
-pub(super) fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
+impl ReadPlan {
+    /// Compiles `spec`.
+    pub fn new(spec: &PlanSpec) -> Result<Self, PlanError> {
+        plan(spec)
+    }
+}
+
+fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
     if spec.features.is_empty() && spec.computed.is_empty() {
         return Err(PlanError::Malformed("a plan needs at least one feature"));
     }

@@ -148,11 +148,6 @@ pub(crate) struct Column {
 }
 
 impl ReadPlan {
-    /// Compiles `spec`.
-    pub fn new(spec: &PlanSpec) -> Result<Self, PlanError> {
-        build::plan(spec)
-    }
-
     /// The output columns, in order.
     pub fn features(&self) -> &[Feature] {
         &self.features
