@@ -9,7 +9,6 @@ mod call;
 mod copy;
 mod flags;
 mod hash;
-mod hash_newest;
 mod packed;
 mod part;
 mod series;

@@ -1,11 +1,11 @@
 //! Rows of the hash layout of which the newest stays, whatever order they arrive in.
 
-use super::call::RowCalls;
-use super::hash::{Expiry, HashLayout};
-use super::{Given, Place, Row, RowEncoder, RowError, WriteBatch, kept_until};
+use super::{Expiry, HashLayout};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::HASH_ROWS;
 use crate::value::Invalid;
+use crate::write::call::RowCalls;
+use crate::write::{Given, Place, Row, RowEncoder, RowError, WriteBatch, kept_until};
 
 /// Calls of a script: each row is the whole row of its view.
 pub(super) struct NewestEncoder<'a> {

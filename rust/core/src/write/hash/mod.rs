@@ -1,15 +1,17 @@
 //! The hash layout: a field for each feature, and one for the event time.
 
-use super::batch::Answer;
-use super::hash_newest::NewestEncoder;
-use super::{
-    Given, Layout, Ordering, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch,
-    kept_until,
-};
+mod newest;
+
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::table::NO_TIME;
 use crate::value::Invalid;
+use crate::write::batch::Answer;
+use crate::write::{
+    Given, Layout, Ordering, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch,
+    kept_until,
+};
+use newest::NewestEncoder;
 
 /// What the hash layout needs to know of a view.
 #[derive(Debug, Clone)]
