@@ -1,6 +1,6 @@
 //! Rows of the hash layout of which the newest stays, whatever order they arrive in.
 
-use super::{Expiry, HashLayout};
+use super::row::{Expiry, HashRow};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::HASH_ROWS;
 use crate::value::Invalid;
@@ -9,7 +9,7 @@ use crate::write::{Given, Place, Row, RowEncoder, RowError, WriteBatch, kept_unt
 
 /// Calls of a script: each row is the whole row of its view.
 pub(super) struct NewestEncoder<'a> {
-    layout: &'a HashLayout,
+    layout: &'a HashRow,
     clock_ms: i64,
     calls: RowCalls,
     text: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct NewestEncoder<'a> {
 }
 
 impl<'a> NewestEncoder<'a> {
-    pub(super) fn new(layout: &'a HashLayout, clock_ms: i64) -> Self {
+    pub(super) fn new(layout: &'a HashRow, clock_ms: i64) -> Self {
         let width = layout.fields.len();
         let mut header = Vec::new();
         let kind: &[u8] = match layout.expiry {
