@@ -7,6 +7,7 @@
 mod batch;
 mod call;
 mod copy;
+mod events;
 mod flags;
 mod hash;
 mod packed;

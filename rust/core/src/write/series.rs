@@ -1,6 +1,7 @@
 //! Events of entities in sorted sets, and what tiles add up of them.
 
 use super::batch::Answer;
+use super::events::{Event, Events, Span};
 use super::tiles::{Tiles, TilesView};
 use super::{
     Given, Layout, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
@@ -47,7 +48,10 @@ impl SeriesLayout {
     /// Compiles what `view` says.
     pub fn new(view: SeriesView) -> Self {
         Self {
-            tiles: view.tiles.as_ref().map(|tiles| Tiles::new(tiles, &view)),
+            tiles: view
+                .tiles
+                .as_ref()
+                .map(|tiles| Tiles::new(tiles, view.retention_ms, view.max_events)),
             view,
         }
     }
@@ -96,21 +100,6 @@ impl Layout for SeriesLayout {
     }
 }
 
-/// An event that is kept back.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Event {
-    /// Which entity's: the same is the same.
-    entity: u32,
-    pub(super) time_ms: i64,
-    pub(super) row: u32,
-    key: Span,
-    member: Span,
-    /// What tiles add up of it, encoded as arguments.
-    summands: Span,
-}
-
-type Span = (usize, usize);
-
 /// Keeps events back to put those of one entity together, oldest first.
 struct SeriesEncoder<'a> {
     layout: &'a SeriesLayout,
@@ -120,39 +109,6 @@ struct SeriesEncoder<'a> {
     text: Vec<u8>,
     events: Vec<Event>,
     bytes: Vec<u8>,
-}
-
-/// Events of one entity, and the bytes that they refer to.
-pub(super) struct Events<'a> {
-    pub(super) events: &'a [Event],
-    bytes: &'a [u8],
-}
-
-impl Events<'_> {
-    pub(super) fn key(&self) -> &[u8] {
-        self.slice(self.events[0].key)
-    }
-
-    pub(super) fn member(&self, event: &Event) -> &[u8] {
-        self.slice(event.member)
-    }
-
-    pub(super) fn summands(&self, event: &Event) -> &[u8] {
-        self.slice(event.summands)
-    }
-
-    pub(super) fn first_row(&self) -> u32 {
-        self.events[0].row
-    }
-
-    /// The newest one's time.
-    pub(super) fn newest_ms(&self) -> i64 {
-        self.events[self.events.len() - 1].time_ms
-    }
-
-    fn slice(&self, (start, end): Span) -> &[u8] {
-        &self.bytes[start..end]
-    }
 }
 
 impl SeriesEncoder<'_> {

@@ -2,8 +2,8 @@
 
 use super::WriteBatch;
 use super::batch::Answer;
+use super::events::Events;
 use super::kept_until;
-use super::series::{Events, SeriesView};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::SERIES_TILES;
 
@@ -42,12 +42,13 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    pub(super) fn new(tiles: &TilesView, series: &SeriesView) -> Self {
+    /// Tiles of a series that keeps events for `retention_ms`, and at most `max_events` of them.
+    pub(super) fn new(tiles: &TilesView, retention_ms: i64, max_events: i64) -> Self {
         let mut header = Vec::new();
         for number in [
             tiles.tile_ms,
-            series.retention_ms,
-            series.max_events,
+            retention_ms,
+            max_events,
             tiles.retention_ms,
             tiles.fields.len() as i64,
         ] {
@@ -59,7 +60,7 @@ impl Tiles {
             write_blob(&mut header, kind);
         }
         Self {
-            retention_ms: [series.retention_ms, tiles.retention_ms],
+            retention_ms: [retention_ms, tiles.retention_ms],
             key_tail: format!(":t{}", tiles.tile_ms).into_bytes(),
             columns: tiles.fields.iter().map(|field| field.column).collect(),
             header,

@@ -1,0 +1,49 @@
+//! Events of a series on their way into commands.
+
+/// An event that is kept back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event {
+    /// Which entity's: the same is the same.
+    pub(super) entity: u32,
+    pub(super) time_ms: i64,
+    pub(super) row: u32,
+    pub(super) key: Span,
+    pub(super) member: Span,
+    /// What tiles add up of it, encoded as arguments.
+    pub(super) summands: Span,
+}
+
+pub(super) type Span = (usize, usize);
+
+/// Events of one entity, and the bytes that they refer to.
+pub(super) struct Events<'a> {
+    pub(super) events: &'a [Event],
+    pub(super) bytes: &'a [u8],
+}
+
+impl Events<'_> {
+    pub(super) fn key(&self) -> &[u8] {
+        self.slice(self.events[0].key)
+    }
+
+    pub(super) fn member(&self, event: &Event) -> &[u8] {
+        self.slice(event.member)
+    }
+
+    pub(super) fn summands(&self, event: &Event) -> &[u8] {
+        self.slice(event.summands)
+    }
+
+    pub(super) fn first_row(&self) -> u32 {
+        self.events[0].row
+    }
+
+    /// The newest one's time.
+    pub(super) fn newest_ms(&self) -> i64 {
+        self.events[self.events.len() - 1].time_ms
+    }
+
+    fn slice(&self, (start, end): Span) -> &[u8] {
+        &self.bytes[start..end]
+    }
+}
