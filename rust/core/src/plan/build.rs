@@ -43,17 +43,17 @@ fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
     for (index, entity) in entities.iter_mut().enumerate() {
         let own = spec.features.iter().filter_map(|feature| {
             let view = spec.views.get(feature.view)?;
-            (view.entity == index).then(|| Place::of(feature, view))
+            (view.entity == index).then(|| Storage::of(feature, view))
         });
-        let mut places: Vec<Place<'_>> = Vec::new();
-        for place in own {
-            if !places.contains(&place) {
-                places.push(place);
+        let mut storages: Vec<Storage<'_>> = Vec::new();
+        for storage in own {
+            if !storages.contains(&storage) {
+                storages.push(storage);
             }
         }
-        places.sort_by_key(Place::rank);
+        storages.sort_by_key(Storage::rank);
         let start = builders.len();
-        builders.extend(places.into_iter().map(GroupBuilder::new));
+        builders.extend(storages.into_iter().map(GroupBuilder::new));
         entity.groups = start..builders.len();
     }
     let mut default_arena = Vec::new();
@@ -63,10 +63,10 @@ fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
         let view = spec.views.get(feature.view).ok_or(PlanError::Malformed(
             "a feature names a view that is not there",
         ))?;
-        let place = Place::of(feature, view);
+        let storage = Storage::of(feature, view);
         let group = builders
             .iter()
-            .position(|builder| builder.place == place)
+            .position(|builder| builder.storage == storage)
             .ok_or(PlanError::Malformed(
                 "a view names an entity that is not there",
             ))?;
@@ -228,9 +228,9 @@ fn is_identity(spec: &PlanSpec, reads: &[ReadColumn], groups: &[Group]) -> bool 
             .all(|(index, view)| view.view == index)
 }
 
-/// Features of one place are read together.
+/// Where values are stored: features that are stored together are read together.
 #[derive(Debug, PartialEq, Eq)]
-enum Place<'a> {
+enum Storage<'a> {
     /// The hash of this entity.
     Hash(usize),
     /// The rows of this view.
@@ -241,7 +241,7 @@ enum Place<'a> {
     Flag(usize, &'a str),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Storage<'a> {
     fn of(feature: &'a FeatureSpec, view: &ViewSpec) -> Self {
         match view.kind {
             ViewKind::Hash => Self::Hash(view.entity),
@@ -263,16 +263,16 @@ impl<'a> Place<'a> {
 }
 
 struct GroupBuilder<'a> {
-    place: Place<'a>,
+    storage: Storage<'a>,
     views: Vec<GroupView>,
     columns: Vec<Column>,
     features: Vec<&'a FeatureSpec>,
 }
 
 impl<'a> GroupBuilder<'a> {
-    fn new(place: Place<'a>) -> Self {
+    fn new(storage: Storage<'a>) -> Self {
         Self {
-            place,
+            storage,
             views: Vec::new(),
             columns: Vec::new(),
             features: Vec::new(),
@@ -315,27 +315,27 @@ impl<'a> GroupBuilder<'a> {
     fn finish(self, spec: &PlanSpec) -> Result<Group, PlanError> {
         let prefix = &spec.key_prefix;
         let view_at = |index: usize| &spec.views[index];
-        let (entity, head, tail, source) = match &self.place {
-            Place::Hash(entity) => {
+        let (entity, head, tail, source) = match &self.storage {
+            Storage::Hash(entity) => {
                 let name = &spec.entities[*entity].name;
                 let source = self.hash(&spec.entities[*entity], spec);
                 let tail = KeyTail::Versioned(Vec::new());
                 (*entity, format!("{prefix}{name}:{{"), tail, source)
             }
-            Place::Packed(index) => {
+            Storage::Packed(index) => {
                 let view = view_at(*index);
                 let name = &spec.entities[view.entity].name;
                 let tail = KeyTail::Versioned(format!(":{}", view.name).into_bytes());
                 let source = self.packed(view)?;
                 (view.entity, format!("{prefix}{name}:{{"), tail, source)
             }
-            Place::Series(index) => {
+            Storage::Series(index) => {
                 let view = view_at(*index);
                 let name = &spec.entities[view.entity].name;
                 let head = format!("{prefix}{}:{name}:{{", view.name);
                 (view.entity, head, KeyTail::Plain, self.series(view)?)
             }
-            Place::Flag(index, field) => {
+            Storage::Flag(index, field) => {
                 let view = view_at(*index);
                 let head = format!("{prefix}flag:{field}:{{");
                 let source = self.flag(view)?;
