@@ -75,9 +75,9 @@ fn flags_are_where_the_vectors_say() {
                 KeyColumn::Text(ids)
             }
         };
-        let places = layout.places(&[("id", &column)], 1, 1);
+        let destinations = layout.destinations(&[("id", &column)], 1, 1);
         if case["refused"] == true {
-            assert!(places.is_err(), "{case}");
+            assert!(destinations.is_err(), "{case}");
             continue;
         }
         let (shard, offset) = (&case["shard"], &case["offset"]);
@@ -87,7 +87,7 @@ fn flags_are_where_the_vectors_say() {
             assert_eq!(shard.as_u64(), Some(found), "{case}");
         }
         let mut batch = WriteBatch::default();
-        layout.remove(places.unwrap().of(0), 0, &mut batch);
+        layout.remove(destinations.unwrap().of(0), 0, &mut batch);
         let mut expected = Vec::new();
         let (key, offset) = (format!("flag:seen:{{{shard}}}"), offset.to_string());
         encode::command(&mut expected, &["SETBIT", &key, &offset, "0"]);
@@ -107,7 +107,7 @@ fn cases(list: &str) -> Vec<Json> {
 /// The command that writes the event of a case to the series of user 7.
 fn sent(layout: &SeriesLayout, case: &Json, time_ms: i64) -> Vec<u8> {
     let users = KeyColumn::Integer(vec![7]);
-    let places = layout.places(&[("user_id", &users)], 1, 1).unwrap();
+    let destinations = layout.destinations(&[("user_id", &users)], 1, 1).unwrap();
     let mut batch = WriteBatch::default();
     let mut encoder: Box<dyn RowEncoder + '_> = layout.encoder(0);
     for (column, (data_type, value)) in types(case).into_iter().zip(values(case)).enumerate() {
@@ -125,7 +125,7 @@ fn sent(layout: &SeriesLayout, case: &Json, time_ms: i64) -> Vec<u8> {
     };
     let row = Row {
         number: 0,
-        place: places.of(0),
+        destination: destinations.of(0),
         time_ms,
         event_id: event_id.as_ref().map(String::as_bytes),
     };

@@ -1,6 +1,6 @@
 //! A view's rows from one layout to the other, each only if it still is what was read.
 
-use super::{Given, Layout, Place, Row, RowError, WriteBatch};
+use super::{Destination, Given, Layout, Row, RowError, WriteBatch};
 use crate::packed::Decoder;
 use crate::resp::encode::{each_command, words};
 use crate::script::COPY_ROW;
@@ -66,7 +66,8 @@ impl LayoutCopy {
     /// The call that removes what the target layout has at a key, whatever it is.
     pub fn removal(&self, target_key: &[u8]) -> Vec<Vec<u8>> {
         let mut batch = WriteBatch::default();
-        self.target.remove(Place::Key(0, target_key), 0, &mut batch);
+        self.target
+            .remove(Destination::Key(0, target_key), 0, &mut batch);
         let key = target_key.to_vec();
         let mut arguments = vec![key.clone(), key, b"-1".to_vec()];
         add_commands(&mut arguments, batch.commands());
@@ -102,10 +103,10 @@ impl LayoutCopy {
             "all that was to be read"
         );
         let mut batch = WriteBatch::default();
-        let place = Place::Key(0, target_key);
+        let destination = Destination::Key(0, target_key);
         let mut invalid = Vec::new();
         if read.iter().all(Option::is_none) {
-            self.target.remove(place, 0, &mut batch);
+            self.target.remove(destination, 0, &mut batch);
         } else {
             let mut arena = Vec::new();
             let (time_ms, cells) = match (&self.source, read) {
@@ -116,7 +117,7 @@ impl LayoutCopy {
             };
             let row = Row {
                 number: 0,
-                place,
+                destination,
                 time_ms,
                 event_id: None,
             };

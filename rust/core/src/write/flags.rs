@@ -1,7 +1,7 @@
 //! Flags: a bit for each entity and feature.
 
 use super::batch::Answer;
-use super::{Given, Layout, Place, Places, Row, RowEncoder, RowError, WriteBatch};
+use super::{Destination, Destinations, Given, Layout, Row, RowEncoder, RowError, WriteBatch};
 use crate::flag::{BadPattern, Bit, IdPattern};
 use crate::keys::{KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
@@ -44,15 +44,15 @@ impl FlagLayout {
 }
 
 impl Layout for FlagLayout {
-    fn places(
+    fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         _version: i64,
-    ) -> Result<Places, KeysError> {
+    ) -> Result<Destinations, KeysError> {
         // Definitions give an entity with flags one join key.
         let Some(&(name, column)) = columns.first() else {
-            return Ok(Places::Bits(Vec::new()));
+            return Ok(Destinations::Bits(Vec::new()));
         };
         (0..rows)
             .map(|row| {
@@ -73,7 +73,7 @@ impl Layout for FlagLayout {
                 number.ok_or_else(|| KeysError::new(name, Some(row), wrong))
             })
             .collect::<Result<_, _>>()
-            .map(Places::Bits)
+            .map(Destinations::Bits)
     }
 
     fn encoder(&self, _clock_ms: i64) -> Box<dyn RowEncoder + '_> {
@@ -85,8 +85,10 @@ impl Layout for FlagLayout {
         })
     }
 
-    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch) {
-        let Place::Bit(number) = place else { return };
+    fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch) {
+        let Destination::Bit(number) = destination else {
+            return;
+        };
         for feature in 0..self.heads.len() {
             self.set(feature, number, false, row, batch);
         }
@@ -124,7 +126,7 @@ impl RowEncoder for FlagEncoder<'_> {
     fn null(&mut self, _column: usize) {}
 
     fn end_row(&mut self, row: Row<'_>, _batch: &mut WriteBatch) -> Result<(), RowError> {
-        if let Place::Bit(number) = row.place {
+        if let Destination::Bit(number) = row.destination {
             self.kept.push((number, row.number));
             self.bits.extend_from_slice(&self.row);
         }
@@ -183,7 +185,7 @@ mod tests {
             }
             let row = Row {
                 number: number as u32,
-                place: Place::Bit(id),
+                destination: Destination::Bit(id),
                 time_ms: 0,
                 event_id: None,
             };

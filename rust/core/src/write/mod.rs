@@ -60,17 +60,17 @@ impl Outdated {
 /// How rows of a view are stored.
 pub trait Layout: fmt::Debug + Send + Sync {
     /// Where the rows with these join keys go: names and values of one row each, in key order.
-    fn places(
+    fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         version: i64,
-    ) -> Result<Places, KeysError>;
+    ) -> Result<Destinations, KeysError>;
     /// Takes rows one after another. `clock_ms` is the time of the write, from which what comes late
     /// lives on.
     fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_>;
-    /// Appends the removal of what the view has at a place.
-    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch);
+    /// Appends the removal of what the view has at a destination.
+    fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch);
     /// Whether the same rows can be written again at any time without undoing what came between.
     fn is_idempotent(&self) -> bool;
     /// Whether the server tells how many rows changed something.
@@ -125,7 +125,7 @@ pub struct Row<'a> {
     /// Its number in the call, for messages.
     pub number: u32,
     /// Where it goes.
-    pub place: Place<'a>,
+    pub destination: Destination<'a>,
     /// When what it tells was so, in epoch milliseconds; [`NO_TIME`](crate::table::NO_TIME) of a row
     /// that is copied without.
     pub time_ms: i64,
@@ -135,7 +135,7 @@ pub struct Row<'a> {
 
 /// Where a row goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place<'a> {
+pub enum Destination<'a> {
     /// To a key; the same index is the same key.
     Key(u32, &'a [u8]),
     /// To the bits with this number.
@@ -144,27 +144,27 @@ pub enum Place<'a> {
 
 /// Where each row of a write goes.
 #[derive(Debug)]
-pub enum Places {
+pub enum Destinations {
     /// To keys.
     Keys(EntityKeys),
     /// To the bits with these numbers.
     Bits(Vec<u64>),
 }
 
-impl Places {
+impl Destinations {
     /// Where this row goes.
-    pub fn of(&self, row: usize) -> Place<'_> {
+    pub fn of(&self, row: usize) -> Destination<'_> {
         match self {
             Self::Keys(EntityKeys { keys, key_of_row }) => {
                 let index = key_of_row.as_ref().map_or(row, |keys| keys[row] as usize);
-                Place::Key(index as u32, keys.at(index))
+                Destination::Key(index as u32, keys.at(index))
             }
-            Self::Bits(numbers) => Place::Bit(numbers[row]),
+            Self::Bits(numbers) => Destination::Bit(numbers[row]),
         }
     }
 
-    /// Every place once, as far as that is known.
-    pub fn distinct(&self) -> impl Iterator<Item = Place<'_>> {
+    /// Every destination once, as far as that is known.
+    pub fn distinct(&self) -> impl Iterator<Item = Destination<'_>> {
         let (keys, bits) = match self {
             Self::Keys(entity) => (Some(&entity.keys), None),
             Self::Bits(numbers) => (None, Some(numbers)),
@@ -172,9 +172,9 @@ impl Places {
         let keys = keys.into_iter().flat_map(|keys| {
             keys.iter()
                 .enumerate()
-                .map(|(index, key)| Place::Key(index as u32, key))
+                .map(|(index, key)| Destination::Key(index as u32, key))
         });
-        keys.chain(bits.into_iter().flatten().map(|&bit| Place::Bit(bit)))
+        keys.chain(bits.into_iter().flatten().map(|&bit| Destination::Bit(bit)))
     }
 }
 

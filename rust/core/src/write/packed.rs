@@ -3,8 +3,8 @@
 use super::batch::Answer;
 use super::call::RowCalls;
 use super::{
-    Given, Layout, Ordering, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch,
-    kept_until,
+    Destination, Destinations, Given, Layout, Ordering, Outdated, Row, RowEncoder, RowError,
+    WriteBatch, kept_until,
 };
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::packed::{RowWriter, Schema};
@@ -33,14 +33,14 @@ pub struct PackedLayout {
 }
 
 impl Layout for PackedLayout {
-    fn places(
+    fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         version: i64,
-    ) -> Result<Places, KeysError> {
+    ) -> Result<Destinations, KeysError> {
         let tail = format!("}}:v{version}:{}", self.name);
-        EntityKeys::build(&self.key_head, columns, tail.as_bytes(), rows).map(Places::Keys)
+        EntityKeys::build(&self.key_head, columns, tail.as_bytes(), rows).map(Destinations::Keys)
     }
 
     fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_> {
@@ -64,8 +64,8 @@ impl Layout for PackedLayout {
         })
     }
 
-    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch) {
-        if let Place::Key(_, key) = place {
+    fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch) {
+        if let Destination::Key(_, key) = destination {
             batch.command(b"UNLINK", key, 0, row, Answer::Effect);
         }
     }
@@ -104,7 +104,7 @@ impl RowEncoder for PackedEncoder<'_> {
     }
 
     fn end_row(&mut self, row: Row<'_>, batch: &mut WriteBatch) -> Result<(), RowError> {
-        let Place::Key(_, key) = row.place else {
+        let Destination::Key(_, key) = row.destination else {
             return Ok(());
         };
         // It replaces the row that is there, whose other values would be gone without a word.
@@ -177,7 +177,7 @@ mod tests {
         let mut encoder = layout.encoder(50);
         let row = |number| Row {
             number,
-            place: Place::Key(0, b"k"),
+            destination: Destination::Key(0, b"k"),
             time_ms: 40,
             event_id: None,
         };

@@ -4,7 +4,8 @@ use super::batch::Answer;
 use super::events::{Event, Events, Span};
 use super::tiles::{Tiles, TilesView};
 use super::{
-    Given, Layout, Outdated, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+    Destination, Destinations, Given, Layout, Outdated, Row, RowEncoder, RowError, WriteBatch,
+    kept_until,
 };
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
@@ -58,13 +59,13 @@ impl SeriesLayout {
 }
 
 impl Layout for SeriesLayout {
-    fn places(
+    fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         _version: i64,
-    ) -> Result<Places, KeysError> {
-        EntityKeys::build(&self.view.key_head, columns, b"}", rows).map(Places::Keys)
+    ) -> Result<Destinations, KeysError> {
+        EntityKeys::build(&self.view.key_head, columns, b"}", rows).map(Destinations::Keys)
     }
 
     fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_> {
@@ -78,8 +79,10 @@ impl Layout for SeriesLayout {
         })
     }
 
-    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch) {
-        let Place::Key(_, key) = place else { return };
+    fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch) {
+        let Destination::Key(_, key) = destination else {
+            return;
+        };
         let arguments = usize::from(self.tiles.is_some());
         let out = batch.command(b"UNLINK", key, arguments, row, Answer::Effect);
         if let Some(tiles) = &self.tiles {
@@ -176,7 +179,7 @@ impl RowEncoder for SeriesEncoder<'_> {
     }
 
     fn end_row(&mut self, row: Row<'_>, _batch: &mut WriteBatch) -> Result<(), RowError> {
-        let Place::Key(entity, key) = row.place else {
+        let Destination::Key(entity, key) = row.destination else {
             return Ok(());
         };
         if row.time_ms > LATEST {

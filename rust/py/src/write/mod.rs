@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use fscore_core::keys::{KeyColumns, KeyType};
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::write::{
-    Given, Layout, Ordering, Outdated, Places, RowError, WriteBatch as CoreWriteBatch,
+    Destinations, Given, Layout, Ordering, Outdated, RowError, WriteBatch as CoreWriteBatch,
 };
 use numpy::PyReadonlyArray1;
 use pyo3::intern;
@@ -236,17 +236,17 @@ impl WritePlan {
     fn encode_delete(&self, keys: &Bound<'_, PyAny>, version: i64) -> PyResult<WriteBatch> {
         let py = keys.py();
         let keys = keys::extract(&self.join_keys, keys)?;
-        let places = self.places(py, &keys, version)?;
+        let destinations = self.destinations(py, &keys, version)?;
         let mut batch = CoreWriteBatch::default();
-        // Every layout has as many distinct places, so a row is the same entity in each.
-        let mut distinct: Vec<_> = places.iter().map(Places::distinct).collect();
+        // Every layout has as many distinct destinations, so a row is the same entity in each.
+        let mut distinct: Vec<_> = destinations.iter().map(Destinations::distinct).collect();
         for row in 0.. {
             let found: Vec<_> = distinct.iter_mut().filter_map(Iterator::next).collect();
             if found.is_empty() {
                 break;
             }
-            for (layout, place) in self.layouts.iter().zip(found) {
-                layout.remove(place, row, &mut batch);
+            for (layout, destination) in self.layouts.iter().zip(found) {
+                layout.remove(destination, row, &mut batch);
             }
         }
         let kind = BatchKind {
@@ -266,12 +266,22 @@ impl WritePlan {
         version: i64,
         batch_rows: usize,
     ) -> PyResult<Rows<'_>> {
-        let places = self.places(py, keys, version)?;
-        Ok(Rows::new(&self.layouts, places, epoch_ms_now(), batch_rows))
+        let destinations = self.destinations(py, keys, version)?;
+        Ok(Rows::new(
+            &self.layouts,
+            destinations,
+            epoch_ms_now(),
+            batch_rows,
+        ))
     }
 
-    fn places(&self, py: Python<'_>, keys: &KeyColumns, version: i64) -> PyResult<Vec<Places>> {
-        rows::places(&self.layouts, &self.join_keys, keys, version)
+    fn destinations(
+        &self,
+        py: Python<'_>,
+        keys: &KeyColumns,
+        version: i64,
+    ) -> PyResult<Vec<Destinations>> {
+        rows::destinations(&self.layouts, &self.join_keys, keys, version)
             .map_err(|error| keys::error(py, &error))
     }
 

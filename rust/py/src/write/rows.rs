@@ -2,7 +2,7 @@
 
 use fscore_core::keys::{KeyColumns, KeyType, KeysError};
 use fscore_core::write::{
-    Given, Layout, Places, Row, RowEncoder, RowError, WriteBatch as CoreWriteBatch,
+    Destinations, Given, Layout, Row, RowEncoder, RowError, WriteBatch as CoreWriteBatch,
 };
 
 use super::WriteBatch;
@@ -13,7 +13,7 @@ const LARGEST_BATCH: usize = 4 << 20;
 
 pub(super) struct Rows<'a> {
     encoders: Vec<Box<dyn RowEncoder + 'a>>,
-    places: Vec<Places>,
+    destinations: Vec<Destinations>,
     whole: Vec<WriteBatch>,
     current: CoreWriteBatch,
     /// Rows in `current`.
@@ -26,7 +26,7 @@ impl<'a> Rows<'a> {
     /// Rows of the entities in `keys`; `most` of them make a batch.
     pub(super) fn new(
         layouts: &'a [Box<dyn Layout>],
-        places: Vec<Places>,
+        destinations: Vec<Destinations>,
         clock_ms: i64,
         most: usize,
     ) -> Self {
@@ -35,7 +35,7 @@ impl<'a> Rows<'a> {
                 .iter()
                 .map(|layout| layout.encoder(clock_ms))
                 .collect(),
-            places,
+            destinations,
             whole: Vec::new(),
             current: CoreWriteBatch::default(),
             taken: 0,
@@ -80,10 +80,10 @@ impl<'a> Rows<'a> {
         time_ms: i64,
         event_id: Option<&[u8]>,
     ) -> Result<(), RowError> {
-        for (encoder, places) in self.encoders.iter_mut().zip(&self.places) {
+        for (encoder, destinations) in self.encoders.iter_mut().zip(&self.destinations) {
             let row = Row {
                 number: index as u32,
-                place: places.of(index),
+                destination: destinations.of(index),
                 time_ms,
                 event_id,
             };
@@ -110,12 +110,12 @@ impl<'a> Rows<'a> {
 }
 
 /// Where the rows with these keys go in each layout.
-pub(super) fn places(
+pub(super) fn destinations(
     layouts: &[Box<dyn Layout>],
     join_keys: &[(String, KeyType)],
     keys: &KeyColumns,
     version: i64,
-) -> Result<Vec<Places>, KeysError> {
+) -> Result<Vec<Destinations>, KeysError> {
     let columns: Vec<_> = keys
         .bind(join_keys)?
         .into_iter()
@@ -126,6 +126,6 @@ pub(super) fn places(
         .collect();
     layouts
         .iter()
-        .map(|layout| layout.places(&columns, keys.rows(), version))
+        .map(|layout| layout.destinations(&columns, keys.rows(), version))
         .collect()
 }

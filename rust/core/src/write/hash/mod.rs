@@ -9,7 +9,8 @@ use crate::table::NO_TIME;
 use crate::value::Invalid;
 use crate::write::batch::Answer;
 use crate::write::{
-    Given, Layout, Ordering, Place, Places, Row, RowEncoder, RowError, WriteBatch, kept_until,
+    Destination, Destinations, Given, Layout, Ordering, Row, RowEncoder, RowError, WriteBatch,
+    kept_until,
 };
 use newest::NewestEncoder;
 pub use row::HashView;
@@ -38,14 +39,14 @@ impl HashLayout {
 }
 
 impl Layout for HashLayout {
-    fn places(
+    fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         version: i64,
-    ) -> Result<Places, KeysError> {
+    ) -> Result<Destinations, KeysError> {
         let tail = format!("}}:v{version}");
-        EntityKeys::build(&self.key_head, columns, tail.as_bytes(), rows).map(Places::Keys)
+        EntityKeys::build(&self.key_head, columns, tail.as_bytes(), rows).map(Destinations::Keys)
     }
 
     fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_> {
@@ -55,8 +56,10 @@ impl Layout for HashLayout {
         }
     }
 
-    fn remove(&self, place: Place<'_>, row: u32, batch: &mut WriteBatch) {
-        let Place::Key(_, key) = place else { return };
+    fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch) {
+        let Destination::Key(_, key) = destination else {
+            return;
+        };
         let HashRow {
             fields, time_field, ..
         } = &self.row;
@@ -119,7 +122,7 @@ impl RowEncoder for ArrivalEncoder<'_> {
     }
 
     fn end_row(&mut self, row: Row<'_>, batch: &mut WriteBatch) -> Result<(), RowError> {
-        let Place::Key(_, key) = row.place else {
+        let Destination::Key(_, key) = row.destination else {
             return Ok(());
         };
         let timeless = row.time_ms == NO_TIME;
@@ -186,6 +189,7 @@ mod tests {
     use super::*;
     use crate::types::Scalar;
     use crate::value::Value;
+    use crate::write::Outdated;
 
     fn view(ttls: [i64; 2]) -> HashView {
         HashView {
@@ -216,7 +220,7 @@ mod tests {
         }
         let row = Row {
             number: 0,
-            place: Place::Key(0, b"k"),
+            destination: Destination::Key(0, b"k"),
             time_ms,
             event_id: None,
         };

@@ -5,7 +5,7 @@ use crate::resp::encode::{write_blob, write_integer};
 use crate::script::HASH_ROWS;
 use crate::value::Invalid;
 use crate::write::call::RowCalls;
-use crate::write::{Given, Place, Row, RowEncoder, RowError, WriteBatch, kept_until};
+use crate::write::{Destination, Given, Row, RowEncoder, RowError, WriteBatch, kept_until};
 
 /// Calls of a script: each row is the whole row of its view.
 pub(super) struct NewestEncoder<'a> {
@@ -67,7 +67,7 @@ impl RowEncoder for NewestEncoder<'_> {
     fn null(&mut self, _column: usize) {}
 
     fn end_row(&mut self, row: Row<'_>, batch: &mut WriteBatch) -> Result<(), RowError> {
-        let Place::Key(_, key) = row.place else {
+        let Destination::Key(_, key) = row.destination else {
             return Ok(());
         };
         let layout = self.layout;
