@@ -80,7 +80,7 @@ pub fn decide(
     jitter: f64,
 ) -> Action {
     let kind = kind_of(failure);
-    let Some(place) = place_of(failure) else {
+    let Some(retry_on) = retry_on(failure) else {
         return Action::Fail(kind);
     };
     if !(idempotent || changed_nothing(failure)) {
@@ -93,9 +93,9 @@ pub fn decide(
     if now.saturating_add(pause) >= deadline {
         return Action::Fail(kind);
     }
-    match place {
-        Place::Here => Action::RetryAfter(pause),
-        Place::Anew => Action::ReconnectAndRetry(pause),
+    match retry_on {
+        RetryOn::SameConnection => Action::RetryAfter(pause),
+        RetryOn::NewConnection => Action::ReconnectAndRetry(pause),
     }
 }
 
@@ -118,16 +118,17 @@ pub fn kind_of(failure: Failure) -> ErrorKind {
     }
 }
 
-enum Place {
-    Here,
-    Anew,
+enum RetryOn {
+    SameConnection,
+    NewConnection,
 }
 
-fn place_of(failure: Failure) -> Option<Place> {
+/// The connection on which the command may be sent again; `None` if on no connection.
+fn retry_on(failure: Failure) -> Option<RetryOn> {
     match failure {
         Failure::Server(code) => match code.retry {
-            RetryClass::Later => Some(Place::Here),
-            RetryClass::Elsewhere => Some(Place::Anew),
+            RetryClass::Later => Some(RetryOn::SameConnection),
+            RetryClass::Elsewhere => Some(RetryOn::NewConnection),
             // Whoever knows the cluster or the script deals with these before asking here.
             RetryClass::Never | RetryClass::Moved | RetryClass::Ask | RetryClass::LoadScript => {
                 None
@@ -135,7 +136,7 @@ fn place_of(failure: Failure) -> Option<Place> {
         },
         Failure::Lost { .. }
         | Failure::ConnectFailed
-        | Failure::Handshake(ErrorKind::Unavailable) => Some(Place::Anew),
+        | Failure::Handshake(ErrorKind::Unavailable) => Some(RetryOn::NewConnection),
         Failure::Handshake(_)
         | Failure::Overloaded
         | Failure::DeadlineExceeded
