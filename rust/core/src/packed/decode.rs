@@ -10,12 +10,12 @@ use crate::value::{self, Invalid};
 /// Reads the wanted columns out of rows of any known schema.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    wanted: Vec<Wanted>,
-    layouts: Vec<Layout>,
+    wanted: Vec<WantedColumn>,
+    readers: Vec<SchemaReader>,
 }
 
 #[derive(Debug, Clone)]
-struct Wanted {
+struct WantedColumn {
     name: String,
     data_type: DataType,
     absent: u64,
@@ -23,9 +23,9 @@ struct Wanted {
 
 /// Where the wanted columns are in rows of one schema.
 #[derive(Debug, Clone)]
-struct Layout {
+struct SchemaReader {
     fingerprint: u32,
-    steps: Vec<Step>,
+    reads: Vec<ColumnRead>,
     /// The columns of variable length, in order.
     variable: Vec<Variable>,
     /// Whether every wanted column is there and of eight bytes that are its cell.
@@ -40,16 +40,16 @@ struct Layout {
 
 /// What to do for one wanted column. A row has at most 512 MiB before its tail, so offsets fit.
 #[derive(Debug, Clone, Copy)]
-struct Step {
-    kind: Kind,
+struct ColumnRead {
+    form: ColumnForm,
     null_bit: u8,
     null_byte: u32,
-    /// Where in the row the column is, or an index into what `kind` says.
+    /// Where in the row the column is, or an index into the list that `form` names.
     at: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ColumnForm {
     /// Eight bytes that are the cell.
     Cell,
     Float32,
@@ -85,13 +85,13 @@ impl Decoder {
         let mut decoder = Self {
             wanted: wanted
                 .into_iter()
-                .map(|(name, data_type)| Wanted {
+                .map(|(name, data_type)| WantedColumn {
                     name,
                     data_type,
                     absent: value::absent(data_type),
                 })
                 .collect(),
-            layouts: Vec::with_capacity(schemas.len()),
+            readers: Vec::with_capacity(schemas.len()),
         };
         for schema in schemas {
             decoder.add(schema);
@@ -102,13 +102,13 @@ impl Decoder {
     /// Makes rows of one more schema readable.
     pub fn add(&mut self, schema: &Schema) {
         if !self.knows(schema.fingerprint()) {
-            self.layouts.push(Layout::new(schema, &self.wanted));
+            self.readers.push(SchemaReader::new(schema, &self.wanted));
         }
     }
 
     /// Whether rows of this schema can be read.
     pub fn knows(&self, fingerprint: u32) -> bool {
-        self.layout(fingerprint).is_ok()
+        self.reader(fingerprint).is_ok()
     }
 
     /// Decodes `row` into a cell and a status for each wanted column, and returns its event time.
@@ -134,19 +134,19 @@ impl Decoder {
             "a status for each column"
         );
         let header = Header::parse(row)?;
-        let layout = self.layout(header.fingerprint)?;
-        layout.check_length(row)?;
-        if layout.is_cells(row) {
-            for (step, cell) in layout.steps.iter().zip(cells) {
-                *cell = u64::from_le_bytes(bytes_at(row, step.at as usize));
+        let reader = self.reader(header.fingerprint)?;
+        reader.check_length(row)?;
+        if reader.is_cells(row) {
+            for (read, cell) in reader.reads.iter().zip(cells) {
+                *cell = u64::from_le_bytes(bytes_at(row, read.at as usize));
             }
             statuses.fill(Status::Present as u8);
             return Ok(header.event_time);
         }
         let before = arena.len();
         let outputs = cells.iter_mut().zip(statuses);
-        for ((step, wanted), (cell, status)) in layout.steps.iter().zip(&self.wanted).zip(outputs) {
-            (*cell, *status) = match layout.cell(*step, wanted.data_type, row, arena) {
+        for ((read, wanted), (cell, status)) in reader.reads.iter().zip(&self.wanted).zip(outputs) {
+            (*cell, *status) = match reader.cell(*read, wanted.data_type, row, arena) {
                 Ok(cell) => (cell, Status::Present as u8),
                 Err(Without::Null) => (wanted.absent, Status::Null as u8),
                 Err(Without::Invalid(_)) => (wanted.absent, Status::Invalid as u8),
@@ -165,12 +165,12 @@ impl Decoder {
     /// If there is no such wanted column.
     pub fn reason(&self, row: &[u8], column: usize) -> Option<String> {
         let data_type = self.wanted[column].data_type;
-        let layout = self.layout(Header::parse(row).ok()?.fingerprint).ok()?;
-        layout.check_length(row).ok()?;
-        let step = layout.steps[column];
-        match layout.cell(step, data_type, row, &mut Vec::new()) {
-            Err(Without::Invalid(_)) if step.kind == Kind::Other => {
-                let stored = layout.others[step.at as usize];
+        let reader = self.reader(Header::parse(row).ok()?.fingerprint).ok()?;
+        reader.check_length(row).ok()?;
+        let read = reader.reads[column];
+        match reader.cell(read, data_type, row, &mut Vec::new()) {
+            Err(Without::Invalid(_)) if read.form == ColumnForm::Other => {
+                let stored = reader.others[read.at as usize];
                 Some(format!("is stored as {stored}, not as {data_type}"))
             }
             Err(Without::Invalid(invalid)) => Some(format!("{}: {data_type}", invalid.0)),
@@ -178,16 +178,16 @@ impl Decoder {
         }
     }
 
-    fn layout(&self, fingerprint: u32) -> Result<&Layout, RowError> {
-        self.layouts
+    fn reader(&self, fingerprint: u32) -> Result<&SchemaReader, RowError> {
+        self.readers
             .iter()
-            .find(|layout| layout.fingerprint == fingerprint)
+            .find(|reader| reader.fingerprint == fingerprint)
             .ok_or(RowError::UnknownSchema(fingerprint))
     }
 }
 
-impl Layout {
-    fn new(schema: &Schema, wanted: &[Wanted]) -> Self {
+impl SchemaReader {
+    fn new(schema: &Schema, wanted: &[WantedColumn]) -> Self {
         let stored = schema.layout();
         let by_name: HashMap<&str, usize> = stored
             .iter()
@@ -195,29 +195,29 @@ impl Layout {
             .map(|(index, column)| (column.name.as_str(), index))
             .collect();
         let mut others = Vec::new();
-        let steps: Vec<Step> = wanted
+        let reads: Vec<ColumnRead> = wanted
             .iter()
             .map(|wanted| {
                 let Some(&index) = by_name.get(wanted.name.as_str()) else {
-                    return Step {
-                        kind: Kind::Absent,
+                    return ColumnRead {
+                        form: ColumnForm::Absent,
                         null_bit: 0,
                         null_byte: 0,
                         at: 0,
                     };
                 };
                 let column = &stored[index];
-                let (kind, at) = if column.data_type != wanted.data_type {
+                let (form, at) = if column.data_type != wanted.data_type {
                     others.push(column.data_type);
-                    (Kind::Other, others.len() - 1)
+                    (ColumnForm::Other, others.len() - 1)
                 } else if let Some(variable) = column.variable {
-                    (Kind::Variable, variable)
+                    (ColumnForm::Variable, variable)
                 } else {
-                    (fixed_kind(column.data_type), column.offset)
+                    (fixed_form(column.data_type), column.offset)
                 };
                 let (null_byte, null_bit) = null_bit(index);
-                Step {
-                    kind,
+                ColumnRead {
+                    form,
                     null_bit,
                     null_byte: null_byte as u32,
                     at: at as u32,
@@ -234,9 +234,9 @@ impl Layout {
             .collect();
         Self {
             fingerprint: schema.fingerprint(),
-            cells_only: steps.iter().all(|step| step.kind == Kind::Cell),
+            cells_only: reads.iter().all(|read| read.form == ColumnForm::Cell),
             nulls_end: HEADER_BYTES + stored.len().div_ceil(8),
-            steps,
+            reads,
             variable,
             tail: schema.tail,
             others,
@@ -279,37 +279,37 @@ impl Layout {
     #[inline]
     fn cell(
         &self,
-        step: Step,
+        read: ColumnRead,
         data_type: DataType,
         row: &[u8],
         arena: &mut Vec<u8>,
     ) -> Result<u64, Without> {
-        let at = step.at as usize;
+        let at = read.at as usize;
         // What the schema does not have asks for no bit, of the first byte.
-        if row[step.null_byte as usize] & step.null_bit != 0 {
+        if row[read.null_byte as usize] & read.null_bit != 0 {
             return Err(Without::Null);
         }
-        match step.kind {
-            Kind::Cell => Ok(u64::from_le_bytes(bytes_at(row, at))),
-            Kind::Float32 => {
+        match read.form {
+            ColumnForm::Cell => Ok(u64::from_le_bytes(bytes_at(row, at))),
+            ColumnForm::Float32 => {
                 let narrow = f32::from_le_bytes(bytes_at(row, at));
                 Ok(f64::from(narrow).to_bits())
             }
-            Kind::Bool => match row[at] {
+            ColumnForm::Bool => match row[at] {
                 value @ (0 | 1) => Ok(u64::from(value)),
                 _ => Err(Without::Invalid(Invalid("is a byte other than 0 and 1"))),
             },
-            Kind::Seconds => i64::from_le_bytes(bytes_at(row, at))
+            ColumnForm::Seconds => i64::from_le_bytes(bytes_at(row, at))
                 .checked_mul(TimeUnit::Seconds.milliseconds())
                 .map(|ms| ms as u64)
                 .ok_or(Without::Invalid(Invalid(
                     "is a time beyond 64 bits of milliseconds",
                 ))),
-            Kind::Vector => {
+            ColumnForm::Vector => {
                 let end = at + fixed_bytes(data_type);
                 value::decode(data_type, &row[at..end], arena).map_err(Without::Invalid)
             }
-            Kind::Variable => {
+            ColumnForm::Variable => {
                 let variable = &self.variable[at];
                 let start = self.tail_end(at, row);
                 let end = u32::from_le_bytes(bytes_at(row, variable.at)) as usize;
@@ -318,19 +318,19 @@ impl Layout {
                     .ok_or(Without::Row(RowError::Offset(variable.column)))?;
                 value::decode(data_type, bytes, arena).map_err(Without::Invalid)
             }
-            Kind::Other => Err(Without::Invalid(Invalid("is stored as another type"))),
-            Kind::Absent => Err(Without::Null),
+            ColumnForm::Other => Err(Without::Invalid(Invalid("is stored as another type"))),
+            ColumnForm::Absent => Err(Without::Null),
         }
     }
 }
 
-const fn fixed_kind(data_type: DataType) -> Kind {
+const fn fixed_form(data_type: DataType) -> ColumnForm {
     match data_type {
-        DataType::Scalar(Scalar::Float32) => Kind::Float32,
-        DataType::Scalar(Scalar::Bool) => Kind::Bool,
-        DataType::Scalar(Scalar::Timestamp(TimeUnit::Seconds)) => Kind::Seconds,
-        DataType::Vector(_) => Kind::Vector,
-        _ => Kind::Cell,
+        DataType::Scalar(Scalar::Float32) => ColumnForm::Float32,
+        DataType::Scalar(Scalar::Bool) => ColumnForm::Bool,
+        DataType::Scalar(Scalar::Timestamp(TimeUnit::Seconds)) => ColumnForm::Seconds,
+        DataType::Vector(_) => ColumnForm::Vector,
+        _ => ColumnForm::Cell,
     }
 }
 
