@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fscore_core::packed::{Decoder, RowError, RowWriter, Schema};
+use fscore_core::packed::{Decoder, PackedError, RowWriter, Schema};
 use fscore_core::types::{DataType, Scalar, Status};
 use fscore_core::value::{self, Value};
 use serde_json::{Value as Json, json};
@@ -73,10 +73,10 @@ fn malformed_rows_are_refused() {
                     assert!(!of_schema, "{}: {read:?}", case["name"]);
                     continue;
                 }
-                Err(RowError::Length { .. }) => "length",
-                Err(RowError::Format(_)) => "format",
-                Err(RowError::UnknownSchema(_)) => "schema",
-                Err(RowError::Offset(_)) => "offset",
+                Err(PackedError::Length { .. }) => "length",
+                Err(PackedError::Format(_)) => "format",
+                Err(PackedError::UnknownSchema(_)) => "schema",
+                Err(PackedError::Offset(_)) => "offset",
             };
             assert_eq!(kind, case["error"], "{}", case["name"]);
         }
@@ -121,7 +121,7 @@ fn row(case: &Json) -> Vec<u8> {
 }
 
 /// What a decoder that knows every schema makes of a row.
-fn read(vectors: &Json, wanted: &Columns, row: &[u8]) -> Result<(i64, Vec<Json>), RowError> {
+fn read(vectors: &Json, wanted: &Columns, row: &[u8]) -> Result<(i64, Vec<Json>), PackedError> {
     let names = vectors["schemas"].as_object().unwrap().keys();
     let schemas: Vec<_> = names.map(|name| schema(vectors, name)).collect();
     let decoder = Decoder::new(wanted.clone(), &schemas);

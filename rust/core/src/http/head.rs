@@ -105,18 +105,18 @@ impl<'a> Head<'a> {
             }
             let value = value.strip_prefix(b" ").unwrap_or(value);
             match known(name) {
-                Header::Ignored => {}
-                Header::ApiKey => once(&mut head.credentials.api_key, value)?,
-                Header::Authorization => once(&mut head.credentials.authorization, value)?,
-                Header::Accept => once(&mut head.accept, value)?,
-                Header::ContentType => once(&mut head.content_type, value)?,
-                Header::RequestId => once(&mut head.request_id, value)?,
-                Header::TimeoutMs => once(&mut head.timeout_ms, value)?,
-                Header::Traceparent => once(&mut head.traceparent, value)?,
-                Header::Tracestate => once(&mut head.tracestate, value)?,
-                Header::ContentLength => once(&mut body_length, value)?,
-                Header::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {}
-                Header::Connection | Header::Refused => return None,
+                HeaderRole::Ignored => {}
+                HeaderRole::ApiKey => once(&mut head.credentials.api_key, value)?,
+                HeaderRole::Authorization => once(&mut head.credentials.authorization, value)?,
+                HeaderRole::Accept => once(&mut head.accept, value)?,
+                HeaderRole::ContentType => once(&mut head.content_type, value)?,
+                HeaderRole::RequestId => once(&mut head.request_id, value)?,
+                HeaderRole::TimeoutMs => once(&mut head.timeout_ms, value)?,
+                HeaderRole::Traceparent => once(&mut head.traceparent, value)?,
+                HeaderRole::Tracestate => once(&mut head.tracestate, value)?,
+                HeaderRole::ContentLength => once(&mut body_length, value)?,
+                HeaderRole::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {}
+                HeaderRole::Connection | HeaderRole::Refused => return None,
             }
         }
         head.length = at + 2;
@@ -131,7 +131,7 @@ impl<'a> Head<'a> {
 
 /// What a header means to a plain read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Header {
+enum HeaderRole {
     Ignored,
     Accept,
     ApiKey,
@@ -147,31 +147,31 @@ enum Header {
     Refused,
 }
 
-fn known(name: &[u8]) -> Header {
+fn known(name: &[u8]) -> HeaderRole {
     // By length first: most headers of most requests are none of these.
     let (known, header): (&[u8], _) = match name.len() {
-        6 if name[0] | 0x20 == b'a' => (b"accept", Header::Accept),
-        6 => (b"expect", Header::Refused),
-        7 => (b"upgrade", Header::Refused),
-        9 => (b"x-api-key", Header::ApiKey),
-        10 if name[0] | 0x20 == b'c' => (b"connection", Header::Connection),
-        10 => (b"tracestate", Header::Tracestate),
-        11 => (b"traceparent", Header::Traceparent),
-        12 if name[0] | 0x20 == b'c' => (b"content-type", Header::ContentType),
-        12 => (b"x-request-id", Header::RequestId),
-        13 => (b"authorization", Header::Authorization),
-        14 if name[0] | 0x20 == b'h' => (b"http2-settings", Header::Refused),
-        14 => (b"content-length", Header::ContentLength),
-        16 if name[0] | 0x20 == b'p' => (b"proxy-connection", Header::Refused),
-        16 => (b"content-encoding", Header::Refused),
-        17 => (b"transfer-encoding", Header::Refused),
-        20 => (b"x-request-timeout-ms", Header::TimeoutMs),
-        _ => return Header::Ignored,
+        6 if name[0] | 0x20 == b'a' => (b"accept", HeaderRole::Accept),
+        6 => (b"expect", HeaderRole::Refused),
+        7 => (b"upgrade", HeaderRole::Refused),
+        9 => (b"x-api-key", HeaderRole::ApiKey),
+        10 if name[0] | 0x20 == b'c' => (b"connection", HeaderRole::Connection),
+        10 => (b"tracestate", HeaderRole::Tracestate),
+        11 => (b"traceparent", HeaderRole::Traceparent),
+        12 if name[0] | 0x20 == b'c' => (b"content-type", HeaderRole::ContentType),
+        12 => (b"x-request-id", HeaderRole::RequestId),
+        13 => (b"authorization", HeaderRole::Authorization),
+        14 if name[0] | 0x20 == b'h' => (b"http2-settings", HeaderRole::Refused),
+        14 => (b"content-length", HeaderRole::ContentLength),
+        16 if name[0] | 0x20 == b'p' => (b"proxy-connection", HeaderRole::Refused),
+        16 => (b"content-encoding", HeaderRole::Refused),
+        17 => (b"transfer-encoding", HeaderRole::Refused),
+        20 => (b"x-request-timeout-ms", HeaderRole::TimeoutMs),
+        _ => return HeaderRole::Ignored,
     };
     if name.eq_ignore_ascii_case(known) {
         header
     } else {
-        Header::Ignored
+        HeaderRole::Ignored
     }
 }
 

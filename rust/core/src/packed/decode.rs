@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::schema::{Schema, fixed_bytes, null_bit};
-use super::{HEADER_BYTES, Header, RowError};
+use super::{HEADER_BYTES, Header, PackedError};
 use crate::types::{DataType, Scalar, Status, TimeUnit};
 use crate::value::{self, Invalid};
 
@@ -75,7 +75,7 @@ struct Variable {
 enum Without {
     Null,
     Invalid(Invalid),
-    Row(RowError),
+    Row(PackedError),
 }
 
 impl Decoder {
@@ -126,7 +126,7 @@ impl Decoder {
         cells: &mut [u64],
         statuses: &mut [u8],
         arena: &mut Vec<u8>,
-    ) -> Result<i64, RowError> {
+    ) -> Result<i64, PackedError> {
         assert_eq!(cells.len(), self.wanted.len(), "a cell for each column");
         assert_eq!(
             statuses.len(),
@@ -178,11 +178,11 @@ impl Decoder {
         }
     }
 
-    fn reader(&self, fingerprint: u32) -> Result<&SchemaReader, RowError> {
+    fn reader(&self, fingerprint: u32) -> Result<&SchemaReader, PackedError> {
         self.readers
             .iter()
             .find(|reader| reader.fingerprint == fingerprint)
-            .ok_or(RowError::UnknownSchema(fingerprint))
+            .ok_or(PackedError::UnknownSchema(fingerprint))
     }
 }
 
@@ -254,7 +254,7 @@ impl SchemaReader {
 
     /// A row is exactly as long as its last end offset says: what was cut, or has something behind
     /// it, is no row.
-    fn check_length(&self, row: &[u8]) -> Result<(), RowError> {
+    fn check_length(&self, row: &[u8]) -> Result<(), PackedError> {
         let mut expected = self.tail;
         if row.len() >= expected {
             expected = expected.saturating_add(self.tail_end(self.variable.len(), row));
@@ -262,7 +262,7 @@ impl SchemaReader {
         if row.len() == expected {
             Ok(())
         } else {
-            Err(RowError::Length {
+            Err(PackedError::Length {
                 found: row.len(),
                 expected,
             })
@@ -315,7 +315,7 @@ impl SchemaReader {
                 let end = u32::from_le_bytes(bytes_at(row, variable.at)) as usize;
                 let bytes = row[self.tail..]
                     .get(start..end)
-                    .ok_or(Without::Row(RowError::Offset(variable.column)))?;
+                    .ok_or(Without::Row(PackedError::Offset(variable.column)))?;
                 value::decode(data_type, bytes, arena).map_err(Without::Invalid)
             }
             ColumnForm::Other => Err(Without::Invalid(Invalid("is stored as another type"))),

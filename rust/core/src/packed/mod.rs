@@ -40,16 +40,16 @@ pub struct Header {
 
 impl Header {
     /// Reads the beginning of `row`.
-    pub fn parse(row: &[u8]) -> Result<Self, RowError> {
+    pub fn parse(row: &[u8]) -> Result<Self, PackedError> {
         match row.first_chunk::<HEADER_BYTES>() {
             Some(&[FORMAT, f0, f1, f2, f3, t0, t1, t2, t3, t4, t5, t6, t7]) => Ok(Self {
                 fingerprint: u32::from_le_bytes([f0, f1, f2, f3]),
                 event_time: i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
             }),
-            Some(&[format, ..]) => Err(RowError::Format(format)),
+            Some(&[format, ..]) => Err(PackedError::Format(format)),
             None => match row.first() {
-                Some(&format) if format != FORMAT => Err(RowError::Format(format)),
-                _ => Err(RowError::Length {
+                Some(&format) if format != FORMAT => Err(PackedError::Format(format)),
+                _ => Err(PackedError::Length {
                     found: row.len(),
                     expected: HEADER_BYTES,
                 }),
@@ -60,7 +60,7 @@ impl Header {
 
 /// Why a row as a whole cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowError {
+pub enum PackedError {
     /// Another format than [`FORMAT`]; holds its first byte.
     Format(u8),
     /// Written with a schema that the decoder was not told of; holds its fingerprint.
@@ -76,7 +76,7 @@ pub enum RowError {
     Offset(usize),
 }
 
-impl fmt::Display for RowError {
+impl fmt::Display for PackedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Format(byte) => {
@@ -93,4 +93,4 @@ impl fmt::Display for RowError {
     }
 }
 
-impl std::error::Error for RowError {}
+impl std::error::Error for PackedError {}

@@ -14,7 +14,7 @@ const LONGEST_FIXED: usize = 512 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     fingerprint: u32,
-    columns: Vec<Column>,
+    columns: Vec<SchemaColumn>,
     /// Indices of the columns of variable length.
     pub(super) variable: Vec<usize>,
     /// Where the tail begins.
@@ -23,7 +23,7 @@ pub struct Schema {
 
 /// A column of a [`Schema`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
+pub(super) struct SchemaColumn {
     pub(super) name: String,
     pub(super) data_type: DataType,
     /// Where its fixed part begins in the row.
@@ -67,7 +67,7 @@ impl Schema {
         let mut laid_out = Vec::with_capacity(columns.len());
         for (index, (name, data_type)) in columns.into_iter().enumerate() {
             let varies = varies(data_type);
-            laid_out.push(Column {
+            laid_out.push(SchemaColumn {
                 name,
                 data_type,
                 offset,
@@ -101,7 +101,7 @@ impl Schema {
             .map(|column| (column.name.as_str(), column.data_type))
     }
 
-    pub(super) fn layout(&self) -> &[Column] {
+    pub(super) fn layout(&self) -> &[SchemaColumn] {
         &self.columns
     }
 }

@@ -192,7 +192,7 @@ fn read(
     decoder: &Decoder,
     wanted: &Columns,
     row: &[u8],
-) -> Result<Vec<(Status, String)>, RowError> {
+) -> Result<Vec<(Status, String)>, PackedError> {
     let mut cells = vec![7; wanted.len()];
     let mut statuses = vec![9; wanted.len()];
     let mut arena = b"before".to_vec();
@@ -324,11 +324,11 @@ proptest! {
         let decoder = Decoder::new(columns.clone(), std::slice::from_ref(&schema));
         for length in 0..row.len() {
             let error = read(&decoder, &columns, &row[..length]).unwrap_err();
-            let found = matches!(error, RowError::Length { found, .. } if found == length);
+            let found = matches!(error, PackedError::Length { found, .. } if found == length);
             prop_assert!(found, "{error}");
         }
         let error = read(&decoder, &columns, &[row, more].concat()).unwrap_err();
-        let refused = matches!(error, RowError::Length { .. });
+        let refused = matches!(error, PackedError::Length { .. });
         prop_assert!(refused, "{error}");
     }
 
@@ -424,7 +424,7 @@ fn a_decoder_learns_schemas() {
     writer.finish(0, &mut row);
     assert_eq!(
         read(&decoder, &wanted, &row),
-        Err(RowError::UnknownSchema(1))
+        Err(PackedError::UnknownSchema(1))
     );
     decoder.add(&old);
     let value = (Status::Present, "Integer(5)".to_owned());

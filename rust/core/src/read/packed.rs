@@ -2,7 +2,7 @@
 
 use super::part::ReadPart;
 use super::sections::Section;
-use crate::packed::RowError;
+use crate::packed::PackedError;
 use crate::plan::Source;
 use crate::resp::encode::{write_array_header, write_blob};
 use crate::resp::token::Token;
@@ -87,7 +87,7 @@ impl ReadPart {
             }
             Err(error) => {
                 cells.copy_from_slice(&group.absent_row);
-                if let RowError::UnknownSchema(fingerprint) = error
+                if let PackedError::UnknownSchema(fingerprint) = error
                     && self.unknown_schemas.len() < MAX_UNKNOWN
                     && !self.unknown_schemas.contains(&fingerprint)
                 {
