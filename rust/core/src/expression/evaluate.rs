@@ -1,22 +1,22 @@
-//! Evaluation: the steps of an expression over some rows after the other.
+//! Evaluation: the instructions of an expression over some rows after the other.
 
 use std::ops::Range;
 
 use super::compile::compile;
 use super::input::Inputs;
-use super::lanes::{Column, Lanes, Values, merge, zip};
-use super::steps::{Kind, Map, Step};
+use super::instructions::{Instruction, Map, ValueType};
+use super::lanes::{Lanes, Operand, Values, merge, zip};
 use super::{ExpressionError, Tree, numbers, sequences};
 use crate::types::{DataType, Scalar, Status};
 
-/// How many rows go through the steps at a time: few enough to stay in a core's own cache. Tests
-/// have few rows, which are to cross it as well.
+/// How many rows go through the instructions at a time: few enough to stay in a core's own cache.
+/// Tests have few rows, so theirs is smaller, and they cross it as well.
 const CHUNK: usize = if cfg!(test) { 8 } else { 1_024 };
 
 /// A compiled expression.
 #[derive(Debug, Clone)]
 pub struct Expression {
-    steps: Vec<Step>,
+    instructions: Vec<Instruction>,
     scalar: Scalar,
     /// Which inputs are bytes rather than cells.
     column_bytes: Vec<bool>,
@@ -34,13 +34,13 @@ impl Expression {
         let bytes = |inputs: &[(String, DataType)]| {
             inputs
                 .iter()
-                .map(|(_, data_type)| Kind::of(*data_type).is_bytes())
+                .map(|(_, data_type)| ValueType::of(*data_type).is_bytes())
                 .collect()
         };
         Ok(Self {
             // It compiles only to what one value can have.
-            scalar: part.kind.scalar().unwrap_or(Scalar::Float64),
-            steps: part.steps,
+            scalar: part.value_type.scalar().unwrap_or(Scalar::Float64),
+            instructions: part.instructions,
             column_bytes: bytes(columns),
             request_bytes: bytes(request),
         })
@@ -65,7 +65,8 @@ impl Expression {
             (own, wanted) if own == wanted => &[],
             _ => return None,
         };
-        self.steps.extend(maps.iter().copied().map(Step::Map));
+        self.instructions
+            .extend(maps.iter().copied().map(Instruction::Map));
         self.scalar = wanted;
         Some(self)
     }
@@ -74,15 +75,15 @@ impl Expression {
     pub(super) fn evaluate<'a>(
         &'a self,
         inputs: &Inputs<'a>,
-        mut take: impl FnMut(Range<usize>, Column<'a>),
+        mut take: impl FnMut(Range<usize>, Operand<'a>),
     ) {
         let mut stack = Vec::new();
         let mut start = 0;
         while start < inputs.rows {
             let rows = start..inputs.rows.min(start + CHUNK);
             start = rows.end;
-            for step in &self.steps {
-                self.step(step, &mut stack, inputs, rows.clone());
+            for instruction in &self.instructions {
+                self.execute(instruction, &mut stack, inputs, rows.clone());
             }
             if let Some(column) = stack.pop() {
                 take(rows, column);
@@ -90,108 +91,119 @@ impl Expression {
         }
     }
 
-    fn step<'a>(
+    fn execute<'a>(
         &self,
-        step: &'a Step,
-        stack: &mut Vec<Column<'a>>,
+        instruction: &'a Instruction,
+        stack: &mut Vec<Operand<'a>>,
         inputs: &Inputs<'a>,
         rows: Range<usize>,
     ) {
-        let column = match step {
-            Step::Column(index) => inputs.columns[*index].column(rows, self.column_bytes[*index]),
-            Step::Request(index) => inputs.request[*index].column(rows, self.request_bytes[*index]),
-            Step::Now => inputs.now.column(rows),
-            Step::Cell(cell) => constant(Values::Cells(Lanes::One(*cell)), Status::Present),
-            Step::Text(text) => constant(Values::Bytes(Lanes::One(text)), Status::Present),
-            Step::Nothing { bytes: false } => constant(Values::Cells(Lanes::One(0)), Status::Null),
-            Step::Nothing { bytes: true } => constant(Values::Bytes(Lanes::One(&[])), Status::Null),
-            Step::Map(map) => {
+        let result = match instruction {
+            Instruction::Column(index) => {
+                inputs.columns[*index].operand(rows, self.column_bytes[*index])
+            }
+            Instruction::Request(index) => {
+                inputs.request[*index].operand(rows, self.request_bytes[*index])
+            }
+            Instruction::Now => inputs.now.operand(rows),
+            Instruction::Cell(cell) => constant(Values::Cells(Lanes::One(*cell)), Status::Present),
+            Instruction::Text(text) => constant(Values::Bytes(Lanes::One(text)), Status::Present),
+            Instruction::Nothing { bytes: false } => {
+                constant(Values::Cells(Lanes::One(0)), Status::Null)
+            }
+            Instruction::Nothing { bytes: true } => {
+                constant(Values::Bytes(Lanes::One(&[])), Status::Null)
+            }
+            Instruction::Map(map) => {
                 let (cells, statuses) = cells(stack);
                 numbers::map(*map, &cells, statuses)
             }
-            Step::Zip(kernel) => {
+            Instruction::Zip(kernel) => {
                 let (right, right_statuses) = cells(stack);
                 let (left, left_statuses) = cells(stack);
                 numbers::zip(*kernel, &left, &right, merge(left_statuses, right_statuses))
             }
-            Step::And => decide(stack, 0),
-            Step::Or => decide(stack, 1),
-            Step::Where => choose(stack, rows.len()),
-            Step::Coalesce => coalesce(stack),
-            Step::IsNull => is_null(&column(stack).statuses),
-            Step::IntegerIn(known) => {
+            Instruction::And => decide(stack, 0),
+            Instruction::Or => decide(stack, 1),
+            Instruction::Where => choose(stack, rows.len()),
+            Instruction::Coalesce => coalesce(stack),
+            Instruction::IsNull => is_null(&pop(stack).statuses),
+            Instruction::IntegerIn(known) => {
                 let (cells, statuses) = cells(stack);
                 numbers::integer_in(known, &cells, statuses)
             }
-            Step::FloatIn(known) => {
+            Instruction::FloatIn(known) => {
                 let (cells, statuses) = cells(stack);
                 numbers::float_in(known, &cells, statuses)
             }
-            Step::IntegerBucket(bounds) => {
+            Instruction::IntegerBucket(bounds) => {
                 let (cells, statuses) = cells(stack);
                 numbers::integer_bucket(bounds, &cells, statuses)
             }
-            Step::FloatBucket(bounds) => {
+            Instruction::FloatBucket(bounds) => {
                 let (cells, statuses) = cells(stack);
                 numbers::float_bucket(bounds, &cells, statuses)
             }
-            Step::TextIn(known) => {
+            Instruction::TextIn(known) => {
                 let (texts, statuses) = texts(stack);
                 sequences::text_in(known, &texts, statuses)
             }
-            Step::Length(length) => {
+            Instruction::Length(length) => {
                 let (texts, statuses) = texts(stack);
                 sequences::length(*length, &texts, statuses)
             }
-            Step::Fold(fold, scalar) => {
+            Instruction::Fold(fold, scalar) => {
                 let (lists, statuses) = texts(stack);
                 sequences::fold(*fold, *scalar, &lists, statuses)
             }
-            Step::TextEqual | Step::TextAmong | Step::Dot | Step::Cosine => {
+            Instruction::TextEqual
+            | Instruction::TextAmong
+            | Instruction::Dot
+            | Instruction::Cosine => {
                 let (right, right_statuses) = texts(stack);
                 let (left, left_statuses) = texts(stack);
                 let statuses = merge(left_statuses, right_statuses);
-                sequences::pairs(step, &left, &right, statuses)
+                sequences::pairs(instruction, &left, &right, statuses)
             }
-            Step::Element(scalar) => {
+            Instruction::Element(scalar) => {
                 let (indices, index_statuses) = cells(stack);
                 let (lists, list_statuses) = texts(stack);
                 let statuses = merge(list_statuses, index_statuses);
                 sequences::element(*scalar, &lists, &indices, statuses)
             }
-            Step::CellAmong(scalar) => {
+            Instruction::CellAmong(scalar) => {
                 let (sought, sought_statuses) = cells(stack);
                 let (lists, list_statuses) = texts(stack);
                 let statuses = merge(list_statuses, sought_statuses);
                 sequences::cell_among(*scalar, &lists, &sought, statuses)
             }
         };
-        stack.push(column);
+        stack.push(result);
     }
 }
 
-fn constant(values: Values<'_>, status: Status) -> Column<'_> {
-    Column {
+fn constant(values: Values<'_>, status: Status) -> Operand<'_> {
+    Operand {
         values,
         statuses: Lanes::One(status as u8),
     }
 }
 
-fn column<'a>(stack: &mut Vec<Column<'a>>) -> Column<'a> {
-    // Each step was compiled with its operands before it.
+fn pop<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
+    // Each instruction was compiled with its operands before it.
     stack.pop().unwrap()
 }
 
-fn cells<'a>(stack: &mut Vec<Column<'a>>) -> (Lanes<'a, u64>, Lanes<'a, u8>) {
-    let Column { values, statuses } = column(stack);
+fn cells<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, u64>, Lanes<'a, u8>) {
+    let Operand { values, statuses } = pop(stack);
     match values {
         Values::Cells(cells) => (cells, statuses),
         Values::Bytes(_) => unreachable!("an operand was compiled to be cells"),
     }
 }
 
-fn texts<'a>(stack: &mut Vec<Column<'a>>) -> (Lanes<'a, &'a [u8]>, Lanes<'a, u8>) {
-    let Column { values, statuses } = column(stack);
+fn texts<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, &'a [u8]>, Lanes<'a, u8>) {
+    let Operand { values, statuses } = pop(stack);
     match values {
         Values::Bytes(bytes) => (bytes, statuses),
         Values::Cells(_) => unreachable!("an operand was compiled to be bytes"),
@@ -203,7 +215,7 @@ const PRESENT: u8 = Status::Present as u8;
 const UNKNOWN: u8 = Status::Invalid as u8;
 
 /// `&` or `|`: an operand that is `deciding` is the result, whatever the other is.
-fn decide<'a>(stack: &mut Vec<Column<'a>>, deciding: u64) -> Column<'a> {
+fn decide<'a>(stack: &mut Vec<Operand<'a>>, deciding: u64) -> Operand<'a> {
     let (right, right_statuses) = cells(stack);
     let (left, left_statuses) = cells(stack);
     let values = zip(&left, &right, |left, right| {
@@ -236,7 +248,7 @@ fn decide<'a>(stack: &mut Vec<Column<'a>>, deciding: u64) -> Column<'a> {
         |value, decided| if decided { deciding } else { value },
     );
     let statuses = merge(left_statuses, right_statuses);
-    Column {
+    Operand {
         values: Values::Cells(values),
         statuses: zip(
             &statuses,
@@ -247,9 +259,9 @@ fn decide<'a>(stack: &mut Vec<Column<'a>>, deciding: u64) -> Column<'a> {
 }
 
 /// `where`: each row's value and status from the branch that its condition takes.
-fn choose<'a>(stack: &mut Vec<Column<'a>>, rows: usize) -> Column<'a> {
-    let otherwise = column(stack);
-    let then = column(stack);
+fn choose<'a>(stack: &mut Vec<Operand<'a>>, rows: usize) -> Operand<'a> {
+    let otherwise = pop(stack);
+    let then = pop(stack);
     let (conditions, condition_statuses) = cells(stack);
     if let (Lanes::One(condition), Lanes::One(PRESENT)) = (&conditions, &condition_statuses) {
         return if *condition == 0 { otherwise } else { then };
@@ -260,7 +272,7 @@ fn choose<'a>(stack: &mut Vec<Column<'a>>, rows: usize) -> Column<'a> {
         PRESENT => otherwise.statuses.at(row),
         unknown => unknown,
     };
-    Column {
+    Operand {
         values: pick(&then.values, &otherwise.values, rows, taken),
         statuses: Lanes::Many((0..rows).map(status).collect()),
     }
@@ -299,21 +311,21 @@ fn pick<'a>(
 }
 
 /// The first operand that has a value; one of which nothing is known ends the search.
-fn coalesce<'a>(stack: &mut Vec<Column<'a>>) -> Column<'a> {
-    let second = column(stack);
-    let first = column(stack);
+fn coalesce<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
+    let second = pop(stack);
+    let first = pop(stack);
     let statuses = match first.statuses {
         Lanes::One(PRESENT | UNKNOWN..) => return first,
         Lanes::One(missing) => {
             let statuses = second.statuses.map(|status| either(missing, status));
-            return Column { statuses, ..second };
+            return Operand { statuses, ..second };
         }
         Lanes::Many(statuses) => statuses,
     };
     let own = |row: usize| matches!(statuses[row], PRESENT | UNKNOWN..);
     let values = pick(&first.values, &second.values, statuses.len(), own);
     let status = |row: usize| either(statuses[row], second.statuses.at(row));
-    Column {
+    Operand {
         values,
         statuses: Lanes::Many((0..statuses.len()).map(status).collect()),
     }
@@ -328,8 +340,8 @@ fn either(first: u8, second: u8) -> u8 {
     }
 }
 
-fn is_null<'a>(statuses: &Lanes<'a, u8>) -> Column<'a> {
-    Column {
+fn is_null<'a>(statuses: &Lanes<'a, u8>) -> Operand<'a> {
+    Operand {
         values: Values::Cells(statuses.map(|status| u64::from(status != PRESENT))),
         statuses: statuses.map(|status| if status < UNKNOWN { PRESENT } else { status }),
     }

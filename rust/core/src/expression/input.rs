@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lanes::{Column, Lanes, Values};
+use super::lanes::{Lanes, Operand, Values};
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Invalid, Span, Value};
 
@@ -55,7 +55,7 @@ pub struct InputColumn {
 
 impl<'a> Input<'a> {
     /// The cells of `rows`, or their bytes where `bytes`.
-    pub(super) fn column(&self, rows: Range<usize>, bytes: bool) -> Column<'a> {
+    pub(super) fn operand(&self, rows: Range<usize>, bytes: bool) -> Operand<'a> {
         let cells = strided(self.cells, self.stride, rows.clone());
         let statuses = self.served(rows);
         let values = if bytes {
@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
         } else {
             Values::Cells(cells)
         };
-        Column { values, statuses }
+        Operand { values, statuses }
     }
 
     /// The statuses, where a default that stands in counts as a value.
@@ -116,8 +116,8 @@ fn strided<T: Copy>(values: &[T], stride: usize, rows: Range<usize>) -> Lanes<'_
 }
 
 impl<'a> Moment<'a> {
-    pub(super) fn column(self, rows: Range<usize>) -> Column<'a> {
-        Column {
+    pub(super) fn operand(self, rows: Range<usize>) -> Operand<'a> {
+        Operand {
             values: Values::Cells(match self {
                 Self::One(ms) => Lanes::One(ms as u64),
                 Self::Each(times) => Lanes::Many(bytemuck::cast_slice(&times[rows]).into()),

@@ -64,7 +64,7 @@ pub(super) enum Values<'a> {
 
 /// A part of an expression over some rows: where a status is not `PRESENT`, the value is anything.
 #[derive(Debug)]
-pub(super) struct Column<'a> {
+pub(super) struct Operand<'a> {
     pub(super) values: Values<'a>,
     /// Codes, of which a greater one tells more.
     pub(super) statuses: Lanes<'a, u8>,
@@ -73,7 +73,7 @@ pub(super) struct Column<'a> {
 const PRESENT: u8 = crate::types::Status::Present as u8;
 const NULL: u8 = crate::types::Status::Null as u8;
 
-impl<'a> Column<'a> {
+impl<'a> Operand<'a> {
     /// Cells from a function that also says whether there is one.
     pub(super) fn of<A: Copy>(
         operands: &Lanes<'_, A>,

@@ -1,6 +1,6 @@
 //! On-request features: values computed at read time from stored features and request inputs.
 //!
-//! A [`Tree`] says what is computed. [`Expression::compile`] gives it types and turns it into steps
+//! A [`Tree`] says what is computed. [`Expression::compile`] gives it types and turns it into instructions
 //! over whole columns; [`Computed`] is such an expression as a feature, with a declared type and a
 //! default, and [`Computed::evaluate`] answers for all rows of a request at once.
 //!
@@ -19,11 +19,11 @@ mod compile;
 mod computed;
 mod evaluate;
 mod input;
+mod instructions;
 mod json;
 mod lanes;
 mod numbers;
 mod sequences;
-mod steps;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -3,8 +3,8 @@
 //! Each kernel gives a cell and whether that is an answer. The cells of rows without a value hold
 //! anything, so no kernel may panic on any cell.
 
-use super::lanes::{Column, Lanes};
-use super::steps::{Comparison, Map, Zip};
+use super::instructions::{Comparison, Map, Zip};
+use super::lanes::{Lanes, Operand};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
@@ -12,18 +12,18 @@ const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
 type Cells<'a> = Lanes<'a, u64>;
 type Statuses<'a> = Lanes<'a, u8>;
 
-pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Column<'a> {
+pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Operand<'a> {
     match map {
-        Map::Widen => Column::of(cells, statuses, |cell| float(cell as i64 as f64)),
+        Map::Widen => Operand::of(cells, statuses, |cell| float(cell as i64 as f64)),
         Map::Truncate => of_floats(cells, statuses, truncate),
         Map::Narrow => of_floats(cells, statuses, |x| {
             finite(f64::from(x as f32), x.is_finite())
         }),
-        Map::NegateInteger => Column::of(cells, statuses, |cell| {
+        Map::NegateInteger => Operand::of(cells, statuses, |cell| {
             unless(i64::overflowing_neg(cell as i64))
         }),
         Map::NegateFloat => of_floats(cells, statuses, |x| float(-x)),
-        Map::AbsInteger => Column::of(cells, statuses, |cell| {
+        Map::AbsInteger => Operand::of(cells, statuses, |cell| {
             unless(i64::overflowing_abs(cell as i64))
         }),
         Map::AbsFloat => of_floats(cells, statuses, |x| float(x.abs())),
@@ -40,12 +40,12 @@ pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Co
         Map::Log1p => of_floats(cells, statuses, |x| {
             (x.ln_1p().to_bits(), x > -1.0 || x.is_nan())
         }),
-        Map::Not => Column::of(cells, statuses, |cell| (cell ^ 1, true)),
-        Map::HourOfDay => Column::of(cells, statuses, |cell| {
+        Map::Not => Operand::of(cells, statuses, |cell| (cell ^ 1, true)),
+        Map::HourOfDay => Operand::of(cells, statuses, |cell| {
             let ms = (cell as i64).rem_euclid(MS_PER_DAY);
             ((ms / MS_PER_HOUR) as u64, true)
         }),
-        Map::DayOfWeek => Column::of(cells, statuses, |cell| {
+        Map::DayOfWeek => Operand::of(cells, statuses, |cell| {
             // 1970-01-01 was a Thursday, the fourth day from Monday.
             let days = (cell as i64).div_euclid(MS_PER_DAY);
             ((days + 3).rem_euclid(7) as u64, true)
@@ -58,7 +58,7 @@ pub(super) fn zip<'a>(
     left: &Cells<'_>,
     right: &Cells<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
+) -> Operand<'a> {
     let pairs = Pairs { left, right };
     match zip {
         Zip::AddIntegers => pairs.integers(statuses, |a, b| unless(a.overflowing_add(b))),
@@ -108,13 +108,17 @@ pub(super) fn integer_in<'a>(
     known: &[u64],
     cells: &Cells<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    Column::of(cells, statuses, |cell| {
+) -> Operand<'a> {
+    Operand::of(cells, statuses, |cell| {
         (u64::from(known.binary_search(&cell).is_ok()), true)
     })
 }
 
-pub(super) fn float_in<'a>(known: &[u64], cells: &Cells<'_>, statuses: Statuses<'a>) -> Column<'a> {
+pub(super) fn float_in<'a>(
+    known: &[u64],
+    cells: &Cells<'_>,
+    statuses: Statuses<'a>,
+) -> Operand<'a> {
     of_floats(cells, statuses, |x| {
         // Of the two zeros, which are equal, the literals have the positive one.
         let cell = (x + 0.0).to_bits();
@@ -126,8 +130,8 @@ pub(super) fn integer_bucket<'a>(
     bounds: &[i64],
     cells: &Cells<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    Column::of(cells, statuses, |cell| {
+) -> Operand<'a> {
+    Operand::of(cells, statuses, |cell| {
         (
             bounds.partition_point(|&bound| bound <= cell as i64) as u64,
             true,
@@ -140,7 +144,7 @@ pub(super) fn float_bucket<'a>(
     bounds: &[f64],
     cells: &Cells<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
+) -> Operand<'a> {
     of_floats(cells, statuses, |x| {
         (
             bounds.partition_point(|&bound| bound <= x) as u64,
@@ -156,14 +160,14 @@ struct Pairs<'l, 'a> {
 }
 
 impl Pairs<'_, '_> {
-    fn integers(self, statuses: Statuses<'_>, f: impl Fn(i64, i64) -> (u64, bool)) -> Column<'_> {
-        Column::of_pairs(self.left, self.right, statuses, |a, b| {
+    fn integers(self, statuses: Statuses<'_>, f: impl Fn(i64, i64) -> (u64, bool)) -> Operand<'_> {
+        Operand::of_pairs(self.left, self.right, statuses, |a, b| {
             f(a as i64, b as i64)
         })
     }
 
-    fn floats(self, statuses: Statuses<'_>, f: impl Fn(f64, f64) -> (u64, bool)) -> Column<'_> {
-        Column::of_pairs(self.left, self.right, statuses, |a, b| {
+    fn floats(self, statuses: Statuses<'_>, f: impl Fn(f64, f64) -> (u64, bool)) -> Operand<'_> {
+        Operand::of_pairs(self.left, self.right, statuses, |a, b| {
             f(f64::from_bits(a), f64::from_bits(b))
         })
     }
@@ -173,8 +177,8 @@ fn of_floats<'a>(
     cells: &Cells<'_>,
     statuses: Statuses<'a>,
     f: impl Fn(f64) -> (u64, bool),
-) -> Column<'a> {
-    Column::of(cells, statuses, |cell| f(f64::from_bits(cell)))
+) -> Operand<'a> {
+    Operand::of(cells, statuses, |cell| f(f64::from_bits(cell)))
 }
 
 fn float(value: f64) -> (u64, bool) {

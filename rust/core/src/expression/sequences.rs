@@ -1,7 +1,7 @@
 //! Texts, lists and vectors, as an arena holds them.
 
-use super::lanes::{Column, Lanes, Values, zip};
-use super::steps::{Fold, Kind, Length, Step};
+use super::instructions::{Fold, Instruction, Length, ValueType};
+use super::lanes::{Lanes, Operand, Values, zip};
 use crate::types::{Scalar, Status};
 use crate::value::vector_elements;
 
@@ -12,15 +12,15 @@ pub(super) fn text_in<'a>(
     known: &[Box<[u8]>],
     texts: &Bytes<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    Column::of(texts, statuses, |text: &[u8]| {
+) -> Operand<'a> {
+    Operand::of(texts, statuses, |text: &[u8]| {
         let found = known.binary_search_by(|known| (**known).cmp(text));
         (u64::from(found.is_ok()), true)
     })
 }
 
-pub(super) fn length<'a>(length: Length, texts: &Bytes<'_>, statuses: Statuses<'a>) -> Column<'a> {
-    Column::of(texts, statuses, |bytes: &[u8]| {
+pub(super) fn length<'a>(length: Length, texts: &Bytes<'_>, statuses: Statuses<'a>) -> Operand<'a> {
+    Operand::of(texts, statuses, |bytes: &[u8]| {
         let count = match length {
             // Every character has one byte that does not continue another.
             Length::Characters => bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count(),
@@ -36,9 +36,9 @@ pub(super) fn fold<'a>(
     scalar: Scalar,
     lists: &Bytes<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    if Kind::of_scalar(scalar) == Kind::Float64 {
-        return Column::of(lists, statuses, |list: &[u8]| {
+) -> Operand<'a> {
+    if ValueType::of_scalar(scalar) == ValueType::Float64 {
+        return Operand::of(lists, statuses, |list: &[u8]| {
             let values = || cells(list).map(f64::from_bits);
             let sum = || values().fold(0.0, |sum, value| sum + value);
             let result = match fold {
@@ -50,7 +50,7 @@ pub(super) fn fold<'a>(
             answer(result, || values().all(f64::is_finite))
         });
     }
-    Column::of(lists, statuses, |list: &[u8]| {
+    Operand::of(lists, statuses, |list: &[u8]| {
         let mut values = cells(list).map(|cell| cell as i64);
         let result = match fold {
             Fold::Sum => values.try_fold(0, i64::checked_add),
@@ -68,29 +68,35 @@ pub(super) fn fold<'a>(
 
 /// The operations of two texts, lists or vectors.
 pub(super) fn pairs<'a>(
-    step: &Step,
+    instruction: &Instruction,
     left: &Bytes<'_>,
     right: &Bytes<'_>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    match step {
-        Step::TextAmong => Column::of_pairs(left, right, statuses, |list: &[u8], sought: &[u8]| {
-            (
-                u64::from(sized(list).any(|element| element == sought)),
-                true,
-            )
-        }),
-        Step::Dot => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
-            answer(Some(dot(left, right)), || {
-                all_finite(left) && all_finite(right)
+) -> Operand<'a> {
+    match instruction {
+        Instruction::TextAmong => {
+            Operand::of_pairs(left, right, statuses, |list: &[u8], sought: &[u8]| {
+                (
+                    u64::from(sized(list).any(|element| element == sought)),
+                    true,
+                )
             })
-        }),
-        Step::Cosine => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
-            answer(cosine(left, right), || {
-                all_finite(left) && all_finite(right)
+        }
+        Instruction::Dot => {
+            Operand::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+                answer(Some(dot(left, right)), || {
+                    all_finite(left) && all_finite(right)
+                })
             })
-        }),
-        _ => Column::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+        }
+        Instruction::Cosine => {
+            Operand::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
+                answer(cosine(left, right), || {
+                    all_finite(left) && all_finite(right)
+                })
+            })
+        }
+        _ => Operand::of_pairs(left, right, statuses, |left: &[u8], right: &[u8]| {
             (u64::from(left == right), true)
         }),
     }
@@ -102,16 +108,16 @@ pub(super) fn cell_among<'a>(
     lists: &Bytes<'_>,
     sought: &Lanes<'_, u64>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    if Kind::of_scalar(scalar) == Kind::Float64 {
+) -> Operand<'a> {
+    if ValueType::of_scalar(scalar) == ValueType::Float64 {
         #[expect(clippy::float_cmp, reason = "it is what the expression asks for")]
-        return Column::of_pairs(lists, sought, statuses, |list: &[u8], sought| {
+        return Operand::of_pairs(lists, sought, statuses, |list: &[u8], sought| {
             let sought = f64::from_bits(sought);
             let found = cells(list).any(|cell| f64::from_bits(cell) == sought);
             (u64::from(found), true)
         });
     }
-    Column::of_pairs(lists, sought, statuses, |list: &[u8], sought: u64| {
+    Operand::of_pairs(lists, sought, statuses, |list: &[u8], sought: u64| {
         let found = cells(list).any(|cell| cell == sought);
         (u64::from(found), true)
     })
@@ -123,9 +129,9 @@ pub(super) fn element<'a>(
     lists: &Bytes<'a>,
     indices: &Lanes<'_, u64>,
     statuses: Statuses<'a>,
-) -> Column<'a> {
-    if !Kind::of_scalar(scalar).is_bytes() {
-        return Column::of_pairs(lists, indices, statuses, |list: &[u8], index| {
+) -> Operand<'a> {
+    if !ValueType::of_scalar(scalar).is_bytes() {
+        return Operand::of_pairs(lists, indices, statuses, |list: &[u8], index| {
             let mut cells = cells(list);
             let found = place(index, || cells.len());
             let cell = found.and_then(|place| cells.nth(place));
@@ -141,7 +147,7 @@ pub(super) fn element<'a>(
         Some(_) => status,
         None => status.max(null),
     };
-    Column {
+    Operand {
         statuses: zip(&statuses, &found, status),
         values: Values::Bytes(found.map(Option::unwrap_or_default)),
     }

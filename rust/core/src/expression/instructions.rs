@@ -1,4 +1,4 @@
-//! What a compiled expression does, one step for a whole column at a time.
+//! What a compiled expression does, one instruction for a whole column at a time.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::types::{DataType, Scalar, TimeUnit};
 
 /// The type of a part of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueType {
     /// Of the literal null, which takes the type of what stands beside it.
     Null,
     Int64,
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Vector(u32),
 }
 
-impl Kind {
+impl ValueType {
     pub(super) fn of(data_type: DataType) -> Self {
         match data_type {
             DataType::Scalar(scalar) => Self::of_scalar(scalar),
@@ -67,7 +67,7 @@ impl Kind {
     /// The type that values of both can have.
     pub(super) fn common(self, other: Self) -> Option<Self> {
         match (self, other) {
-            (Self::Null, kind) | (kind, Self::Null) => Some(kind),
+            (Self::Null, value_type) | (value_type, Self::Null) => Some(value_type),
             (left, right) if left == right => Some(left),
             (left, right) if left.is_number() && right.is_number() => Some(Self::Float64),
             _ => None,
@@ -75,7 +75,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("None"),
@@ -89,9 +89,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A step: takes columns off a stack and puts one on.
+/// A instruction: takes columns off a stack and puts one on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub(super) enum Instruction {
     Column(usize),
     Request(usize),
     Now,
