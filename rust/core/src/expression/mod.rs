@@ -23,6 +23,8 @@ mod instructions;
 mod json;
 mod lanes;
 mod numbers;
+mod operations;
+mod part;
 mod sequences;
 #[cfg(test)]
 mod tests;
