@@ -1,7 +1,7 @@
 //! Values: stored text to cells and back.
 //!
 //! A cell is eight bytes. Numbers, booleans and timestamps are in it; for everything of variable
-//! length it holds where in an arena the bytes are ([`Span`]). `Float32` is kept widened to
+//! length it holds where in an arena the bytes are ([`ArenaSpan`]). `Float32` is kept widened to
 //! `Float64`, which is exact, so that a matrix of floats is the cells themselves.
 
 use base64::Engine as _;
@@ -38,14 +38,14 @@ pub enum Value<'a> {
 
 /// Where in the arena a value's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct ArenaSpan {
     /// Offset of the first byte.
     pub offset: u32,
     /// Number of bytes.
     pub length: u32,
 }
 
-impl Span {
+impl ArenaSpan {
     /// The cell that holds this span.
     pub const fn cell(self) -> u64 {
         self.offset as u64 | (self.length as u64) << 32
@@ -113,9 +113,9 @@ fn append(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<u64, Invalid> {
     Ok(span.cell())
 }
 
-fn span_from(offset: usize, length: usize) -> Result<Span, Invalid> {
+fn span_from(offset: usize, length: usize) -> Result<ArenaSpan, Invalid> {
     match (u32::try_from(offset), u32::try_from(length)) {
-        (Ok(offset), Ok(length)) => Ok(Span { offset, length }),
+        (Ok(offset), Ok(length)) => Ok(ArenaSpan { offset, length }),
         _ => Err(Invalid(
             "does not fit: one result holds at most 4 GiB of text",
         )),
@@ -259,14 +259,14 @@ fn push_sized(arena: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
 pub fn view(data_type: DataType, cell: u64, arena: &[u8]) -> Value<'_> {
     match data_type {
         DataType::Scalar(scalar) => fixed(scalar, cell).unwrap_or_else(|| {
-            let bytes = Span::of(cell).slice(arena);
+            let bytes = ArenaSpan::of(cell).slice(arena);
             text(scalar, bytes)
         }),
         DataType::List(scalar) => Value::List(Elements {
             scalar,
-            rest: Span::of(cell).slice(arena),
+            rest: ArenaSpan::of(cell).slice(arena),
         }),
-        DataType::Vector(_) => Value::Vector(Span::of(cell).slice(arena)),
+        DataType::Vector(_) => Value::Vector(ArenaSpan::of(cell).slice(arena)),
     }
 }
 

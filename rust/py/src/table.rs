@@ -3,7 +3,7 @@
 use fscore_core::json;
 use fscore_core::table::{NO_TIME, Table};
 use fscore_core::types::{DataType, Scalar};
-use fscore_core::value::{Span, Value, vector_elements};
+use fscore_core::value::{ArenaSpan, Value, vector_elements};
 use numpy::datetime::{Datetime, units::Milliseconds};
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
@@ -356,7 +356,7 @@ impl FeatureTable {
             valid.push(u8::from(there));
             if there {
                 let cell = self.inner.cells()[row * self.inner.columns() + index];
-                bytes.extend_from_slice(Span::of(cell).slice(self.inner.arena()));
+                bytes.extend_from_slice(ArenaSpan::of(cell).slice(self.inner.arena()));
             } else {
                 bytes.resize(bytes.len() + fixed, 0);
             }

@@ -5,7 +5,7 @@ use super::input::Inputs;
 use super::lanes::{Lanes, Values};
 use super::{ExpressionError, Tree};
 use crate::types::{DataType, Status};
-use crate::value::{self, Span};
+use crate::value::{self, ArenaSpan};
 
 const PRESENT: u8 = Status::Present as u8;
 
@@ -102,7 +102,7 @@ impl Computed {
                     for row in 0..rows.len() {
                         let present = column.statuses[start + row] == PRESENT;
                         let text = if present { texts.at(row) } else { &[] };
-                        let span = Span {
+                        let span = ArenaSpan {
                             offset: column.arena.len() as u32,
                             length: text.len() as u32,
                         };

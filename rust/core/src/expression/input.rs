@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lanes::{Lanes, Operand, Values};
 use crate::types::{DataType, Scalar, Status};
-use crate::value::{self, Invalid, Span, Value};
+use crate::value::{self, ArenaSpan, Invalid, Value};
 
 /// Everything that expressions of one request are computed from.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ impl<'a> Input<'a> {
         let statuses = self.served(rows);
         let values = if bytes {
             let slice = |cell, status| match status {
-                PRESENT => Span::of(cell).slice(self.arena),
+                PRESENT => ArenaSpan::of(cell).slice(self.arena),
                 _ => &[],
             };
             Values::Bytes(super::lanes::zip(&cells, &statuses, slice))

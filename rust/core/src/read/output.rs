@@ -5,7 +5,7 @@ use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, Moment};
 use crate::plan::{Output, ReadPlan};
 use crate::table::Problem;
 use crate::types::{DataType, Status};
-use crate::value::{self, Span};
+use crate::value::{self, ArenaSpan};
 
 /// What a request brings to what is computed.
 #[derive(Debug)]
@@ -123,8 +123,8 @@ pub(super) fn moved(data_type: DataType, cell: u64, base: u32) -> u64 {
     if base == 0 || !value::in_arena(data_type) {
         return cell;
     }
-    let span = Span::of(cell);
-    Span {
+    let span = ArenaSpan::of(cell);
+    ArenaSpan {
         offset: span.offset + base,
         length: span.length,
     }

@@ -8,7 +8,7 @@ use crate::plan::{SeriesProgram, SeriesRead, Source, TileValue};
 use crate::resp::encode::{write_array_header, write_blob, write_decimal, write_integer};
 use crate::resp::token::Token;
 use crate::script::SESSION;
-use crate::series::span::{Span, TileSpan};
+use crate::series::range::{TileRange, TimeRange};
 use crate::types::Status;
 use crate::value;
 
@@ -29,8 +29,8 @@ impl Command {
     }
 
     fn new(read: &SeriesRead, program: &SeriesProgram, as_of: i64) -> Self {
-        let window = |window_ms| Span::of_window(as_of, window_ms, program.retention_ms);
-        let whole = |window_ms| TileSpan::within(as_of, window_ms, program.tile_ms);
+        let window = |window_ms| TimeRange::of_window(as_of, window_ms, program.retention_ms);
+        let whole = |window_ms| TileRange::within(as_of, window_ms, program.tile_ms);
         match read {
             SeriesRead::Count { window_ms } => {
                 let span = window(*window_ms);
@@ -77,13 +77,13 @@ impl Command {
                 let tiles = if *is_whole {
                     whole(*window_ms)
                 } else {
-                    TileSpan::touched(as_of, *window_ms, program.tile_ms)
+                    TileRange::touched(as_of, *window_ms, program.tile_ms)
                 };
                 Self::tiles(tiles, values, program)
             }
             SeriesRead::LeftEdge { window_ms } => {
                 let (span, tiles) = (window(*window_ms), whole(*window_ms));
-                Self::range(Span {
+                Self::range(TimeRange {
                     until: span.until.min(tiles.start - 1),
                     ..span
                 })
@@ -96,7 +96,7 @@ impl Command {
                 } else {
                     tiles.end - 1
                 };
-                Self::range(Span {
+                Self::range(TimeRange {
                     after: Some(after),
                     ..span
                 })
@@ -119,14 +119,14 @@ impl Command {
         }
     }
 
-    fn range(span: Span) -> Self {
+    fn range(span: TimeRange) -> Self {
         Self::of(
             b"ZRANGE",
             &[&after(span), &until(span.until), b"BYSCORE", b"WITHSCORES"],
         )
     }
 
-    fn tiles(tiles: TileSpan, values: &[TileValue], program: &SeriesProgram) -> Self {
+    fn tiles(tiles: TileRange, values: &[TileValue], program: &SeriesProgram) -> Self {
         let mut fields: Vec<Vec<u8>> = Vec::new();
         for start in tiles.starts() {
             for value in values {
@@ -172,7 +172,7 @@ impl Command {
     }
 }
 
-fn after(span: Span) -> Vec<u8> {
+fn after(span: TimeRange) -> Vec<u8> {
     span.after.map_or(b"-inf".to_vec(), |after| {
         let mut text = b"(".to_vec();
         write_decimal(&mut text, after);

@@ -151,7 +151,7 @@ impl Memory {
                 }
             }
         }
-        value::Span {
+        value::ArenaSpan {
             offset: start as u32,
             length: (self.arena.len() - start) as u32,
         }

@@ -5,9 +5,9 @@ use hashbrown::HashSet;
 use super::{Event, Scratch};
 use crate::plan::{Input, Op, SeriesFeature, SeriesProgram, SeriesRead, TileValue};
 use crate::series::member;
-use crate::series::span::Span;
+use crate::series::range::TimeRange;
 use crate::types::{DataType, Scalar};
-use crate::value::{self, Span as ArenaSpan};
+use crate::value::{self, ArenaSpan};
 
 /// A value, or none, or why what is stored makes none.
 type Made = Result<Option<u64>, String>;
@@ -22,7 +22,7 @@ impl Scratch {
         as_of: i64,
         arena: &mut Vec<u8>,
     ) -> Made {
-        let span = Span::of_window(as_of, feature.window_ms, program.retention_ms);
+        let span = TimeRange::of_window(as_of, feature.window_ms, program.retention_ms);
         match feature.input {
             Input::Number(read) => Ok(number(self.numbers(read).first().copied(), data_type)),
             Input::Session(read) => {

@@ -5,14 +5,14 @@
 
 /// The events of a window: later than `after`, at or before `until`, in epoch milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeRange {
     /// The exclusive left edge; `None` where the window has none.
     pub after: Option<i64>,
     /// The inclusive right edge.
     pub until: i64,
 }
 
-impl Span {
+impl TimeRange {
     /// The window of length `window_ms` of what is retained; 0 stands for no bound.
     pub fn of_window(as_of: i64, window_ms: i64, retention_ms: i64) -> Self {
         let edge = |length: i64| (length > 0).then(|| as_of.saturating_sub(length));
@@ -30,7 +30,7 @@ impl Span {
 
 /// Consecutive tiles: `start`, `start + tile`, … before `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TileSpan {
+pub struct TileRange {
     /// Start of the first tile.
     pub start: i64,
     /// End of the last one.
@@ -39,7 +39,7 @@ pub struct TileSpan {
     pub tile: i64,
 }
 
-impl TileSpan {
+impl TileRange {
     /// The tiles that lie in the window wholly.
     pub fn within(as_of: i64, window_ms: i64, tile: i64) -> Self {
         let first = as_of.saturating_sub(window_ms).saturating_add(1);
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn retention_bounds_every_window() {
-        let after = |window, retention| Span::of_window(1_000, window, retention).after;
+        let after = |window, retention| TimeRange::of_window(1_000, window, retention).after;
         assert_eq!(after(0, 0), None);
         assert_eq!(after(300, 0), Some(700));
         assert_eq!(after(0, 500), Some(500));
         assert_eq!(after(800, 500), Some(500));
-        let span = Span::of_window(1_000, 300, 500);
-        assert!(!span.holds(700) && span.holds(701) && span.holds(1_000) && !span.holds(1_001));
+        let range = TimeRange::of_window(1_000, 300, 500);
+        assert!(!range.holds(700) && range.holds(701) && range.holds(1_000) && !range.holds(1_001));
     }
 
     proptest! {
@@ -103,15 +103,15 @@ mod tests {
             tile in 1_i64..500,
             time in -4_000_i64..12_000,
         ) {
-            let whole = TileSpan::within(as_of, window, tile);
+            let whole = TileRange::within(as_of, window, tile);
             let in_tiles = whole.starts().any(|start| (start..start + tile).contains(&time));
-            let span = Span::of_window(as_of, window, 0);
-            prop_assert!(!in_tiles || span.holds(time));
-            let at_an_edge = span.holds(time) && (time < whole.start || time >= whole.end);
-            prop_assert_eq!(in_tiles || at_an_edge, span.holds(time));
-            let touched = TileSpan::touched(as_of, window, tile);
+            let range = TimeRange::of_window(as_of, window, 0);
+            prop_assert!(!in_tiles || range.holds(time));
+            let at_an_edge = range.holds(time) && (time < whole.start || time >= whole.end);
+            prop_assert_eq!(in_tiles || at_an_edge, range.holds(time));
+            let touched = TileRange::touched(as_of, window, tile);
             let touches = touched.starts().any(|start| (start..start + tile).contains(&time));
-            prop_assert!(touches || !span.holds(time));
+            prop_assert!(touches || !range.holds(time));
             prop_assert!(touched.start > as_of - window - tile && touched.end <= as_of + tile);
         }
     }
