@@ -2,22 +2,23 @@
 
 /// An event that is kept back.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Event {
+pub(super) struct HeldEvent {
     /// Which entity's: the same is the same.
     pub(super) entity: u32,
     pub(super) time_ms: i64,
     pub(super) row: u32,
-    pub(super) key: Span,
-    pub(super) member: Span,
+    pub(super) key: ByteRange,
+    pub(super) member: ByteRange,
     /// What tiles add up of it, encoded as arguments.
-    pub(super) summands: Span,
+    pub(super) summands: ByteRange,
 }
 
-pub(super) type Span = (usize, usize);
+/// Where the first byte is, and where the last one ends.
+pub(super) type ByteRange = (usize, usize);
 
 /// Events of one entity, and the bytes that they refer to.
 pub(super) struct Events<'a> {
-    pub(super) events: &'a [Event],
+    pub(super) events: &'a [HeldEvent],
     pub(super) bytes: &'a [u8],
 }
 
@@ -26,11 +27,11 @@ impl Events<'_> {
         self.slice(self.events[0].key)
     }
 
-    pub(super) fn member(&self, event: &Event) -> &[u8] {
+    pub(super) fn member(&self, event: &HeldEvent) -> &[u8] {
         self.slice(event.member)
     }
 
-    pub(super) fn summands(&self, event: &Event) -> &[u8] {
+    pub(super) fn summands(&self, event: &HeldEvent) -> &[u8] {
         self.slice(event.summands)
     }
 
@@ -43,7 +44,7 @@ impl Events<'_> {
         self.events[self.events.len() - 1].time_ms
     }
 
-    fn slice(&self, (start, end): Span) -> &[u8] {
+    fn slice(&self, (start, end): ByteRange) -> &[u8] {
         &self.bytes[start..end]
     }
 }

@@ -1,7 +1,7 @@
 //! Events of entities in sorted sets, and what tiles add up of them.
 
 use super::batch::Answer;
-use super::events::{Event, Events, Span};
+use super::events::{ByteRange, Events, HeldEvent};
 use super::tiles::{Tiles, TilesView};
 use super::{
     Destination, Destinations, Given, Layout, Outdated, Row, RowEncoder, RowError, WriteBatch,
@@ -108,19 +108,19 @@ struct SeriesEncoder<'a> {
     layout: &'a SeriesLayout,
     clock_ms: i64,
     /// Where in `text` the value of each column of the row is, and that of its summand.
-    columns: Vec<Option<(Span, Span)>>,
+    columns: Vec<Option<(ByteRange, ByteRange)>>,
     text: Vec<u8>,
-    events: Vec<Event>,
+    events: Vec<HeldEvent>,
     bytes: Vec<u8>,
 }
 
 impl SeriesEncoder<'_> {
     /// Ends what was appended to `bytes` since `start`.
-    fn span(&self, start: usize) -> Span {
+    fn span(&self, start: usize) -> ByteRange {
         (start, self.bytes.len())
     }
 
-    fn member(&mut self, row: &Row<'_>) -> Span {
+    fn member(&mut self, row: &Row<'_>) -> ByteRange {
         let start = self.bytes.len();
         for (index, column) in self.columns.iter().enumerate() {
             if index > 0 {
@@ -144,7 +144,7 @@ impl SeriesEncoder<'_> {
         self.span(start)
     }
 
-    fn summands(&mut self, tiles: &Tiles) -> Span {
+    fn summands(&mut self, tiles: &Tiles) -> ByteRange {
         let start = self.bytes.len();
         for &column in tiles.columns() {
             let (from, upto) = self.columns[column].map_or((0, 0), |(_, summand)| summand);
@@ -196,7 +196,7 @@ impl RowEncoder for SeriesEncoder<'_> {
             Some(tiles) => self.summands(tiles),
             None => (0, 0),
         };
-        self.events.push(Event {
+        self.events.push(HeldEvent {
             entity,
             time_ms: row.time_ms,
             row: row.number,
@@ -213,7 +213,7 @@ impl RowEncoder for SeriesEncoder<'_> {
         let mut sorted = std::mem::take(&mut self.events);
         // Of events of one moment the greatest member is the newest, in whatever order they came.
         sorted.sort_by(|a, b| {
-            let member = |event: &Event| &self.bytes[event.member.0..event.member.1];
+            let member = |event: &HeldEvent| &self.bytes[event.member.0..event.member.1];
             (a.entity, a.time_ms)
                 .cmp(&(b.entity, b.time_ms))
                 .then_with(|| member(a).cmp(member(b)))
