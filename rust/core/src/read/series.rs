@@ -191,7 +191,7 @@ fn until(moment: i64) -> Vec<u8> {
 pub(super) struct Scratch {
     /// Members and texts.
     bytes: Vec<u8>,
-    events: Vec<Event>,
+    events: Vec<SeriesEvent>,
     texts: Vec<Option<(u32, u32)>>,
     numbers: Vec<i64>,
     /// For each read, where what it brought begins.
@@ -202,7 +202,7 @@ pub(super) struct Scratch {
 
 /// An event: its time and where its member is.
 #[derive(Debug, Clone, Copy)]
-struct Event {
+struct SeriesEvent {
     time: i64,
     member: (u32, u32),
 }
@@ -241,7 +241,7 @@ impl Scratch {
         self.starts.get(read).copied().unwrap_or_else(|| self.end())
     }
 
-    fn events(&self, read: usize) -> &[Event] {
+    fn events(&self, read: usize) -> &[SeriesEvent] {
         &self.events[self.start(read).event..self.start(read + 1).event]
     }
 
@@ -365,7 +365,7 @@ impl Scratch {
             (Token::Blob(score) | Token::Double(score), Some(member)) => {
                 self.member = None;
                 match moment(score) {
-                    Some(time) => self.events.push(Event { time, member }),
+                    Some(time) => self.events.push(SeriesEvent { time, member }),
                     None => return false,
                 }
                 true

@@ -2,7 +2,7 @@
 
 use hashbrown::HashSet;
 
-use super::{Event, Scratch};
+use super::{Scratch, SeriesEvent};
 use crate::plan::{Input, Op, SeriesFeature, SeriesProgram, SeriesRead, TileValue};
 use crate::series::member;
 use crate::series::range::TimeRange;
@@ -54,7 +54,7 @@ impl Scratch {
         &self,
         program: &SeriesProgram,
         op: Op,
-        events: &[Event],
+        events: &[SeriesEvent],
         as_of: i64,
         data_type: DataType,
         arena: &mut Vec<u8>,
@@ -88,7 +88,7 @@ impl Scratch {
         &self,
         program: &SeriesProgram,
         field: usize,
-        event: Event,
+        event: SeriesEvent,
         text: &mut Vec<u8>,
         arena: &mut Vec<u8>,
     ) -> Result<(), String> {
@@ -112,7 +112,7 @@ impl Scratch {
         &self,
         program: &SeriesProgram,
         field: usize,
-        event: Event,
+        event: SeriesEvent,
         arena: &mut Vec<u8>,
     ) -> Made {
         let (name, scalar) = &program.payload[field];
@@ -135,7 +135,7 @@ impl Scratch {
         &self,
         program: &SeriesProgram,
         op: Op,
-        events: impl Iterator<Item = &'a Event>,
+        events: impl Iterator<Item = &'a SeriesEvent>,
         data_type: DataType,
     ) -> Made {
         match op {
