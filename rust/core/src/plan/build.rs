@@ -1,9 +1,9 @@
 //! Compiling a specification.
 
 use super::{
-    Column, ComputedSpec, Entity, EntitySpec, Feature, FeatureSpec, Group, GroupView, HashSource,
-    KeyTail, Learned, Output, PlanError, PlanSpec, ReadColumn, ReadPlan, SeriesProgram, Source,
-    Strategy, Target, ViewKind, ViewSpec, choose,
+    ComputedSpec, Entity, EntitySpec, Feature, FeatureSpec, FieldTarget, Group, GroupColumn,
+    GroupView, HashSource, KeyTail, Learned, OutputSource, PlanError, PlanSpec, ReadColumn,
+    ReadPlan, SeriesProgram, Source, Strategy, ViewKind, ViewSpec, choose,
 };
 use crate::expression::{Computed, ExpressionError, Tree};
 use crate::flag::IdPattern;
@@ -94,7 +94,7 @@ fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
         && features
             .iter()
             .enumerate()
-            .all(|(index, feature)| feature.source == Output::Read(index));
+            .all(|(index, feature)| feature.source == OutputSource::Read(index));
     Ok(ReadPlan {
         identity: reads_only && is_identity(spec, &reads, &groups),
         reads_only,
@@ -172,21 +172,21 @@ fn outputs(
     reads: &[ReadColumn],
     computed: &[Computed],
 ) -> Result<Vec<Feature>, PlanError> {
-    let all: Vec<Output>;
+    let all: Vec<OutputSource>;
     let outputs = if spec.outputs.is_empty() {
-        all = (0..reads.len()).map(Output::Read).collect();
+        all = (0..reads.len()).map(OutputSource::Read).collect();
         &all
     } else {
         &spec.outputs
     };
-    let feature = |&source: &Output| {
+    let feature = |&source: &OutputSource| {
         let (name, data_type, view, has_default) = match source {
-            Output::Read(index) => {
+            OutputSource::Read(index) => {
                 let read = reads.get(index)?;
                 let name = &spec.features[index].name;
                 (name, read.data_type, Some(read.view), read.has_default)
             }
-            Output::Computed(index) => {
+            OutputSource::Computed(index) => {
                 let made = computed.get(index)?;
                 let name = &spec.computed[index].name;
                 (name, made.data_type(), None, made.has_default())
@@ -265,7 +265,7 @@ impl<'a> Storage<'a> {
 struct GroupBuilder<'a> {
     storage: Storage<'a>,
     views: Vec<GroupView>,
-    columns: Vec<Column>,
+    columns: Vec<GroupColumn>,
     features: Vec<&'a FeatureSpec>,
 }
 
@@ -299,7 +299,7 @@ impl<'a> GroupBuilder<'a> {
             self.views.push(GroupView { view: feature.view });
             self.views.len() - 1
         });
-        self.columns.push(Column {
+        self.columns.push(GroupColumn {
             data_type,
             view: local,
             ttl_ms: match feature.ttl_ms {
@@ -390,9 +390,9 @@ impl<'a> GroupBuilder<'a> {
             }
         }
         let times = event_times.iter().enumerate();
-        let times = times.map(|(index, field)| (field.as_bytes(), Target::EventTime(index)));
+        let times = times.map(|(index, field)| (field.as_bytes(), FieldTarget::EventTime(index)));
         let columns = fields.enumerate();
-        let columns = columns.map(|(index, field)| (field.as_bytes(), Target::Column(index)));
+        let columns = columns.map(|(index, field)| (field.as_bytes(), FieldTarget::Column(index)));
         Source::Hash(HashSource {
             strategy,
             command_head,

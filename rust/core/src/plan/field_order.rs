@@ -12,11 +12,11 @@ use hashbrown::HashMap;
 use crate::resp::encode::write_blob;
 
 /// The fields a plan asks for.
-pub(crate) type Targets = HashMap<Vec<u8>, Target, FixedState>;
+pub(crate) type FieldTargets = HashMap<Vec<u8>, FieldTarget, FixedState>;
 
 /// Where a field of a hash goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum FieldTarget {
     EventTime(usize),
     Column(usize),
     Nowhere,
@@ -37,7 +37,7 @@ struct Known {
     /// Of the name itself, which ends two bytes before `end`.
     name: usize,
     end: usize,
-    target: Target,
+    target: FieldTarget,
 }
 
 impl FieldOrder {
@@ -47,7 +47,7 @@ impl FieldOrder {
     /// Where the field goes whose encoded name `buf` starts with, and the length of that, if it is
     /// the one that is expected at `position`.
     #[inline]
-    pub(crate) fn expected(&self, position: usize, buf: &[u8]) -> Option<(Target, usize)> {
+    pub(crate) fn expected(&self, position: usize, buf: &[u8]) -> Option<(FieldTarget, usize)> {
         let known = self.positions.get(position)?;
         let encoded = &self.encoded[known.start..known.end];
         buf.starts_with(encoded)
@@ -60,20 +60,20 @@ impl FieldOrder {
         this: &mut Arc<Self>,
         position: usize,
         name: &[u8],
-        targets: &Targets,
-    ) -> Target {
+        targets: &FieldTargets,
+    ) -> FieldTarget {
         if let Some(known) = this.positions.get(position)
             && &this.encoded[known.name..known.end - 2] == name
         {
             return known.target;
         }
-        let target = targets.get(name).copied().unwrap_or(Target::Nowhere);
+        let target = targets.get(name).copied().unwrap_or(FieldTarget::Nowhere);
         Arc::make_mut(this).learn(position, name, target);
         target
     }
 
     #[cold]
-    fn learn(&mut self, position: usize, name: &[u8], target: Target) {
+    fn learn(&mut self, position: usize, name: &[u8], target: FieldTarget) {
         if self.encoded.len() + name.len() > Self::MAX_NAMES {
             self.encoded.clear();
             self.positions.clear();

@@ -15,10 +15,10 @@ use crate::packed::Decoder;
 use crate::script::{SESSION, Script};
 use crate::types::DataType;
 
-pub(crate) use field_order::{FieldOrder, Learned, Target, Targets};
-pub(crate) use series::{Input, Op, SeriesFeature, SeriesProgram, SeriesRead, TileValue};
+pub(crate) use field_order::{FieldOrder, FieldTarget, FieldTargets, Learned};
+pub(crate) use series::{Op, SeriesFeature, SeriesInput, SeriesProgram, SeriesRead, TileValue};
 pub use spec::{
-    ComputedSpec, EntitySpec, FeatureSpec, Output, PlanError, PlanSpec, SeriesSpec, Tiles,
+    ComputedSpec, EntitySpec, FeatureSpec, OutputSource, PlanError, PlanSpec, SeriesSpec, TileUse,
     ViewKind, ViewSpec, WindowSpec,
 };
 pub use strategy::{Strategy, choose};
@@ -57,7 +57,7 @@ pub struct Feature {
     pub data_type: DataType,
     /// Index of its view among all views of the plan; `None` where it is computed.
     pub view: Option<usize>,
-    pub(crate) source: Output,
+    pub(crate) source: OutputSource,
     /// Whether a default stands in for its value.
     pub(crate) has_default: bool,
     /// The name as a JSON string.
@@ -91,7 +91,7 @@ pub(crate) struct Group {
     pub(crate) key_head: Vec<u8>,
     pub(crate) key_tail: KeyTail,
     pub(crate) views: Vec<GroupView>,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<GroupColumn>,
     pub(crate) source: Source,
     /// A row of values that are not there.
     pub(crate) absent_row: Vec<u64>,
@@ -127,7 +127,7 @@ pub(crate) struct HashSource {
     /// The command up to its key, and all that follows the key.
     pub(crate) command_head: Vec<u8>,
     pub(crate) command_tail: Vec<u8>,
-    pub(crate) targets: Targets,
+    pub(crate) targets: FieldTargets,
     /// The field order of hashes read by requests before.
     pub(crate) learned: Learned,
 }
@@ -139,7 +139,7 @@ pub(crate) struct GroupView {
 }
 
 #[derive(Debug)]
-pub(crate) struct Column {
+pub(crate) struct GroupColumn {
     pub(crate) data_type: DataType,
     /// Index into the group's views.
     pub(crate) view: usize,

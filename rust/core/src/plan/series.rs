@@ -1,6 +1,6 @@
 //! What is read of a series, for all features of it together, and what each makes of that.
 
-use super::{FeatureSpec, PlanError, SeriesSpec, Tiles, WindowSpec};
+use super::{FeatureSpec, PlanError, SeriesSpec, TileUse, WindowSpec};
 use crate::types::{DataType, Scalar};
 
 /// The compiled read of a series: a few commands for each key, shared by its features.
@@ -54,7 +54,7 @@ pub(crate) enum TileValue {
 pub(crate) struct SeriesFeature {
     pub(crate) op: Op,
     pub(crate) window_ms: i64,
-    pub(crate) input: Input,
+    pub(crate) input: SeriesInput,
 }
 
 /// What a feature says; the field is an index into the payload.
@@ -74,7 +74,7 @@ pub(crate) enum Op {
 
 /// Which replies a feature is made of; indices of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
+pub(crate) enum SeriesInput {
     /// The number itself.
     Number(usize),
     /// The first `n` of the newest events.
@@ -83,7 +83,7 @@ pub(crate) enum Input {
     Events(usize),
     /// The two moments of a session.
     Session(usize),
-    /// Tiles, and the events at both edges where the tiles are those within.
+    /// Tiles, and the events at both edges if only whole tiles are read.
     Tiles {
         read: usize,
         edges: Option<(usize, usize)>,
@@ -113,7 +113,7 @@ impl SeriesProgram {
             if !fits(op, data_type, &payload) {
                 return Err(wrong("is of a type that this cannot be"));
             }
-            if window.tiles != Tiles::None && (series.tile_ms <= 0 || window.window_ms <= 0) {
+            if window.tiles != TileUse::None && (series.tile_ms <= 0 || window.window_ms <= 0) {
                 return Err(wrong("reads tiles of a series or a window that has none"));
             }
             builder.foresee(op, window);
@@ -161,7 +161,7 @@ impl Builder {
             Op::Last(_) | Op::LastTimes => self.newest = self.newest.max(window.n),
             Op::TimeSinceLast => self.newest = self.newest.max(1),
             Op::Sum(_) | Op::Avg(_) | Op::Min(_) | Op::Max(_) | Op::Distinct(_)
-                if window.tiles == Tiles::None =>
+                if window.tiles == TileUse::None =>
             {
                 self.events = Some(match self.events {
                     Some(known) if covers(known, window.window_ms) => known,
@@ -172,36 +172,36 @@ impl Builder {
         }
     }
 
-    fn input(&mut self, op: Op, window: &WindowSpec) -> Input {
+    fn input(&mut self, op: Op, window: &WindowSpec) -> SeriesInput {
         match op {
-            Op::Last(_) | Op::LastTimes | Op::TimeSinceLast => Input::Newest {
+            Op::Last(_) | Op::LastTimes | Op::TimeSinceLast => SeriesInput::Newest {
                 read: self.read(SeriesRead::Newest { n: self.newest }),
                 n: window.n.max(1),
             },
             Op::SessionLength => {
                 let gap_ms = window.gap_ms;
-                Input::Session(self.read(SeriesRead::Session { gap_ms }))
+                SeriesInput::Session(self.read(SeriesRead::Session { gap_ms }))
             }
-            _ if window.tiles == Tiles::Granular => self.tiles(op, window.window_ms, false),
+            _ if window.tiles == TileUse::Granular => self.tiles(op, window.window_ms, false),
             // The server counts as fast as it would find the tiles.
             Op::Count => {
                 let window_ms = window.window_ms;
                 match self.events {
                     Some(known) if covers(known, window_ms) => self.events(),
-                    _ => Input::Number(self.read(SeriesRead::Count { window_ms })),
+                    _ => SeriesInput::Number(self.read(SeriesRead::Count { window_ms })),
                 }
             }
-            _ if window.tiles == Tiles::Exact => self.tiles(op, window.window_ms, true),
+            _ if window.tiles == TileUse::Exact => self.tiles(op, window.window_ms, true),
             _ => self.events(),
         }
     }
 
-    fn events(&mut self) -> Input {
+    fn events(&mut self) -> SeriesInput {
         let window_ms = self.events.unwrap_or_default();
-        Input::Events(self.read(SeriesRead::Events { window_ms }))
+        SeriesInput::Events(self.read(SeriesRead::Events { window_ms }))
     }
 
-    fn tiles(&mut self, op: Op, window_ms: i64, whole: bool) -> Input {
+    fn tiles(&mut self, op: Op, window_ms: i64, whole: bool) -> SeriesInput {
         let wanted: &[TileValue] = match op {
             Op::Sum(field) => &[TileValue::Sum(field)],
             Op::Avg(field) => &[TileValue::Sum(field), TileValue::Values(field)],
@@ -238,7 +238,7 @@ impl Builder {
             });
             self.reads.len() - 1
         };
-        Input::Tiles {
+        SeriesInput::Tiles {
             read,
             edges: whole.then(|| {
                 (

@@ -24,7 +24,7 @@ pub struct PlanSpec {
     /// The features that are computed of others.
     pub computed: Vec<ComputedSpec>,
     /// The output columns; empty for the features that are read, in their order.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputSource>,
     /// The key that holds the version to read, which a snapshot looks at.
     pub pointer: Option<String>,
 }
@@ -121,12 +121,12 @@ pub struct WindowSpec {
     /// The longest pause within a session.
     pub gap_ms: i64,
     /// Where the events are read from.
-    pub tiles: Tiles,
+    pub tiles: TileUse,
 }
 
 /// Which part tiles have in a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tiles {
+pub enum TileUse {
     /// None: every event is read.
     #[default]
     None,
@@ -151,7 +151,7 @@ pub struct ComputedSpec {
 
 /// Where an output column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputSource {
     /// Index of a feature that is read.
     Read(usize),
     /// Index of one that is computed.

@@ -3,7 +3,7 @@
 use super::part::ReadPart;
 use super::sections::{Section, Step, Units};
 use super::transaction::Stage;
-use crate::plan::{Source, Target};
+use crate::plan::{FieldTarget, Source};
 
 /// Where in the part the next reply belongs.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Cursor {
     pub(super) command: usize,
     /// Element of the reply.
     pub(super) element: usize,
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<FieldTarget>,
     /// Views of the group whose stored event time is unreadable.
     pub(super) bad_times: Vec<usize>,
     /// The reply was an error, so its row is settled.

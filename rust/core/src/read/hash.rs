@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::part::{Failure, ReadPart, preview};
-use crate::plan::{FieldOrder, Source, Strategy, Target};
+use crate::plan::{FieldOrder, FieldTarget, Source, Strategy};
 use crate::resp::token::Token;
 use crate::table::NO_TIME;
 use crate::types::Status;
@@ -44,8 +44,8 @@ impl ReadPart {
         };
         let target = match hash.strategy {
             Strategy::Hmget => match element.checked_sub(group.views.len()) {
-                None => Target::EventTime(element),
-                Some(column) => Target::Column(column),
+                None => FieldTarget::EventTime(element),
+                Some(column) => FieldTarget::Column(column),
             },
             Strategy::Hgetall => {
                 let Some(target) = self.cursor.target.take() else {
@@ -53,7 +53,7 @@ impl ReadPart {
                         Token::Blob(name) | Token::Simple(name) => {
                             FieldOrder::target(&mut self.order, element / 2, name, &hash.targets)
                         }
-                        _ => Target::Nowhere,
+                        _ => FieldTarget::Nowhere,
                     });
                     return;
                 };
@@ -62,9 +62,9 @@ impl ReadPart {
         };
         match token {
             Token::Blob(text) | Token::Simple(text) => match target {
-                Target::Column(column) => self.value(column, text),
-                Target::EventTime(view) => self.event_time(view, text),
-                Target::Nowhere => {}
+                FieldTarget::Column(column) => self.value(column, text),
+                FieldTarget::EventTime(view) => self.event_time(view, text),
+                FieldTarget::Nowhere => {}
             },
             Token::Null => {}
             _ => self.fail(Failure::Protocol(

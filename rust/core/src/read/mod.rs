@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::cluster::{NodeIndex, SlotMap};
 use crate::expression::InputColumn;
 use crate::keys::{KeyColumns, KeysError};
-use crate::plan::{Output, ReadPlan};
+use crate::plan::{OutputSource, ReadPlan};
 use crate::table::{MAX_PROBLEMS, NO_TIME, Problem, Table};
 use crate::types::Status;
 
@@ -195,7 +195,7 @@ impl Read {
             });
             let feature = problem.column.and_then(|column| {
                 plan.features.iter().position(|feature| {
-                    let Output::Read(index) = feature.source else {
+                    let OutputSource::Read(index) = feature.source else {
                         return false;
                     };
                     let read = &plan.reads[index];

@@ -2,7 +2,7 @@
 
 use super::part::ReadPart;
 use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, Moment};
-use crate::plan::{Output, ReadPlan};
+use crate::plan::{OutputSource, ReadPlan};
 use crate::table::Problem;
 use crate::types::{DataType, Status};
 use crate::value::{self, ArenaSpan};
@@ -90,11 +90,11 @@ pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: us
     for row in 0..rows {
         for feature in &plan.features {
             let (cell, status) = match feature.source {
-                Output::Read(index) => {
+                OutputSource::Read(index) => {
                     let at = row * plan.reads.len() + index;
                     (read.cells[at], read.statuses[at])
                 }
-                Output::Computed(index) => {
+                OutputSource::Computed(index) => {
                     let column = &made[index];
                     let cell = moved(feature.data_type, column.cells[row], bases[index]);
                     (cell, column.statuses[row])

@@ -5,7 +5,7 @@
 //! doubles of 10 entities takes 40 % less time this way.
 
 use super::part::ReadPart;
-use crate::plan::{FieldOrder, Source, Strategy, Target};
+use crate::plan::{FieldOrder, FieldTarget, Source, Strategy};
 use crate::resp::scan::short_blob;
 use crate::types::Status;
 use crate::value;
@@ -42,8 +42,8 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
     for position in 0..fields {
         let target = match hash.strategy {
             Strategy::Hmget => match position.checked_sub(views) {
-                None => Target::EventTime(position),
-                Some(column) => Target::Column(column),
+                None => FieldTarget::EventTime(position),
+                Some(column) => FieldTarget::Column(column),
             },
             Strategy::Hgetall => {
                 if let Some((target, length)) = order.expected(position, &buf[at..]) {
@@ -65,12 +65,12 @@ pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
         let text = &rest[start..end];
         at += end + 2;
         match target {
-            Target::Column(column) => {
+            FieldTarget::Column(column) => {
                 cells[column] = value::decode(group.columns[column].data_type, text, arena).ok()?;
                 statuses[column] = Status::Present as u8;
             }
-            Target::EventTime(view) => times[view] = value::integer(text).ok()?,
-            Target::Nowhere => {}
+            FieldTarget::EventTime(view) => times[view] = value::integer(text).ok()?,
+            FieldTarget::Nowhere => {}
         }
     }
     Some(at)

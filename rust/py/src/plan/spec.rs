@@ -2,8 +2,8 @@
 
 use fscore_core::keys::KeyType;
 use fscore_core::plan::{
-    ComputedSpec, EntitySpec, FeatureSpec, Output, PlanSpec, SeriesSpec, Tiles, ViewKind, ViewSpec,
-    WindowSpec,
+    ComputedSpec, EntitySpec, FeatureSpec, OutputSource, PlanSpec, SeriesSpec, TileUse, ViewKind,
+    ViewSpec, WindowSpec,
 };
 use fscore_core::types::DataType;
 use pyo3::prelude::*;
@@ -112,12 +112,12 @@ fn computed(feature: &Bound<'_, PyAny>) -> PyResult<ComputedSpec> {
     })
 }
 
-fn output(output: &Bound<'_, PyAny>) -> PyResult<Output> {
+fn output(output: &Bound<'_, PyAny>) -> PyResult<OutputSource> {
     let kind: String = output.get_item(0)?.extract()?;
     let index = output.get_item(1)?.extract()?;
     Ok(match kind.as_str() {
-        "computed" => Output::Computed(index),
-        _ => Output::Read(index),
+        "computed" => OutputSource::Computed(index),
+        _ => OutputSource::Read(index),
     })
 }
 
@@ -150,9 +150,9 @@ fn window_of(window: &Bound<'_, PyAny>) -> PyResult<WindowSpec> {
         n: window.get_item("n")?.extract()?,
         gap_ms: window.get_item("gap_ms")?.extract()?,
         tiles: match tiles.as_str() {
-            "exact" => Tiles::Exact,
-            "granular" => Tiles::Granular,
-            _ => Tiles::None,
+            "exact" => TileUse::Exact,
+            "granular" => TileUse::Granular,
+            _ => TileUse::None,
         },
     })
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashSet;
 
 use super::{Scratch, SeriesEvent};
-use crate::plan::{Input, Op, SeriesFeature, SeriesProgram, SeriesRead, TileValue};
+use crate::plan::{Op, SeriesFeature, SeriesInput, SeriesProgram, SeriesRead, TileValue};
 use crate::series::member;
 use crate::series::range::TimeRange;
 use crate::types::{DataType, Scalar};
@@ -24,8 +24,8 @@ impl Scratch {
     ) -> Made {
         let span = TimeRange::of_window(as_of, feature.window_ms, program.retention_ms);
         match feature.input {
-            Input::Number(read) => Ok(number(self.numbers(read).first().copied(), data_type)),
-            Input::Session(read) => {
+            SeriesInput::Number(read) => Ok(number(self.numbers(read).first().copied(), data_type)),
+            SeriesInput::Session(read) => {
                 let length = match *self.numbers(read) {
                     [first, newest] if as_of.saturating_sub(newest) <= gap(program, read) => {
                         newest.saturating_sub(first)
@@ -34,17 +34,17 @@ impl Scratch {
                 };
                 Ok(number(Some(length), data_type))
             }
-            Input::Newest { read, n } => {
+            SeriesInput::Newest { read, n } => {
                 let events = self.events(read);
                 let events = &events[..n.min(events.len())];
                 self.newest(program, feature.op, events, as_of, data_type, arena)
             }
-            Input::Events(read) => {
+            SeriesInput::Events(read) => {
                 let events = self.events(read).iter();
                 let events = events.filter(|event| span.holds(event.time));
                 self.aggregate(program, feature.op, events, data_type)
             }
-            Input::Tiles { read, edges } => {
+            SeriesInput::Tiles { read, edges } => {
                 self.of_tiles(program, feature.op, read, edges, data_type)
             }
         }

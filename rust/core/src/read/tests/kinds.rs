@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::packed::{RowWriter, Schema};
-use crate::plan::{SeriesSpec, Tiles, ViewKind, WindowSpec};
+use crate::plan::{SeriesSpec, TileUse, ViewKind, WindowSpec};
 use crate::types::DataType;
 
 const MINUTE: i64 = 60_000;
@@ -26,13 +26,13 @@ fn window(name: &str, op: &str, field: Option<&str>, minutes: i64) -> FeatureSpe
             window_ms: minutes * MINUTE,
             n: if op.starts_with("last") { 2 } else { 0 },
             gap_ms: if op == "session_length" { MINUTE } else { 0 },
-            tiles: Tiles::None,
+            tiles: TileUse::None,
         }),
         ..feature(name, 0, data_type, None)
     }
 }
 
-fn tiled(mut feature: FeatureSpec, tiles: Tiles) -> FeatureSpec {
+fn tiled(mut feature: FeatureSpec, tiles: TileUse) -> FeatureSpec {
     feature.window.as_mut().unwrap().tiles = tiles;
     feature
 }
@@ -255,9 +255,9 @@ fn tiles_fill_the_middle_of_a_window() {
     let plan = plan_of(
         vec![clicks(10)],
         vec![
-            tiled(sum, Tiles::Exact),
-            tiled(window("n", "count", None, 25), Tiles::Granular),
-            tiled(window("mean", "avg", Some("price"), 25), Tiles::Granular),
+            tiled(sum, TileUse::Exact),
+            tiled(window("n", "count", None, 25), TileUse::Granular),
+            tiled(window("mean", "avg", Some("price"), 25), TileUse::Granular),
         ],
     );
     // The window begins after minute 75; the tiles 80 and 90 lie in it, 70 to 100 are touched.
