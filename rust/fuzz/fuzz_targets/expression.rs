@@ -2,7 +2,7 @@
 //! of one value and for one value for all rows.
 #![no_main]
 
-use fscore_core::expression::{Computed, Expression, Input, Inputs, Moment, Tree};
+use fscore_core::expression::{Computed, Expression, Input, Inputs, RequestTime, Tree};
 use fscore_core::types::DataType;
 use libfuzzer_sys::fuzz_target;
 
@@ -51,7 +51,7 @@ fuzz_target!(|input: (u64, u8, &[u8])| {
             rows: 1,
             columns: &inputs,
             request: &inputs,
-            now: Moment::One(cell as i64),
+            now: RequestTime::One(cell as i64),
         })
     });
     assert_eq!(each, all);

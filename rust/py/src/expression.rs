@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use fscore_core::expression::{
-    Computed, ComputedColumn, Expression, Input, InputColumn, Inputs, Moment, Tree,
+    Computed, ComputedColumn, Expression, Input, InputColumn, Inputs, RequestTime, Tree,
 };
 use fscore_core::types::{DataType, Scalar, Status};
 use fscore_core::value::view;
@@ -89,8 +89,8 @@ impl CompiledExpression {
             None => vec![now.extract()?],
         };
         let moment = match times[..] {
-            [now] => Moment::One(now),
-            _ if times.len() == rows => Moment::Each(&times),
+            [now] => RequestTime::One(now),
+            _ if times.len() == rows => RequestTime::Each(&times),
             _ => {
                 let message = format!("now has {} moments for {rows} rows", times.len());
                 return Err(errors::invalid_value(py, &message, Some("now"), None));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::compile::compile;
 use super::input::Inputs;
 use super::instructions::{Instruction, Map, ValueType};
-use super::lanes::{Lanes, Operand, Values, merge, zip};
+use super::lanes::{Lanes, Operand, Statuses, Values, merge, zip};
 use super::{ExpressionError, Tree, numbers, sequences};
 use crate::types::{DataType, Scalar, Status};
 
@@ -194,7 +194,7 @@ fn pop<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
     stack.pop().unwrap()
 }
 
-fn cells<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, u64>, Lanes<'a, u8>) {
+fn cells<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, u64>, Statuses<'a>) {
     let Operand { values, statuses } = pop(stack);
     match values {
         Values::Cells(cells) => (cells, statuses),
@@ -202,7 +202,7 @@ fn cells<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, u64>, Lanes<'a, u8>) {
     }
 }
 
-fn texts<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, &'a [u8]>, Lanes<'a, u8>) {
+fn texts<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, &'a [u8]>, Statuses<'a>) {
     let Operand { values, statuses } = pop(stack);
     match values {
         Values::Bytes(bytes) => (bytes, statuses),
@@ -232,7 +232,7 @@ fn decide<'a>(stack: &mut Vec<Operand<'a>>, deciding: u64) -> Operand<'a> {
     if present {
         return constant(Values::Cells(values), Status::Present);
     }
-    let is_deciding = |cells: &Lanes<'_, u64>, statuses: &Lanes<'_, u8>| {
+    let is_deciding = |cells: &Lanes<'_, u64>, statuses: &Statuses<'_>| {
         zip(cells, statuses, |cell, status| {
             cell == deciding && status == PRESENT
         })
@@ -340,7 +340,7 @@ fn either(first: u8, second: u8) -> u8 {
     }
 }
 
-fn is_null<'a>(statuses: &Lanes<'a, u8>) -> Operand<'a> {
+fn is_null<'a>(statuses: &Statuses<'a>) -> Operand<'a> {
     Operand {
         values: Values::Cells(statuses.map(|status| u64::from(status != PRESENT))),
         statuses: statuses.map(|status| if status < UNKNOWN { PRESENT } else { status }),

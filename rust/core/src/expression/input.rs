@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lanes::{Lanes, Operand, Values};
+use super::lanes::{Lanes, Operand, Statuses, Values};
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, ArenaSpan, Invalid, Value};
 
@@ -16,7 +16,7 @@ pub struct Inputs<'a> {
     /// The request's inputs, likewise.
     pub request: &'a [Input<'a>],
     /// What `request.now` is.
-    pub now: Moment<'a>,
+    pub now: RequestTime<'a>,
 }
 
 /// A column as it lies in memory: a table's, or one of its own.
@@ -36,7 +36,7 @@ pub struct Input<'a> {
 
 /// Epoch milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub enum Moment<'a> {
+pub enum RequestTime<'a> {
     /// The same for all rows.
     One(i64),
     /// One for each row.
@@ -71,7 +71,7 @@ impl<'a> Input<'a> {
     }
 
     /// The statuses, where a default that stands in counts as a value.
-    fn served(&self, rows: Range<usize>) -> Lanes<'a, u8> {
+    fn served(&self, rows: Range<usize>) -> Statuses<'a> {
         let present = if self.has_default {
             ..UNREADABLE
         } else {
@@ -115,7 +115,7 @@ fn strided<T: Copy>(values: &[T], stride: usize, rows: Range<usize>) -> Lanes<'_
     }
 }
 
-impl<'a> Moment<'a> {
+impl<'a> RequestTime<'a> {
     pub(super) fn operand(self, rows: Range<usize>) -> Operand<'a> {
         Operand {
             values: Values::Cells(match self {

@@ -14,7 +14,7 @@ type Parsed<T> = Result<T, ExpressionError>;
 
 /// Reads the JSON of a tree.
 pub(super) fn parse(json: &[u8]) -> Parsed<Tree> {
-    let mut parser = Parser {
+    let mut parser = TreeParser {
         json: Jiter::new(json),
         nodes: 0,
     };
@@ -27,12 +27,12 @@ pub(super) fn parse(json: &[u8]) -> Parsed<Tree> {
     Ok(tree)
 }
 
-struct Parser<'a> {
+struct TreeParser<'a> {
     json: Jiter<'a>,
     nodes: usize,
 }
 
-impl Parser<'_> {
+impl TreeParser<'_> {
     fn tree(&mut self, peek: Peek, depth: usize) -> Parsed<Tree> {
         self.nodes += 1;
         if depth >= MAX_DEPTH || self.nodes > MAX_NODES {

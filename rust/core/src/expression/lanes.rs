@@ -54,6 +54,9 @@ pub(super) fn zip<'r, A: Copy, B: Copy, R: Copy>(
     }
 }
 
+/// Status codes, of which a greater one tells more.
+pub(super) type Statuses<'a> = Lanes<'a, u8>;
+
 /// The values of a part of an expression.
 #[derive(Debug)]
 pub(super) enum Values<'a> {
@@ -66,8 +69,7 @@ pub(super) enum Values<'a> {
 #[derive(Debug)]
 pub(super) struct Operand<'a> {
     pub(super) values: Values<'a>,
-    /// Codes, of which a greater one tells more.
-    pub(super) statuses: Lanes<'a, u8>,
+    pub(super) statuses: Statuses<'a>,
 }
 
 const PRESENT: u8 = crate::types::Status::Present as u8;
@@ -77,7 +79,7 @@ impl<'a> Operand<'a> {
     /// Cells from a function that also says whether there is one.
     pub(super) fn of<A: Copy>(
         operands: &Lanes<'_, A>,
-        statuses: Lanes<'a, u8>,
+        statuses: Statuses<'a>,
         f: impl Fn(A) -> (u64, bool),
     ) -> Self {
         let mut all = true;
@@ -104,7 +106,7 @@ impl<'a> Operand<'a> {
     pub(super) fn of_pairs<A: Copy, B: Copy>(
         left: &Lanes<'_, A>,
         right: &Lanes<'_, B>,
-        statuses: Lanes<'a, u8>,
+        statuses: Statuses<'a>,
         f: impl Fn(A, B) -> (u64, bool),
     ) -> Self {
         let mut all = true;
@@ -133,7 +135,7 @@ impl<'a> Operand<'a> {
 }
 
 /// The statuses of what needs both.
-pub(super) fn merge<'a>(left: Lanes<'a, u8>, right: Lanes<'a, u8>) -> Lanes<'a, u8> {
+pub(super) fn merge<'a>(left: Statuses<'a>, right: Statuses<'a>) -> Statuses<'a> {
     match (left, right) {
         (Lanes::One(PRESENT), other) | (other, Lanes::One(PRESENT)) => other,
         (left, right) => zip(&left, &right, u8::max),

@@ -34,7 +34,7 @@ use std::fmt;
 
 pub use computed::{Computed, ComputedColumn};
 pub use evaluate::Expression;
-pub use input::{Input, InputColumn, Inputs, Moment};
+pub use input::{Input, InputColumn, Inputs, RequestTime};
 pub use tree::{MAX_DEPTH, MAX_NODES, Operation, Tree};
 
 /// Why something is no expression: the part of it, and what is wrong there.

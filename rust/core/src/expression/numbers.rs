@@ -4,13 +4,12 @@
 //! anything, so no kernel may panic on any cell.
 
 use super::instructions::{Comparison, Map, Zip};
-use super::lanes::{Lanes, Operand};
+use super::lanes::{Lanes, Operand, Statuses};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
 
 type Cells<'a> = Lanes<'a, u64>;
-type Statuses<'a> = Lanes<'a, u8>;
 
 pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Operand<'a> {
     match map {

@@ -1,12 +1,11 @@
 //! Texts, lists and vectors, as an arena holds them.
 
 use super::instructions::{Fold, Instruction, Length, ValueType};
-use super::lanes::{Lanes, Operand, Values, zip};
+use super::lanes::{Lanes, Operand, Statuses, Values, zip};
 use crate::types::{Scalar, Status};
 use crate::value::vector_elements;
 
 type Bytes<'a> = Lanes<'a, &'a [u8]>;
-type Statuses<'a> = Lanes<'a, u8>;
 
 pub(super) fn text_in<'a>(
     known: &[Box<[u8]>],

@@ -1,7 +1,7 @@
 //! From the columns that are read to those of the result.
 
 use super::part::ReadPart;
-use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, Moment};
+use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, RequestTime};
 use crate::plan::{OutputSource, ReadPlan};
 use crate::table::Problem;
 use crate::types::{DataType, Status};
@@ -69,7 +69,7 @@ pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: us
         rows,
         columns: &columns,
         request: &brought,
-        now: Moment::One(request.as_of_ms),
+        now: RequestTime::One(request.as_of_ms),
     };
     let made: Vec<ComputedColumn> = plan
         .computed

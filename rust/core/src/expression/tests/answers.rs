@@ -256,7 +256,7 @@ fn columns_are_read_where_they_lie_and_defaults_count() {
         rows: 4,
         columns: &[input(0, false), input(1, true)],
         request: &[n.as_input()],
-        now: Moment::One(NOW),
+        now: RequestTime::One(NOW),
     });
     let values: Vec<f64> = result.cells.iter().copied().map(f64::from_bits).collect();
     assert_eq!(values[..2], [151.0, -1.0]);
@@ -281,7 +281,7 @@ fn strings_come_out_with_their_default() {
         rows: 3,
         columns: &[texts.as_input()],
         request: &[],
-        now: Moment::One(NOW),
+        now: RequestTime::One(NOW),
     });
     let values: Vec<_> = result
         .cells
@@ -305,7 +305,7 @@ fn a_float32_is_rounded_and_what_is_beyond_it_is_null() {
             rows: 1,
             columns: &[],
             request: &[],
-            now: Moment::One(NOW),
+            now: RequestTime::One(NOW),
         });
         assert_eq!(shown(&result, single, 0).as_deref(), expected, "{literal}");
     }
@@ -321,7 +321,7 @@ fn each_row_may_have_a_moment_of_its_own() {
         rows: moments.len(),
         columns: &[],
         request: &[],
-        now: Moment::Each(&moments),
+        now: RequestTime::Each(&moments),
     });
     assert!(
         result
@@ -340,7 +340,7 @@ fn no_rows_are_no_values() {
         rows: 0,
         columns: &[],
         request: &[],
-        now: Moment::One(NOW),
+        now: RequestTime::One(NOW),
     };
     assert_eq!(
         computed.unwrap().evaluate(&inputs),

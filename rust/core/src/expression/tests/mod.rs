@@ -7,7 +7,7 @@ mod properties;
 mod trees;
 
 use super::{
-    Computed, ComputedColumn, Expression, ExpressionError, InputColumn, Inputs, Moment, Tree,
+    Computed, ComputedColumn, Expression, ExpressionError, InputColumn, Inputs, RequestTime, Tree,
 };
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
@@ -58,7 +58,7 @@ fn compute(
         rows: 1,
         columns: &inputs,
         request: &[],
-        now: Moment::One(NOW),
+        now: RequestTime::One(NOW),
     });
     Ok(shown(&result, data_type, 0))
 }

@@ -242,7 +242,7 @@ proptest! {
             rows: rows.len(),
             columns: &inputs,
             request: &brought,
-            now: Moment::Each(&moments),
+            now: RequestTime::Each(&moments),
         });
         let types = Types { columns: &columns, request: &request };
         for (index, row) in rows.iter().enumerate() {
