@@ -76,7 +76,7 @@ pub(crate) fn parse_read_request(
 }
 
 /// What is wrong with a body that may ask for `max_rows` rows, as Python's error.
-pub(crate) fn problem_error(py: Python<'_>, problem: &json::Problem, max_rows: usize) -> PyErr {
+pub(crate) fn problem_error(py: Python<'_>, problem: &json::BodyProblem, max_rows: usize) -> PyErr {
     let class = match problem.kind {
         json::ProblemKind::Malformed => "MalformedRequest",
         json::ProblemKind::Invalid => "InvalidRequest",

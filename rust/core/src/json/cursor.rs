@@ -2,7 +2,7 @@
 
 use jiter::{Jiter, JiterError, Peek};
 
-use super::problem::{Parsed, Problem, invalid, malformed};
+use super::problem::{BodyProblem, Parsed, invalid, malformed};
 use crate::value;
 
 /// How deep a body may nest.
@@ -12,13 +12,13 @@ const MAX_DEPTH: usize = 32;
 const MAX_MEMBERS: usize = 256;
 
 /// A place in a text.
-pub(super) struct Cursor<'a> {
+pub(super) struct JsonCursor<'a> {
     json: Jiter<'a>,
     /// Where the text begins in the body that it is a part of.
     base: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> JsonCursor<'a> {
     /// The beginning of `text`, which begins `base` bytes into its body.
     pub(super) fn new(text: &'a [u8], base: usize) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A value of another type than wanted: malformed where it is no JSON, else invalid.
-    pub(super) fn unexpected(&mut self, peek: Peek, wanted: &str) -> Problem {
+    pub(super) fn unexpected(&mut self, peek: Peek, wanted: &str) -> BodyProblem {
         let offset = self.offset();
         match self.skip(peek, 1) {
             Ok(()) => invalid(wanted, offset),
@@ -185,6 +185,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn broken(base: usize, error: &JiterError) -> Problem {
+fn broken(base: usize, error: &JiterError) -> BodyProblem {
     malformed(error.error_type.to_string(), base + error.index)
 }

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiter::Peek;
 
-use super::cursor::Cursor;
-use super::problem::{Parsed, Problem, invalid};
+use super::cursor::JsonCursor;
+use super::problem::{BodyProblem, Parsed, invalid};
 use crate::expression::InputColumn;
 use crate::moment;
 use crate::types::{DataType, Scalar};
@@ -39,9 +39,9 @@ impl RequestInputs {
         &self,
         wanted: &[(String, DataType)],
         rows: usize,
-    ) -> Result<Vec<InputColumn>, Problem> {
+    ) -> Result<Vec<InputColumn>, BodyProblem> {
         let mut columns: Vec<Option<InputColumn>> = wanted.iter().map(|_| None).collect();
-        let mut json = Cursor::new(&self.text, self.offset);
+        let mut json = JsonCursor::new(&self.text, self.offset);
         json.peek()?;
         let mut next = json.first_name()?;
         while let Some(name) = next {
@@ -83,7 +83,7 @@ pub fn missing(name: &str, data_type: DataType) -> String {
 }
 
 struct Reader<'a, 'j> {
-    json: &'a mut Cursor<'j>,
+    json: &'a mut JsonCursor<'j>,
     name: &'a str,
     data_type: DataType,
     rows: usize,
@@ -238,7 +238,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn unexpected(&mut self, peek: Peek, row: Option<usize>) -> Problem {
+    fn unexpected(&mut self, peek: Peek, row: Option<usize>) -> BodyProblem {
         let wanted = self.wanted(row);
         self.json.unexpected(peek, &wanted)
     }
@@ -283,7 +283,7 @@ mod tests {
     use crate::types::Status;
 
     /// The inputs of a body, for two rows; `wanted` are names and types.
-    fn read(request: &str, wanted: &[(&str, &str)]) -> Result<Vec<InputColumn>, Problem> {
+    fn read(request: &str, wanted: &[(&str, &str)]) -> Result<Vec<InputColumn>, BodyProblem> {
         let body = format!(r#"{{"features":["a"],"request":{request},"entities":{{"id":[1,2]}}}}"#);
         let read = parse_read_request(body.as_bytes(), 4)?;
         let typed = |(name, kind): &(&str, &str)| ((*name).to_owned(), kind.parse().unwrap());

@@ -13,7 +13,7 @@ pub enum ProblemKind {
 
 /// What is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct BodyProblem {
     /// The kind of fault.
     pub kind: ProblemKind,
     /// What is wrong and what to do.
@@ -22,18 +22,18 @@ pub struct Problem {
     pub offset: usize,
 }
 
-pub(super) type Parsed<T> = Result<T, Problem>;
+pub(super) type Parsed<T> = Result<T, BodyProblem>;
 
-pub(super) fn malformed(detail: impl Into<String>, offset: usize) -> Problem {
-    Problem {
+pub(super) fn malformed(detail: impl Into<String>, offset: usize) -> BodyProblem {
+    BodyProblem {
         kind: ProblemKind::Malformed,
         detail: detail.into(),
         offset,
     }
 }
 
-pub(super) fn invalid(detail: impl Into<String>, offset: usize) -> Problem {
-    Problem {
+pub(super) fn invalid(detail: impl Into<String>, offset: usize) -> BodyProblem {
+    BodyProblem {
         kind: ProblemKind::Invalid,
         detail: detail.into(),
         offset,

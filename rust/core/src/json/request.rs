@@ -5,9 +5,9 @@
 
 use jiter::Peek;
 
-use super::cursor::Cursor;
+use super::cursor::JsonCursor;
 use super::inputs::RequestInputs;
-use super::problem::{Parsed, Problem, ProblemKind, invalid, malformed};
+use super::problem::{BodyProblem, Parsed, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
 use crate::moment::{self, MomentError};
 
@@ -44,7 +44,7 @@ pub fn parse_read_request(body: &[u8], max_rows: usize) -> Parsed<ReadRequest> {
         return Err(malformed("the body is not UTF-8", error.valid_up_to()));
     }
     let mut body = Body {
-        json: Cursor::new(body, 0),
+        json: JsonCursor::new(body, 0),
         max_rows,
     };
     let request = body.request()?;
@@ -65,7 +65,7 @@ pub fn parse_read_request(body: &[u8], max_rows: usize) -> Parsed<ReadRequest> {
 }
 
 struct Body<'a> {
-    json: Cursor<'a>,
+    json: JsonCursor<'a>,
     max_rows: usize,
 }
 
@@ -209,7 +209,7 @@ impl Body<'_> {
         let mut texts = ByteColumn::default();
         while let Some(peek) = next {
             if integers.len() + texts.len() == self.max_rows {
-                return Err(Problem {
+                return Err(BodyProblem {
                     kind: ProblemKind::TooLarge,
                     detail: format!(
                         "{join_key:?} has more than {} values; split the request",
