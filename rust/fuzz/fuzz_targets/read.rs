@@ -9,7 +9,7 @@ use fscore_core::connection::Replies;
 use fscore_core::json;
 use fscore_core::keys::{KeyColumn, KeyColumns, KeyType};
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy, ViewSpec};
-use fscore_core::read::{Asked, Failure, Read};
+use fscore_core::read::{Asked, PartFailure, Read};
 use fscore_core::resp::{Limits, Scanner};
 use fscore_core::table::Table;
 use fscore_core::types::Status;
@@ -101,7 +101,7 @@ struct Answer {
     table: Table,
     /// How many replies were whole.
     whole: usize,
-    failure: Option<Failure>,
+    failure: Option<PartFailure>,
     document: Vec<u8>,
 }
 

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use fscore_core::connection::{LostReason, RawJob, Replies};
 use fscore_core::error::{ErrorKind, classify};
-use fscore_core::read::{Failure as PartFailure, Read, ReadPart};
+use fscore_core::read::{PartFailure, Read, ReadPart};
 use fscore_core::resp::{Reply, ReplyTooLarge, Token};
 use fscore_core::retry::Failure;
 use fscore_core::script::Scripted;

@@ -1,7 +1,7 @@
 //! Rows of hashes, token by token, and what a row's event times make of its values.
 
 use super::cursor::Cursor;
-use super::part::{Failure, ReadPart, preview};
+use super::part::{PartFailure, ReadPart, preview};
 use crate::plan::{FieldOrder, FieldTarget, Source, Strategy};
 use crate::resp::token::Token;
 use crate::table::NO_TIME;
@@ -67,7 +67,7 @@ impl ReadPart {
                 FieldTarget::Nowhere => {}
             },
             Token::Null => {}
-            _ => self.fail(Failure::Protocol(
+            _ => self.fail(PartFailure::Protocol(
                 "a hash field's value is no string".to_owned(),
             )),
         }

@@ -24,7 +24,7 @@ use crate::table::{MAX_PROBLEMS, NO_TIME, Problem, Table};
 use crate::types::Status;
 
 use output::{Columns, Request, moved, output};
-pub use part::{Failure, ReadPart};
+pub use part::{PartFailure, ReadPart};
 use route::{Place, group_keys, split};
 
 /// The parts of a read and the nodes they go to.

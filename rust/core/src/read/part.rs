@@ -20,7 +20,7 @@ use crate::value;
 
 /// Why a part as a whole has no answer although its replies came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub enum PartFailure {
     /// The server's error, as it sent it (`NOPERM …`, `LOADING …`).
     Server(String),
     /// A reply of another shape than the command's.
@@ -38,7 +38,7 @@ pub struct ReadPart {
     pub(super) arena: Vec<u8>,
     problems: Vec<PartProblem>,
     pub(super) invalid: usize,
-    failure: Option<Failure>,
+    failure: Option<PartFailure>,
     /// How many commands were answered before anything failed.
     pub(super) answered: usize,
     pointer: Option<i64>,
@@ -162,7 +162,7 @@ impl ReadPart {
     }
 
     /// Why the part failed as a whole, where it did.
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&PartFailure> {
         self.failure.as_ref()
     }
 
@@ -251,7 +251,7 @@ impl ReadPart {
         let text = String::from_utf8_lossy(text);
         self.cursor.settled = true;
         if !text.starts_with("WRONGTYPE") {
-            return self.fail(Failure::Server(text.into_owned()));
+            return self.fail(PartFailure::Server(text.into_owned()));
         }
         // Somebody's key of another kind: the values in it are invalid, not the request.
         let what = match self.cursor.kind {
@@ -281,14 +281,14 @@ impl ReadPart {
         self.problem(row, None, || reason.to_owned());
     }
 
-    pub(super) fn fail(&mut self, failure: Failure) {
+    pub(super) fn fail(&mut self, failure: PartFailure) {
         self.failure.get_or_insert(failure);
     }
 
     /// The reply has another shape than its command's: nothing after it can be trusted.
     pub(super) fn misshapen(&mut self, what: &str) {
         self.cursor.settled = true;
-        self.fail(Failure::Protocol(what.to_owned()));
+        self.fail(PartFailure::Protocol(what.to_owned()));
     }
 
     pub(super) fn problem(
@@ -325,7 +325,7 @@ impl Replies for ReadPart {
     }
 
     fn is_out_of_step(&self) -> bool {
-        matches!(self.failure, Some(Failure::Protocol(_)))
+        matches!(self.failure, Some(PartFailure::Protocol(_)))
     }
 
     fn is_shareable(&self) -> bool {
@@ -377,7 +377,7 @@ impl Calls for ReadPart {
 
     fn keep_unknown(&mut self) -> bool {
         let unknown =
-            matches!(&self.failure, Some(Failure::Server(text)) if is_unknown(text.as_bytes()));
+            matches!(&self.failure, Some(PartFailure::Server(text)) if is_unknown(text.as_bytes()));
         if unknown {
             // Whatever was answered beside it belongs to another moment.
             self.restart();

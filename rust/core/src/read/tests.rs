@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Asked, Failure, Read, ReadPart};
+use super::{Asked, PartFailure, Read, ReadPart};
 use crate::cluster::SlotMap;
 use crate::connection::Replies;
 use crate::json::{render_many, render_one};
@@ -371,7 +371,7 @@ fn server_errors_and_foreign_shapes_fail_the_part() {
     };
     assert_eq!(
         failure(b"-NOPERM no\r\n"),
-        Some(Failure::Server("NOPERM no".to_owned()))
+        Some(PartFailure::Server("NOPERM no".to_owned()))
     );
     for replies in [
         ":1\r\n",
@@ -380,7 +380,7 @@ fn server_errors_and_foreign_shapes_fail_the_part() {
         "*5\r\n*1\r\n:1\r\n_\r\n_\r\n_\r\n_\r\n",
     ] {
         assert!(
-            matches!(failure(replies.as_bytes()), Some(Failure::Protocol(_))),
+            matches!(failure(replies.as_bytes()), Some(PartFailure::Protocol(_))),
             "{replies:?}"
         );
     }

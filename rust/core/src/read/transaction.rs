@@ -1,6 +1,6 @@
 //! Replies to MULTI, to what is queued, and to EXEC, in which the replies of one entity come nested.
 
-use super::part::{Failure, ReadPart};
+use super::part::{PartFailure, ReadPart};
 use crate::resp::token::Token;
 
 /// Where in a transaction the next reply belongs.
@@ -46,7 +46,7 @@ impl ReadPart {
                 }
                 self.command_token(depth - 1, token);
             }
-            _ => self.fail(Failure::Protocol(
+            _ => self.fail(PartFailure::Protocol(
                 "a transaction answered with another shape than its own".to_owned(),
             )),
         }
@@ -71,7 +71,7 @@ impl ReadPart {
 
     fn refused(&mut self, text: &[u8]) {
         let text = String::from_utf8_lossy(text).into_owned();
-        self.fail(Failure::Server(text));
+        self.fail(PartFailure::Server(text));
     }
 
     fn unit_commands(&self) -> usize {

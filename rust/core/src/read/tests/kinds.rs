@@ -552,7 +552,7 @@ fn a_refused_transaction_is_the_whole_failure_and_leaves_the_stream_in_step() {
     feed(&mut part, replies.concat().as_bytes(), &[9], true);
     assert_eq!(
         part.failure(),
-        Some(&Failure::Server("NOPERM no permissions".to_owned()))
+        Some(&PartFailure::Server("NOPERM no permissions".to_owned()))
     );
     let table = read.join(vec![part]);
     assert_eq!(
