@@ -12,7 +12,7 @@ use fscore_core::http::{
 use fscore_core::json;
 use fscore_core::keys::KeyType;
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, ViewSpec};
-use fscore_core::read::{Asked, Read};
+use fscore_core::read::{Read, ReadOptions};
 use fscore_core::script::Calls as _;
 
 const FEATURES: usize = 10;
@@ -95,7 +95,7 @@ fn answer(
     assert_eq!(key.may_read(query.service.as_deref(), views), Ok(()));
     let keys = query.key_columns(plan.join_keys()).unwrap();
     let inputs = query.input_columns(plan.request()).unwrap();
-    let asked = Asked::plain(1, 1_717_243_200_000);
+    let asked = ReadOptions::plain(1, 1_717_243_200_000);
     let (read, mut parts) = Read::new(plan, keys, inputs, asked, &SlotMap::Standalone).unwrap();
     let (_, mut part) = parts.pop().unwrap();
     sent.clear();

@@ -6,7 +6,7 @@ use fscore_core::cluster::SlotMap;
 use fscore_core::connection::Replies as _;
 use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns, KeyType};
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy, ViewSpec};
-use fscore_core::read::{Asked, Read};
+use fscore_core::read::{Read, ReadOptions};
 use fscore_core::resp::token::Token;
 use fscore_core::script::Calls as _;
 use fscore_core::table::Table;
@@ -106,7 +106,7 @@ fn read(plan: &Arc<ReadPlan>, case: &Json, strategy: Strategy) -> Table {
         plan,
         keys,
         Vec::new(),
-        Asked::plain(1, now),
+        ReadOptions::plain(1, now),
         &SlotMap::Standalone,
     )
     .unwrap();

@@ -9,7 +9,7 @@ use fscore_core::connection::Replies;
 use fscore_core::json;
 use fscore_core::keys::{KeyColumn, KeyColumns, KeyType};
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, Strategy, ViewSpec};
-use fscore_core::read::{Asked, PartFailure, Read};
+use fscore_core::read::{PartFailure, Read, ReadOptions};
 use fscore_core::resp::{Limits, Scanner};
 use fscore_core::table::Table;
 use fscore_core::types::Status;
@@ -113,7 +113,7 @@ fn read(plan: &Arc<ReadPlan>, bytes: &[u8], as_whole: bool) -> Answer {
         plan,
         keys,
         Vec::new(),
-        Asked::plain(1, 10_000),
+        ReadOptions::plain(1, 10_000),
         &SlotMap::Standalone,
     )
     .unwrap();

@@ -10,7 +10,7 @@ use fscore_core::connection::{
     Config, Connection as Protocol, Event, LostReason, Replies, State, SubmitError, Ticket,
 };
 use fscore_core::error::ErrorKind;
-use fscore_core::read::Asked;
+use fscore_core::read::ReadOptions;
 use fscore_core::resp::{Reply, Token};
 use fscore_core::retry::{Action, Budget, Failure, decide};
 
@@ -226,7 +226,7 @@ impl Connection {
         request: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u64> {
         self.check_process()?;
-        let asked = Asked {
+        let asked = ReadOptions {
             version,
             as_of_ms,
             snapshot,

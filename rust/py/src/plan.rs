@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fscore_core::cluster::SlotMap;
 use fscore_core::plan::{ReadPlan as CoreReadPlan, Strategy};
-use fscore_core::read::{Asked, Read};
+use fscore_core::read::{Read, ReadOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -28,7 +28,7 @@ pub(crate) struct ReadPlan {
 /// How one request is read, beside its keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
-    pub(crate) asked: Asked,
+    pub(crate) asked: ReadOptions,
     /// Whether an incomplete answer is one.
     pub(crate) partial: bool,
 }

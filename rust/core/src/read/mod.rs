@@ -32,7 +32,7 @@ pub type Parts = Vec<(NodeIndex, ReadPart)>;
 
 /// How a request wants to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct ReadOptions {
     /// The version of hashes and packed rows.
     pub version: i64,
     /// The moment at which windows end and rows expire, epoch milliseconds.
@@ -43,7 +43,7 @@ pub struct Asked {
     pub pointer: bool,
 }
 
-impl Asked {
+impl ReadOptions {
     /// A plain read.
     pub const fn plain(version: i64, as_of_ms: i64) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Read {
         plan: &Arc<ReadPlan>,
         keys: KeyColumns,
         request: Vec<InputColumn>,
-        asked: Asked,
+        asked: ReadOptions,
         map: &SlotMap,
     ) -> Result<(Self, Parts), KeysError> {
         let request = Request {
@@ -102,7 +102,7 @@ impl Read {
             }
             SlotMap::Cluster(_) => {
                 // The pointer is in a slot of its own.
-                let asked = Asked {
+                let asked = ReadOptions {
                     pointer: false,
                     ..asked
                 };

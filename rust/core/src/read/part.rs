@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Asked;
+use super::ReadOptions;
 use super::cursor::{Cursor, Kind};
 use super::route::GroupKeys;
 use super::sections::{Section, Step};
@@ -31,7 +31,7 @@ pub enum PartFailure {
 #[derive(Debug)]
 pub struct ReadPart {
     pub(super) plan: Arc<ReadPlan>,
-    pub(super) asked: Asked,
+    pub(super) asked: ReadOptions,
     pub(super) groups: Vec<GroupPart>,
     pub(super) sections: Vec<Section>,
     pub(super) answers: Vec<Answers>,
@@ -81,7 +81,7 @@ impl ReadPart {
     pub(super) fn new(
         plan: &Arc<ReadPlan>,
         keys: Vec<GroupKeys>,
-        asked: Asked,
+        asked: ReadOptions,
         by_slot: bool,
     ) -> Self {
         let groups: Vec<GroupPart> = plan

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::part::ReadPart;
-use super::{Asked, Parts};
+use super::{Parts, ReadOptions};
 use crate::cluster::{NodeIndex, SlotMap};
 use crate::flag::Bit;
 use crate::keys::{ByteColumn, EntityKeys, KeyColumn, KeyColumns, KeysError, with_same_ids};
@@ -114,7 +114,7 @@ fn same_ids(
 pub(super) fn split(
     plan: &Arc<ReadPlan>,
     groups: &[GroupKeys],
-    asked: Asked,
+    asked: ReadOptions,
     map: &SlotMap,
 ) -> (Vec<Option<Vec<Place>>>, Parts) {
     let mut nodes: Vec<NodeIndex> = Vec::new();

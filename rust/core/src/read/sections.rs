@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Asked;
+use super::ReadOptions;
 use super::part::GroupPart;
 use super::route::NO_BIT;
 use crate::plan::{Group, ReadPlan, Source};
@@ -52,7 +52,7 @@ impl Section {
     pub(super) fn all(
         plan: &ReadPlan,
         groups: &[GroupPart],
-        asked: Asked,
+        asked: ReadOptions,
         by_slot: bool,
     ) -> Vec<Self> {
         let mut sections = Vec::new();

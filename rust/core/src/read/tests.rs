@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Asked, PartFailure, Read, ReadPart};
+use super::{PartFailure, Read, ReadOptions, ReadPart};
 use crate::cluster::SlotMap;
 use crate::connection::Replies;
 use crate::json::{render_many, render_one};
@@ -71,7 +71,7 @@ fn ids(ids: &[i64]) -> KeyColumns {
 }
 
 fn start(plan: &Arc<ReadPlan>, keys: KeyColumns, map: &SlotMap) -> (Read, Vec<ReadPart>) {
-    let (read, parts) = Read::new(plan, keys, Vec::new(), Asked::plain(7, NOW), map).unwrap();
+    let (read, parts) = Read::new(plan, keys, Vec::new(), ReadOptions::plain(7, NOW), map).unwrap();
     (read, parts.into_iter().map(|(_, part)| part).collect())
 }
 

@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use fscore_core::connection::Config;
-use fscore_core::read::Asked;
+use fscore_core::read::ReadOptions;
 
 use crate::errors;
 use crate::job::{Answer, Job};
@@ -130,7 +130,7 @@ impl BlockingPool {
         request: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let deadline = self.begin(timeout)?;
-        let asked = Asked {
+        let asked = ReadOptions {
             version,
             as_of_ms,
             snapshot,

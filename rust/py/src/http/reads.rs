@@ -15,7 +15,7 @@ use fscore_core::http::{self, Answer, Head, Method, Named, ReadQuery, Selections
 use fscore_core::json;
 use fscore_core::keys::KeyColumns;
 use fscore_core::plan::ReadPlan as CoreReadPlan;
-use fscore_core::read::{Asked, Read};
+use fscore_core::read::{Read, ReadOptions};
 
 use super::api_keys::{ApiKeys, Holder};
 use super::connection::HotConnection;
@@ -404,7 +404,7 @@ impl HotReads {
         if rows > self.limits.max_rows || rows * plan.features().len() > self.limits.max_values {
             return None;
         }
-        let asked = Asked::plain(
+        let asked = ReadOptions::plain(
             wanted.version.unwrap_or(version),
             wanted.as_of_ms.unwrap_or_else(now_ms),
         );

@@ -63,8 +63,8 @@ fn plan_of(views: Vec<ViewSpec>, features: Vec<FeatureSpec>) -> Arc<ReadPlan> {
     Arc::new(ReadPlan::new(&spec).unwrap())
 }
 
-fn asked(snapshot: bool) -> Asked {
-    Asked {
+fn asked(snapshot: bool) -> ReadOptions {
+    ReadOptions {
         version: 1,
         as_of_ms: AT,
         snapshot,
@@ -72,14 +72,14 @@ fn asked(snapshot: bool) -> Asked {
     }
 }
 
-fn part_of(plan: &Arc<ReadPlan>, keys: &[i64], asked: Asked) -> (Read, ReadPart) {
+fn part_of(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions) -> (Read, ReadPart) {
     let (read, mut parts) =
         Read::new(plan, ids(keys), Vec::new(), asked, &SlotMap::Standalone).unwrap();
     (read, parts.remove(0).1)
 }
 
 /// The commands that leave, one line each.
-fn commands(plan: &Arc<ReadPlan>, keys: &[i64], asked: Asked) -> Vec<String> {
+fn commands(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions) -> Vec<String> {
     let mut out = Vec::new();
     part_of(plan, keys, asked).1.encode(&mut out);
     let text = String::from_utf8(out).unwrap();
@@ -94,7 +94,7 @@ fn commands(plan: &Arc<ReadPlan>, keys: &[i64], asked: Asked) -> Vec<String> {
 }
 
 /// The table of these replies, the same whichever way they are cut.
-fn answered(plan: &Arc<ReadPlan>, keys: &[i64], asked: Asked, replies: &[u8]) -> Table {
+fn answered(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions, replies: &[u8]) -> Table {
     let table = |pieces: &[usize]| {
         let (read, mut part) = part_of(plan, keys, asked);
         feed(&mut part, replies, pieces, true);
@@ -261,7 +261,7 @@ fn tiles_fill_the_middle_of_a_window() {
         ],
     );
     // The window begins after minute 75; the tiles 80 and 90 lie in it, 70 to 100 are touched.
-    let now = Asked {
+    let now = ReadOptions {
         as_of_ms: AT + MINUTE,
         ..asked(false)
     };
@@ -419,7 +419,7 @@ fn packed_rows_of_many_ids_and_views_are_one_command() {
     // A single command is of one moment by itself.
     assert_eq!(commands(&plan, &[1], asked(true)), [format!("MGET {one}")]);
     // Times whose bytes are ASCII.
-    let now = Asked {
+    let now = ReadOptions {
         as_of_ms: 11_000,
         ..asked(false)
     };
@@ -515,7 +515,7 @@ fn a_snapshot_looks_at_the_pointer_where_it_is_asked_to() {
         ..ViewSpec::default()
     };
     let plan = plan_of(vec![view], vec![feature("score", 0, "Float64", None)]);
-    let asked = Asked {
+    let asked = ReadOptions {
         pointer: true,
         ..asked(true)
     };
