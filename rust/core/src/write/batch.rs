@@ -16,12 +16,12 @@ pub struct WriteBatch {
 pub(super) struct Sent {
     /// The row that it writes, or the first of them.
     pub(super) row: u32,
-    pub(super) answer: Answer,
+    pub(super) expected: ExpectedReply,
 }
 
 /// What a command is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ExpectedReply {
     /// `OK`.
     Done,
     /// An integer that says nothing about the row.
@@ -43,12 +43,12 @@ impl WriteBatch {
         key: &[u8],
         arguments: usize,
         row: u32,
-        answer: Answer,
+        expected: ExpectedReply,
     ) -> &mut Vec<u8> {
         write_array_header(&mut self.commands, 2 + arguments);
         write_blob(&mut self.commands, name);
         write_blob(&mut self.commands, key);
-        self.sent.push(Sent { row, answer });
+        self.sent.push(Sent { row, expected });
         &mut self.commands
     }
 
@@ -59,7 +59,7 @@ impl WriteBatch {
         keys: usize,
         arguments: usize,
         row: u32,
-        answer: Answer,
+        expected: ExpectedReply,
     ) -> &mut Vec<u8> {
         if !self
             .scripts
@@ -69,7 +69,7 @@ impl WriteBatch {
             self.scripts.push(script);
         }
         script.call(&mut self.commands, keys, arguments);
-        self.sent.push(Sent { row, answer });
+        self.sent.push(Sent { row, expected });
         &mut self.commands
     }
 
@@ -77,7 +77,7 @@ impl WriteBatch {
     pub(super) fn expire_not_sooner(&mut self, key: &[u8], at_ms: i64, row: u32) {
         // GT alone takes a key without expiry for one that must never expire.
         for condition in [b"NX", b"GT"] {
-            let out = self.command(b"PEXPIREAT", key, 2, row, Answer::Integer);
+            let out = self.command(b"PEXPIREAT", key, 2, row, ExpectedReply::Integer);
             write_integer(out, at_ms);
             write_blob(out, condition);
         }

@@ -1,7 +1,7 @@
 //! Rows that one call of a script takes together.
 
 use super::WriteBatch;
-use super::batch::Answer;
+use super::batch::ExpectedReply;
 use crate::resp::encode::write_blob;
 use crate::script::Script;
 
@@ -61,7 +61,7 @@ impl RowCalls {
             self.rows,
             arguments,
             self.first_row,
-            Answer::Verdict,
+            ExpectedReply::Verdict,
         );
         out.append(&mut self.keys);
         out.extend_from_slice(&self.header);

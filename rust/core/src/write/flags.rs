@@ -1,6 +1,6 @@
 //! Flags: a bit for each entity and feature.
 
-use super::batch::Answer;
+use super::batch::ExpectedReply;
 use super::{Destination, Destinations, Given, Layout, Row, RowEncoder, RowError, WriteBatch};
 use crate::flag::{BadPattern, Bit, IdPattern};
 use crate::keys::{KeyColumn, KeysError};
@@ -37,7 +37,7 @@ impl FlagLayout {
         let Bit { shard, offset } = Bit::of(number);
         let mut buffer = itoa::Buffer::new();
         let key = [&self.heads[feature], buffer.format(shard).as_bytes(), b"}"].concat();
-        let out = batch.command(b"SETBIT", &key, 2, row, Answer::Effect);
+        let out = batch.command(b"SETBIT", &key, 2, row, ExpectedReply::Effect);
         write_integer(out, i64::from(offset));
         write_blob(out, if bit { b"1" } else { b"0" });
     }

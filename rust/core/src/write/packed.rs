@@ -1,6 +1,6 @@
 //! The packed layout: a view's row in one string of its own.
 
-use super::batch::Answer;
+use super::batch::ExpectedReply;
 use super::call::RowCalls;
 use super::{
     Destination, Destinations, Given, Layout, Ordering, Outdated, Row, RowEncoder, RowError,
@@ -66,7 +66,7 @@ impl Layout for PackedLayout {
 
     fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch) {
         if let Destination::Key(_, key) = destination {
-            batch.command(b"UNLINK", key, 0, row, Answer::Effect);
+            batch.command(b"UNLINK", key, 0, row, ExpectedReply::Effect);
         }
     }
 
@@ -128,7 +128,7 @@ impl RowEncoder for PackedEncoder<'_> {
         let due = expires.then(|| kept_until(row.time_ms, self.clock_ms, ttl_ms));
         let Some(calls) = &mut self.calls else {
             let arguments = 1 + if due.is_some() { 2 } else { 0 };
-            let out = batch.command(b"SET", key, arguments, row.number, Answer::Done);
+            let out = batch.command(b"SET", key, arguments, row.number, ExpectedReply::Done);
             write_blob(out, &self.row);
             if let Some(due) = due {
                 write_blob(out, b"PXAT");

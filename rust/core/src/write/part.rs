@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{Answer, WriteBatch};
+use super::batch::{ExpectedReply, WriteBatch};
 use crate::connection::Replies;
 use crate::resp::encode::each_command;
 use crate::resp::token::Token;
@@ -88,27 +88,27 @@ impl WritePart {
     fn head(&mut self, reply: usize, token: Token<'_>) {
         let command = self.command(reply);
         let sent = self.batch.sent()[command as usize];
-        match (token, sent.answer) {
-            (Token::Error(text), Answer::Verdict) if is_unknown(text) => {
+        match (token, sent.expected) {
+            (Token::Error(text), ExpectedReply::Verdict) if is_unknown(text) => {
                 if self.unknown.is_empty() {
                     self.unknown_words = String::from_utf8_lossy(text).into_owned();
                 }
                 self.unknown.push(command);
             }
             (Token::Error(text), _) => self.outcome.reject(sent.row, text),
-            (Token::Integer(0), Answer::Effect)
-            | (Token::Integer(_), Answer::Integer)
-            | (Token::Simple(_), Answer::Done)
-            | (Token::Array(_), Answer::Integers) => {}
-            (Token::Integer(_), Answer::Effect) => {
+            (Token::Integer(0), ExpectedReply::Effect)
+            | (Token::Integer(_), ExpectedReply::Integer)
+            | (Token::Simple(_), ExpectedReply::Done)
+            | (Token::Array(_), ExpectedReply::Integers) => {}
+            (Token::Integer(_), ExpectedReply::Effect) => {
                 if self.outcome.counted.replace(sent.row) != Some(sent.row) {
                     self.outcome.effective += 1;
                 }
             }
-            (Token::Integer(rows), Answer::Verdict) => {
+            (Token::Integer(rows), ExpectedReply::Verdict) => {
                 self.outcome.effective += usize::try_from(rows).unwrap_or_default();
             }
-            (Token::Array(_), Answer::Verdict) => self.verdict = Verdict::default(),
+            (Token::Array(_), ExpectedReply::Verdict) => self.verdict = Verdict::default(),
             _ => self.out_of_step = true,
         }
     }
@@ -152,10 +152,10 @@ impl Replies for WritePart {
             self.head(reply, token);
             return;
         }
-        let answer = self.batch.sent()[self.command(reply) as usize].answer;
+        let answer = self.batch.sent()[self.command(reply) as usize].expected;
         match (answer, token) {
-            (Answer::Verdict, token) => self.failure(reply, token),
-            (Answer::Integers, Token::Integer(_)) => {}
+            (ExpectedReply::Verdict, token) => self.failure(reply, token),
+            (ExpectedReply::Integers, Token::Integer(_)) => {}
             _ => self.out_of_step = true,
         }
     }
@@ -200,12 +200,12 @@ mod tests {
     use crate::resp::encode::write_blob;
     use crate::script::{SESSION, Scripted};
 
-    fn batch(answers: &[Answer]) -> WritePart {
+    fn batch(answers: &[ExpectedReply]) -> WritePart {
         let mut batch = WriteBatch::default();
         for (row, &answer) in answers.iter().enumerate() {
             let row = 10 * row as u32;
             let out = match answer {
-                Answer::Verdict => batch.call(&SESSION, 1, 0, row, answer),
+                ExpectedReply::Verdict => batch.call(&SESSION, 1, 0, row, answer),
                 _ => batch.command(b"X", b"k", 1, row, answer),
             };
             write_blob(out, row.to_string().as_bytes());
@@ -216,10 +216,10 @@ mod tests {
     #[test]
     fn rows_are_counted_once() {
         let mut part = batch(&[
-            Answer::Effect,
-            Answer::Done,
-            Answer::Verdict,
-            Answer::Integer,
+            ExpectedReply::Effect,
+            ExpectedReply::Done,
+            ExpectedReply::Verdict,
+            ExpectedReply::Integer,
         ]);
         let replies = [
             Token::Integer(3),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_verdict_names_the_rows_that_failed() {
-        let mut part = batch(&[Answer::Integer, Answer::Verdict]);
+        let mut part = batch(&[ExpectedReply::Integer, ExpectedReply::Verdict]);
         part.token(0, 0, Token::Error(b"OOM command not allowed"));
         part.token(1, 0, Token::Array(5));
         for token in [
@@ -265,12 +265,12 @@ mod tests {
     #[test]
     fn answers_of_another_shape_are_out_of_step() {
         for (answer, token) in [
-            (Answer::Done, Token::Integer(1)),
-            (Answer::Integer, Token::Simple(b"OK")),
-            (Answer::Effect, Token::Array(1)),
-            (Answer::Verdict, Token::Null),
-            (Answer::Verdict, Token::Blob(b"1")),
-            (Answer::Integers, Token::Integer(1)),
+            (ExpectedReply::Done, Token::Integer(1)),
+            (ExpectedReply::Integer, Token::Simple(b"OK")),
+            (ExpectedReply::Effect, Token::Array(1)),
+            (ExpectedReply::Verdict, Token::Null),
+            (ExpectedReply::Verdict, Token::Blob(b"1")),
+            (ExpectedReply::Integers, Token::Integer(1)),
         ] {
             let mut part = batch(&[answer]);
             part.token(0, 0, token);
@@ -281,7 +281,7 @@ mod tests {
             [Token::Integer(1), Token::Blob(b"x")],
             [Token::Integer(1), Token::Integer(0)],
         ] {
-            let mut part = batch(&[Answer::Verdict]);
+            let mut part = batch(&[ExpectedReply::Verdict]);
             part.token(0, 0, Token::Array(2));
             for token in tokens {
                 part.token(0, 1, token);
@@ -293,10 +293,10 @@ mod tests {
     #[test]
     fn calls_of_an_unknown_script_are_sent_again_and_the_others_keep_their_outcome() {
         let shapes = [
-            Answer::Integer,
-            Answer::Verdict,
-            Answer::Verdict,
-            Answer::Verdict,
+            ExpectedReply::Integer,
+            ExpectedReply::Verdict,
+            ExpectedReply::Verdict,
+            ExpectedReply::Verdict,
         ];
         let mut job = Scripted::new(batch(&shapes));
         let unknown = Token::Error(b"NOSCRIPT No matching script.");

@@ -1,6 +1,6 @@
 //! Events of entities in sorted sets, and what tiles add up of them.
 
-use super::batch::Answer;
+use super::batch::ExpectedReply;
 use super::events::{ByteRange, Events, HeldEvent};
 use super::tiles::{Tiles, TilesView};
 use super::{
@@ -84,7 +84,7 @@ impl Layout for SeriesLayout {
             return;
         };
         let arguments = usize::from(self.tiles.is_some());
-        let out = batch.command(b"UNLINK", key, arguments, row, Answer::Effect);
+        let out = batch.command(b"UNLINK", key, arguments, row, ExpectedReply::Effect);
         if let Some(tiles) = &self.tiles {
             write_blob(out, &tiles.key(key));
         }
@@ -248,7 +248,7 @@ impl SeriesLayout {
         // A member whose time is not in it may come again with another one: the newest counts.
         let moves = !view.count_repeats || view.event_ids;
         let arguments = 2 * events.events.len() + if moves { 2 } else { 0 };
-        let out = batch.command(b"ZADD", key, arguments, row, Answer::Verdict);
+        let out = batch.command(b"ZADD", key, arguments, row, ExpectedReply::Verdict);
         if moves {
             write_blob(out, b"GT");
             write_blob(out, b"CH");
@@ -258,12 +258,12 @@ impl SeriesLayout {
             write_blob(out, events.member(event));
         }
         if view.retention_ms > 0 {
-            let out = batch.command(b"ZREMRANGEBYSCORE", key, 2, row, Answer::Integer);
+            let out = batch.command(b"ZREMRANGEBYSCORE", key, 2, row, ExpectedReply::Integer);
             write_blob(out, b"-inf");
             write_integer(out, newest_ms - view.retention_ms);
         }
         if view.max_events > 0 {
-            let out = batch.command(b"ZREMRANGEBYRANK", key, 2, row, Answer::Integer);
+            let out = batch.command(b"ZREMRANGEBYRANK", key, 2, row, ExpectedReply::Integer);
             write_blob(out, b"0");
             write_integer(out, -view.max_events - 1);
         }
@@ -271,7 +271,7 @@ impl SeriesLayout {
             let at_ms = kept_until(newest_ms, clock_ms, view.retention_ms);
             batch.expire_not_sooner(key, at_ms, row);
         } else if view.outdated != Outdated::Nothing {
-            batch.command(b"PERSIST", key, 0, row, Answer::Integer);
+            batch.command(b"PERSIST", key, 0, row, ExpectedReply::Integer);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tiles: what events add up to, in buckets of equal length beside their series.
 
 use super::WriteBatch;
-use super::batch::Answer;
+use super::batch::ExpectedReply;
 use super::events::Events;
 use super::kept_until;
 use crate::resp::encode::{write_blob, write_integer};
@@ -81,7 +81,7 @@ impl Tiles {
     pub(super) fn append(&self, events: &Events<'_>, clock_ms: i64, batch: &mut WriteBatch) {
         let arguments = self.header_count + 2 + events.events.len() * (2 + self.columns.len());
         let row = events.first_row();
-        let out = batch.call(&SERIES_TILES, 2, arguments, row, Answer::Verdict);
+        let out = batch.call(&SERIES_TILES, 2, arguments, row, ExpectedReply::Verdict);
         write_blob(out, events.key());
         write_blob(out, &self.key(events.key()));
         for ttl_ms in self.retention_ms {

@@ -7,7 +7,7 @@ use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::resp::encode::{write_blob, write_integer};
 use crate::table::NO_TIME;
 use crate::value::Invalid;
-use crate::write::batch::Answer;
+use crate::write::batch::ExpectedReply;
 use crate::write::{
     Destination, Destinations, Given, Layout, Ordering, Row, RowEncoder, RowError, WriteBatch,
     kept_until,
@@ -63,7 +63,7 @@ impl Layout for HashLayout {
         let HashRow {
             fields, time_field, ..
         } = &self.row;
-        let out = batch.command(b"HDEL", key, 1 + fields.len(), row, Answer::Effect);
+        let out = batch.command(b"HDEL", key, 1 + fields.len(), row, ExpectedReply::Effect);
         for field in fields {
             out.extend_from_slice(field);
         }
@@ -132,28 +132,41 @@ impl RowEncoder for ArrivalEncoder<'_> {
         }
         let is_whole = self.set + self.null >= self.layout.fields.len();
         if self.null > 0 {
-            let out = batch.command(b"HDEL", key, self.null, row.number, Answer::Integer);
+            let out = batch.command(b"HDEL", key, self.null, row.number, ExpectedReply::Integer);
             out.append(&mut self.nulls);
             self.null = 0;
         }
         let arguments = 2 * std::mem::take(&mut self.set);
         if timeless {
             if arguments > 0 {
-                let out = batch.command(b"HSET", key, arguments, row.number, Answer::Integer);
+                let out =
+                    batch.command(b"HSET", key, arguments, row.number, ExpectedReply::Integer);
                 out.append(&mut self.pairs);
             }
             if self.layout.expiry == Expiry::Cleared {
-                batch.command(b"PERSIST", key, 0, row.number, Answer::Integer);
+                batch.command(b"PERSIST", key, 0, row.number, ExpectedReply::Integer);
             }
             return Ok(());
         }
-        let out = batch.command(b"HSET", key, arguments + 2, row.number, Answer::Integer);
+        let out = batch.command(
+            b"HSET",
+            key,
+            arguments + 2,
+            row.number,
+            ExpectedReply::Integer,
+        );
         out.append(&mut self.pairs);
         out.extend_from_slice(&self.layout.time_field);
         write_integer(out, row.time_ms);
         for FieldGroup { ttl_ms, fields } in &self.layout.groups {
             let arguments = 3 + fields.count;
-            let out = batch.command(b"HPEXPIREAT", key, arguments, row.number, Answer::Integers);
+            let out = batch.command(
+                b"HPEXPIREAT",
+                key,
+                arguments,
+                row.number,
+                ExpectedReply::Integers,
+            );
             write_integer(out, kept_until(row.time_ms, self.clock_ms, *ttl_ms));
             fields.append(out);
         }
@@ -161,16 +174,22 @@ impl RowEncoder for ArrivalEncoder<'_> {
         let lasting = &self.layout.lasting;
         if lasting.count > 0 && !is_whole {
             let arguments = 2 + lasting.count;
-            let out = batch.command(b"HPERSIST", key, arguments, row.number, Answer::Integers);
+            let out = batch.command(
+                b"HPERSIST",
+                key,
+                arguments,
+                row.number,
+                ExpectedReply::Integers,
+            );
             lasting.append(out);
         }
         match self.layout.expiry {
             Expiry::None => {}
             Expiry::Cleared => {
-                batch.command(b"PERSIST", key, 0, row.number, Answer::Integer);
+                batch.command(b"PERSIST", key, 0, row.number, ExpectedReply::Integer);
             }
             Expiry::Own(ttl_ms) => {
-                let out = batch.command(b"PEXPIREAT", key, 1, row.number, Answer::Integer);
+                let out = batch.command(b"PEXPIREAT", key, 1, row.number, ExpectedReply::Integer);
                 write_integer(out, kept_until(row.time_ms, self.clock_ms, ttl_ms));
             }
             Expiry::Shared(ttl_ms) => {
