@@ -10,10 +10,10 @@ use super::ExpressionError;
 use super::tree::{MAX_DEPTH, MAX_NODES, Operation, Tree};
 use crate::value;
 
-type Parsed<T> = Result<T, ExpressionError>;
+type TreeResult<T> = Result<T, ExpressionError>;
 
 /// Reads the JSON of a tree.
-pub(super) fn parse(json: &[u8]) -> Parsed<Tree> {
+pub(super) fn parse(json: &[u8]) -> TreeResult<Tree> {
     let mut parser = TreeParser {
         json: Jiter::new(json),
         nodes: 0,
@@ -33,7 +33,7 @@ struct TreeParser<'a> {
 }
 
 impl TreeParser<'_> {
-    fn tree(&mut self, peek: Peek, depth: usize) -> Parsed<Tree> {
+    fn tree(&mut self, peek: Peek, depth: usize) -> TreeResult<Tree> {
         self.nodes += 1;
         if depth >= MAX_DEPTH || self.nodes > MAX_NODES {
             return Err(ExpressionError::too_large());
@@ -56,7 +56,7 @@ impl TreeParser<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Parsed<Tree> {
+    fn object(&mut self, depth: usize) -> TreeResult<Tree> {
         const MEMBERS: &str = "an object is {\"op\": …, \"args\": […]}, {\"feature\": …}, \
              {\"column\": …}, {\"request\": …}, {\"timestamp\": …} or {\"now\": true}";
         let mut operation = None;
@@ -104,7 +104,7 @@ impl TreeParser<'_> {
         }
     }
 
-    fn call(&self, operation: Operation, arguments: Vec<Tree>) -> Parsed<Tree> {
+    fn call(&self, operation: Operation, arguments: Vec<Tree>) -> TreeResult<Tree> {
         let (least, most) = operation.arity();
         if (least..=most).contains(&arguments.len()) {
             return Ok(Tree::Call(operation, arguments));
@@ -117,7 +117,7 @@ impl TreeParser<'_> {
         )))
     }
 
-    fn arguments(&mut self, depth: usize) -> Parsed<Vec<Tree>> {
+    fn arguments(&mut self, depth: usize) -> TreeResult<Vec<Tree>> {
         let mut arguments = Vec::new();
         let mut next = self.json.known_array();
         while let Some(peek) = next.map_err(|error| self.broken(&error))? {
@@ -127,14 +127,14 @@ impl TreeParser<'_> {
         Ok(arguments)
     }
 
-    fn string(&mut self) -> Parsed<String> {
+    fn string(&mut self) -> TreeResult<String> {
         match self.json.known_str() {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => Err(self.broken(&error)),
         }
     }
 
-    fn number(&mut self, peek: Peek) -> Parsed<Tree> {
+    fn number(&mut self, peek: Peek) -> TreeResult<Tree> {
         let text = match self.json.known_number_bytes(peek) {
             Ok(text) => text.to_owned(),
             Err(error) => return Err(self.broken(&error)),

@@ -23,7 +23,7 @@ pub struct QueryProblem {
     pub detail: String,
 }
 
-type Parsed<T> = Result<T, QueryProblem>;
+type QueryResult<T> = Result<T, QueryProblem>;
 
 /// A read request of one entity as its query string says it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ const CONSISTENCIES: [&str; 3] = ["eventual", "primary", "snapshot"];
 
 impl<'a> ReadQuery<'a> {
     /// Reads `query`, the part of a target behind its question mark.
-    pub fn parse(query: &'a [u8]) -> Parsed<Self> {
+    pub fn parse(query: &'a [u8]) -> QueryResult<Self> {
         let mut read = Self {
             others: parameters(query)?,
             ..Self::default()
@@ -86,7 +86,7 @@ impl<'a> ReadQuery<'a> {
 
     /// The values of these join keys, a row of one each, read as their types; what else there is, is
     /// not looked at.
-    pub fn key_columns(&self, wanted: &[(String, KeyType)]) -> Parsed<KeyColumns> {
+    pub fn key_columns(&self, wanted: &[(String, KeyType)]) -> QueryResult<KeyColumns> {
         let mut columns = Vec::with_capacity(wanted.len());
         for (name, key_type) in wanted {
             let text = self.other(name)?;
@@ -104,7 +104,7 @@ impl<'a> ReadQuery<'a> {
     }
 
     /// The values of these inputs, one for all rows each, likewise.
-    pub fn input_columns(&self, wanted: &[(String, DataType)]) -> Parsed<Vec<InputColumn>> {
+    pub fn input_columns(&self, wanted: &[(String, DataType)]) -> QueryResult<Vec<InputColumn>> {
         let read = wanted.iter().map(|(name, data_type)| {
             let DataType::Scalar(scalar) = *data_type else {
                 return Err(not_held(name, *data_type));
@@ -130,7 +130,7 @@ impl<'a> ReadQuery<'a> {
         read.collect()
     }
 
-    fn other(&self, name: &str) -> Parsed<&str> {
+    fn other(&self, name: &str) -> QueryResult<&str> {
         let found = self.others.iter().find(|(given, _)| given == name);
         found.map(|(_, text)| &**text).ok_or_else(|| {
             invalid(format!(
@@ -164,7 +164,7 @@ impl<'a> ReadQuery<'a> {
 }
 
 /// The parameters of a query string, in order; none is given twice.
-pub fn parameters(query: &[u8]) -> Parsed<Vec<Parameter<'_>>> {
+pub fn parameters(query: &[u8]) -> QueryResult<Vec<Parameter<'_>>> {
     let mut found: Vec<Parameter<'_>> = Vec::with_capacity(4);
     let mut rest = query;
     while !rest.is_empty() {
@@ -188,7 +188,7 @@ pub fn parameters(query: &[u8]) -> Parsed<Vec<Parameter<'_>>> {
     Ok(found)
 }
 
-fn decoded(raw: &[u8]) -> Parsed<Cow<'_, str>> {
+fn decoded(raw: &[u8]) -> QueryResult<Cow<'_, str>> {
     let malformed = |detail: &str| QueryProblem {
         malformed: true,
         detail: detail.to_owned(),
@@ -223,7 +223,7 @@ fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
-fn flag(name: &str, text: &str) -> Parsed<bool> {
+fn flag(name: &str, text: &str) -> QueryResult<bool> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -232,7 +232,7 @@ fn flag(name: &str, text: &str) -> Parsed<bool> {
 }
 
 /// A decimal integer of 64 bits, without the plus that `parse` takes.
-fn integer(name: &str, text: &str, least: i64) -> Parsed<i64> {
+fn integer(name: &str, text: &str, least: i64) -> QueryResult<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     // As many characters as the longest has.
     if digits.is_empty() || text.len() > 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -248,7 +248,7 @@ fn integer(name: &str, text: &str, least: i64) -> Parsed<i64> {
 }
 
 /// A number as JSON writes them, of which `parse` takes more.
-fn number(name: &str, text: &str) -> Parsed<f64> {
+fn number(name: &str, text: &str) -> QueryResult<f64> {
     let read = is_number(text.as_bytes())
         .then(|| text.parse())
         .and_then(Result::ok);
@@ -279,7 +279,7 @@ fn is_number(text: &[u8]) -> bool {
     }
 }
 
-fn in_range<F: Copy + Into<f64>>(name: &str, number: F) -> Parsed<F> {
+fn in_range<F: Copy + Into<f64>>(name: &str, number: F) -> QueryResult<F> {
     if number.into().is_finite() {
         return Ok(number);
     }

@@ -2,7 +2,7 @@
 
 use jiter::{Jiter, JiterError, Peek};
 
-use super::problem::{BodyProblem, Parsed, invalid, malformed};
+use super::problem::{BodyProblem, BodyResult, invalid, malformed};
 use crate::value;
 
 /// How deep a body may nest.
@@ -38,13 +38,13 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// Nothing but white space may follow.
-    pub(super) fn finish(&mut self) -> Parsed<()> {
+    pub(super) fn finish(&mut self) -> BodyResult<()> {
         self.json
             .finish()
             .map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn string(&mut self, peek: Peek, wanted: &str) -> Parsed<String> {
+    pub(super) fn string(&mut self, peek: Peek, wanted: &str) -> BodyResult<String> {
         if peek != Peek::String {
             return Err(self.unexpected(peek, wanted));
         }
@@ -52,12 +52,12 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// What `take` makes of the string that is known to be next.
-    pub(super) fn text<T>(&mut self, take: impl FnOnce(&str) -> T) -> Parsed<T> {
+    pub(super) fn text<T>(&mut self, take: impl FnOnce(&str) -> T) -> BodyResult<T> {
         let taken = self.json.known_str().map(take);
         taken.map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn boolean(&mut self, peek: Peek, wanted: &str) -> Parsed<bool> {
+    pub(super) fn boolean(&mut self, peek: Peek, wanted: &str) -> BodyResult<bool> {
         if !matches!(peek, Peek::True | Peek::False) {
             return Err(self.unexpected(peek, wanted));
         }
@@ -68,7 +68,7 @@ impl<'a> JsonCursor<'a> {
 
     /// The number that is known to be next; `None` where it has a fraction or an exponent, which is
     /// JSON of another type and not malformed.
-    pub(super) fn integer(&mut self, peek: Peek) -> Parsed<Option<i64>> {
+    pub(super) fn integer(&mut self, peek: Peek) -> BodyResult<Option<i64>> {
         let offset = self.offset();
         let number = self.number(peek)?;
         if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
@@ -81,7 +81,7 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// The number that is known to be next; infinite where it is beyond the range.
-    pub(super) fn float(&mut self, peek: Peek) -> Parsed<f64> {
+    pub(super) fn float(&mut self, peek: Peek) -> BodyResult<f64> {
         let offset = self.offset();
         let number = self.number(peek)?;
         let whole = !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
@@ -92,7 +92,7 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// The text of the number that is known to be next.
-    fn number(&mut self, peek: Peek) -> Parsed<&[u8]> {
+    fn number(&mut self, peek: Peek) -> BodyResult<&[u8]> {
         let base = self.base;
         let number = self.json.known_number_bytes(peek);
         number.map_err(|error| broken(base, &error))
@@ -108,7 +108,7 @@ impl<'a> JsonCursor<'a> {
     }
 
     /// Steps over a value, checking all of it.
-    pub(super) fn skip(&mut self, peek: Peek, depth: usize) -> Parsed<()> {
+    pub(super) fn skip(&mut self, peek: Peek, depth: usize) -> BodyResult<()> {
         if depth >= MAX_DEPTH {
             let detail = format!("nested more than {MAX_DEPTH} deep");
             return Err(malformed(detail, self.offset()));
@@ -143,7 +143,7 @@ impl<'a> JsonCursor<'a> {
         }
     }
 
-    pub(super) fn once(&self, seen: &mut Vec<String>, name: &str) -> Parsed<()> {
+    pub(super) fn once(&self, seen: &mut Vec<String>, name: &str) -> BodyResult<()> {
         if seen.iter().any(|known| known == name) {
             return Err(malformed(
                 format!("the name {name:?} stands twice in one object"),
@@ -158,27 +158,27 @@ impl<'a> JsonCursor<'a> {
         Ok(())
     }
 
-    pub(super) fn peek(&mut self) -> Parsed<Peek> {
+    pub(super) fn peek(&mut self) -> BodyResult<Peek> {
         self.json.peek().map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn first_name(&mut self) -> Parsed<Option<String>> {
+    pub(super) fn first_name(&mut self) -> BodyResult<Option<String>> {
         let name = self.json.known_object().map(|name| name.map(str::to_owned));
         name.map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn next_name(&mut self) -> Parsed<Option<String>> {
+    pub(super) fn next_name(&mut self) -> BodyResult<Option<String>> {
         let name = self.json.next_key().map(|name| name.map(str::to_owned));
         name.map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn first_element(&mut self) -> Parsed<Option<Peek>> {
+    pub(super) fn first_element(&mut self) -> BodyResult<Option<Peek>> {
         self.json
             .known_array()
             .map_err(|error| broken(self.base, &error))
     }
 
-    pub(super) fn next_element(&mut self) -> Parsed<Option<Peek>> {
+    pub(super) fn next_element(&mut self) -> BodyResult<Option<Peek>> {
         self.json
             .array_step()
             .map_err(|error| broken(self.base, &error))

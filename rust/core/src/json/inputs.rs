@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiter::Peek;
 
 use super::cursor::JsonCursor;
-use super::problem::{BodyProblem, Parsed, invalid};
+use super::problem::{BodyProblem, BodyResult, invalid};
 use crate::expression::InputColumn;
 use crate::moment;
 use crate::types::{DataType, Scalar};
@@ -91,7 +91,7 @@ struct Reader<'a, 'j> {
 
 impl Reader<'_, '_> {
     /// One value for each row in an array, or one for all rows.
-    fn column(&mut self) -> Parsed<InputColumn> {
+    fn column(&mut self) -> BodyResult<InputColumn> {
         let peek = self.json.peek()?;
         let offset = self.json.offset();
         if peek != Peek::Array {
@@ -124,7 +124,12 @@ impl Reader<'_, '_> {
         Ok(column)
     }
 
-    fn value(&mut self, peek: Peek, row: Option<usize>, column: &mut InputColumn) -> Parsed<()> {
+    fn value(
+        &mut self,
+        peek: Peek,
+        row: Option<usize>,
+        column: &mut InputColumn,
+    ) -> BodyResult<()> {
         if peek == Peek::Null {
             // Known to be sound, so this only steps over it.
             self.json.skip(peek, 1)?;
@@ -153,7 +158,7 @@ impl Reader<'_, '_> {
         mut next: Option<Peek>,
         row: Option<usize>,
         column: &mut InputColumn,
-    ) -> Parsed<()> {
+    ) -> BodyResult<()> {
         let offset = self.json.offset();
         let scalar = match self.data_type {
             DataType::Vector(_) => Scalar::Float32,
@@ -188,7 +193,7 @@ impl Reader<'_, '_> {
         row: Option<usize>,
         scalar: Scalar,
         take: impl FnOnce(Value<'_>) -> T,
-    ) -> Parsed<T> {
+    ) -> BodyResult<T> {
         let offset = self.json.offset();
         match (scalar, peek) {
             (Scalar::Int64 | Scalar::Timestamp(_), peek) if peek.is_num() => {

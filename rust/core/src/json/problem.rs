@@ -22,7 +22,7 @@ pub struct BodyProblem {
     pub offset: usize,
 }
 
-pub(super) type Parsed<T> = Result<T, BodyProblem>;
+pub(super) type BodyResult<T> = Result<T, BodyProblem>;
 
 pub(super) fn malformed(detail: impl Into<String>, offset: usize) -> BodyProblem {
     BodyProblem {

@@ -7,7 +7,7 @@ use jiter::Peek;
 
 use super::cursor::JsonCursor;
 use super::inputs::RequestInputs;
-use super::problem::{BodyProblem, Parsed, ProblemKind, invalid, malformed};
+use super::problem::{BodyProblem, BodyResult, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
 use crate::moment::{self, MomentError};
 
@@ -39,7 +39,7 @@ const MEMBERS: &str =
     "service, features, entities, consistency, timestamps, version, partial, as_of, request";
 
 /// Parses `body`, which may ask for at most `max_rows` rows.
-pub fn parse_read_request(body: &[u8], max_rows: usize) -> Parsed<ReadRequest> {
+pub fn parse_read_request(body: &[u8], max_rows: usize) -> BodyResult<ReadRequest> {
     if let Err(error) = std::str::from_utf8(body) {
         return Err(malformed("the body is not UTF-8", error.valid_up_to()));
     }
@@ -70,7 +70,7 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn request(&mut self) -> Parsed<ReadRequest> {
+    fn request(&mut self) -> BodyResult<ReadRequest> {
         let peek = self.json.peek()?;
         if peek != Peek::Object {
             return Err(self.json.unexpected(peek, "the body must be a JSON object"));
@@ -86,7 +86,7 @@ impl Body<'_> {
         Ok(request)
     }
 
-    fn member(&mut self, request: &mut ReadRequest, name: &str) -> Parsed<()> {
+    fn member(&mut self, request: &mut ReadRequest, name: &str) -> BodyResult<()> {
         let peek = self.json.peek()?;
         let offset = self.json.offset();
         match name {
@@ -145,7 +145,7 @@ impl Body<'_> {
         Ok(())
     }
 
-    fn features(&mut self, peek: Peek) -> Parsed<Vec<String>> {
+    fn features(&mut self, peek: Peek) -> BodyResult<Vec<String>> {
         const WANTED: &str = "\"features\" must be an array of feature names";
         let offset = self.json.offset();
         if peek != Peek::Array {
@@ -163,7 +163,7 @@ impl Body<'_> {
         Ok(features)
     }
 
-    fn entities(&mut self, peek: Peek) -> Parsed<KeyColumns> {
+    fn entities(&mut self, peek: Peek) -> BodyResult<KeyColumns> {
         const WANTED: &str = "\"entities\" must be an object of join keys and arrays of values";
         if peek != Peek::Object {
             return Err(self.json.unexpected(peek, WANTED));
@@ -185,7 +185,7 @@ impl Body<'_> {
     }
 
     /// RFC 3339 in a string, or epoch milliseconds: never these as a string.
-    fn moment(&mut self, peek: Peek, name: &str) -> Parsed<i64> {
+    fn moment(&mut self, peek: Peek, name: &str) -> BodyResult<i64> {
         let offset = self.json.offset();
         let wanted = || format!("{name} {}", MomentError::Form);
         let read = if peek.is_num() {
@@ -198,7 +198,7 @@ impl Body<'_> {
         read.map_err(|error| invalid(format!("{name} {error}"), offset))
     }
 
-    fn key_column(&mut self, join_key: &str) -> Parsed<KeyColumn> {
+    fn key_column(&mut self, join_key: &str) -> BodyResult<KeyColumn> {
         let wanted =
             || format!("the values of {join_key:?} must all be integers or all be strings");
         let mut next = self.json.first_element()?;

@@ -127,7 +127,7 @@ impl Scanner {
                     return Ok(None);
                 }
                 Ok(None) => return Err(self.fail(ScanErrorKind::AttributesTooLong, 0)),
-                Err(Fault { kind, at }) => return Err(self.fail(kind, at)),
+                Err(ElementError { kind, at }) => return Err(self.fail(kind, at)),
             };
             self.needed = 0;
             self.searched = 0;
@@ -198,20 +198,20 @@ impl Scanner {
         true
     }
 
-    fn element<'a>(&mut self, buf: &'a [u8]) -> Result<Option<Found<'a>>, Fault> {
+    fn element<'a>(&mut self, buf: &'a [u8]) -> Result<Option<Found<'a>>, ElementError> {
         let kind = buf[0];
         match kind {
             b'$' | b'=' | b'!' => self.blob(buf, kind),
             b'*' | b'%' | b'~' | b'>' | b'|' => self.aggregate(buf, kind),
             b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => self.scalar(buf, kind),
-            _ => Err(Fault {
+            _ => Err(ElementError {
                 kind: ScanErrorKind::UnknownType(kind),
                 at: 0,
             }),
         }
     }
 
-    fn blob<'a>(&mut self, buf: &'a [u8], kind: u8) -> Result<Option<Found<'a>>, Fault> {
+    fn blob<'a>(&mut self, buf: &'a [u8], kind: u8) -> Result<Option<Found<'a>>, ElementError> {
         let Some((line, start)) = self.line(buf, MAX_LENGTH_LINE, ScanErrorKind::BadLength)? else {
             return Ok(None);
         };
@@ -219,14 +219,14 @@ impl Scanner {
             Some(length) => length,
             None if kind == b'$' => return Ok(Some(Found::new(Token::Null, start))),
             None => {
-                return Err(Fault {
+                return Err(ElementError {
                     kind: ScanErrorKind::BadLength,
                     at: 1,
                 });
             }
         };
         if length > self.limits.blob {
-            return Err(Fault {
+            return Err(ElementError {
                 kind: ScanErrorKind::BlobTooLong,
                 at: 1,
             });
@@ -237,7 +237,7 @@ impl Scanner {
             return Ok(None);
         }
         if &buf[end..end + 2] != b"\r\n" {
-            return Err(Fault {
+            return Err(ElementError {
                 kind: ScanErrorKind::MissingTerminator,
                 at: end,
             });
@@ -248,7 +248,7 @@ impl Scanner {
             b'!' => Token::Error(bytes),
             _ if bytes.get(3) == Some(&b':') => Token::Blob(&bytes[4..]),
             _ => {
-                return Err(Fault {
+                return Err(ElementError {
                     kind: ScanErrorKind::BadVerbatim,
                     at: start,
                 });
@@ -257,7 +257,11 @@ impl Scanner {
         Ok(Some(Found::new(token, end + 2)))
     }
 
-    fn aggregate<'a>(&mut self, buf: &'a [u8], kind: u8) -> Result<Option<Found<'a>>, Fault> {
+    fn aggregate<'a>(
+        &mut self,
+        buf: &'a [u8],
+        kind: u8,
+    ) -> Result<Option<Found<'a>>, ElementError> {
         let Some((line, length)) = self.line(buf, MAX_LENGTH_LINE, ScanErrorKind::BadLength)?
         else {
             return Ok(None);
@@ -266,27 +270,27 @@ impl Scanner {
             Some(count) => count,
             None if kind == b'*' => return Ok(Some(Found::new(Token::Null, length))),
             None => {
-                return Err(Fault {
+                return Err(ElementError {
                     kind: ScanErrorKind::BadLength,
                     at: 1,
                 });
             }
         };
         if count > self.limits.aggregate {
-            return Err(Fault {
+            return Err(ElementError {
                 kind: ScanErrorKind::AggregateTooLong,
                 at: 1,
             });
         }
         // Even an empty one counts as a level, or `*0` would pass where `*1` does not.
         if self.depth >= self.limits.depth {
-            return Err(Fault {
+            return Err(ElementError {
                 kind: ScanErrorKind::TooDeep,
                 at: 0,
             });
         }
         if kind == b'>' && self.depth > 0 {
-            return Err(Fault {
+            return Err(ElementError {
                 kind: ScanErrorKind::NestedPush,
                 at: 0,
             });
@@ -303,12 +307,12 @@ impl Scanner {
         }))
     }
 
-    fn scalar<'a>(&mut self, buf: &'a [u8], kind: u8) -> Result<Option<Found<'a>>, Fault> {
+    fn scalar<'a>(&mut self, buf: &'a [u8], kind: u8) -> Result<Option<Found<'a>>, ElementError> {
         let limit = self.limits.line;
         let Some((text, length)) = self.line(buf, limit, ScanErrorKind::LineTooLong)? else {
             return Ok(None);
         };
-        let fault = |kind| Fault { kind, at: 1 };
+        let fault = |kind| ElementError { kind, at: 1 };
         let token = match kind {
             b'+' => Token::Simple(text),
             b'-' => Token::Error(text),
@@ -334,13 +338,13 @@ impl Scanner {
         buf: &'a [u8],
         limit: usize,
         too_long: ScanErrorKind,
-    ) -> Result<Option<(&'a [u8], usize)>, Fault> {
+    ) -> Result<Option<(&'a [u8], usize)>, ElementError> {
         let from = self.searched.max(1);
         // One byte more than the limit, so that a line of exactly the limit is seen to end.
         let window = &buf[from.min(buf.len())..buf.len().min(limit + 2)];
         let Some(found) = memchr(b'\r', window) else {
             if buf.len() >= limit + 2 {
-                return Err(Fault {
+                return Err(ElementError {
                     kind: too_long,
                     at: 1,
                 });
@@ -352,7 +356,7 @@ impl Scanner {
         let end = from + found;
         match buf.get(end + 1) {
             Some(b'\n') => Ok(Some((&buf[1..end], end + 2))),
-            Some(_) => Err(Fault {
+            Some(_) => Err(ElementError {
                 kind: ScanErrorKind::MissingTerminator,
                 at: end,
             }),
@@ -383,7 +387,7 @@ impl<'a> Found<'a> {
 }
 
 /// A [`ScanError`] whose offset counts from the element's start.
-struct Fault {
+struct ElementError {
     kind: ScanErrorKind,
     at: usize,
 }
@@ -425,17 +429,17 @@ pub(crate) fn short_blob(buf: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// `None` is a null's -1.
-fn parse_length(text: &[u8]) -> Result<Option<usize>, Fault> {
+fn parse_length(text: &[u8]) -> Result<Option<usize>, ElementError> {
     if text == b"-1" {
         return Ok(None);
     }
     if text.first() == Some(&b'?') {
-        return Err(Fault {
+        return Err(ElementError {
             kind: ScanErrorKind::Streamed,
             at: 1,
         });
     }
-    let bad = Fault {
+    let bad = ElementError {
         kind: ScanErrorKind::BadLength,
         at: 1,
     };
