@@ -36,7 +36,7 @@ struct State {
     last: bool,
     /// The protocol is told when the next request is taken.
     watched: bool,
-    pending: Option<Pending>,
+    pending: Option<PendingRead>,
     /// When the last answer was written; 0 while there was none.
     answered_at: f64,
     /// Who writes; none once the connection is lost.
@@ -71,7 +71,7 @@ struct Peer {
 }
 
 /// A request on its way.
-struct Pending {
+struct PendingRead {
     data: Py<PyBytes>,
     method: Method,
     id: Vec<u8>,
@@ -247,7 +247,7 @@ impl HotConnection {
         {
             let mut state = self.lock();
             state.turn = Turn::Behind { holding: false };
-            state.pending = Some(Pending {
+            state.pending = Some(PendingRead {
                 data: data.clone().unbind(),
                 method: head.method,
                 id,
@@ -295,7 +295,13 @@ impl HotConnection {
         }
     }
 
-    fn answer(&self, py: Python<'_>, pending: &Pending, table: Table, now: f64) -> PyResult<()> {
+    fn answer(
+        &self,
+        py: Python<'_>,
+        pending: &PendingRead,
+        table: Table,
+        now: f64,
+    ) -> PyResult<()> {
         let reads = self.reads.get();
         let seconds = now - pending.started;
         let (last, holding, peer) = {
@@ -347,7 +353,12 @@ impl HotConnection {
 
     /// Has the application answer what was begun here: because of `error`, or since reading once was
     /// not enough.
-    fn hand_over(&self, py: Python<'_>, pending: &Pending, error: Option<PyErr>) -> PyResult<()> {
+    fn hand_over(
+        &self,
+        py: Python<'_>,
+        pending: &PendingRead,
+        error: Option<PyErr>,
+    ) -> PyResult<()> {
         let reads = self.reads.get();
         let counters = reads.counters(pending.method);
         let seconds = reads.now() - pending.started;
@@ -393,7 +404,7 @@ impl State {
     }
 }
 
-impl Pending {
+impl PendingRead {
     fn over(&self, seconds: f64) -> Over<'_> {
         Over {
             id: &self.id,

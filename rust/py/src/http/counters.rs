@@ -15,14 +15,14 @@ use fscore_core::types::Status;
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct RouteCounters {
     slots: PyBuffer<f64>,
-    places: Places,
+    places: CounterIndices,
     /// The histogram's bounds in seconds, in order.
     bounds: Vec<f64>,
 }
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Places {
+struct CounterIndices {
     /// Requests being answered.
     in_flight: usize,
     /// Requests that were answered before ASGI, on all routes.
@@ -40,7 +40,7 @@ struct Places {
 #[pymethods]
 impl RouteCounters {
     #[new]
-    fn new(slots: PyBuffer<f64>, places: Places, bounds: Vec<f64>) -> PyResult<Self> {
+    fn new(slots: PyBuffer<f64>, places: CounterIndices, bounds: Vec<f64>) -> PyResult<Self> {
         let last = [
             places.in_flight,
             places.hot,

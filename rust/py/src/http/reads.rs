@@ -34,19 +34,19 @@ use crate::plan::ReadPlan;
 /// otherwise than with 200 and JSON, it leaves to the application.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct HotReads {
-    limits: Limits,
+    limits: RouteLimits,
     get: Py<RouteCounters>,
     post: Py<RouteCounters>,
-    clock: Clock,
+    clock: MonotonicClock,
     traces: Py<Traces>,
     listeners: Listeners,
     store: PyOnceLock<Store>,
-    inner: Mutex<Inner>,
+    inner: Mutex<WorkerState>,
 }
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub(super) struct Limits {
+pub(super) struct RouteLimits {
     /// The target of the route, without a query.
     pub(super) path: Vec<u8>,
     /// The default deadline in seconds, which a request can only shorten.
@@ -68,11 +68,11 @@ struct Store {
     node: Py<PyAny>,
 }
 
-struct Inner {
+struct WorkerState {
     stopped: bool,
     /// What the client followed when the selections were learned.
     followed: Option<Py<PyAny>>,
-    selections: Selections<Learned>,
+    selections: Selections<LearnedSelection>,
     /// Those that requests need one of; none where they need none.
     api_keys: Option<Arc<http::ApiKeys>>,
     /// The connection that was used last, by what the node calls it.
@@ -84,7 +84,7 @@ struct Inner {
 }
 
 #[derive(Clone)]
-struct Learned {
+struct LearnedSelection {
     plan: Arc<CoreReadPlan>,
     version: i64,
     /// The views that it reads.
@@ -126,11 +126,11 @@ impl HotReads {
         listeners: Listeners,
         limits: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let limits: Limits = match limits {
+        let limits: RouteLimits = match limits {
             Some(limits) => limits.extract()?,
             None => return Err(pyo3::exceptions::PyTypeError::new_err("limits are missing")),
         };
-        let inner = Inner {
+        let inner = WorkerState {
             stopped: false,
             followed: None,
             selections: Selections::new(limits.max_learned),
@@ -147,7 +147,7 @@ impl HotReads {
             limits,
             get,
             post,
-            clock: Clock {
+            clock: MonotonicClock {
                 origin: Instant::now(),
                 at: now,
             },
@@ -195,7 +195,7 @@ impl HotReads {
         if inner.selections.find(named).is_none() {
             let weight = plan.features().len();
             let views = views.into();
-            let learned = Learned {
+            let learned = LearnedSelection {
                 plan,
                 version,
                 views,
@@ -239,7 +239,7 @@ impl HotReads {
 }
 
 impl HotReads {
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &RouteLimits {
         &self.limits
     }
 
@@ -351,7 +351,7 @@ impl HotReads {
         let plan = &learned.plan;
         let keys = query.key_columns(plan.join_keys()).ok()?;
         let inputs = query.input_columns(plan.request()).ok()?;
-        let read = Wanted {
+        let read = WantedRead {
             keys,
             inputs,
             version: query.version,
@@ -373,7 +373,7 @@ impl HotReads {
             None if wanted.is_empty() => Vec::new(),
             None => return None,
         };
-        let read = Wanted {
+        let read = WantedRead {
             keys: request.keys,
             inputs,
             version: request.version,
@@ -385,12 +385,12 @@ impl HotReads {
         self.read(learned, read)
     }
 
-    fn learned(&self, named: Named<'_>) -> Option<Learned> {
+    fn learned(&self, named: Named<'_>) -> Option<LearnedSelection> {
         self.lock().selections.find(named).cloned()
     }
 
-    fn read(&self, learned: Learned, wanted: Wanted<'_>) -> Option<Planned> {
-        let Learned {
+    fn read(&self, learned: LearnedSelection, wanted: WantedRead<'_>) -> Option<Planned> {
+        let LearnedSelection {
             plan,
             version,
             service,
@@ -436,16 +436,16 @@ impl HotReads {
     /// Puts an answer together: `use_it` gets what to render into, and the fields of its head.
     pub(super) fn render<T>(&self, use_it: impl FnOnce(&mut Answer, &[u8]) -> T) -> T {
         let mut inner = self.lock();
-        let Inner { answer, fields, .. } = &mut *inner;
+        let WorkerState { answer, fields, .. } = &mut *inner;
         use_it(answer, fields)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, WorkerState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Learned {
+impl LearnedSelection {
     fn may_be_read(&self, holder: Option<&Holder>, service: Option<&str>) -> Option<()> {
         holder.map_or(Some(()), |holder| {
             holder.key().may_read(service, &self.views).ok()
@@ -453,7 +453,7 @@ impl Learned {
     }
 }
 
-impl Inner {
+impl WorkerState {
     fn follows(&self, followed: &Bound<'_, PyAny>) -> bool {
         self.followed
             .as_ref()
@@ -462,7 +462,7 @@ impl Inner {
 }
 
 /// What a request says beside names.
-struct Wanted<'a> {
+struct WantedRead<'a> {
     keys: KeyColumns,
     inputs: Vec<InputColumn>,
     version: Option<i64>,
@@ -491,7 +491,7 @@ impl Ids {
 }
 
 /// Python's monotonic clock, which counts from the same moment on at the same pace.
-struct Clock {
+struct MonotonicClock {
     origin: Instant,
     at: f64,
 }

@@ -9,7 +9,7 @@ use fscore_core::write::{
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::Column;
+use super::WriteColumn;
 use crate::errors;
 use crate::plan::items;
 
@@ -27,13 +27,13 @@ pub(super) struct Choices<'a> {
 }
 
 /// The columns of a view's rows: its features, or the payload of its events.
-pub(super) fn columns(spec: &Bound<'_, PyDict>) -> PyResult<Vec<Column>> {
+pub(super) fn columns(spec: &Bound<'_, PyDict>) -> PyResult<Vec<WriteColumn>> {
     let py = spec.py();
     let column = |name: String, spelling: &str| {
         let data_type = spelling
             .parse()
             .map_err(|error| errors::invalid_definition(py, &format!("feature {name}: {error}")))?;
-        Ok(Column { name, data_type })
+        Ok(WriteColumn { name, data_type })
     };
     if kind(spec)? == "series" {
         return items(spec, "payload")?
@@ -56,7 +56,7 @@ pub(super) fn columns(spec: &Bound<'_, PyDict>) -> PyResult<Vec<Column>> {
 /// The layout that `spec` asks for, and the other one, where rows are written in both.
 pub(super) fn layouts(
     spec: &Bound<'_, PyDict>,
-    columns: &[Column],
+    columns: &[WriteColumn],
     choices: Choices<'_>,
 ) -> PyResult<Vec<Box<dyn Layout>>> {
     let also = spec.get_item("also")?.filter(|also| !also.is_none());
@@ -77,7 +77,7 @@ pub(super) fn kind(spec: &Bound<'_, PyDict>) -> PyResult<String> {
 
 pub(super) fn layout(
     spec: &Bound<'_, PyDict>,
-    columns: &[Column],
+    columns: &[WriteColumn],
     choices: Choices<'_>,
 ) -> PyResult<Box<dyn Layout>> {
     let py = spec.py();
@@ -116,7 +116,7 @@ fn hash(spec: &Bound<'_, PyDict>, choices: Choices<'_>) -> PyResult<Box<dyn Layo
 
 fn packed(
     spec: &Bound<'_, PyDict>,
-    columns: &[Column],
+    columns: &[WriteColumn],
     choices: Choices<'_>,
 ) -> PyResult<Box<dyn Layout>> {
     let entity: String = member(spec, "entity")?;
@@ -139,7 +139,7 @@ fn packed(
 
 fn series(
     spec: &Bound<'_, PyDict>,
-    columns: &[Column],
+    columns: &[WriteColumn],
     choices: Choices<'_>,
 ) -> PyResult<Box<dyn Layout>> {
     let entity: String = member(spec, "entity")?;
@@ -172,7 +172,7 @@ fn series(
     })))
 }
 
-fn tile_fields(names: &Bound<'_, PyList>, columns: &[Column]) -> PyResult<Vec<TileField>> {
+fn tile_fields(names: &Bound<'_, PyList>, columns: &[WriteColumn]) -> PyResult<Vec<TileField>> {
     let py = names.py();
     names
         .iter()
@@ -200,7 +200,7 @@ fn tile_fields(names: &Bound<'_, PyList>, columns: &[Column]) -> PyResult<Vec<Ti
 
 fn flags(
     spec: &Bound<'_, PyDict>,
-    columns: &[Column],
+    columns: &[WriteColumn],
     choices: Choices<'_>,
 ) -> PyResult<Box<dyn Layout>> {
     let pattern: Option<String> = member(spec, "ids")?;

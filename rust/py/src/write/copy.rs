@@ -9,9 +9,9 @@ use super::compile::{self, Choices, member};
 use crate::errors;
 
 /// Column names and types, as a schema in Redis has them.
-type Columns = Vec<(String, String)>;
+type SchemaColumns = Vec<(String, String)>;
 /// What the script takes; and what is invalid, each a feature, or all of the row, and why.
-type Row<'a, 'py> = (Bound<'py, PyList>, Vec<(Option<&'a str>, String)>);
+type CopiedRow<'a, 'py> = (Bound<'py, PyList>, Vec<(Option<&'a str>, String)>);
 
 /// What copying a view's rows takes, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
@@ -28,7 +28,7 @@ impl LayoutCopy {
         source: &Bound<'_, PyDict>,
         target: &Bound<'_, PyDict>,
         key_prefix: &str,
-        schemas: Vec<(u32, Columns)>,
+        schemas: Vec<(u32, SchemaColumns)>,
         field_ttl: bool,
     ) -> PyResult<Self> {
         let py = source.py();
@@ -113,7 +113,7 @@ impl LayoutCopy {
         target_key: &[u8],
         read: Vec<Option<Bound<'py, PyBytes>>>,
         clock_ms: i64,
-    ) -> PyResult<Row<'a, 'py>> {
+    ) -> PyResult<CopiedRow<'a, 'py>> {
         let wanted = self.inner.fields().len().max(1);
         if read.len() != wanted {
             let message = format!("{} values were read where {wanted} are", read.len());

@@ -27,7 +27,7 @@ pub(crate) use batch::{WriteBatch, to_python};
 use compile::{Choices, member};
 pub(crate) use copy::LayoutCopy;
 use rows::Rows;
-use values::Values;
+use values::ColumnValues;
 
 /// What writing a view takes, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
@@ -35,7 +35,7 @@ use values::Values;
 pub(crate) struct WritePlan {
     view: String,
     join_keys: Vec<(String, KeyType)>,
-    columns: Vec<Column>,
+    columns: Vec<WriteColumn>,
     /// Whether rows may bring the id of the event that they are.
     event_ids: bool,
     layouts: Vec<Box<dyn Layout>>,
@@ -43,7 +43,7 @@ pub(crate) struct WritePlan {
 
 /// A feature, or a field of an event's payload.
 #[derive(Debug)]
-struct Column {
+struct WriteColumn {
     name: String,
     data_type: DataType,
 }
@@ -111,7 +111,7 @@ impl WritePlan {
             // Every row was seen to be a dict when its keys were read.
             let row = row.cast::<PyDict>()?;
             let mut known = self.join_keys.len();
-            for (column, Column { name, data_type }) in self.columns.iter().enumerate() {
+            for (column, WriteColumn { name, data_type }) in self.columns.iter().enumerate() {
                 let Some(value) = row.get_item(name)? else {
                     continue;
                 };
@@ -180,7 +180,7 @@ impl WritePlan {
                 let column = self.columns.iter().position(|column| column.name == *name);
                 let column = column.ok_or_else(|| self.unknown(py, name, None))?;
                 let nulls = nulls.as_ref().map(PyReadonlyArray1::as_array);
-                let values = Values::new(self.columns[column].data_type, values)?;
+                let values = ColumnValues::new(self.columns[column].data_type, values)?;
                 if values.len() == rows && nulls.as_ref().is_none_or(|nulls| nulls.len() == rows) {
                     return Ok((column, values, nulls));
                 }

@@ -11,7 +11,7 @@ use crate::array;
 use crate::value::with_given;
 
 /// The values of a column.
-pub(super) struct Values<'py> {
+pub(super) struct ColumnValues<'py> {
     data_type: DataType,
     array: Array<'py>,
 }
@@ -36,7 +36,7 @@ impl Array<'_> {
     }
 }
 
-impl<'py> Values<'py> {
+impl<'py> ColumnValues<'py> {
     /// Arrays are read as they are where their type is the feature's; all else goes by objects,
     /// whose types are checked one by one.
     pub(super) fn new(data_type: DataType, values: &Bound<'py, PyAny>) -> PyResult<Self> {
