@@ -1,6 +1,7 @@
-"""The modules of the Rust core depend on each other in one direction."""
+"""The modules of the Rust core depend on each other in one direction, and share no type's name."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.checkout
 
 CORE = Path(__file__).resolve().parent.parent / "rust/core/src"
 
-# The files of these folders may depend on each other in circles.
+# The files of these folders may depend on each other in circles, and their types may have any name.
 EXEMPT = {"read"}
 
 Module = tuple[str, ...]
@@ -130,3 +131,14 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     (tmp_path / "a/inner.rs").write_text("struct Inner;")
     files, folders = circles(tmp_path)
     assert (files, set(folders)) == ([], {"a", "b"})
+
+
+def test_a_name_of_a_type_means_one_thing() -> None:
+    defined = r"^(?:pub(?:\([^)]*\))? )?(?:struct|enum|trait|type) (\w+)"
+    names = Counter(
+        name
+        for module, code in sources(CORE).items()
+        if module[0] not in EXEMPT
+        for name in re.findall(defined, code, re.MULTILINE)
+    )
+    assert {name for name, times in names.items() if times > 1} == set()
