@@ -88,8 +88,10 @@ impl ByteColumn {
         (0..self.len()).map(|index| self.at(index))
     }
 
+    /// Ends a string. Those past 4 GiB are empty; [`EntityKeys::build`] refuses keys of that many.
     fn close(&mut self) {
-        self.ends.push(self.bytes.len() as u32);
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.ends.push(end);
     }
 
     fn open_start(&self) -> usize {
@@ -243,6 +245,14 @@ impl fmt::Display for KeysError {
 
 impl std::error::Error for KeysError {}
 
+/// The most bytes that the keys of one call may have, all together. Tests have a smaller bound, so
+/// that they can reach it.
+const MOST_BYTES: usize = if cfg!(test) {
+    64 << 10
+} else {
+    u32::MAX as usize
+};
+
 /// The Redis keys of one entity in a request, each once.
 #[derive(Debug, Clone, Default)]
 pub struct EntityKeys {
@@ -282,6 +292,11 @@ impl EntityKeys {
             }
             keys.bytes.extend_from_slice(tail);
             distinct.close_row(&mut keys);
+        }
+        if keys.byte_len() > MOST_BYTES {
+            let name = columns.first().map_or("", |&(name, _)| name);
+            let reason = "has too many values: the keys of one call have at most 4 GiB; split it";
+            return Err(KeysError::new(name, None, reason.to_owned()));
         }
         Ok(Self {
             keys,
@@ -410,6 +425,17 @@ mod tests {
         let long = "x".repeat(513);
         let error = EntityKeys::build(b"u:{", &[("id", &text(&[&long]))], b"}", 1).unwrap_err();
         assert!(error.to_string().contains("513"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_too_many_bytes_are_refused() {
+        let rows = MOST_BYTES / b"u:{12345}".len() + 1;
+        let ids = KeyColumn::Integer((10_000..).take(rows).collect());
+        let build = |rows| EntityKeys::build(b"u:{", &[("id", &ids)], b"}", rows);
+        assert!(build(rows - 1).is_ok());
+        let error = build(rows).unwrap_err();
+        assert_eq!((error.join_key.as_str(), error.row), ("id", None));
+        assert!(error.to_string().contains("at most 4 GiB"), "{error}");
     }
 
     #[test]
