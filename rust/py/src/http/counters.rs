@@ -110,9 +110,10 @@ impl RouteCounters {
     /// The bits of the doubles. Other processes read them at any time, and never see half of one.
     fn slots<'py>(&'py self, _py: Python<'py>) -> &'py [AtomicU64] {
         const { assert!(align_of::<AtomicU64>() == align_of::<f64>()) };
-        // `new` saw that it is contiguous and writable, a buffer that is held neither moves nor
-        // shrinks, `PyBuffer<f64>` has checked its alignment, and the interpreter, which writes to it
-        // too, is attached.
+        // SAFETY: `new` saw that the buffer is contiguous and writable. It is held, so it neither moves
+        // nor shrinks while `self` lives. `PyBuffer<f64>` checked its alignment, which is that of the
+        // atomics. This process writes to it only while the interpreter is attached, as `_py` shows it
+        // is; other processes map the memory, and every access here is atomic.
         unsafe { slice::from_raw_parts(self.slots.buf_ptr().cast(), self.slots.item_count()) }
     }
 }

@@ -50,8 +50,8 @@ impl Wire {
         let Some(socket) = self.socket else {
             return 0;
         };
-        // It is open: the transport owns it, and was not closing when it was asked, since when no
-        // other code has run.
+        // SAFETY: The descriptor is open. The transport owns it, and `is_clear` asked whether that is
+        // closing; no other code ran since.
         let socket = unsafe { BorrowedFd::borrow_raw(socket) };
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // What is wrong with the connection, the transport finds out with the rest.
