@@ -96,9 +96,10 @@ pub fn integer_id_into(out: &mut Vec<u8>, id: i64) {
 const HEX: [u8; 16] = *b"0123456789ABCDEF";
 
 fn hex_value(digit: u8) -> Option<u8> {
-    HEX.iter()
-        .position(|&known| known == digit)
-        .map(|value| value as u8)
+    (0..)
+        .zip(HEX)
+        .find(|&(_, known)| known == digit)
+        .map(|(value, _)| value)
 }
 
 /// Bytes that stand for themselves: printable ASCII without space and without `{ } : , %`.
@@ -106,9 +107,9 @@ static PLAIN: [bool; 256] = plain();
 
 const fn plain() -> [bool; 256] {
     let mut plain = [false; 256];
-    let mut byte = 0x21;
+    let mut byte = 0x21_u8;
     while byte < 0x7f {
-        plain[byte] = !matches!(byte as u8, b'{' | b'}' | b':' | b',' | b'%');
+        plain[byte as usize] = !matches!(byte, b'{' | b'}' | b':' | b',' | b'%');
         byte += 1;
     }
     plain

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
+use crate::convert::index_u32;
 use crate::key::{self, KeyError};
 
 /// The type of a join key.
@@ -348,7 +349,7 @@ impl Distinct {
 
     /// Takes the bytes after the last key as a new one, or drops them where the key is known.
     fn close_row(&mut self, keys: &mut ByteColumn) {
-        let index = keys.len() as u32;
+        let index = index_u32(keys.len());
         if self.one_row {
             keys.close();
             return;

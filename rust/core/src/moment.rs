@@ -49,7 +49,7 @@ pub fn parse(text: &str) -> Result<i64, MomentError> {
 /// Epoch milliseconds of an RFC 3339 text; a finer fraction is cut off.
 pub fn rfc3339(text: &str) -> Result<i64, MomentError> {
     match date_time(text) {
-        Some(moment) => Ok(moment.unix_timestamp_nanos().div_euclid(1_000_000) as i64),
+        Some(moment) => Ok(moment.unix_timestamp() * 1_000 + i64::from(moment.millisecond())),
         None if date_time(&format!("{text}Z")).is_some() => Err(MomentError::NoOffset),
         None => Err(MomentError::Form),
     }
@@ -96,6 +96,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).and_then(checked), Ok(ms), "{text}");
         }
+        assert_eq!(rfc3339("1969-12-31T23:59:59.9995Z"), Ok(-1));
     }
 
     #[test]

@@ -36,9 +36,9 @@ static TABLE: [u16; 256] = table();
 
 const fn table() -> [u16; 256] {
     let mut table = [0_u16; 256];
-    let mut byte = 0;
+    let mut byte = 0_u16;
     while byte < 256 {
-        let mut crc = (byte as u16) << 8;
+        let mut crc = byte << 8;
         let mut bit = 0;
         while bit < 8 {
             crc = if crc & 0x8000 == 0 {
@@ -48,7 +48,7 @@ const fn table() -> [u16; 256] {
             };
             bit += 1;
         }
-        table[byte] = crc;
+        table[byte as usize] = crc;
         byte += 1;
     }
     table

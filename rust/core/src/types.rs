@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn codes_and_statuses_agree() {
-        for (code, status) in Status::ALL.into_iter().enumerate() {
-            assert_eq!(status as usize, code);
-            assert_eq!(Status::from_code(code as u8), status);
+        for (code, status) in (0..).zip(Status::ALL) {
+            assert_eq!(status as u8, code);
+            assert_eq!(Status::from_code(code), status);
         }
     }
 }

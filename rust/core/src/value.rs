@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiter::{Jiter, Peek};
 
+use crate::convert::nearest_f32;
 use crate::text::write_json_string;
 use crate::types::{DataType, Scalar, TimeUnit};
 
@@ -54,7 +55,7 @@ impl ArenaSpan {
     /// The span in `cell`.
     pub const fn of(cell: u64) -> Self {
         Self {
-            offset: cell as u32,
+            offset: (cell & 0xffff_ffff) as u32,
             length: (cell >> 32) as u32,
         }
     }
@@ -88,10 +89,10 @@ pub const fn absent(data_type: DataType) -> u64 {
 pub fn decode(data_type: DataType, text: &[u8], arena: &mut Vec<u8>) -> Result<u64, Invalid> {
     match data_type {
         DataType::Scalar(Scalar::Float64) => float64(text).map(f64::to_bits),
-        DataType::Scalar(Scalar::Int64) => integer(text).map(|value| value as u64),
+        DataType::Scalar(Scalar::Int64) => integer(text).map(i64::cast_unsigned),
         DataType::Scalar(Scalar::Float32) => float32(text).map(|value| f64::from(value).to_bits()),
         DataType::Scalar(Scalar::Bool) => boolean(text).map(u64::from),
-        DataType::Scalar(Scalar::Timestamp(unit)) => timestamp(text, unit).map(|ms| ms as u64),
+        DataType::Scalar(Scalar::Timestamp(unit)) => timestamp(text, unit).map(i64::cast_unsigned),
         DataType::Scalar(Scalar::String) => {
             std::str::from_utf8(text).map_err(|_| Invalid("is not UTF-8"))?;
             append(arena, text)
@@ -209,13 +210,14 @@ fn list_element(
     arena: &mut Vec<u8>,
 ) -> Option<()> {
     let fixed = match scalar {
-        Scalar::Int64 => known_integer(json, peek)? as u64,
+        Scalar::Int64 => known_integer(json, peek)?.cast_unsigned(),
         Scalar::Timestamp(unit) => {
-            known_integer(json, peek)?.checked_mul(unit.milliseconds())? as u64
+            let ms = known_integer(json, peek)?.checked_mul(unit.milliseconds())?;
+            ms.cast_unsigned()
         }
         Scalar::Float64 => known_float(json, peek)?.to_bits(),
         // Rounded once, from the text's own double, and kept widened like a scalar.
-        Scalar::Float32 => f64::from(known_float(json, peek)? as f32).to_bits(),
+        Scalar::Float32 => f64::from(nearest_f32(known_float(json, peek)?)).to_bits(),
         Scalar::Bool => u64::from(json.known_bool(peek).ok()?),
         Scalar::String | Scalar::Bytes => {
             if peek != Peek::String {
@@ -272,9 +274,9 @@ pub fn view(data_type: DataType, cell: u64, arena: &[u8]) -> Value<'_> {
 
 fn fixed(scalar: Scalar, cell: u64) -> Option<Value<'static>> {
     Some(match scalar {
-        Scalar::Int64 | Scalar::Timestamp(_) => Value::Integer(cell as i64),
+        Scalar::Int64 | Scalar::Timestamp(_) => Value::Integer(cell.cast_signed()),
         Scalar::Float64 => Value::Float64(f64::from_bits(cell)),
-        Scalar::Float32 => Value::Float32(f64::from_bits(cell) as f32),
+        Scalar::Float32 => Value::Float32(nearest_f32(f64::from_bits(cell))),
         Scalar::Bool => Value::Bool(cell != 0),
         Scalar::String | Scalar::Bytes => return None,
     })

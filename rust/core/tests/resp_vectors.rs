@@ -202,7 +202,7 @@ fn case(value: &Value) -> Case {
     let limit = |name: &str, default: usize| {
         value["limits"][name]
             .as_u64()
-            .map_or(default, |limit| limit as usize)
+            .map_or(default, |limit| usize::try_from(limit).unwrap())
     };
     let default = Limits::default();
     Case {
@@ -242,9 +242,8 @@ fn bytes(value: &Value) -> Vec<u8> {
         Value::Array(pieces) => pieces
             .iter()
             .flat_map(|piece| match piece {
-                Value::Array(pair) => {
-                    latin1(pair[0].as_str().unwrap()).repeat(pair[1].as_u64().unwrap() as usize)
-                }
+                Value::Array(pair) => latin1(pair[0].as_str().unwrap())
+                    .repeat(usize::try_from(pair[1].as_u64().unwrap()).unwrap()),
                 piece => latin1(piece.as_str().unwrap()),
             })
             .collect(),

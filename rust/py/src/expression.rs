@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use fscore_core::convert::nearest_f32;
 use fscore_core::expression::{
     Computed, ComputedColumn, Expression, Input, InputColumn, Inputs, RequestTime, Tree,
 };
@@ -171,13 +172,13 @@ fn to_array<'py>(
         });
     Ok(match data_type {
         DataType::Scalar(Scalar::Int64) => {
-            PyArray1::from_iter(py, cells.map(|cell| cell as i64)).into_any()
+            PyArray1::from_iter(py, cells.map(u64::cast_signed)).into_any()
         }
         DataType::Scalar(Scalar::Float64) => {
             PyArray1::from_iter(py, cells.map(f64::from_bits)).into_any()
         }
         DataType::Scalar(Scalar::Float32) => {
-            PyArray1::from_iter(py, cells.map(|cell| f64::from_bits(cell) as f32)).into_any()
+            PyArray1::from_iter(py, cells.map(|cell| nearest_f32(f64::from_bits(cell)))).into_any()
         }
         DataType::Scalar(Scalar::Bool) => {
             PyArray1::from_iter(py, cells.map(|cell| cell != 0)).into_any()
@@ -185,7 +186,7 @@ fn to_array<'py>(
         DataType::Scalar(Scalar::Timestamp(_)) => {
             // NumPy's NaT is the smallest integer.
             let times = cells.zip(served).map(|(cell, served)| {
-                Datetime::<Milliseconds>::from(if served { cell as i64 } else { i64::MIN })
+                Datetime::<Milliseconds>::from(if served { cell.cast_signed() } else { i64::MIN })
             });
             PyArray1::from_iter(py, times).into_any()
         }

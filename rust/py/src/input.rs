@@ -1,5 +1,6 @@
 //! Inputs of on-request features: Python columns and single values to typed cells.
 
+use fscore_core::convert::{nearest_f32, nearest_f64};
 use fscore_core::expression::InputColumn;
 use fscore_core::json;
 use fscore_core::types::{DataType, Scalar, TimeUnit};
@@ -115,22 +116,26 @@ pub(crate) fn columns(
 
 /// The cells of an array that is read as it is; everything else goes by objects, whose types are
 /// checked one by one.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "integers become the nearest Float32, rounded once"
+)]
 fn numbers(data_type: DataType, values: &Bound<'_, PyAny>) -> Option<Vec<u64>> {
     let DataType::Scalar(scalar) = data_type else {
         return None;
     };
     match scalar {
         Scalar::Int64 | Scalar::Timestamp(TimeUnit::Milliseconds) => {
-            cells(values, |value: i64| value as u64)
+            cells(values, i64::cast_unsigned)
         }
-        Scalar::Timestamp(unit) => cells(values, |ms: i64| stored(ms, unit) as u64),
+        Scalar::Timestamp(unit) => cells(values, |ms: i64| stored(ms, unit).cast_unsigned()),
         Scalar::Float64 => cells(values, f64::to_bits)
             .or_else(|| cells(values, |value: f32| f64::from(value).to_bits()))
-            .or_else(|| cells(values, |value: i64| (value as f64).to_bits())),
+            .or_else(|| cells(values, |value: i64| nearest_f64(value).to_bits())),
         Scalar::Float32 => cells(values, |value: f32| f64::from(value).to_bits())
             .or_else(|| cells(values, |value: i64| f64::from(value as f32).to_bits()))
             .or_else(|| {
-                let narrowed = cells(values, |value: f64| f64::from(value as f32).to_bits());
+                let narrowed = cells(values, |value: f64| f64::from(nearest_f32(value)).to_bits());
                 // One that is infinite only now is an error of its row.
                 narrowed
                     .filter(|cells| !cells.iter().any(|cell| f64::from_bits(*cell).is_infinite()))

@@ -1,6 +1,12 @@
 //! The extension module `fscore._fscore`: the only crate that knows Python.
 
 mod array;
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    reason = "jitter has 53 bits, addresses are few, and deadlines are seconds"
+)]
 mod blocking;
 mod command;
 mod config;

@@ -1,5 +1,6 @@
 //! Results: columns, matrix, dicts, JSON.
 
+use fscore_core::convert::{nearest_f32, nearest_f64};
 use fscore_core::json;
 use fscore_core::table::{NO_TIME, Table};
 use fscore_core::types::{DataType, Scalar};
@@ -183,7 +184,7 @@ impl FeatureTable {
             Some(dtype) => is_float32(dtype)?,
         };
         if narrow {
-            return self.matrix(py, |value| value as f32, |value| value);
+            return self.matrix(py, nearest_f32, |value| value);
         }
         if features.iter().all(|feature| {
             matches!(
@@ -207,13 +208,14 @@ impl FeatureTable {
         let cells = (0..rows).map(|row| self.inner.cells()[row * self.inner.columns() + index]);
         Ok(match self.inner.data_type(index) {
             DataType::Scalar(Scalar::Int64) => {
-                PyArray1::from_iter(py, cells.map(|cell| cell as i64)).into_any()
+                PyArray1::from_iter(py, cells.map(u64::cast_signed)).into_any()
             }
             DataType::Scalar(Scalar::Float64) => {
                 PyArray1::from_iter(py, cells.map(f64::from_bits)).into_any()
             }
             DataType::Scalar(Scalar::Float32) => {
-                PyArray1::from_iter(py, cells.map(|cell| f64::from_bits(cell) as f32)).into_any()
+                PyArray1::from_iter(py, cells.map(|cell| nearest_f32(f64::from_bits(cell))))
+                    .into_any()
             }
             DataType::Scalar(Scalar::Bool) => {
                 PyArray1::from_iter(py, cells.map(|cell| cell != 0)).into_any()
@@ -325,7 +327,7 @@ impl FeatureTable {
             match self.inner.data_type(index) {
                 DataType::Scalar(Scalar::Bool) => values.push(u8::from(cell != 0)),
                 DataType::Scalar(Scalar::Float32) => {
-                    values.extend_from_slice(&(f64::from_bits(cell) as f32).to_le_bytes());
+                    values.extend_from_slice(&(nearest_f32(f64::from_bits(cell))).to_le_bytes());
                 }
                 _ => values.extend_from_slice(&cell.to_le_bytes()),
             }
@@ -422,7 +424,7 @@ impl FeatureTable {
                     (DataType::Vector(dimension), value) => {
                         push_vector(&mut out, dimension, value.as_ref(), &from_f32);
                     }
-                    (_, Some(Value::Integer(value))) => out.push(from_f64(value as f64)),
+                    (_, Some(Value::Integer(value))) => out.push(from_f64(nearest_f64(value))),
                     (_, Some(Value::Float64(value))) => out.push(from_f64(value)),
                     (_, Some(Value::Float32(value))) => out.push(from_f32(value)),
                     (_, Some(Value::Bool(value))) => out.push(from_f64(f64::from(u8::from(value)))),

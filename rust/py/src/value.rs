@@ -1,5 +1,6 @@
 //! Single values: Python objects to stored text, and cells to Python objects.
 
+use fscore_core::convert::nearest_f32;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode, encode_element, vector_elements};
 use fscore_core::write::Given;
@@ -126,7 +127,7 @@ pub(crate) fn with_scalar(
         Scalar::Float64 => take(Value::Float64(float(object).ok_or_else(wrong)?)),
         Scalar::Float32 => {
             let wide = float(object).ok_or_else(wrong)?;
-            let narrow = wide as f32;
+            let narrow = nearest_f32(wide);
             if narrow.is_infinite() && wide.is_finite() {
                 return Err(format!("is {wide}, which is beyond Float32"));
             }
@@ -186,6 +187,10 @@ fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
 }
 
 /// Milliseconds since the epoch of an aware `datetime`, rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "microseconds until the year 9999 fit into 58 bits"
+)]
 pub(crate) fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
     if time.get_tzinfo().is_none() {
         return Err(format!(

@@ -5,6 +5,7 @@ use super::instructions::{Instruction, ValueType};
 use super::operations::{binary, several, unary};
 use super::part::Part;
 use super::tree::{MAX_DEPTH, MAX_NODES, Operation, Tree};
+use crate::convert::nearest_f64;
 use crate::types::DataType;
 
 type Compiled = Result<Part, ExpressionError>;
@@ -45,12 +46,16 @@ impl Compiler<'_> {
         }
         Ok(match tree {
             Tree::Null => Part::new(Instruction::Nothing { bytes: false }, ValueType::Null),
-            Tree::Int64(value) => Part::new(Instruction::Cell(*value as u64), ValueType::Int64),
+            Tree::Int64(value) => {
+                Part::new(Instruction::Cell(value.cast_unsigned()), ValueType::Int64)
+            }
             Tree::Float64(value) => {
                 Part::new(Instruction::Cell(value.to_bits()), ValueType::Float64)
             }
             Tree::Bool(value) => Part::new(Instruction::Cell(u64::from(*value)), ValueType::Bool),
-            Tree::Timestamp(ms) => Part::new(Instruction::Cell(*ms as u64), ValueType::Timestamp),
+            Tree::Timestamp(ms) => {
+                Part::new(Instruction::Cell(ms.cast_unsigned()), ValueType::Timestamp)
+            }
             Tree::String(text) => {
                 Part::new(Instruction::Text(text.as_bytes().into()), ValueType::String)
             }
@@ -192,7 +197,7 @@ impl Compiler<'_> {
                 Instruction::FloatBucket(cells.iter().map(|&cell| f64::from_bits(cell)).collect())
             }
             (_, ValueType::Int64 | ValueType::Timestamp) => {
-                Instruction::IntegerBucket(cells.iter().map(|&cell| cell as i64).collect())
+                Instruction::IntegerBucket(cells.iter().map(|cell| cell.cast_signed()).collect())
             }
             _ => return Err(wrong()),
         };
@@ -240,9 +245,9 @@ fn cell(literal: &Tree, value_type: ValueType) -> Option<u64> {
     Some(match (literal, value_type) {
         // Zero has two forms that are equal; look-ups go by the cell.
         (Tree::Float64(value), ValueType::Float64) => (value + 0.0).to_bits(),
-        (Tree::Int64(value), ValueType::Float64) => (*value as f64).to_bits(),
+        (Tree::Int64(value), ValueType::Float64) => nearest_f64(*value).to_bits(),
         (Tree::Int64(value), ValueType::Int64) | (Tree::Timestamp(value), ValueType::Timestamp) => {
-            *value as u64
+            value.cast_unsigned()
         }
         (Tree::Bool(value), ValueType::Bool) => u64::from(*value),
         _ => return None,

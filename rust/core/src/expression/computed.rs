@@ -4,6 +4,7 @@ use super::evaluate::Expression;
 use super::input::Inputs;
 use super::lanes::{Lanes, Values};
 use super::{ExpressionError, Tree};
+use crate::convert::offset_u32;
 use crate::types::{DataType, Status};
 use crate::value::{self, ArenaSpan};
 
@@ -103,8 +104,8 @@ impl Computed {
                         let present = column.statuses[start + row] == PRESENT;
                         let text = if present { texts.at(row) } else { &[] };
                         let span = ArenaSpan {
-                            offset: column.arena.len() as u32,
-                            length: text.len() as u32,
+                            offset: offset_u32(column.arena.len()),
+                            length: offset_u32(text.len()),
                         };
                         column.arena.extend_from_slice(text);
                         column.cells.push(span.cell());

@@ -119,7 +119,7 @@ impl<'a> RequestTime<'a> {
     pub(super) fn operand(self, rows: Range<usize>) -> Operand<'a> {
         Operand {
             values: Values::Cells(match self {
-                Self::One(ms) => Lanes::One(ms as u64),
+                Self::One(ms) => Lanes::One(ms.cast_unsigned()),
                 Self::Each(times) => Lanes::Many(bytemuck::cast_slice(&times[rows]).into()),
             }),
             statuses: Lanes::One(PRESENT),
@@ -177,9 +177,9 @@ impl InputColumn {
         self.push(|data_type, arena| {
             Ok(match (value, data_type) {
                 (Value::Integer(ms), DataType::Scalar(Scalar::Timestamp(unit))) => {
-                    (ms - ms.rem_euclid(unit.milliseconds())) as u64
+                    (ms - ms.rem_euclid(unit.milliseconds())).cast_unsigned()
                 }
-                (Value::Integer(value), _) => value as u64,
+                (Value::Integer(value), _) => value.cast_unsigned(),
                 (Value::Float64(value), _) => value.to_bits(),
                 (Value::Float32(value), _) => f64::from(value).to_bits(),
                 (Value::Bool(value), _) => u64::from(value),

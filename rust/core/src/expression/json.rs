@@ -83,12 +83,15 @@ impl TreeParser<'_> {
                     now.map_err(|error| self.broken(&error))?;
                     leaf = Some(Tree::Now);
                 }
-                ("column", peek) if peek.is_num() => match self.number(peek)? {
-                    Tree::Int64(index @ 0..=0xffff_ffff) => {
-                        leaf = Some(Tree::Column(index as usize));
-                    }
-                    _ => return Err(self.wrong("\"column\" is the index of a column")),
-                },
+                ("column", peek) if peek.is_num() => {
+                    let index = match self.number(peek)? {
+                        Tree::Int64(index) => u32::try_from(index).ok(),
+                        _ => None,
+                    };
+                    let index =
+                        index.ok_or_else(|| self.wrong("\"column\" is the index of a column"))?;
+                    leaf = Some(Tree::Column(index as usize));
+                }
                 ("timestamp", peek) if peek.is_num() => match self.number(peek)? {
                     Tree::Int64(ms) => leaf = Some(Tree::Timestamp(ms)),
                     _ => return Err(self.wrong("\"timestamp\" is an integer of milliseconds")),

@@ -27,6 +27,13 @@ mod operations;
 mod part;
 mod sequences;
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "tests count few things, and cut numbers as expressions do"
+)]
 mod tests;
 mod tree;
 

@@ -5,6 +5,7 @@
 
 use super::instructions::{Comparison, Map, Zip};
 use super::lanes::{Lanes, Operand, Statuses};
+use crate::convert::{nearest_f32, nearest_f64};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
@@ -13,17 +14,19 @@ type Cells<'a> = Lanes<'a, u64>;
 
 pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Operand<'a> {
     match map {
-        Map::Widen => Operand::of(cells, statuses, |cell| float(cell as i64 as f64)),
+        Map::Widen => Operand::of(cells, statuses, |cell| {
+            float(nearest_f64(cell.cast_signed()))
+        }),
         Map::Truncate => of_floats(cells, statuses, truncate),
         Map::Narrow => of_floats(cells, statuses, |x| {
-            finite(f64::from(x as f32), x.is_finite())
+            finite(f64::from(nearest_f32(x)), x.is_finite())
         }),
         Map::NegateInteger => Operand::of(cells, statuses, |cell| {
-            unless(i64::overflowing_neg(cell as i64))
+            unless(i64::overflowing_neg(cell.cast_signed()))
         }),
         Map::NegateFloat => of_floats(cells, statuses, |x| float(-x)),
         Map::AbsInteger => Operand::of(cells, statuses, |cell| {
-            unless(i64::overflowing_abs(cell as i64))
+            unless(i64::overflowing_abs(cell.cast_signed()))
         }),
         Map::AbsFloat => of_floats(cells, statuses, |x| float(x.abs())),
         Map::Round => of_floats(cells, statuses, |x| float(x.round_ties_even())),
@@ -41,13 +44,13 @@ pub(super) fn map<'a>(map: Map, cells: &Cells<'_>, statuses: Statuses<'a>) -> Op
         }),
         Map::Not => Operand::of(cells, statuses, |cell| (cell ^ 1, true)),
         Map::HourOfDay => Operand::of(cells, statuses, |cell| {
-            let ms = (cell as i64).rem_euclid(MS_PER_DAY);
-            ((ms / MS_PER_HOUR) as u64, true)
+            let ms = cell.cast_signed().rem_euclid(MS_PER_DAY);
+            ((ms / MS_PER_HOUR).cast_unsigned(), true)
         }),
         Map::DayOfWeek => Operand::of(cells, statuses, |cell| {
             // 1970-01-01 was a Thursday, the fourth day from Monday.
-            let days = (cell as i64).div_euclid(MS_PER_DAY);
-            ((days + 3).rem_euclid(7) as u64, true)
+            let days = cell.cast_signed().div_euclid(MS_PER_DAY);
+            ((days + 3).rem_euclid(7).cast_unsigned(), true)
         }),
     }
 }
@@ -65,8 +68,8 @@ pub(super) fn zip<'a>(
         Zip::MultiplyIntegers => pairs.integers(statuses, |a, b| unless(a.overflowing_mul(b))),
         Zip::FloorDivideIntegers => pairs.integers(statuses, |a, b| given(floor_divide(a, b))),
         Zip::IntegerRemainder => pairs.integers(statuses, |a, b| given(remainder(a, b))),
-        Zip::LeastInteger => pairs.integers(statuses, |a, b| (a.min(b) as u64, true)),
-        Zip::GreatestInteger => pairs.integers(statuses, |a, b| (a.max(b) as u64, true)),
+        Zip::LeastInteger => pairs.integers(statuses, |a, b| (a.min(b).cast_unsigned(), true)),
+        Zip::GreatestInteger => pairs.integers(statuses, |a, b| (a.max(b).cast_unsigned(), true)),
         Zip::CompareIntegers(comparison) => match comparison {
             Comparison::Equal => pairs.integers(statuses, |a, b| (u64::from(a == b), true)),
             Comparison::NotEqual => pairs.integers(statuses, |a, b| (u64::from(a != b), true)),
@@ -132,7 +135,7 @@ pub(super) fn integer_bucket<'a>(
 ) -> Operand<'a> {
     Operand::of(cells, statuses, |cell| {
         (
-            bounds.partition_point(|&bound| bound <= cell as i64) as u64,
+            bounds.partition_point(|&bound| bound <= cell.cast_signed()) as u64,
             true,
         )
     })
@@ -161,7 +164,7 @@ struct Pairs<'l, 'a> {
 impl Pairs<'_, '_> {
     fn integers(self, statuses: Statuses<'_>, f: impl Fn(i64, i64) -> (u64, bool)) -> Operand<'_> {
         Operand::of_pairs(self.left, self.right, statuses, |a, b| {
-            f(a as i64, b as i64)
+            f(a.cast_signed(), b.cast_signed())
         })
     }
 
@@ -185,11 +188,11 @@ fn float(value: f64) -> (u64, bool) {
 }
 
 fn unless((value, overflowed): (i64, bool)) -> (u64, bool) {
-    (value as u64, !overflowed)
+    (value.cast_unsigned(), !overflowed)
 }
 
 fn given(value: Option<i64>) -> (u64, bool) {
-    (value.unwrap_or_default() as u64, value.is_some())
+    (value.unwrap_or_default().cast_unsigned(), value.is_some())
 }
 
 fn both(a: f64, b: f64) -> bool {
@@ -206,10 +209,14 @@ fn divided(result: f64, a: f64, b: f64) -> (u64, bool) {
     (cell, answered && b != 0.0)
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what is cut is the fraction; what is beyond is no answer"
+)]
 fn truncate(x: f64) -> (u64, bool) {
     // The first float above every Int64; the least Int64 is a float itself.
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    (x as i64 as u64, (-BEYOND..BEYOND).contains(&x))
+    ((x as i64).cast_unsigned(), (-BEYOND..BEYOND).contains(&x))
 }
 
 /// Rounded down, as Python does.

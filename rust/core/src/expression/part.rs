@@ -1,6 +1,7 @@
 //! A part of an expression as it is compiled.
 
 use super::instructions::{Instruction, Map, ValueType};
+use crate::convert::nearest_f64;
 
 /// The instructions of a part of an expression, and the type of what they leave on the stack.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Part {
             ),
             (ValueType::Int64, ValueType::Float64) => match self.instructions[..] {
                 [Instruction::Cell(cell)] => Self::new(
-                    Instruction::Cell((cell as i64 as f64).to_bits()),
+                    Instruction::Cell(nearest_f64(cell.cast_signed()).to_bits()),
                     ValueType::Float64,
                 ),
                 _ => self.map(Map::Widen, ValueType::Float64),

@@ -2,6 +2,7 @@
 
 use super::instructions::{Fold, Instruction, Length, ValueType};
 use super::lanes::{Lanes, Operand, Statuses, Values, zip};
+use crate::convert::count_f64;
 use crate::types::{Scalar, Status};
 use crate::value::vector_elements;
 
@@ -42,7 +43,7 @@ pub(super) fn fold<'a>(
             let sum = || values().fold(0.0, |sum, value| sum + value);
             let result = match fold {
                 Fold::Sum => Some(sum()),
-                Fold::Mean => (!list.is_empty()).then(|| sum() / cells(list).len() as f64),
+                Fold::Mean => (!list.is_empty()).then(|| sum() / count_f64(cells(list).len())),
                 Fold::Min => values().reduce(|a, b| if a < b || a.is_nan() { a } else { b }),
                 Fold::Max => values().reduce(|a, b| if a > b || a.is_nan() { a } else { b }),
             };
@@ -50,19 +51,26 @@ pub(super) fn fold<'a>(
         });
     }
     Operand::of(lists, statuses, |list: &[u8]| {
-        let mut values = cells(list).map(|cell| cell as i64);
+        let mut values = cells(list).map(u64::cast_signed);
         let result = match fold {
             Fold::Sum => values.try_fold(0, i64::checked_add),
             Fold::Mean => {
                 let count = values.len();
                 let sum: i128 = values.map(i128::from).sum();
-                return answer((count > 0).then(|| sum as f64 / count as f64), || true);
+                return answer((count > 0).then(|| nearest(sum) / count_f64(count)), || {
+                    true
+                });
             }
             Fold::Min => values.min(),
             Fold::Max => values.max(),
         };
-        (result.unwrap_or_default() as u64, result.is_some())
+        (result.unwrap_or_default().cast_unsigned(), result.is_some())
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it gives the nearest")]
+fn nearest(sum: i128) -> f64 {
+    sum as f64
 }
 
 /// The operations of two texts, lists or vectors.
@@ -153,7 +161,7 @@ pub(super) fn element<'a>(
 }
 
 fn place(index: u64, length: impl FnOnce() -> usize) -> Option<usize> {
-    match index as i64 {
+    match index.cast_signed() {
         index @ 0.. => usize::try_from(index).ok(),
         index => length().checked_sub(usize::try_from(index.unsigned_abs()).ok()?),
     }

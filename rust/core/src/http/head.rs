@@ -204,6 +204,7 @@ const IN_PATH: u8 = 4;
 const IN_QUERY: u8 = 8;
 
 /// In which places each byte may stand.
+#[expect(clippy::cast_possible_truncation, reason = "a byte is below 256")]
 const PLACES: [u8; 256] = {
     let mut places = [0; 256];
     let mut byte = 0;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use crate::convert::nearest_f32;
 use crate::expression::InputColumn;
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns, KeyType};
 use crate::moment::{self, MomentError};
@@ -113,7 +114,9 @@ impl<'a> ReadQuery<'a> {
             let value = match scalar {
                 Scalar::Int64 => Value::Integer(integer(name, text, i64::MIN)?),
                 Scalar::Float64 => Value::Float64(number(name, text)?),
-                Scalar::Float32 => Value::Float32(in_range(name, number(name, text)? as f32)?),
+                Scalar::Float32 => {
+                    Value::Float32(in_range(name, nearest_f32(number(name, text)?))?)
+                }
                 Scalar::Bool => Value::Bool(flag(name, text)?),
                 Scalar::String => Value::String(text),
                 Scalar::Timestamp(_) => {
@@ -220,7 +223,9 @@ fn decoded(raw: &[u8]) -> QueryResult<Cow<'_, str>> {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn flag(name: &str, text: &str) -> QueryResult<bool> {

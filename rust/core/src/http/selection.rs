@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn they_are_bounded_by_weight() {
         let mut selections = Selections::new(2);
-        for (made, service) in ["a", "b", "c"].into_iter().enumerate() {
-            insert(&mut selections, (Some(service), None, "id"), made as u32);
+        for (made, service) in (0..).zip(["a", "b", "c"]) {
+            insert(&mut selections, (Some(service), None, "id"), made);
         }
         let found = ["a", "b", "c"]
             .map(|service| by_query(&selections, &format!("id=1&service={service}")));

@@ -27,7 +27,7 @@ impl Trace {
         }
         Some(Self {
             id: NonZeroU128::new(hex(&known[3..35])?)?,
-            parent: Some(NonZeroU64::new(hex(&known[36..52])? as u64)?),
+            parent: Some(NonZeroU64::new(u64::try_from(hex(&known[36..52])?).ok()?)?),
             sampled: hex(&known[53..])? & 1 == 1,
         })
     }
@@ -57,10 +57,14 @@ pub struct Roots {
 
 impl Roots {
     /// `ratio` of the requests, from 0 to 1, by ids that follow from `seed`; it has to be random.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a ratio beyond 0 and 1 saturates; the seed's halves are used apart"
+    )]
     pub fn new(ratio: f64, seed: u128) -> Self {
         const ENDS: f64 = 18_446_744_073_709_551_616.0;
         Self {
-            // Saturates, and so takes any number.
             bound: (ratio * ENDS) as u128,
             prefix: (seed >> 64) as u64,
             state: seed as u64,
@@ -203,7 +207,7 @@ mod tests {
         for trace in &all {
             assert!(trace.sampled && trace.parent.is_none());
             // Whoever else has this ratio decides the same of it.
-            let end = trace.id.get() as u64;
+            let end = trace.id.get() & u128::from(u64::MAX);
             assert_eq!(some.contains(trace), end < 1 << 62, "{end}");
         }
         let ids: HashSet<_> = all.iter().map(|trace| trace.id).collect();

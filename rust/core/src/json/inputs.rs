@@ -9,6 +9,7 @@ use jiter::Peek;
 
 use super::cursor::JsonCursor;
 use super::problem::{BodyProblem, BodyResult, invalid};
+use crate::convert::nearest_f32;
 use crate::expression::InputColumn;
 use crate::moment;
 use crate::types::{DataType, Scalar};
@@ -212,7 +213,7 @@ impl Reader<'_, '_> {
                 Ok(take(Value::Float64(value)))
             }
             (Scalar::Float32, peek) if peek.is_num() => {
-                let value = self.json.float(peek)? as f32;
+                let value = nearest_f32(self.json.float(peek)?);
                 if value.is_infinite() {
                     return Err(invalid(
                         self.says(row, "is beyond the range of Float32"),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::schema::{Schema, fixed_bytes, null_bit};
 use super::{HEADER_BYTES, Header, PackedError};
+use crate::convert::offset_u32;
 use crate::types::{DataType, Scalar, Status, TimeUnit};
 use crate::value::{self, Invalid};
 
@@ -219,8 +220,8 @@ impl SchemaReader {
                 ColumnRead {
                     form,
                     null_bit,
-                    null_byte: null_byte as u32,
-                    at: at as u32,
+                    null_byte: offset_u32(null_byte),
+                    at: offset_u32(at),
                 }
             })
             .collect();
@@ -301,7 +302,7 @@ impl SchemaReader {
             },
             ColumnForm::Seconds => i64::from_le_bytes(bytes_at(row, at))
                 .checked_mul(TimeUnit::Seconds.milliseconds())
-                .map(|ms| ms as u64)
+                .map(i64::cast_unsigned)
                 .ok_or(Without::Invalid(Invalid(
                     "is a time beyond 64 bits of milliseconds",
                 ))),

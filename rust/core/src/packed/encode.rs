@@ -2,6 +2,7 @@
 
 use super::schema::{Schema, fixed_bytes, null_bit};
 use super::{FORMAT, HEADER_BYTES};
+use crate::convert::offset_u32;
 use crate::types::{DataType, Scalar};
 use crate::value::{self, Invalid, Value};
 
@@ -107,7 +108,7 @@ impl<'a> RowWriter<'a> {
         let mut end = 0;
         for (&column, &(start, stop)) in self.schema.variable.iter().zip(&self.spans) {
             // All that is given fits into 32 bits; a null column has nothing, and ends at once.
-            end += (stop - start) as u32;
+            end += offset_u32(stop - start);
             let offset = self.schema.layout()[column].offset;
             self.head[offset..offset + 4].copy_from_slice(&end.to_le_bytes());
         }

@@ -15,6 +15,11 @@ mod decode;
 mod encode;
 mod schema;
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "tests make numbers of any bits"
+)]
 mod tests;
 
 use std::fmt;

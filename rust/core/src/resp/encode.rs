@@ -70,6 +70,7 @@ fn length_at(encoded: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((number, at + 1 + digits + 2))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "digits are below 10")]
 fn write_length(out: &mut Vec<u8>, n: usize) {
     // Field names, ids and values are nearly always shorter than 100 bytes.
     if n < 10 {

@@ -167,14 +167,11 @@ mod tests {
         let layout = FlagLayout::new("p:", &["a", "b"], None).unwrap();
         let mut batch = WriteBatch::default();
         let mut encoder = layout.encoder(0);
-        for (number, (id, bits)) in [
+        for (number, (id, bits)) in (0..).zip([
             (70_000, [Some(true), None]),
             (5, [Some(true), Some(true)]),
             (70_000, [Some(false), Some(true)]),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        ]) {
             for (column, bit) in bits.into_iter().enumerate() {
                 match bit {
                     Some(bit) => encoder
@@ -184,7 +181,7 @@ mod tests {
                 }
             }
             let row = Row {
-                number: number as u32,
+                number,
                 destination: Destination::Bit(id),
                 time_ms: 0,
                 event_id: None,

@@ -17,6 +17,7 @@ mod tiles;
 
 use std::fmt;
 
+use crate::convert::index_u32;
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::types::Scalar;
 use crate::value::{self, Invalid, Value};
@@ -157,7 +158,7 @@ impl Destinations {
         match self {
             Self::Keys(EntityKeys { keys, key_of_row }) => {
                 let index = key_of_row.as_ref().map_or(row, |keys| keys[row] as usize);
-                Destination::Key(index as u32, keys.at(index))
+                Destination::Key(index_u32(index), keys.at(index))
             }
             Self::Bits(numbers) => Destination::Bit(numbers[row]),
         }
@@ -172,7 +173,7 @@ impl Destinations {
         let keys = keys.into_iter().flat_map(|keys| {
             keys.iter()
                 .enumerate()
-                .map(|(index, key)| Destination::Key(index as u32, key))
+                .map(|(index, key)| Destination::Key(index_u32(index), key))
         });
         keys.chain(bits.into_iter().flatten().map(|&bit| Destination::Bit(bit)))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batch::{ExpectedReply, WriteBatch};
 use crate::connection::Replies;
+use crate::convert::index_u32;
 use crate::resp::encode::each_command;
 use crate::resp::token::Token;
 use crate::script::{Calls, Script, is_unknown};
@@ -81,7 +82,7 @@ impl WritePart {
     fn command(&self, reply: usize) -> u32 {
         self.again
             .as_ref()
-            .map_or(reply as u32, |commands| commands[reply])
+            .map_or(index_u32(reply), |commands| commands[reply])
     }
 
     /// The reply itself, or the head of it.
@@ -121,9 +122,10 @@ impl WritePart {
                 self.verdict.begun = true;
                 self.outcome.effective += usize::try_from(rows).unwrap_or_default();
             }
-            (Token::Integer(position), None) if position > 0 => {
-                self.verdict.row = Some(first + position as u32 - 1);
-            }
+            (Token::Integer(position), None) => match u32::try_from(position) {
+                Ok(position @ 1..) => self.verdict.row = Some(first + position - 1),
+                _ => self.out_of_step = true,
+            },
             (Token::Blob(text) | Token::Simple(text), Some(row)) => {
                 self.outcome.reject(row, text);
             }
@@ -179,7 +181,7 @@ impl Calls for WritePart {
         };
         let mut wanted = again.iter().copied().peekable();
         for (index, command) in each_command(self.batch.commands()).enumerate() {
-            if wanted.next_if_eq(&(index as u32)).is_some() {
+            if wanted.next_if_eq(&index_u32(index)).is_some() {
                 out.extend_from_slice(command);
             }
         }
@@ -202,8 +204,7 @@ mod tests {
 
     fn batch(answers: &[ExpectedReply]) -> WritePart {
         let mut batch = WriteBatch::default();
-        for (row, &answer) in answers.iter().enumerate() {
-            let row = 10 * row as u32;
+        for (row, &answer) in (0..).step_by(10).zip(answers) {
             let out = match answer {
                 ExpectedReply::Verdict => batch.call(&SESSION, 1, 0, row, answer),
                 _ => batch.command(b"X", b"k", 1, row, answer),

@@ -4,6 +4,7 @@ use super::WriteBatch;
 use super::batch::ExpectedReply;
 use super::events::Events;
 use super::kept_until;
+use crate::convert::count_i64;
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::SERIES_TILES;
 
@@ -50,7 +51,7 @@ impl Tiles {
             retention_ms,
             max_events,
             tiles.retention_ms,
-            tiles.fields.len() as i64,
+            count_i64(tiles.fields.len()),
         ] {
             write_integer(&mut header, number);
         }

@@ -7,6 +7,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use fscore_core::convert::count_f64;
 use fscore_core::table::Table;
 use fscore_core::types::Status;
 
@@ -86,7 +87,7 @@ impl RouteCounters {
         let values = &slots[self.places.values..];
         if table.all_present() {
             let count = table.statuses().len();
-            add(&values[Status::Present as usize], count as f64);
+            add(&values[Status::Present as usize], count_f64(count));
         } else {
             for &status in table.statuses() {
                 add(&values[usize::from(status)], 1.0);

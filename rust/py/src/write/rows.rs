@@ -1,5 +1,6 @@
 //! Rows on their way into batches, in every layout that the view is written in.
 
+use fscore_core::convert::index_u32;
 use fscore_core::keys::{KeyColumns, KeyType, KeysError};
 use fscore_core::write::{
     Destinations, Given, Layout, Row, RowEncoder, RowError, WriteBatch as CoreWriteBatch,
@@ -82,7 +83,7 @@ impl<'a> Rows<'a> {
     ) -> Result<(), RowError> {
         for (encoder, destinations) in self.encoders.iter_mut().zip(&self.destinations) {
             let row = Row {
-                number: index as u32,
+                number: index_u32(index),
                 destination: destinations.of(index),
                 time_ms,
                 event_id,

@@ -1,6 +1,7 @@
 //! Rows of the hash layout of which the newest stays, whatever order they arrive in.
 
 use super::row::{Expiry, HashRow};
+use crate::convert::count_i64;
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::HASH_ROWS;
 use crate::value::Invalid;
@@ -30,16 +31,16 @@ impl<'a> NewestEncoder<'a> {
         };
         write_blob(&mut header, kind);
         write_blob(&mut header, layout.outdated.flag());
-        write_integer(&mut header, width as i64);
+        write_integer(&mut header, count_i64(width));
         for field in &layout.fields {
             header.extend_from_slice(field);
         }
         header.extend_from_slice(&layout.time_field);
-        write_integer(&mut header, layout.groups.len() as i64);
+        write_integer(&mut header, count_i64(layout.groups.len()));
         let mut count = 5 + width;
         let groups = layout.groups.iter().map(|group| &group.fields);
         for fields in groups.chain([&layout.lasting]) {
-            write_integer(&mut header, fields.count as i64);
+            write_integer(&mut header, count_i64(fields.count));
             header.extend_from_slice(&fields.encoded);
             count += 1 + fields.count;
         }

@@ -1,5 +1,6 @@
 //! What the rows of a view need of its hash layout, compiled once.
 
+use crate::convert::count_i64;
 use crate::resp::encode::{write_blob, write_integer};
 use crate::write::{Ordering, Outdated};
 
@@ -74,7 +75,7 @@ impl FieldNames {
     /// Appends the arguments that name them.
     pub(super) fn append(&self, out: &mut Vec<u8>) {
         write_blob(out, b"FIELDS");
-        write_integer(out, self.count as i64);
+        write_integer(out, count_i64(self.count));
         out.extend_from_slice(&self.encoded);
     }
 }
