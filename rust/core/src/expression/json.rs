@@ -12,8 +12,14 @@ use crate::value;
 
 type TreeResult<T> = Result<T, ExpressionError>;
 
-/// Reads the JSON of a tree.
-pub(super) fn parse(json: &[u8]) -> TreeResult<Tree> {
+impl Tree {
+    /// Reads a tree's JSON; `docs/concepts/on-request-features.md` describes it.
+    pub fn from_json(json: &[u8]) -> Result<Self, ExpressionError> {
+        parse(json)
+    }
+}
+
+fn parse(json: &[u8]) -> TreeResult<Tree> {
     let mut parser = TreeParser {
         json: Jiter::new(json),
         nodes: 0,

@@ -77,10 +77,3 @@ impl fmt::Display for ExpressionError {
 }
 
 impl std::error::Error for ExpressionError {}
-
-impl Tree {
-    /// Reads a tree's JSON; `docs/concepts/on-request-features.md` describes it.
-    pub fn from_json(json: &[u8]) -> Result<Self, ExpressionError> {
-        json::parse(json)
-    }
-}
