@@ -35,7 +35,7 @@ __all__ = [
     "format_expression",
     "is_request_id",
     "key_slot",
-    "parse_moment",
+    "parse_as_of",
     "parse_query",
     "parse_read_request",
     "parse_timeout_ms",
@@ -192,11 +192,11 @@ def is_request_id(value: bytes) -> bool:
 def parse_timeout_ms(value: bytes) -> int | None:
     """Whole milliseconds from 1 of at most nine digits, or None of anything else."""
 
-def parse_moment(text: str) -> int:
-    """Epoch milliseconds of a text that is these, or RFC 3339 with an offset from UTC.
+def parse_as_of(text: str) -> int:
+    """The epoch milliseconds that `text` says, as an integer or as RFC 3339 with an offset from UTC.
 
-    From 1970 to the year 9999. Raises ValueError, whose message goes on from the moment's name:
-    "is before 1970".
+    From 1970 to the year 9999. Raises ValueError, whose message follows the name of what was
+    parsed: "is before 1970".
     """
 
 def parse_timestamp(text: str) -> int:

@@ -178,7 +178,7 @@ def test_what_goes_wrong(shop: Fscore) -> None:
         (["push", "click", "clicks.csv"], 1, "no view has a source named 'click'; did you mean"),
         (["push", "clicks", "no.csv"], 1, "no.csv: no such file"),
         (["push", "clicks", "-", "--format", "parquet"], 1, "Parquet is read from files"),
-        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of 'noon' is no moment"),
+        (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of 'noon' is not a timestamp"),
     ):
         done = shop(*arguments)
         assert (done.code, done.out) == (code, ""), done

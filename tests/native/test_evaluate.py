@@ -281,7 +281,7 @@ def test_what_is_missing_is_named() -> None:
         evaluate(request.now + 1, {}, now=[NOW, None])
     with pytest.raises(InvalidValue, match="now is epoch milliseconds"):
         evaluate(request.now + 1, {}, now="today")
-    with pytest.raises(InvalidValue, match="now has 3 moments for 2 rows"):
+    with pytest.raises(InvalidValue, match="now has 3 timestamps for 2 rows"):
         evaluate(request.now - UserProfile.age, {"age": [1, 2]}, now=[1, 2, 3])
     with pytest.raises(InvalidDefinition, match="not Timestamp and String"):
         evaluate(request.now - UserProfile.platform, {"platform": ["ios"]}, now=NOW)

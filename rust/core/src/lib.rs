@@ -23,7 +23,6 @@ pub mod http;
 pub mod json;
 pub mod key;
 pub mod keys;
-pub mod moment;
 pub mod packed;
 pub mod plan;
 #[expect(
@@ -44,6 +43,7 @@ pub mod series;
 pub mod slot;
 pub mod table;
 mod text;
+pub mod timestamp;
 pub mod types;
 pub mod value;
 pub mod write;

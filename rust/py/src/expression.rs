@@ -89,11 +89,11 @@ impl CompiledExpression {
             Some(times) => times.as_array().to_vec(),
             None => vec![now.extract()?],
         };
-        let moment = match times[..] {
+        let now = match times[..] {
             [now] => RequestTime::One(now),
             _ if times.len() == rows => RequestTime::Each(&times),
             _ => {
-                let message = format!("now has {} moments for {rows} rows", times.len());
+                let message = format!("now has {} timestamps for {rows} rows", times.len());
                 return Err(errors::invalid_value(py, &message, Some("now"), None));
             }
         };
@@ -104,7 +104,7 @@ impl CompiledExpression {
                 rows,
                 columns: &features,
                 request: &request,
-                now: moment,
+                now,
             })
         });
         let values = to_array(py, &self.computed, &result)?;

@@ -61,7 +61,7 @@ mod _fscore {
     #[pymodule_export]
     use crate::plan::ReadPlan;
     #[pymodule_export]
-    use crate::query::{ReadQuery, parse_moment, parse_query, parse_timestamp};
+    use crate::query::{ReadQuery, parse_as_of, parse_query, parse_timestamp};
     #[pymodule_export]
     use crate::reconnect::{ReconnectBackoff, reconnect_pause};
     #[pymodule_export]

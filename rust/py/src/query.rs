@@ -1,10 +1,10 @@
-//! The query string of a read request, and moments as it writes them.
+//! The query string of a read request, and timestamps as it writes them.
 
 use std::borrow::Cow;
 
 use fscore_core::expression::InputColumn;
 use fscore_core::types::DataType;
-use fscore_core::{http, moment};
+use fscore_core::{http, timestamp};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -23,17 +23,17 @@ pub(crate) fn parse_query(py: Python<'_>, query: &[u8]) -> PyResult<Vec<(String,
         .collect())
 }
 
-/// Epoch milliseconds of a text that is these, or RFC 3339; of any year.
+/// The epoch milliseconds that `text` says, as an integer or as RFC 3339; of any year.
 #[pyfunction]
 pub(crate) fn parse_timestamp(text: &str) -> PyResult<i64> {
-    moment::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
+    timestamp::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// Epoch milliseconds of a text that is these, or RFC 3339; from 1970 to the year 9999.
+/// The epoch milliseconds that `text` says, as an integer or as RFC 3339; from 1970 to the year 9999.
 #[pyfunction]
-pub(crate) fn parse_moment(text: &str) -> PyResult<i64> {
-    moment::parse(text)
-        .and_then(moment::checked)
+pub(crate) fn parse_as_of(text: &str) -> PyResult<i64> {
+    timestamp::parse(text)
+        .and_then(timestamp::checked)
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 

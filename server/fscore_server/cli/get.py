@@ -11,7 +11,7 @@ import click
 import orjson
 
 from fscore._client import Consistency
-from fscore._fscore import parse_moment
+from fscore._fscore import parse_as_of
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option
@@ -128,7 +128,7 @@ def _entity_of(client: fscore.Client, names: set[str]) -> str:
 
 def _moment(text: str) -> int:
     try:
-        return parse_moment(text)
+        return parse_as_of(text)
     except ValueError as error:
         raise click.UsageError(f"--as-of {text!r} {error}") from None
 

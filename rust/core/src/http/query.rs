@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 use crate::convert::nearest_f32;
 use crate::expression::InputColumn;
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns, KeyType};
-use crate::moment::{self, MomentError};
+use crate::timestamp::{self, TimestampError};
 use crate::types::{DataType, Scalar};
 use crate::value::Value;
 
@@ -79,8 +79,8 @@ impl<'a> ReadQuery<'a> {
             read.consistency = Some(text);
         }
         if let Some(text) = read.take("as_of") {
-            let ms = moment::parse(&text).and_then(moment::checked);
-            read.as_of_ms = Some(ms.map_err(|error| no_moment("as_of", &text, error))?);
+            let ms = timestamp::parse(&text).and_then(timestamp::checked);
+            read.as_of_ms = Some(ms.map_err(|error| not_a_timestamp("as_of", &text, error))?);
         }
         Ok(read)
     }
@@ -120,8 +120,8 @@ impl<'a> ReadQuery<'a> {
                 Scalar::Bool => Value::Bool(flag(name, text)?),
                 Scalar::String => Value::String(text),
                 Scalar::Timestamp(_) => {
-                    let ms = moment::parse(text);
-                    Value::Integer(ms.map_err(|error| no_moment(name, text, error))?)
+                    let ms = timestamp::parse(text);
+                    Value::Integer(ms.map_err(|error| not_a_timestamp(name, text, error))?)
                 }
                 Scalar::Bytes => return Err(not_held(name, *data_type)),
             };
@@ -293,7 +293,7 @@ fn in_range<F: Copy + Into<f64>>(name: &str, number: F) -> QueryResult<F> {
     )))
 }
 
-fn no_moment(name: &str, text: &str, error: MomentError) -> QueryProblem {
+fn not_a_timestamp(name: &str, text: &str, error: TimestampError) -> QueryProblem {
     // An offset that was not escaped: what was a plus has become a space.
     let hint = if text.contains(' ') {
         "; in a query string + is written %2B"
@@ -398,7 +398,7 @@ mod tests {
             ("id=1&partial=1", "'partial' is true or false"),
             ("id=1&consistency=strong", "'consistency' is one of"),
             ("id=1&as_of=2024-06-01T12:00:00+02:00", "%2B"),
-            ("id=1&as_of=soon", "'as_of', 'soon', is no moment"),
+            ("id=1&as_of=soon", "'as_of', 'soon', is not a timestamp"),
         ] {
             let problem = refused(query);
             assert!(!problem.malformed, "{query}");
@@ -466,7 +466,7 @@ mod tests {
             (Scalar::Float64, "1e999", "beyond its type's range"),
             (Scalar::Float32, "1e39", "beyond its type's range"),
             (Scalar::Bool, "1", "is true or false"),
-            (timestamp, "soon", "is no moment"),
+            (timestamp, "soon", "is not a timestamp"),
             (Scalar::Bytes, "AA==", "use POST"),
         ] {
             let said = input(DataType::Scalar(scalar), text).unwrap_err();

@@ -11,7 +11,7 @@ use super::cursor::JsonCursor;
 use super::problem::{BodyProblem, BodyResult, invalid};
 use crate::convert::nearest_f32;
 use crate::expression::InputColumn;
-use crate::moment;
+use crate::timestamp;
 use crate::types::{DataType, Scalar};
 use crate::value::{self, Value};
 
@@ -228,7 +228,7 @@ impl Reader<'_, '_> {
             }
             (Scalar::String, Peek::String) => self.json.text(|text| take(Value::String(text))),
             (Scalar::Timestamp(_), Peek::String) => {
-                let read = self.json.text(moment::rfc3339)?;
+                let read = self.json.text(timestamp::rfc3339)?;
                 let ms =
                     read.map_err(|error| invalid(self.says(row, &error.to_string()), offset))?;
                 Ok(take(Value::Integer(ms)))

@@ -9,7 +9,7 @@ use super::cursor::JsonCursor;
 use super::inputs::RequestInputs;
 use super::problem::{BodyProblem, BodyResult, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
-use crate::moment::{self, MomentError};
+use crate::timestamp::{self, TimestampError};
 
 /// A read request as its body says it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Body<'_> {
                 self.json.skip(peek, 1)?;
                 request.inputs = Some(RequestInputs::new(self.json.since(offset), offset));
             }
-            "as_of" => request.as_of_ms = Some(self.moment(peek, "\"as_of\"")?),
+            "as_of" => request.as_of_ms = Some(self.timestamp(peek, "\"as_of\"")?),
             unknown => {
                 self.json.skip(peek, 1)?;
                 let detail = format!("unknown member {unknown:?}; known are {MEMBERS}");
@@ -185,15 +185,15 @@ impl Body<'_> {
     }
 
     /// RFC 3339 in a string, or epoch milliseconds: never these as a string.
-    fn moment(&mut self, peek: Peek, name: &str) -> BodyResult<i64> {
+    fn timestamp(&mut self, peek: Peek, name: &str) -> BodyResult<i64> {
         let offset = self.json.offset();
-        let wanted = || format!("{name} {}", MomentError::Form);
+        let wanted = || format!("{name} {}", TimestampError::Form);
         let read = if peek.is_num() {
             let ms = self.json.integer(peek)?;
-            moment::checked(ms.ok_or_else(|| invalid(wanted(), offset))?)
+            timestamp::checked(ms.ok_or_else(|| invalid(wanted(), offset))?)
         } else {
             let text = self.json.string(peek, &wanted())?;
-            moment::rfc3339(&text).and_then(moment::checked)
+            timestamp::rfc3339(&text).and_then(timestamp::checked)
         };
         read.map_err(|error| invalid(format!("{name} {error}"), offset))
     }
@@ -280,18 +280,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_moment_is_told_where_it_stands() {
+    fn what_is_wrong_with_a_timestamp_is_told_with_its_offset() {
         for (written, reason) in [
             (r#""2024-06-01T12:00:00""#, "has no offset from UTC"),
-            (r#""yesterday""#, "is no moment"),
-            (r#""1717243200000""#, "is no moment"),
+            (r#""yesterday""#, "is not a timestamp"),
+            (r#""1717243200000""#, "is not a timestamp"),
             (r#""1969-01-01T00:00:00Z""#, "is before 1970"),
             ("-1", "is before 1970"),
             ("253402300800000", "is after the year 9999"),
-            ("1717243200.5", "is no moment"),
-            ("true", "is no moment"),
-            ("null", "is no moment"),
-            ("[0]", "is no moment"),
+            ("1717243200.5", "is not a timestamp"),
+            ("true", "is not a timestamp"),
+            ("null", "is not a timestamp"),
+            ("[0]", "is not a timestamp"),
         ] {
             let body = format!(r#"{{"as_of": {written}, "service":"s","entities":{{"id":[1]}}}}"#);
             let problem = parse_read_request(body.as_bytes(), 4).unwrap_err();

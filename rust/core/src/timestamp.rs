@@ -1,4 +1,4 @@
-//! Moments as requests write them: RFC 3339 with an offset from UTC, or epoch milliseconds.
+//! Timestamps as requests write them: RFC 3339 with an offset from UTC, or epoch milliseconds.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::value;
 /// The last millisecond of the year 9999, which is the last that RFC 3339 can write.
 pub const LATEST_MS: i64 = 253_402_300_799_999;
 
-/// Why something is no moment; what it says goes on from what the moment is called.
+/// Why something is not a valid timestamp. The message follows the name of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MomentError {
-    /// It is written otherwise.
+pub enum TimestampError {
+    /// It is written in another form.
     Form,
-    /// It is a time of day nowhere in particular.
+    /// It has no offset from UTC, so its time zone is not known.
     NoOffset,
     /// It is before 1970.
     TooEarly,
@@ -23,12 +23,14 @@ pub enum MomentError {
     TooLate,
 }
 
-impl fmt::Display for MomentError {
+impl fmt::Display for TimestampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Form => "is no moment: write 2024-06-01T12:00:00Z, or milliseconds since 1970",
+            Self::Form => {
+                "is not a timestamp: write 2024-06-01T12:00:00Z, or milliseconds since 1970"
+            }
             Self::NoOffset => {
-                "has no offset from UTC: write 2024-06-01T12:00:00Z, or +02:00 in the place of Z"
+                "has no offset from UTC: write 2024-06-01T12:00:00Z, or +02:00 instead of Z"
             }
             Self::TooEarly => "is before 1970",
             Self::TooLate => "is after the year 9999; milliseconds since 1970 are meant",
@@ -36,36 +38,36 @@ impl fmt::Display for MomentError {
     }
 }
 
-impl std::error::Error for MomentError {}
+impl std::error::Error for TimestampError {}
 
-/// Epoch milliseconds of `text`, which are written as such or as RFC 3339.
-pub fn parse(text: &str) -> Result<i64, MomentError> {
+/// The epoch milliseconds that `text` says, as an integer or as RFC 3339.
+pub fn parse(text: &str) -> Result<i64, TimestampError> {
     match value::integer(text.as_bytes()) {
         Ok(ms) => Ok(ms),
         Err(_) => rfc3339(text),
     }
 }
 
-/// Epoch milliseconds of an RFC 3339 text; a finer fraction is cut off.
-pub fn rfc3339(text: &str) -> Result<i64, MomentError> {
+/// The epoch milliseconds of an RFC 3339 text, rounded down.
+pub fn rfc3339(text: &str) -> Result<i64, TimestampError> {
     match date_time(text) {
-        Some(moment) => Ok(moment.unix_timestamp() * 1_000 + i64::from(moment.millisecond())),
-        None if date_time(&format!("{text}Z")).is_some() => Err(MomentError::NoOffset),
-        None => Err(MomentError::Form),
+        Some(time) => Ok(time.unix_timestamp() * 1_000 + i64::from(time.millisecond())),
+        None if date_time(&format!("{text}Z")).is_some() => Err(TimestampError::NoOffset),
+        None => Err(TimestampError::Form),
     }
 }
 
-/// `ms`, where it is from 1970 and not after the year 9999.
-pub fn checked(ms: i64) -> Result<i64, MomentError> {
+/// `ms`, if it is from 1970 to the year 9999.
+pub fn checked(ms: i64) -> Result<i64, TimestampError> {
     match ms {
-        ..0 => Err(MomentError::TooEarly),
+        ..0 => Err(TimestampError::TooEarly),
         0..=LATEST_MS => Ok(ms),
-        _ => Err(MomentError::TooLate),
+        _ => Err(TimestampError::TooLate),
     }
 }
 
 fn date_time(text: &str) -> Option<OffsetDateTime> {
-    // The parser takes any separator, and the RFC leaves only this one to all who follow it.
+    // The parser takes any separator, but the RFC guarantees only this one.
     matches!(text.as_bytes().get(10), Some(b'T' | b't'))
         .then(|| OffsetDateTime::parse(text, &Rfc3339).ok())
         .flatten()
@@ -101,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told() {
-        use MomentError::{Form, NoOffset, TooEarly, TooLate};
+        use TimestampError::{Form, NoOffset, TooEarly, TooLate};
         for (text, error) in [
             ("", Form),
             ("now", Form),
