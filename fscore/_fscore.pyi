@@ -193,7 +193,7 @@ def parse_timeout_ms(value: bytes) -> int | None:
     """Whole milliseconds from 1 of at most nine digits, or None of anything else."""
 
 def parse_as_of(text: str) -> int:
-    """The epoch milliseconds that `text` says, as an integer or as RFC 3339 with an offset from UTC.
+    """The epoch milliseconds that `text` says: an integer, or RFC 3339 with an offset from UTC.
 
     From 1970 to the year 9999. Raises ValueError, whose message follows the name of what was
     parsed: "is before 1970".

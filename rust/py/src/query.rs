@@ -29,7 +29,7 @@ pub(crate) fn parse_timestamp(text: &str) -> PyResult<i64> {
     timestamp::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// The epoch milliseconds that `text` says, as an integer or as RFC 3339; from 1970 to the year 9999.
+/// The same from 1970 to the year 9999.
 #[pyfunction]
 pub(crate) fn parse_as_of(text: &str) -> PyResult<i64> {
     timestamp::parse(text)

@@ -1,4 +1,4 @@
-//! A strict walk over JSON: what is not wanted is told, with its offset.
+//! A strict walk over JSON. Its errors name the offset of what was not wanted.
 
 use jiter::{Jiter, JiterError, Peek};
 
@@ -11,15 +11,15 @@ const MAX_DEPTH: usize = 32;
 /// How many members an object may have.
 const MAX_MEMBERS: usize = 256;
 
-/// A place in a text.
+/// A position in a text.
 pub(super) struct JsonCursor<'a> {
     json: Jiter<'a>,
-    /// Where the text begins in the body that it is a part of.
+    /// The offset of the text in the body that it is a part of.
     base: usize,
 }
 
 impl<'a> JsonCursor<'a> {
-    /// The beginning of `text`, which begins `base` bytes into its body.
+    /// Starts at the beginning of `text`, which begins `base` bytes into its body.
     pub(super) fn new(text: &'a [u8], base: usize) -> Self {
         Self {
             json: Jiter::new(text),
@@ -27,17 +27,17 @@ impl<'a> JsonCursor<'a> {
         }
     }
 
-    /// Where it is, in bytes of the body.
+    /// The position, in bytes of the body.
     pub(super) fn offset(&self) -> usize {
         self.base + self.json.current_index()
     }
 
-    /// What was walked over since `start`, an offset of the body.
+    /// The text from `start`, an offset in the body, to the position.
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         self.json.slice_to_current(start - self.base)
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that nothing but white space follows.
     pub(super) fn finish(&mut self) -> BodyResult<()> {
         self.json
             .finish()
@@ -51,7 +51,7 @@ impl<'a> JsonCursor<'a> {
         self.text(str::to_owned)
     }
 
-    /// What `take` makes of the string that is known to be next.
+    /// Gives `take` the string that is known to be next, and returns its result.
     pub(super) fn text<T>(&mut self, take: impl FnOnce(&str) -> T) -> BodyResult<T> {
         let taken = self.json.known_str().map(take);
         taken.map_err(|error| broken(self.base, &error))
@@ -66,8 +66,8 @@ impl<'a> JsonCursor<'a> {
             .map_err(|error| broken(self.base, &error))
     }
 
-    /// The number that is known to be next; `None` where it has a fraction or an exponent, which is
-    /// JSON of another type and not malformed.
+    /// The number that is known to be next; `None` if it has a fraction or an exponent, which makes it
+    /// a number of another type and not malformed.
     pub(super) fn integer(&mut self, peek: Peek) -> BodyResult<Option<i64>> {
         let offset = self.offset();
         let number = self.number(peek)?;
@@ -80,7 +80,7 @@ impl<'a> JsonCursor<'a> {
             .map_err(|_| malformed("an integer is beyond 64 bits", offset))
     }
 
-    /// The number that is known to be next; infinite where it is beyond the range.
+    /// The number that is known to be next; infinite if it is beyond the range.
     pub(super) fn float(&mut self, peek: Peek) -> BodyResult<f64> {
         let offset = self.offset();
         let number = self.number(peek)?;
@@ -98,7 +98,7 @@ impl<'a> JsonCursor<'a> {
         number.map_err(|error| broken(base, &error))
     }
 
-    /// A value of another type than wanted: malformed where it is no JSON, else invalid.
+    /// The error of a value of the wrong type: malformed if it is not JSON, else invalid.
     pub(super) fn unexpected(&mut self, peek: Peek, wanted: &str) -> BodyProblem {
         let offset = self.offset();
         match self.skip(peek, 1) {
@@ -107,7 +107,7 @@ impl<'a> JsonCursor<'a> {
         }
     }
 
-    /// Steps over a value, checking all of it.
+    /// Steps over a value, and checks all of it.
     pub(super) fn skip(&mut self, peek: Peek, depth: usize) -> BodyResult<()> {
         if depth >= MAX_DEPTH {
             let detail = format!("nested more than {MAX_DEPTH} deep");
@@ -134,7 +134,7 @@ impl<'a> JsonCursor<'a> {
                 Ok(())
             }
             Peek::NaN | Peek::Infinity => {
-                Err(malformed("NaN and Infinity are no JSON", self.offset()))
+                Err(malformed("NaN and Infinity are not JSON", self.offset()))
             }
             scalar => self
                 .json
@@ -146,7 +146,7 @@ impl<'a> JsonCursor<'a> {
     pub(super) fn once(&self, seen: &mut Vec<String>, name: &str) -> BodyResult<()> {
         if seen.iter().any(|known| known == name) {
             return Err(malformed(
-                format!("the name {name:?} stands twice in one object"),
+                format!("the name {name:?} is twice in one object"),
                 self.offset(),
             ));
         }

@@ -1,7 +1,7 @@
-//! What a request brings beside its keys: the member `request` of its body.
+//! The inputs of a request, beside its keys: the member `request` of its body.
 //!
-//! Of which types its inputs are is known only when the features are, so the member is kept as it
-//! is written, known to be sound JSON, and read then.
+//! The types of inputs follow from the features, which are known later. So the member is checked to
+//! be JSON and kept as it was written, and its values are read later.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,12 +19,12 @@ use crate::value::{self, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestInputs {
     text: Vec<u8>,
-    /// Where the text begins in the body.
+    /// The offset of the text in the body.
     offset: usize,
 }
 
 impl RequestInputs {
-    /// `text`, an object that was stepped over, and where in the body it begins.
+    /// `text` is an object that was stepped over, and `offset` is where it begins in the body.
     pub(super) fn new(text: &[u8], offset: usize) -> Self {
         Self {
             text: text.to_owned(),
@@ -34,7 +34,7 @@ impl RequestInputs {
 
     /// A column for each of `wanted`, in that order, for `rows` rows.
     ///
-    /// Nothing is converted, but an integer is a number, too, and a `Timestamp` is epoch
+    /// Nothing is converted, except that an integer is a number too. A `Timestamp` is epoch
     /// milliseconds or RFC 3339.
     pub fn columns(
         &self,
@@ -68,17 +68,17 @@ impl RequestInputs {
     }
 }
 
-/// What to say of an input that nothing is computed from.
+/// The error of an input that no feature uses.
 pub fn unknown(name: &str, wanted: &[(String, DataType)]) -> String {
     let known: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
     if known.is_empty() {
-        return format!("{name:?} is no input of these features, which need none");
+        return format!("{name:?} is not an input of these features, which need none");
     }
     let known = known.join(", ");
-    format!("{name:?} is no input of these features; their inputs are {known}")
+    format!("{name:?} is not an input of these features; their inputs are {known}")
 }
 
-/// What to say of an input that a request does not bring.
+/// The error of an input that a request does not bring.
 pub fn missing(name: &str, data_type: DataType) -> String {
     format!("these features need the input {name:?} ({data_type}); bring it in \"request\"")
 }
@@ -91,7 +91,7 @@ struct Reader<'a, 'j> {
 }
 
 impl Reader<'_, '_> {
-    /// One value for each row in an array, or one for all rows.
+    /// Reads one value for each row in an array, or one value for all rows.
     fn column(&mut self) -> BodyResult<InputColumn> {
         let peek = self.json.peek()?;
         let offset = self.json.offset();
@@ -132,7 +132,7 @@ impl Reader<'_, '_> {
         column: &mut InputColumn,
     ) -> BodyResult<()> {
         if peek == Peek::Null {
-            // Known to be sound, so this only steps over it.
+            // It was checked before, so this only steps over it.
             self.json.skip(peek, 1)?;
             column.push_null();
             return Ok(());
@@ -153,7 +153,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The rest of an array that is one value, whose first element is next.
+    /// Reads the rest of an array that is one value. Its first element is next.
     fn elements(
         &mut self,
         mut next: Option<Peek>,
@@ -166,7 +166,7 @@ impl Reader<'_, '_> {
             DataType::List(scalar) | DataType::Scalar(scalar) => scalar,
         };
         let is_vector = matches!(self.data_type, DataType::Vector(_));
-        // As it would be stored, which is what is decoded.
+        // Decoding takes the stored form, so the value is written in that form first.
         let mut stored = Vec::new();
         while let Some(peek) = next {
             self.scalar(peek, row, scalar, |value| match value {
@@ -187,7 +187,7 @@ impl Reader<'_, '_> {
         pushed.map_err(|reason| invalid(self.says(row, reason.0), offset))
     }
 
-    /// What `take` makes of the scalar that is next.
+    /// Gives `take` the scalar that is next, and returns its result.
     fn scalar<T>(
         &mut self,
         peek: Peek,
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::types::Status;
 
-    /// The inputs of a body, for two rows; `wanted` are names and types.
+    /// Reads the inputs of a body for two rows; `wanted` are names and types.
     fn read(request: &str, wanted: &[(&str, &str)]) -> Result<Vec<InputColumn>, BodyProblem> {
         let body = format!(r#"{{"features":["a"],"request":{request},"entities":{{"id":[1,2]}}}}"#);
         let read = parse_read_request(body.as_bytes(), 4)?;
@@ -297,7 +297,7 @@ mod tests {
         read.inputs.unwrap().columns(&wanted, read.keys.rows())
     }
 
-    /// Every value as it would be stored, `None` for null; how many rows where it is a column.
+    /// Every value as it would be stored, `None` for null; and the rows, if it is a column.
     fn shown(column: &InputColumn) -> (Vec<Option<String>>, Option<usize>) {
         let data_type = column.data_type();
         let input = column.as_input();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_in_the_order_that_is_wanted() {
+    fn columns_are_in_the_wanted_order() {
         let wanted = [("a", "Int64"), ("b", "Bool")];
         let columns = read(r#"{"b": [true, false], "a": 1}"#, &wanted).unwrap();
         assert_eq!(columns[0].data_type().to_string(), "Int64");
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_where_it_stands() {
+    fn a_value_of_the_wrong_type_is_told_with_its_offset() {
         for (data_type, written, offset, reason) in [
             ("Int64", "1.5", 0, "must be an integer"),
             ("Int64", r#""1""#, 0, "must be an integer"),
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_that_are_not_known_or_not_there_are_named() {
+    fn unknown_and_missing_inputs_are_named() {
         let wanted = [("amount", "Float64"), ("basket", "Int64")];
         let problem = read(r#"{"amout": 1, "basket": 2}"#, &wanted).unwrap_err();
         assert!(problem.detail.contains(r#""amout""#), "{problem:?}");
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed_before_types_are_known() {
+    fn malformed_json_is_refused_before_types_are_known() {
         for request in [
             r#"{"x": [1,]}"#,
             r#"{"x": 1, "x": 2}"#,

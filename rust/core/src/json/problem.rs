@@ -1,24 +1,24 @@
-//! What can be wrong with a body.
+//! Errors in a body.
 
-/// What kind of fault a body has; each is a status of its own over HTTP.
+/// The kind of an error in a body. Over HTTP each has its own status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// It is no JSON (400).
+    /// It is not JSON (400).
     Malformed,
-    /// It is JSON, but no read request (422).
+    /// It is JSON, but not a valid read request (422).
     Invalid,
     /// It asks for too much (413).
     TooLarge,
 }
 
-/// What is wrong with a body.
+/// An error in a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyProblem {
-    /// The kind of fault.
+    /// The kind.
     pub kind: ProblemKind,
     /// What is wrong and what to do.
     pub detail: String,
-    /// Where in the body, in bytes.
+    /// The offset in the body, in bytes.
     pub offset: usize,
 }
 

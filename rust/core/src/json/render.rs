@@ -12,8 +12,8 @@ use crate::types::Status;
 use crate::value::{Value, vector_elements};
 
 /// Appends the answer for one entity, the table's first row:
-/// `{"entity": {…}, "features": {…}, "version": 1}`, and `"statuses"` where some value is not
-/// `PRESENT` or is a number that JSON cannot say.
+/// `{"entity": {…}, "features": {…}, "version": 1}`, and `"statuses"` if some value is not
+/// `PRESENT` or is a number that JSON does not have.
 pub fn render_one(table: &Table, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"entity\":{");
     for (index, (name, column)) in table.keys().columns.iter().enumerate() {
@@ -46,7 +46,7 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
 }
 
 /// Appends the answer for many entities: `{"features": […], "entities": {…}, "values": [[…], …],
-/// "version": 1}`, `"statuses"` likewise where needed, and `"event_times"` where asked for.
+/// "version": 1}`, `"statuses"` in the same cases, and `"event_times"` if asked for.
 pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     out.reserve(table.rows() * table.columns() * 12);
     out.extend_from_slice(b"{\"features\":[");
@@ -86,9 +86,9 @@ pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Adds to an answer, which ends where `out` does, the moment that it is as of: `"as_of"`.
+/// Adds `"as_of"`, the time that the features are as of, to the answer at the end of `out`.
 pub fn add_as_of(out: &mut Vec<u8>, as_of_ms: i64) {
-    // The brace that closes it, and something always stands before.
+    // The brace that closes the answer. A member is always before it.
     out.pop();
     out.extend_from_slice(b",\"as_of\":");
     write_integer(out, as_of_ms);
@@ -127,7 +127,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &KeyColumns) {
 fn write_key(out: &mut Vec<u8>, column: &KeyColumn, row: usize) {
     match column {
         KeyColumn::Integer(ids) => write_integer(out, ids[row]),
-        // Text keys came in as UTF-8; nothing else can be in the column.
+        // Text keys are UTF-8: their column takes nothing else.
         KeyColumn::Text(ids) => write_json_string(out, &String::from_utf8_lossy(ids.at(row))),
     }
 }
@@ -138,8 +138,8 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.push(b'"');
 }
 
-/// Appends values, and ahead of each what `before` appends for its place; whether JSON could say all
-/// of them. `null` stands for a number that is not finite.
+/// Appends values, and before each whatever `before` appends for its position. Returns whether JSON
+/// has all of them: `null` stands for a number that is not finite.
 fn write_values<'a>(
     out: &mut Vec<u8>,
     values: impl Iterator<Item = Option<Value<'a>>>,
@@ -158,8 +158,8 @@ fn write_values<'a>(
             }
             value => {
                 run.write(out, &mut before);
-                before(out, run.place);
-                run.place += 1;
+                before(out, run.position);
+                run.position += 1;
                 said &= write_value(out, value);
             }
         }
@@ -168,18 +168,18 @@ fn write_values<'a>(
     said
 }
 
-/// Most digits that are waited for are ready by then, and the buffers stay in the nearest cache.
+/// By then most digits of the first are ready, and the buffers stay in the nearest cache.
 const RUN: usize = 10;
 
-/// Doubles next to each other, as most values are, whose digits are made before any are copied: a
-/// processor that copies what it has just written waits for it.
+/// Consecutive doubles. A processor that copies bytes that it has just written waits for them, so
+/// the digits of all are made before any are copied.
 #[derive(Default)]
 struct Run {
     doubles: [f64; RUN],
-    /// How many of them are to be written.
+    /// How many of them are not written yet.
     waiting: usize,
-    /// The place of the first of those.
-    place: usize,
+    /// The position of the first of those.
+    position: usize,
 }
 
 impl Run {
@@ -194,8 +194,8 @@ impl Run {
             *text = buffer.format_finite(double);
         }
         for text in &texts[..self.waiting] {
-            before(out, self.place);
-            self.place += 1;
+            before(out, self.position);
+            self.position += 1;
             out.extend_from_slice(text.as_bytes());
         }
         self.waiting = 0;
@@ -207,7 +207,7 @@ fn write_value(out: &mut Vec<u8>, value: Option<Value<'_>>) -> bool {
         None => out.extend_from_slice(b"null"),
         Some(Value::Integer(value)) => write_integer(out, value),
         Some(Value::Float64(_)) => {
-            // A finite one was taken into a run.
+            // Finite ones are in a run.
             out.extend_from_slice(b"null");
             return false;
         }
@@ -289,7 +289,7 @@ mod tests {
             let one_by_one: Vec<_> = given
                 .iter()
                 .map(|value| match value {
-                    // `null` where JSON has no such number.
+                    // `null` if JSON has no such number.
                     Some(Value::Float64(double)) => json!(double),
                     Some(Value::Integer(integer)) => json!(integer),
                     _ => json!(null),

@@ -1,7 +1,7 @@
 //! The body of `POST /v1/features`, parsed as strictly as it is documented.
 //!
 //! Every route and driver that takes such a body uses this parser. Nothing is coerced, repeated
-//! names are refused, and what is not JSON is told with its offset.
+//! names are refused, and an error names its offset.
 
 use jiter::Peek;
 
@@ -11,7 +11,7 @@ use super::problem::{BodyProblem, BodyResult, ProblemKind, invalid, malformed};
 use crate::keys::{ByteColumn, KeyColumn, KeyColumns};
 use crate::timestamp::{self, TimestampError};
 
-/// A read request as its body says it.
+/// A read request, from its body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ReadRequest {
     /// The feature service asked for.
@@ -26,15 +26,15 @@ pub struct ReadRequest {
     pub timestamps: bool,
     /// The pinned version.
     pub version: Option<i64>,
-    /// Whether an answer with gaps is welcome.
+    /// Whether an incomplete answer is accepted.
     pub partial: Option<bool>,
-    /// The moment at which windows end and rows expire, epoch milliseconds.
+    /// The time at which windows end and rows expire, in epoch milliseconds.
     pub as_of_ms: Option<i64>,
-    /// What it brings beside its keys.
+    /// Its inputs, beside its keys.
     pub inputs: Option<RequestInputs>,
 }
 
-/// The members that a body may have, to be listed where it has another.
+/// The members that a body may have, for the error of one that has another.
 const MEMBERS: &str =
     "service, features, entities, consistency, timestamps, version, partial, as_of, request";
 
@@ -184,7 +184,7 @@ impl Body<'_> {
         Ok(keys)
     }
 
-    /// RFC 3339 in a string, or epoch milliseconds: never these as a string.
+    /// RFC 3339 in a string, or epoch milliseconds as a number.
     fn timestamp(&mut self, peek: Peek, name: &str) -> BodyResult<i64> {
         let offset = self.json.offset();
         let wanted = || format!("{name} {}", TimestampError::Form);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed() {
+    fn bodies_that_are_not_json_are_malformed() {
         let deep = format!(
             r#"{{"service":"s","x":{}{}}}"#,
             "[".repeat(40),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_is_no_request_is_invalid() {
+    fn json_that_is_not_a_request_is_invalid() {
         for body in [
             "[]",
             "1",
