@@ -378,7 +378,7 @@ def test_wrong_keys(client: Any, keys: Any, said: str) -> None:
 
 def test_wrong_keys_of_several(client: Any) -> None:
     prepared = client.prepare("pairs")
-    with pytest.raises(InvalidKeys, match="sku has 1 values where user_id has 2"):
+    with pytest.raises(InvalidKeys, match="sku has 1 values, and user_id has 2"):
         prepared.get({"user_id": [1, 2], "sku": ["a"]})
     with pytest.raises(InvalidKeys, match="sku is missing"):
         prepared.get({"user_id": [1, 2]})

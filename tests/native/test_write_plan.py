@@ -33,7 +33,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {**HASH, "features": [{"name": "a", "type": "Int128", "ttl_ms": 0}]},
         "feature a: .*Int128",
     ),
-    "pattern of ids": ({**FLAGS, "ids": "user_%x"}, "user_%x.*no pattern of ids"),
+    "pattern of ids": ({**FLAGS, "ids": "user_%x"}, "user_%x.*not a pattern of ids"),
     "tiles of events that move": ({**TILED, "count_repeats": False}, 'repeats="collapse"'),
     "tiles of text": ({**TILED, "tile_fields": ["page"]}, '"page": it is no number'),
     "tiles of nothing": ({**TILED, "tile_fields": ["rating"]}, '"rating": it is no number'),

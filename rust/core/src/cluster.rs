@@ -2,7 +2,7 @@
 
 use crate::slot;
 
-/// Index of a node in the map that named it.
+/// Index of a node in the map that it is from.
 pub type NodeIndex = u16;
 
 /// Hash slot to node.
@@ -15,7 +15,7 @@ pub enum SlotMap {
 }
 
 impl SlotMap {
-    /// A map from `(first slot, last slot, node)`; `None` where a slot is left out.
+    /// A map from `(first slot, last slot, node)`; `None` if a slot is left out.
     pub fn from_ranges(ranges: &[(u16, u16, NodeIndex)]) -> Option<Self> {
         let mut nodes: Vec<Option<NodeIndex>> = vec![None; usize::from(slot::SLOTS)];
         for &(first, last, node) in ranges {

@@ -1,8 +1,8 @@
-//! What a server's error reply means: its code, its retry class, and how a failure surfaces.
+//! The meaning of a server's error reply: its code, its retry class, and the error of the caller.
 
 use std::borrow::Cow;
 
-/// How a failure surfaces to the caller; one exception class of `fscore.errors` each.
+/// The error of the caller. Each has an exception class in `fscore.errors`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The deadline passed.
@@ -13,40 +13,40 @@ pub enum ErrorKind {
     Overloaded,
     /// The server refuses writes now.
     WriteRejected,
-    /// The peer does not speak RESP, or answered what was not asked.
+    /// The peer does not speak RESP, or its answer does not fit the command.
     ProtocolError,
-    /// The command can never succeed as things are set up.
+    /// The command cannot succeed with this configuration.
     ConfigError,
     /// The credentials were refused, or are missing.
     AuthenticationFailed,
 }
 
-/// When the same command may succeed.
+/// When and where the same command may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryClass {
-    /// Not before somebody changes something.
+    /// Not until a person changes something.
     Never,
     /// On the same connection, after a pause.
     Later,
-    /// On another connection, once it is known again who serves the key: the node lost its role, or
-    /// is still starting.
+    /// On another connection, after looking up again which node serves the key: this one lost its
+    /// role, or is still starting.
     Elsewhere,
     /// On the node that the reply names (`MOVED`).
     Moved,
-    /// On the node that the reply names, this once, behind `ASKING`.
+    /// Once on the node that the reply names, after `ASKING`.
     Ask,
     /// After loading the script on this node.
     LoadScript,
 }
 
-/// A code that servers put in front of their errors, and what follows from it.
+/// A code that begins a server's error, and its consequences.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ServerCode {
     /// The first word of the error.
     pub code: &'static str,
     /// When to send the command again.
     pub retry: RetryClass,
-    /// What the caller gets if it is not sent again.
+    /// The caller's error if the command is not sent again.
     pub kind: ErrorKind,
     /// Whether a command with this reply certainly changed nothing.
     pub unchanged: bool,
@@ -61,7 +61,7 @@ const fn code(code: &'static str, retry: RetryClass, kind: ErrorKind) -> ServerC
     }
 }
 
-/// Every code that means something to a client. What is not here is [`UNKNOWN`].
+/// Every code that a client handles in its own way. All others are [`UNKNOWN`].
 pub static SERVER_CODES: &[ServerCode] = &[
     // The node is there but cannot answer now.
     code("LOADING", RetryClass::Elsewhere, ErrorKind::Unavailable),
@@ -79,11 +79,11 @@ pub static SERVER_CODES: &[ServerCode] = &[
     code("MISCONF", RetryClass::Later, ErrorKind::WriteRejected),
     code("NOREPLICAS", RetryClass::Later, ErrorKind::WriteRejected),
     ServerCode {
-        // Executed here, not acknowledged there.
+        // The master executed it, but too few replicas acknowledged it.
         unchanged: false,
         ..code("NOGOODSLAVE", RetryClass::Later, ErrorKind::WriteRejected)
     },
-    // A transaction that was not executed; the reason is among the replies before.
+    // The transaction was not executed. An earlier reply says why.
     code("EXECABORT", RetryClass::Later, ErrorKind::Unavailable),
     code("NOSCRIPT", RetryClass::LoadScript, ErrorKind::Unavailable),
     code("NOTBUSY", RetryClass::Never, ErrorKind::ConfigError),
@@ -94,7 +94,7 @@ pub static SERVER_CODES: &[ServerCode] = &[
         RetryClass::Never,
         ErrorKind::AuthenticationFailed,
     ),
-    // Somebody has to change data, rights or code first.
+    // A person has to change data, rights or code first.
     code("DENIED", RetryClass::Never, ErrorKind::ConfigError),
     code("NOPERM", RetryClass::Never, ErrorKind::ConfigError),
     code("WRONGTYPE", RetryClass::Never, ErrorKind::ConfigError),
@@ -105,8 +105,8 @@ pub static SERVER_CODES: &[ServerCode] = &[
     code("NOGROUP", RetryClass::Never, ErrorKind::ConfigError),
 ];
 
-/// What an error without a known code means. `ERR` itself is one: servers use it for a syntax error
-/// as well as for a script that failed half-way, so nothing is certain about it.
+/// An error without a known code. `ERR` is one of them: servers use it for syntax errors and for
+/// scripts that failed half-way, so a command with it may have changed something.
 pub static UNKNOWN: ServerCode = ServerCode {
     code: "ERR",
     retry: RetryClass::Never,
@@ -122,7 +122,7 @@ pub static MAX_CLIENTS: ServerCode = ServerCode {
     unchanged: true,
 };
 
-/// What the text of an error reply means.
+/// The meaning of an error reply's text.
 pub fn classify(text: &[u8]) -> &'static ServerCode {
     let end = memchr::memchr(b' ', text).unwrap_or(text.len());
     let (first, rest) = text.split_at(end);
@@ -135,33 +135,33 @@ pub fn classify(text: &[u8]) -> &'static ServerCode {
         .unwrap_or(&UNKNOWN)
 }
 
-/// Where `MOVED` or `ASK` sends a command.
+/// The destination in a `MOVED` or `ASK` reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect<'a> {
-    /// The slot it speaks of.
+    /// The slot.
     pub slot: u16,
-    /// The host; empty where the server leaves it out, which means the host one is talking to.
+    /// The host; empty for the host that sent the reply.
     pub host: &'a str,
     /// The port.
     pub port: u16,
 }
 
 impl<'a> Redirect<'a> {
-    /// Reads `MOVED 3999 127.0.0.1:6381`; `None` if it is nothing of the kind.
+    /// Reads `MOVED 3999 127.0.0.1:6381`; `None` for any other text.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(text).ok()?.split(' ');
         if !matches!(words.next()?, "MOVED" | "ASK") {
             return None;
         }
         let slot = words.next()?.parse().ok()?;
-        // An IPv6 address has colons of its own, and no brackets here.
+        // An IPv6 address has colons itself, and servers send it without brackets.
         let (host, port) = words.next()?.rsplit_once(':')?;
         let port = port.parse().ok()?;
         (slot < 16_384).then_some(Redirect { slot, host, port })
     }
 }
 
-/// An error text fit for a message: one line, printable, of bounded length.
+/// An error text for a message: one printable line of bounded length.
 pub fn printable(text: &[u8]) -> String {
     const LONGEST: usize = 300;
     let cut = &text[..text.len().min(LONGEST)];

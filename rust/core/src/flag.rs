@@ -1,14 +1,14 @@
 //! Flags: one bit for each id, in bitmaps of a bounded size.
 //!
-//! The bitmap of a shard holds [`SHARD_IDS`] consecutive ids, which is 8 KiB: no key of a flag grows
-//! beyond that, and the load of many ids spreads over as many keys.
+//! A shard's bitmap holds [`SHARD_IDS`] consecutive ids, which is 8 KiB. No key of a flag grows
+//! beyond that, and the load of many ids spreads over many keys.
 
 use std::fmt;
 
 /// How many ids share a bitmap.
 pub const SHARD_IDS: u64 = 1 << 16;
 
-/// Where the bit of an id is.
+/// The place of an id's bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bit {
     /// The bitmap's number.
@@ -27,7 +27,7 @@ impl Bit {
     }
 }
 
-/// How an entity's ids are made of integers: plain decimals, or a prefix and at least so many
+/// How an entity's ids are made from integers: plain decimals, or a prefix and a least number of
 /// digits, `user_%04d`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdPattern {
@@ -35,7 +35,7 @@ pub struct IdPattern {
     width: usize,
 }
 
-/// A pattern that is none.
+/// A text that is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadPattern(pub String);
 
@@ -43,7 +43,7 @@ impl fmt::Display for BadPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no pattern of ids: write a prefix and %d, or %04d for at least four digits",
+            "{:?} is not a pattern of ids: write a prefix and %d, or %04d for at least four digits",
             self.0
         )
     }
@@ -69,7 +69,7 @@ impl IdPattern {
         })
     }
 
-    /// The same pattern for ids as they stand in keys.
+    /// The same pattern for ids as they are in keys.
     #[must_use]
     pub fn escaped(&self) -> Self {
         let mut prefix = Vec::new();
@@ -80,15 +80,15 @@ impl IdPattern {
         }
     }
 
-    /// The integer of `id`; `None` where the pattern does not write `id` for any integer, so that no
-    /// two ids share a bit.
+    /// The integer of `id`; `None` if the pattern writes no integer as `id`. So no two ids share a
+    /// bit.
     pub fn integer(&self, id: &[u8]) -> Option<u64> {
         let digits = id.strip_prefix(self.prefix.as_slice())?;
         let padded = digits.first() == Some(&b'0') && digits.len() > 1;
         if digits.len() < self.width.max(1) || (padded && digits.len() != self.width) {
             return None;
         }
-        // At most what Int64 join keys hold.
+        // Int64 join keys have the same limit.
         let value = crate::value::integer(digits).ok()?;
         u64::try_from(value).ok()
     }

@@ -1,9 +1,9 @@
 //! The key codec: entity keys as `{prefix}{entity}:{` ids `}:v{version}`.
 //!
-//! Ids are percent-encoded so that the encoding is injective and nothing that structures a key
-//! (braces, colons, commas, percent signs) or garbles a terminal (control characters, spaces,
-//! non-ASCII bytes) reaches it raw. Integer ids are plain decimals, so that a key written by hand
-//! is the key that is read.
+//! Ids are percent-encoded. So no two ids have one encoding, and no byte of an id is raw in a key if
+//! it structures keys (braces, colons, commas, percent signs) or garbles a terminal (control
+//! characters, spaces, non-ASCII bytes). Integer ids are plain decimals, so that a key written by
+//! hand is the key that is read.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub const MAX_ID_BYTES: usize = 512;
 pub enum KeyError {
     /// The value is longer than [`MAX_ID_BYTES`]; holds its length.
     TooLong(usize),
-    /// The only join key is the empty string: `{}` is no hash tag, so the entity's keys would
+    /// The only join key is the empty string. `{}` is not a hash tag, so the entity's keys would
     /// not share a slot.
     Empty,
 }
@@ -55,8 +55,8 @@ pub fn escape_into(out: &mut Vec<u8>, id: &[u8]) {
     }
 }
 
-/// The id that [`escape_into`] wrote, or `None` where `escaped` is not its output: only the
-/// canonical form is accepted, so decoding is injective too.
+/// The id that [`escape_into`] wrote; `None` if `escaped` is not its output. Only the canonical
+/// form is accepted, so decoding is injective too.
 pub fn unescape(escaped: &[u8]) -> Option<Vec<u8>> {
     let mut id = Vec::with_capacity(escaped.len());
     let mut rest = escaped;

@@ -36,7 +36,7 @@ impl KeyType {
     }
 }
 
-/// Byte strings one after another: two allocations however many there are.
+/// Byte strings one after another, in two allocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ByteColumn {
     bytes: Vec<u8>,
@@ -145,7 +145,7 @@ impl KeyColumns {
         self.columns.first().map_or(0, |(_, column)| column.len())
     }
 
-    /// The columns in the order of `wanted`, or what is wrong with them.
+    /// The indices of the columns in the order of `wanted`.
     pub fn bind(&self, wanted: &[(String, KeyType)]) -> Result<Vec<usize>, KeysError> {
         let names = || {
             wanted
@@ -159,7 +159,7 @@ impl KeyColumns {
                 return Err(KeysError::new(
                     name,
                     None,
-                    format!("is no join key of this request; it takes {}", names()),
+                    format!("is not a join key of this request; it takes {}", names()),
                 ));
             }
             if self.columns[..index]
@@ -173,7 +173,7 @@ impl KeyColumns {
                     name,
                     None,
                     format!(
-                        "has {} values where {} has {}; all join keys need the same number",
+                        "has {} values, and {} has {}; all join keys need the same number",
                         column.len(),
                         self.columns[0].0,
                         self.rows()
@@ -213,14 +213,14 @@ impl KeyColumns {
     }
 }
 
-/// What is wrong with the keys of a request.
+/// An error in the keys of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeysError {
     /// The join key.
     pub join_key: String,
-    /// The row, where one is to blame.
+    /// The row, if the error is in one row.
     pub row: Option<usize>,
-    /// What is wrong, to be read after the join key's name.
+    /// The reason. It follows the join key's name in messages.
     pub reason: String,
 }
 
@@ -254,17 +254,17 @@ const MOST_BYTES: usize = if cfg!(test) {
     u32::MAX as usize
 };
 
-/// The Redis keys of one entity in a request, each once.
+/// The distinct Redis keys of one entity in a request.
 #[derive(Debug, Clone, Default)]
 pub struct EntityKeys {
-    /// The distinct keys, in the order they first came.
+    /// The keys, in the order of their first rows.
     pub keys: ByteColumn,
-    /// For each row of the request which of `keys`; `None` where that is the row itself.
+    /// The index of each row's key in `keys`; `None` if it is the row's own number.
     pub key_of_row: Option<Vec<u32>>,
 }
 
 impl EntityKeys {
-    /// Makes the keys `head` ids `tail` of the given join key columns (name and values).
+    /// Makes the keys `head` ids `tail` from join key columns (name and values).
     pub fn build(
         head: &[u8],
         columns: &[(&str, &KeyColumn)],
@@ -306,8 +306,8 @@ impl EntityKeys {
     }
 }
 
-/// The keys of the same ids with another head and tail; `head` and `tail` are the lengths that those
-/// of `keys` have.
+/// The keys of the same ids with another head and tail. `head` and `tail` are the lengths of those
+/// in `keys`.
 pub fn with_same_ids(
     keys: &ByteColumn,
     (head, tail): (usize, usize),
@@ -324,7 +324,7 @@ pub fn with_same_ids(
     out
 }
 
-/// Finds keys that were there before, so that each is read once.
+/// Finds keys that an earlier row has, so that each key is read once.
 struct Distinct {
     seen: HashTable<u32>,
     hasher: foldhash::fast::FixedState,
@@ -347,7 +347,7 @@ impl Distinct {
         }
     }
 
-    /// Takes the bytes after the last key as a new one, or drops them where the key is known.
+    /// Makes the bytes after the last key a key of its own, or drops them if that key is known.
     fn close_row(&mut self, keys: &mut ByteColumn) {
         let index = index_u32(keys.len());
         if self.one_row {
@@ -453,7 +453,7 @@ mod tests {
         ];
         assert_eq!(columns.bind(&wanted), Ok(vec![1, 0]));
         let reason = |wanted: &[(String, KeyType)]| columns.bind(wanted).unwrap_err().to_string();
-        assert!(reason(&wanted[..1]).contains("is no join key"));
+        assert!(reason(&wanted[..1]).contains("is not a join key"));
         let wrong = [
             ("a".to_owned(), KeyType::Text),
             ("b".to_owned(), KeyType::Text),

@@ -1,12 +1,12 @@
-//! Whether, when and where a failed command is sent again: a pure decision.
+//! Decides whether, when and where to send a failed command again. The decision is a pure function.
 
 use std::time::Duration;
 
 use crate::error::{ErrorKind, RetryClass, ServerCode};
 
-/// How often a command is sent at most, the first time included.
+/// The most times a command is sent, the first included.
 pub const MAX_ATTEMPTS: u32 = 3;
-/// Full jitter over a range that doubles from here…
+/// A pause has full jitter, over a range that doubles from here…
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// …up to here.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -15,21 +15,21 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// …and this.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
-/// What happened to a command.
+/// How a command failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The server answered with an error.
     Server(&'static ServerCode),
     /// The connection ended. `sent` says whether any byte of the command had left.
     Lost {
-        /// Nothing can have happened to a command that never left.
+        /// If none had, the server has executed nothing of it.
         sent: bool,
     },
     /// No connection could be made.
     ConnectFailed,
     /// The server refused the handshake.
     Handshake(ErrorKind),
-    /// A bound of this client was reached before the command left.
+    /// The command was not sent, because a bound of this client was reached.
     Overloaded,
     /// The deadline passed.
     DeadlineExceeded,
@@ -37,20 +37,20 @@ pub enum Failure {
     Protocol,
 }
 
-/// What to do about it.
+/// What to do with a failed command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Send it again on this connection after that pause.
+    /// Pause, then send it again on this connection.
     RetryAfter(Duration),
-    /// Send it again after that pause, on a connection that is chosen or made anew.
+    /// Pause, then send it again on a connection that is chosen or opened then.
     ReconnectAndRetry(Duration),
-    /// Tell the caller.
+    /// Fail with this error.
     Fail(ErrorKind),
 }
 
-/// How many retries may be under way: a fifth of what is in flight, and three at least.
+/// Bounds the retries in flight: a fifth of all commands in flight, and at least three.
 ///
-/// Without it a server in trouble gets up to three times its load exactly when it can bear least.
+/// Without it a server in trouble would get up to three times its load when it can bear it least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Commands in flight, retries included.
@@ -66,10 +66,10 @@ impl Budget {
     }
 }
 
-/// Decides about a command that failed for the `attempt`-th time, counted from 1.
+/// Decides what to do with a command that failed for the `attempt`-th time, counted from 1.
 ///
-/// `jitter` is a random number in 0..1. A pause never ends at or past the deadline: then the caller
-/// hears now what went wrong, instead of later that it is late.
+/// `jitter` is a random number in 0..1. If a pause would end at or past the deadline, the command
+/// fails at once with its own error, rather than later with the deadline's.
 pub fn decide(
     failure: Failure,
     attempt: u32,
@@ -99,14 +99,14 @@ pub fn decide(
     }
 }
 
-/// How long to wait before the `attempt`-th try to reconnect, counted from 1: half of it certain, so
-/// that no client hammers, half of it jitter, so that not all come back at once.
+/// The wait before the `attempt`-th try to reconnect, counted from 1. Half of it is fixed, so that
+/// no client hammers the server. Half is jitter, so that clients do not all come back together.
 pub fn backoff(attempt: u32, jitter: f64) -> Duration {
     let ceiling = doubled(FIRST_BACKOFF * 2, attempt, LONGEST_BACKOFF);
     ceiling / 2 + (ceiling / 2).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
-/// What the caller hears if nothing is sent again.
+/// The caller's error if the command is not sent again.
 pub fn kind_of(failure: Failure) -> ErrorKind {
     match failure {
         Failure::Server(code) => code.kind,
@@ -129,7 +129,7 @@ fn retry_on(failure: Failure) -> Option<RetryOn> {
         Failure::Server(code) => match code.retry {
             RetryClass::Later => Some(RetryOn::SameConnection),
             RetryClass::Elsewhere => Some(RetryOn::NewConnection),
-            // Whoever knows the cluster or the script deals with these before asking here.
+            // The cluster client and the caller of a script handle these before they ask here.
             RetryClass::Never | RetryClass::Moved | RetryClass::Ask | RetryClass::LoadScript => {
                 None
             }
@@ -144,8 +144,8 @@ fn retry_on(failure: Failure) -> Option<RetryOn> {
     }
 }
 
-/// Whether the server is on its way back, so that the deadline alone ends the waiting. It is asked
-/// for nothing meanwhile: dials have a back-off of their own, and loading answers without working.
+/// Whether the server is on its way back, so that only the deadline ends the retries. They cost it
+/// little: dials have a back-off of their own, and a server that is loading only refuses.
 fn is_awaited(failure: Failure) -> bool {
     match failure {
         Failure::ConnectFailed | Failure::Handshake(ErrorKind::Unavailable) => true,
@@ -163,7 +163,7 @@ fn changed_nothing(failure: Failure) -> bool {
     }
 }
 
-/// Full jitter, but never less than the first pause: a retry at once meets the same trouble.
+/// Full jitter, but at least the first pause: an immediate retry would meet the same trouble.
 fn pause(attempt: u32, jitter: f64) -> Duration {
     let ceiling = doubled(FIRST_PAUSE * 2, attempt, LONGEST_PAUSE);
     FIRST_PAUSE

@@ -12,8 +12,8 @@ pub fn of(key: &[u8]) -> u16 {
     crc16(hash_tag(key)) % SLOTS
 }
 
-/// What of `key` is hashed: the text between the first `{` and the first `}` after it, or, where
-/// that is absent or empty, the whole key.
+/// The hashed part of `key`: the text between the first `{` and the first `}` after it, or the
+/// whole key if that is absent or empty.
 pub fn hash_tag(key: &[u8]) -> &[u8] {
     let Some(open) = memchr::memchr(b'{', key) else {
         return key;

@@ -1,7 +1,7 @@
-//! Results: a row-major table of cells with a status each.
+//! Results: a row-major table of cells, each with a status.
 //!
-//! One table has one allocation for its cells, however many features it has, and can be filled in
-//! any row order. A column is a strided view; a matrix of floats is the cells themselves.
+//! A table has one allocation for its cells, however many features it has, and can be filled in any
+//! order of rows. A column is a strided view. A matrix of floats is the cells themselves.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::plan::ReadPlan;
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
 
-/// The event time of a view's row that is not known.
+/// Stands for an unknown event time.
 pub const NO_TIME: i64 = i64::MIN;
 
-/// How many problems a table keeps in words; the count goes on.
+/// The most problems that a table describes. It counts all of them.
 pub const MAX_PROBLEMS: usize = 32;
 
 /// A stored value that could not be served, for logs.
@@ -21,9 +21,9 @@ pub const MAX_PROBLEMS: usize = 32;
 pub struct Problem {
     /// The row of the result.
     pub row: u32,
-    /// The output column, or `None` where it is the whole row of an entity.
+    /// The output column; `None` for the whole row of an entity.
     pub feature: Option<u32>,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
 }
 
@@ -70,7 +70,7 @@ impl Table {
         self.version
     }
 
-    /// What the pointer to the version was when the snapshot was taken, where it was looked at.
+    /// The pointer to the version when the snapshot was taken, if the read asked for it.
     pub fn pointer(&self) -> Option<i64> {
         self.pointer
     }
@@ -120,7 +120,7 @@ impl Table {
         Status::from_code(self.statuses[row * self.columns() + column])
     }
 
-    /// A value: its own where it is there, the feature's default where that stands in, else `None`.
+    /// The value if there is one, else the feature's default if that may be served, else `None`.
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
         let feature = &self.plan.features[column];
         let served = match self.status(row, column) {
@@ -132,8 +132,8 @@ impl Table {
         served.then(|| value::view(feature.data_type, cell, &self.arena))
     }
 
-    /// The values of a row, in the order of the columns; numbers that are there, as most are, by the
-    /// shortest way.
+    /// The values of a row, in the order of the columns. Most values are numbers that are present,
+    /// so these take the shortest path.
     #[inline]
     pub fn row(&self, row: usize) -> impl Iterator<Item = Option<Value<'_>>> {
         const PRESENT: u8 = Status::Present as u8;

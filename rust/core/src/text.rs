@@ -1,4 +1,4 @@
-//! JSON strings. This is below `json`, so that values and plans can write them too.
+//! JSON strings. Values and plans write them too, so this depends on no other module.
 
 /// `text` as a JSON string, quotes included.
 pub(crate) fn json_string(text: &str) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What became of one value of a read.
+/// The status of one value of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
@@ -24,7 +24,7 @@ pub enum Status {
 impl Status {
     /// Whether all of these codes are `PRESENT`.
     pub fn all_present(codes: &[u8]) -> bool {
-        // Without a way out in the middle this is done many codes at a time.
+        // A loop without an early exit handles many codes at a time.
         let present = Self::Present as u8;
         codes
             .iter()
@@ -82,11 +82,11 @@ pub enum Scalar {
     String,
     /// Any bytes.
     Bytes,
-    /// A point in time, milliseconds since the Unix epoch in memory.
+    /// A point in time; in memory, milliseconds since the Unix epoch.
     Timestamp(TimeUnit),
 }
 
-/// What the stored integer of a timestamp counts.
+/// The unit of a timestamp's stored integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimeUnit {
     /// Milliseconds since the Unix epoch.
@@ -112,7 +112,7 @@ pub enum DataType {
     Scalar(Scalar),
     /// Any number of values of one scalar type.
     List(Scalar),
-    /// So many `Float32`s.
+    /// This many `Float32`s.
     Vector(u32),
 }
 
@@ -123,7 +123,7 @@ impl DataType {
     }
 }
 
-/// A type's spelling that is not one of ours; holds it.
+/// The spelling of a type that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownType(pub String);
 

@@ -1,8 +1,8 @@
 //! Values: stored text to cells and back.
 //!
-//! A cell is eight bytes. Numbers, booleans and timestamps are in it; for everything of variable
-//! length it holds where in an arena the bytes are ([`ArenaSpan`]). `Float32` is kept widened to
-//! `Float64`, which is exact, so that a matrix of floats is the cells themselves.
+//! A cell is eight bytes. Numbers, booleans and timestamps are in the cell itself. For a value of
+//! variable length the cell says where in an arena its bytes are ([`ArenaSpan`]). `Float32` is kept
+//! widened to `Float64`, which is exact, so that a matrix of floats is the cells themselves.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -37,7 +37,7 @@ pub enum Value<'a> {
     Vector(&'a [u8]),
 }
 
-/// Where in the arena a value's bytes are.
+/// The place of a value's bytes in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaSpan {
     /// Offset of the first byte.
@@ -60,7 +60,7 @@ impl ArenaSpan {
         }
     }
 
-    /// Its bytes in `arena`.
+    /// The value's bytes in `arena`.
     pub fn slice(self, arena: &[u8]) -> &[u8] {
         &arena[self.offset as usize..self.offset as usize + self.length as usize]
     }
@@ -76,7 +76,7 @@ pub const fn in_arena(data_type: DataType) -> bool {
     )
 }
 
-/// The cell of a value that is not there: NaN for floats, an empty span or zero otherwise.
+/// The cell of a missing value: NaN for floats, an empty span or zero otherwise.
 pub const fn absent(data_type: DataType) -> u64 {
     match data_type {
         DataType::Scalar(Scalar::Float32 | Scalar::Float64) => f64::NAN.to_bits(),
@@ -133,7 +133,7 @@ pub fn integer(text: &[u8]) -> Result<i64, Invalid> {
     if digits.is_empty() {
         return Err(Invalid("is not an integer"));
     }
-    // Eighteen digits cannot overflow, so only longer ones pay for checked arithmetic.
+    // Eighteen digits cannot overflow, so only longer texts pay for checked arithmetic.
     if digits.len() <= 18 {
         let mut value = 0_i64;
         for &digit in digits {
@@ -148,7 +148,7 @@ pub fn integer(text: &[u8]) -> Result<i64, Invalid> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(Invalid("is not an integer"));
     }
-    // `text` is ASCII digits after an optional sign, so it is UTF-8 and can only overflow.
+    // `text` is an optional sign and ASCII digits. So it is UTF-8, and can only overflow.
     std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -240,7 +240,7 @@ fn known_integer(json: &mut Jiter<'_>, peek: Peek) -> Option<i64> {
     if !peek.is_num() {
         return None;
     }
-    // By its text: the parser's own integers end before 64 bits do.
+    // The parser's own integers have less than 64 bits, so this reads the text.
     integer(json.known_number_bytes(peek).ok()?).ok()
 }
 
@@ -284,7 +284,7 @@ fn fixed(scalar: Scalar, cell: u64) -> Option<Value<'static>> {
 
 fn text(scalar: Scalar, bytes: &[u8]) -> Value<'_> {
     match scalar {
-        // Checked when it was decoded, so the fallback is never taken.
+        // It was checked when it was decoded, so the fallback is never used.
         Scalar::String => Value::String(std::str::from_utf8(bytes).unwrap_or_default()),
         _ => Value::Bytes(bytes),
     }
@@ -328,7 +328,7 @@ pub fn vector_elements(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ 
         .map(|chunk| f32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))
 }
 
-/// Appends the stored text of a scalar `value`; a timestamp's is `unit`s, rounded down.
+/// Appends the stored text of `value`. A timestamp is stored in the unit of `scalar`, rounded down.
 pub fn encode(out: &mut Vec<u8>, value: Value<'_>, scalar: Scalar) {
     match value {
         Value::Integer(ms) => {
@@ -378,7 +378,7 @@ pub fn encode_element(out: &mut Vec<u8>, element: Value<'_>, scalar: Scalar) {
     }
 }
 
-// JSON has no such numbers; these spellings are what Python's `json` writes and reads.
+// JSON has no such numbers. Python's `json` writes and reads them in these spellings.
 fn json_non_finite(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(match value {
         value if value.is_nan() => b"NaN".as_slice(),

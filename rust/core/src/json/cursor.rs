@@ -66,8 +66,8 @@ impl<'a> JsonCursor<'a> {
             .map_err(|error| broken(self.base, &error))
     }
 
-    /// The number that is known to be next; `None` if it has a fraction or an exponent, which makes it
-    /// a number of another type and not malformed.
+    /// The number that is known to be next; `None` if it has a fraction or an exponent. That is a
+    /// number of another type, and not malformed.
     pub(super) fn integer(&mut self, peek: Peek) -> BodyResult<Option<i64>> {
         let offset = self.offset();
         let number = self.number(peek)?;
