@@ -1,7 +1,7 @@
 //! The key codec: entity keys as `{prefix}{entity}:{` ids `}:v{version}`.
 //!
-//! Ids are percent-encoded. So no two ids have one encoding, and no byte of an id is raw in a key if
-//! it structures keys (braces, colons, commas, percent signs) or garbles a terminal (control
+//! Ids are percent-encoded. So no two ids have one encoding, and no byte of an id is raw in a key
+//! if it structures keys (braces, colons, commas, percent signs) or garbles a terminal (control
 //! characters, spaces, non-ASCII bytes). Integer ids are plain decimals, so that a key written by
 //! hand is the key that is read.
 

@@ -30,7 +30,7 @@ fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
         .entities
         .iter()
         .map(|entity| Entity {
-            // Every join key of every entity was put there before.
+            // Every join key of every entity is in the list already.
             join_keys: entity
                 .join_keys
                 .iter()
@@ -156,7 +156,7 @@ fn computed(
         .collect();
     let compile = |feature: &ComputedSpec| {
         let wrong = |error: ExpressionError| {
-            let reason = format!("is computed by what is no expression: {error}");
+            let reason = format!("has an expression that is not valid: {error}");
             PlanError::Feature(feature.name.clone(), reason)
         };
         let tree = Tree::from_json(&feature.expression).map_err(wrong)?;
@@ -210,7 +210,7 @@ fn outputs(
         ))
 }
 
-/// Whether the cells of the only group are those of the columns that are read.
+/// Whether the only group's cells are those of the columns that are read.
 fn is_identity(spec: &PlanSpec, reads: &[ReadColumn], groups: &[Group]) -> bool {
     let [group] = groups else {
         return false;
@@ -228,7 +228,7 @@ fn is_identity(spec: &PlanSpec, reads: &[ReadColumn], groups: &[Group]) -> bool 
             .all(|(index, view)| view.view == index)
 }
 
-/// Where values are stored: features that are stored together are read together.
+/// The storage of a feature's values. Features of one storage are read together.
 #[derive(Debug, PartialEq, Eq)]
 enum Storage<'a> {
     /// The hash of this entity.
@@ -251,7 +251,7 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// Where it is in the order of its entity's groups.
+    /// Its rank in the order of its entity's groups.
     fn rank(&self) -> usize {
         match self {
             Self::Hash(_) => 0,
@@ -279,7 +279,7 @@ impl<'a> GroupBuilder<'a> {
         }
     }
 
-    /// The column of this feature's field; a field that two outputs share is read once.
+    /// The column of this feature's field. A field that two outputs share is read once.
     fn column(
         &mut self,
         feature: &'a FeatureSpec,
@@ -430,7 +430,7 @@ impl<'a> GroupBuilder<'a> {
 
     fn series(&self, view: &ViewSpec) -> Result<Source, PlanError> {
         let ViewKind::Series(series) = &view.kind else {
-            return Err(PlanError::Malformed("an event's view is no series"));
+            return Err(PlanError::Malformed("an event's view is not a series"));
         };
         let types = self.columns.iter().map(|column| column.data_type);
         let features = self.features.iter().copied().zip(types);
@@ -439,7 +439,7 @@ impl<'a> GroupBuilder<'a> {
 
     fn flag(&self, view: &ViewSpec) -> Result<Source, PlanError> {
         let ViewKind::Flags { ids } = &view.kind else {
-            return Err(PlanError::Malformed("a flag's view is no view of flags"));
+            return Err(PlanError::Malformed("a flag's view is not a view of flags"));
         };
         let name = &self.features[0].name;
         let wrong = |reason: String| PlanError::Feature(name.clone(), reason);
@@ -447,7 +447,7 @@ impl<'a> GroupBuilder<'a> {
             return Err(wrong("is a flag, and flags are Bool".to_owned()));
         }
         let pattern = ids.as_deref().map_or(Ok(IdPattern::default()), |pattern| {
-            IdPattern::parse(pattern).map_err(|error| wrong(format!("has ids of which {error}")))
+            IdPattern::parse(pattern).map_err(|error| wrong(format!("has a bad pattern: {error}")))
         })?;
         Ok(Source::Flag(pattern.escaped()))
     }

@@ -1,8 +1,8 @@
-//! Which field of a hash goes where, guessed by position.
+//! The targets of a hash's fields, guessed by position.
 //!
-//! Hashes that one program wrote have their fields in one order, so the field at a position is
-//! guessed to be the one that was there in the last reply; only a wrong guess is looked up. What one
-//! request learns the next begins with.
+//! Hashes that one program wrote have their fields in one order. So the field at a position is
+//! guessed to be the one that was there in the last reply, and only a wrong guess is looked up. A
+//! request begins with the order that earlier ones learned.
 
 use std::sync::{Arc, RwLock};
 
@@ -14,7 +14,7 @@ use crate::resp::encode::write_blob;
 /// The fields a plan asks for.
 pub(crate) type FieldTargets = HashMap<Vec<u8>, FieldTarget, FixedState>;
 
-/// Where a field of a hash goes.
+/// The target of a hash's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldTarget {
     EventTime(usize),
@@ -22,30 +22,30 @@ pub(crate) enum FieldTarget {
     Nowhere,
 }
 
-/// The names of fields by position, and where they go.
+/// The names of fields by position, and their targets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FieldOrder {
-    /// The names as they come, bulk string and all.
+    /// The names as they are in replies, each a whole bulk string.
     encoded: Vec<u8>,
     positions: Vec<Known>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// Of the encoded name.
+    /// Start of the encoded name.
     start: usize,
-    /// Of the name itself, which ends two bytes before `end`.
+    /// Start of the name itself, which ends two bytes before `end`.
     name: usize,
     end: usize,
     target: FieldTarget,
 }
 
 impl FieldOrder {
-    /// Past this the names are forgotten: hashes that share no order are looked up each time.
+    /// Beyond this the names are forgotten: hashes that share no order would add names forever.
     const MAX_NAMES: usize = 64 * 1024;
 
-    /// Where the field goes whose encoded name `buf` starts with, and the length of that, if it is
-    /// the one that is expected at `position`.
+    /// The target of the field that is expected at `position`, and the length of its encoded name,
+    /// if `buf` starts with that.
     #[inline]
     pub(crate) fn expected(&self, position: usize, buf: &[u8]) -> Option<(FieldTarget, usize)> {
         let known = self.positions.get(position)?;
@@ -54,7 +54,7 @@ impl FieldOrder {
             .then_some((known.target, encoded.len()))
     }
 
-    /// Where the field `name` goes, which stands at `position` of its hash.
+    /// The target of the field `name`, which is at `position` of its hash.
     #[inline]
     pub(crate) fn target(
         this: &mut Arc<Self>,
@@ -95,12 +95,12 @@ impl FieldOrder {
     }
 }
 
-/// The order that requests share. Nobody waits for it: it is a guess.
+/// The order that requests share. It is only a guess, so no request waits for its lock.
 #[derive(Debug, Default)]
 pub(crate) struct Learned(RwLock<Arc<FieldOrder>>);
 
 impl Learned {
-    /// What is known.
+    /// The order that is known.
     pub(crate) fn get(&self) -> Arc<FieldOrder> {
         self.0
             .try_read()
@@ -108,7 +108,7 @@ impl Learned {
             .unwrap_or_default()
     }
 
-    /// Takes over what a request learned.
+    /// Takes over the order that a request learned.
     pub(crate) fn offer(&self, learned: &Arc<FieldOrder>) {
         let news = self
             .0

@@ -31,14 +31,14 @@ pub struct ReadPlan {
     pub(crate) features: Vec<Feature>,
     /// The columns that are read.
     pub(crate) reads: Vec<ReadColumn>,
-    /// The columns that are computed of those.
+    /// The columns that are computed from those.
     pub(crate) computed: Vec<Computed>,
-    /// What a request brings beside its keys.
+    /// The inputs that a request brings beside its keys.
     pub(crate) request: Vec<(String, DataType)>,
     pub(crate) entities: Vec<Entity>,
     pub(crate) groups: Vec<Group>,
     pub(crate) views: usize,
-    /// The bytes of defaults that live in an arena; every result's arena begins with them.
+    /// The bytes of defaults of variable length. Every result's arena begins with them.
     pub(crate) default_arena: Vec<u8>,
     /// Whether the one group's columns are the features, in order.
     pub(crate) identity: bool,
@@ -55,16 +55,16 @@ pub struct Feature {
     pub name: String,
     /// Its type.
     pub data_type: DataType,
-    /// Index of its view among all views of the plan; `None` where it is computed.
+    /// Index of its view among all views of the plan; `None` if it is computed.
     pub view: Option<usize>,
     pub(crate) source: OutputSource,
-    /// Whether a default stands in for its value.
+    /// Whether it has a default.
     pub(crate) has_default: bool,
     /// The name as a JSON string.
     pub(crate) json_name: Vec<u8>,
 }
 
-/// A column that is read, and where its values come in.
+/// A column that is read, and the group and column that its values come from.
 #[derive(Debug)]
 pub(crate) struct ReadColumn {
     pub(crate) data_type: DataType,
@@ -74,7 +74,7 @@ pub(crate) struct ReadColumn {
     pub(crate) column: usize,
 }
 
-/// What is read of one entity.
+/// The read of one entity.
 #[derive(Debug)]
 pub(crate) struct Entity {
     /// Indices into the plan's join keys.
@@ -83,39 +83,39 @@ pub(crate) struct Entity {
     pub(crate) groups: Range<usize>,
 }
 
-/// What is read of one entity from one kind of key.
+/// The read of one entity's keys of one kind.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) entity: usize,
-    /// A key up to the ids, the brace before them included.
+    /// A key up to its ids, with the brace before them.
     pub(crate) key_head: Vec<u8>,
     pub(crate) key_tail: KeyTail,
     pub(crate) views: Vec<GroupView>,
     pub(crate) columns: Vec<GroupColumn>,
     pub(crate) source: Source,
-    /// A row of values that are not there.
+    /// A row of missing values.
     pub(crate) absent_row: Vec<u64>,
-    /// The least TTL of its columns, or more than any time where none has one.
+    /// The least TTL of its columns; if no column has one, more than any time.
     pub(crate) least_ttl_ms: i64,
 }
 
-/// What follows the ids of a key.
+/// The part of a key after its ids.
 #[derive(Debug)]
 pub(crate) enum KeyTail {
-    /// `}:v42` and then this.
+    /// `}:v42`, then this.
     Versioned(Vec<u8>),
-    /// `}`: what happened has no versions.
+    /// `}`: events and flags have no versions.
     Plain,
 }
 
 /// How a group's keys are read.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// One hash, hence one command, for each key.
+    /// One hash, and so one command, for each key.
     Hash(HashSource),
-    /// A row in a string, those of many keys by one command.
+    /// A row in a string. One command reads many keys.
     Packed(Decoder),
-    /// Events, by as many commands for each key as the program has.
+    /// Events. Each key is read by all commands of the program.
     Series(SeriesProgram),
     /// A bit for each key.
     Flag(IdPattern),
@@ -124,11 +124,11 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct HashSource {
     pub(crate) strategy: Strategy,
-    /// The command up to its key, and all that follows the key.
+    /// The command before its key, and after its key.
     pub(crate) command_head: Vec<u8>,
     pub(crate) command_tail: Vec<u8>,
     pub(crate) targets: FieldTargets,
-    /// The field order of hashes read by requests before.
+    /// The field order of hashes that earlier requests read.
     pub(crate) learned: Learned,
 }
 
@@ -158,12 +158,12 @@ impl ReadPlan {
         &self.join_keys
     }
 
-    /// Names and types of what a request brings beside its keys.
+    /// Names and types of the inputs that a request brings beside its keys.
     pub fn request(&self) -> &[(String, DataType)] {
         &self.request
     }
 
-    /// The command that reads each entity's hash, where it has one that is read.
+    /// The command that reads the hash of each entity that has one.
     pub fn strategies(&self) -> impl Iterator<Item = Strategy> + '_ {
         self.groups.iter().filter_map(|group| match &group.source {
             Source::Hash(hash) => Some(hash.strategy),

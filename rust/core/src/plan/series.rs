@@ -1,4 +1,4 @@
-//! What is read of a series, for all features of it together, and what each makes of that.
+//! The reads of a series, which all of its features share, and the input of each feature.
 
 use super::{FeatureSpec, PlanError, SeriesSpec, TileUse, WindowSpec};
 use crate::types::{DataType, Scalar};
@@ -18,15 +18,15 @@ pub(crate) struct SeriesProgram {
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SeriesRead {
-    /// How many events a window holds.
+    /// The number of events in a window.
     Count { window_ms: i64 },
-    /// The newest events, the newest first.
+    /// The newest events, newest first.
     Newest { n: usize },
-    /// The events of a window, the oldest first.
+    /// The events of a window, oldest first.
     Events { window_ms: i64 },
-    /// The first and the newest moment of the current session.
+    /// The times of the current session's first and newest events.
     Session { gap_ms: i64 },
-    /// The tiles of a window; those that lie in it wholly, or all that it touches.
+    /// The tiles of a window: those that are wholly in it, or all that it touches.
     Tiles {
         window_ms: i64,
         whole: bool,
@@ -34,12 +34,11 @@ pub(crate) enum SeriesRead {
     },
     /// The events of a window before its whole tiles.
     LeftEdge { window_ms: i64 },
-    /// The events after the whole tiles of a window, which are those after the last whole tile of
-    /// every window.
+    /// The events of a window after its whole tiles. All windows end with the same whole tile.
     RightEdge { window_ms: i64 },
 }
 
-/// A number that a tile has; those of a field hold its index.
+/// A number in a tile; the numbers of a field hold its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TileValue {
     Events,
@@ -57,7 +56,7 @@ pub(crate) struct SeriesFeature {
     pub(crate) input: SeriesInput,
 }
 
-/// What a feature says; the field is an index into the payload.
+/// The operation of a feature. A field is an index into the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
     Last(usize),
@@ -72,16 +71,16 @@ pub(crate) enum Op {
     SessionLength,
 }
 
-/// Which replies a feature is made of; indices of reads.
+/// The replies that a feature is made from. They are indices of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SeriesInput {
     /// The number itself.
     Number(usize),
     /// The first `n` of the newest events.
     Newest { read: usize, n: usize },
-    /// Those events of a read that are in the feature's window.
+    /// The events of a read that are in the feature's window.
     Events(usize),
-    /// The two moments of a session.
+    /// The two times of a session.
     Session(usize),
     /// Tiles, and the events at both edges if only whole tiles are read.
     Tiles {
@@ -108,13 +107,15 @@ impl SeriesProgram {
             let window = feature
                 .window
                 .as_ref()
-                .ok_or_else(|| wrong("is of a series and says nothing of its events"))?;
+                .ok_or_else(|| wrong("is of a series, and has no window"))?;
             let op = op(window, &payload).map_err(|reason| wrong(&reason))?;
             if !fits(op, data_type, &payload) {
-                return Err(wrong("is of a type that this cannot be"));
+                return Err(wrong("has a type that its operation does not give"));
             }
             if window.tiles != TileUse::None && (series.tile_ms <= 0 || window.window_ms <= 0) {
-                return Err(wrong("reads tiles of a series or a window that has none"));
+                return Err(wrong(
+                    "reads tiles, which its series or its window does not have",
+                ));
             }
             builder.foresee(op, window);
             wanted.push((op, window));
@@ -138,24 +139,24 @@ impl SeriesProgram {
 }
 
 impl SeriesProgram {
-    /// Whether some read is by the script that finds a session.
+    /// Whether a read calls the script that finds a session.
     pub(crate) fn calls_session(&self) -> bool {
         let is_session = |read: &SeriesRead| matches!(read, SeriesRead::Session { .. });
         self.reads.iter().any(is_session)
     }
 }
 
-/// Collects the reads of all features, so that one serves as many of them as it can.
+/// Collects the reads of all features, so that each read serves as many features as it can.
 struct Builder {
     reads: Vec<SeriesRead>,
-    /// The most of the newest events that some feature asks for.
+    /// The most newest events that a feature asks for.
     newest: usize,
     /// The longest window whose events are read.
     events: Option<i64>,
 }
 
 impl Builder {
-    /// Takes note of what one read will have to cover for several features.
+    /// Notes what a read that several features share must cover.
     fn foresee(&mut self, op: Op, window: &WindowSpec) {
         match op {
             Op::Last(_) | Op::LastTimes => self.newest = self.newest.max(window.n),
@@ -183,7 +184,7 @@ impl Builder {
                 SeriesInput::Session(self.read(SeriesRead::Session { gap_ms }))
             }
             _ if window.tiles == TileUse::Granular => self.tiles(op, window.window_ms, false),
-            // The server counts as fast as it would find the tiles.
+            // ZCOUNT is as fast as reading the tiles.
             Op::Count => {
                 let window_ms = window.window_ms;
                 match self.events {
@@ -209,7 +210,7 @@ impl Builder {
             Op::Max(field) => &[TileValue::Largest(field)],
             _ => &[TileValue::Events],
         };
-        // One command for each window: shorter ones have other edges.
+        // One command for each window, because other windows have other edges.
         let known = self
             .reads
             .iter_mut()
@@ -249,7 +250,7 @@ impl Builder {
         }
     }
 
-    /// The index of this read, which is added where it is not there.
+    /// The index of this read, which is added if it is not there.
     fn read(&mut self, read: SeriesRead) -> usize {
         self.reads
             .iter()
@@ -261,7 +262,7 @@ impl Builder {
     }
 }
 
-/// Whether a window holds all that another one holds.
+/// Whether a window holds everything that another one holds.
 fn covers(window_ms: i64, other_ms: i64) -> bool {
     window_ms == 0 || (other_ms != 0 && other_ms <= window_ms)
 }
@@ -287,7 +288,7 @@ fn op(window: &WindowSpec, payload: &[(String, Scalar)]) -> Result<Op, String> {
         payload
             .iter()
             .position(|(known, _)| known == name)
-            .ok_or_else(|| format!("is made of {name:?}, which the events do not have"))
+            .ok_or_else(|| format!("is made from {name:?}, which the events do not have"))
     };
     Ok(match window.op.as_str() {
         "last" => Op::Last(field()?),
@@ -300,7 +301,7 @@ fn op(window: &WindowSpec, payload: &[(String, Scalar)]) -> Result<Op, String> {
         "distinct" => Op::Distinct(field()?),
         "time_since_last" => Op::TimeSinceLast,
         "session_length" => Op::SessionLength,
-        other => return Err(format!("is made by {other:?}, which is no operation")),
+        other => return Err(format!("has {other:?}, which is not an operation")),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a plan is compiled from: names resolved, nothing laid out.
+//! The specification of a plan: names are resolved, and nothing is laid out yet.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use crate::types::UnknownType;
 pub struct PlanSpec {
     /// Prepended to every key.
     pub key_prefix: String,
-    /// The entities, in the order the features first need them.
+    /// The entities, in the order in which the features first need them.
     pub entities: Vec<EntitySpec>,
-    /// The views, by index of their entity.
+    /// The views. Each has the index of its entity.
     pub views: Vec<ViewSpec>,
-    /// The features that are read, inputs of computed ones included.
+    /// The features that are read, including inputs of computed ones.
     pub features: Vec<FeatureSpec>,
-    /// The command to read hashes with; `None` leaves it to the measured rule.
+    /// The command that reads hashes; `None` to choose by the measured rule.
     pub strategy: Option<Strategy>,
     /// Names and types of the values that a request brings.
     pub request: Vec<(String, String)>,
-    /// The features that are computed of others.
+    /// The features that are computed from others.
     pub computed: Vec<ComputedSpec>,
     /// The output columns; empty for the features that are read, in their order.
     pub outputs: Vec<OutputSource>,
-    /// The key that holds the version to read, which a snapshot looks at.
+    /// The key that holds the version to read. Snapshots read it.
     pub pointer: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct EntitySpec {
     pub join_keys: Vec<(String, KeyType)>,
     /// How many hash fields it has when all of its views are written.
     pub fields_total: usize,
-    /// Whether some field may be longer than 64 bytes, which makes the hash a hash table.
+    /// Whether a field may be longer than 64 bytes, which makes the hash a hash table.
     pub wide_values: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct EntitySpec {
 pub struct ViewSpec {
     /// Index of its entity.
     pub entity: usize,
-    /// Its name, which its event time or its key is called by.
+    /// Its name, which is part of its event time's field or of its key.
     pub name: String,
     /// How old a row may be, in milliseconds; 0 for any age.
     pub ttl_ms: i64,
@@ -63,15 +63,15 @@ pub enum ViewKind {
     Hash,
     /// A row in a string of its own.
     Packed {
-        /// Fingerprints and columns (name and type) of all schemas that rows may have, the current
-        /// one first.
+        /// Fingerprints and columns (name and type) of all schemas that rows may have, with the
+        /// current one first.
         schemas: Vec<(u32, Vec<(String, String)>)>,
     },
     /// Events in a sorted set.
     Series(SeriesSpec),
     /// Bits in bitmaps, one for each feature.
     Flags {
-        /// How text ids are made of integers; `None` where the join key is one.
+        /// The pattern that makes text ids from integers; `None` if the join key is an integer.
         ids: Option<String>,
     },
 }
@@ -81,7 +81,7 @@ pub enum ViewKind {
 pub struct SeriesSpec {
     /// How old an event may be, in milliseconds; 0 for any age.
     pub retention_ms: i64,
-    /// How long a tile is; 0 where there are none.
+    /// The length of a tile; 0 if there are none.
     pub tile_ms: i64,
     /// Names and types of the payload's fields, in the order of the member.
     pub payload: Vec<(String, String)>,
@@ -94,19 +94,19 @@ pub struct FeatureSpec {
     pub name: String,
     /// Index of its view.
     pub view: usize,
-    /// Its name where it is stored.
+    /// Its stored name.
     pub field: String,
     /// Its type's spelling.
     pub data_type: String,
     /// The stored text of its default.
     pub default: Option<Vec<u8>>,
-    /// How old it may be, in milliseconds; 0 for as old as its view's rows.
+    /// How old it may be, in milliseconds; 0 for the TTL of its view.
     pub ttl_ms: i64,
-    /// What is made of the events, where its view is a series.
+    /// Its window, if its view is a series.
     pub window: Option<WindowSpec>,
 }
 
-/// What a feature says of the events in a window.
+/// A feature's window, and its operation on the events in it.
 #[derive(Debug, Clone, Default)]
 pub struct WindowSpec {
     /// `last`, `last_times`, `count`, `sum`, `avg`, `min`, `max`, `distinct`, `time_since_last` or
@@ -120,14 +120,14 @@ pub struct WindowSpec {
     pub n: usize,
     /// The longest pause within a session.
     pub gap_ms: i64,
-    /// Where the events are read from.
+    /// How tiles are used.
     pub tiles: TileUse,
 }
 
-/// Which part tiles have in a window.
+/// How tiles are used for a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TileUse {
-    /// None: every event is read.
+    /// They are not used: every event is read.
     #[default]
     None,
     /// Whole tiles in the middle, events at both edges.
@@ -136,7 +136,7 @@ pub enum TileUse {
     Granular,
 }
 
-/// A feature that is computed of others.
+/// A feature that is computed from others.
 #[derive(Debug, Clone)]
 pub struct ComputedSpec {
     /// Its name in results.
@@ -149,27 +149,27 @@ pub struct ComputedSpec {
     pub expression: Vec<u8>,
 }
 
-/// Where an output column comes from.
+/// The source of an output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputSource {
     /// Index of a feature that is read.
     Read(usize),
-    /// Index of one that is computed.
+    /// Index of a feature that is computed.
     Computed(usize),
 }
 
 /// Why a specification does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
-    /// A feature's type; holds the feature's name.
+    /// A feature's type is unknown; holds the feature's name.
     Type(String, UnknownType),
     /// A feature's default is not of its type; holds its name and the reason.
     Default(String, &'static str),
-    /// Two entities give one join key name different types; holds it.
+    /// Two entities give a join key different types; holds its name.
     JoinKey(String),
-    /// What a feature says cannot be made of what its view holds; holds its name and the reason.
+    /// A feature does not fit its view; holds its name and the reason.
     Feature(String, String),
-    /// An index points nowhere, or there are no features.
+    /// An index is out of range, or there are no features.
     Malformed(&'static str),
 }
 

@@ -1,11 +1,11 @@
-//! HMGET or HGETALL, by what each costs.
+//! The choice between HMGET and HGETALL, by their cost.
 
 /// The command that reads an entity's hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// The fields asked for, by name.
     Hmget,
-    /// Every field, of which those asked for are kept.
+    /// Every field; only those asked for are kept.
     Hgetall,
 }
 
@@ -24,11 +24,11 @@ const LISTPACK_FIELDS: u64 = 512;
 
 /// The cheaper way to read `asked` of `total` fields, event times included.
 ///
-/// HMGET looks through a listpack once for each field asked for; HGETALL goes through it once. In
-/// a hash table, which one value of over 64 bytes suffices to make (`wide_values`), HMGET pays
-/// only for what it asks. The constants are tenths of nanoseconds: the mean of Redis 7.0 and
-/// Valkey 9 as `bench/hash_plan.py` measures it, and 25 ns a field for the client, which steps
-/// over what was not asked.
+/// HMGET searches a listpack once for each field asked for, and HGETALL goes through it once. One
+/// value of more than 64 bytes makes the hash a hash table (`wide_values`). There HMGET pays only
+/// for the fields asked for. The constants are tenths of nanoseconds: the mean of Redis 7.0 and
+/// Valkey 9 as `bench/hash_plan.py` measures it, and 25 ns a field for the client, which steps over
+/// fields that were not asked for.
 pub fn choose(asked: usize, total: usize, wide_values: bool) -> Strategy {
     let asked = asked as u64;
     let total = (total as u64).max(asked);
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn few_of_many_are_asked_by_name_and_most_of_many_are_all_read() {
-        // The first `asked` at which HGETALL was the cheaper, by the measured table.
+        // The first `asked` for which HGETALL was cheaper, by the measured table.
         for (total, crossover) in [(10, 9), (20, 15), (30, 19), (50, 24), (100, 30), (300, 37)] {
             assert_eq!(
                 choose(crossover - 1, total, false),
