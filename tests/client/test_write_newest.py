@@ -113,7 +113,7 @@ def test_a_key_of_another_type_fails_its_row_and_no_other(client: Any, witness: 
     with pytest.raises(ConfigError, match="WRONGTYPE"):
         client.write("row", rows, ordering="event_time")
     assert witness.exists(*(f"user:{{{user}}}:v1:row" for user in range(1, 100))) == 99
-    # What is no packed row is older than any.
+    # A value that is not a packed row is older than any row.
     assert witness.strlen("user:{2}:v1:row") == witness.strlen("user:{4}:v1:row")
 
 

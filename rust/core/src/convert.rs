@@ -1,5 +1,5 @@
-//! Conversions between number types that could lose something: each says why it does not, or what it
-//! does then.
+//! Conversions between number types that could lose something. Each says why it does not, or what
+//! it does in that case.
 
 /// The index of a row, a column or a part.
 ///
@@ -13,7 +13,7 @@ pub fn index_u32(index: usize) -> u32 {
 
 /// An offset into an arena, a row or a buffer of text, or the length of a piece of it.
 ///
-/// These hold less than 4 GiB: who fills them refuses more.
+/// These hold less than 4 GiB: the code that fills them refuses more.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "there is less than 4 GiB")]
 pub fn offset_u32(offset: usize) -> u32 {
@@ -21,13 +21,13 @@ pub fn offset_u32(offset: usize) -> u32 {
     offset as u32
 }
 
-/// A number of things in memory, of which there are fewer than 2^63.
+/// The number of things in memory. There are fewer than 2^63.
 #[inline]
 pub fn count_i64(count: usize) -> i64 {
     (count as u64).cast_signed()
 }
 
-/// A number of things in memory: exact below 2^53, and the nearest beyond.
+/// The number of things in memory: exact below 2^53, and the nearest `Float64` beyond.
 #[inline]
 #[expect(clippy::cast_precision_loss, reason = "it gives the nearest")]
 pub fn count_f64(count: usize) -> f64 {

@@ -8,7 +8,7 @@ use crate::convert::offset_u32;
 use crate::types::{DataType, Scalar, Status, TimeUnit};
 use crate::value::{self, Invalid};
 
-/// Reads the wanted columns out of rows of any known schema.
+/// Reads the wanted columns from rows of any known schema.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     wanted: Vec<WantedColumn>,
@@ -22,30 +22,30 @@ struct WantedColumn {
     absent: u64,
 }
 
-/// Where the wanted columns are in rows of one schema.
+/// Reads the wanted columns from rows of one schema.
 #[derive(Debug, Clone)]
 struct SchemaReader {
     fingerprint: u32,
     reads: Vec<ColumnRead>,
     /// The columns of variable length, in order.
     variable: Vec<Variable>,
-    /// Whether every wanted column is there and of eight bytes that are its cell.
+    /// Whether the schema has every wanted column, each as eight bytes that are its cell.
     cells_only: bool,
-    /// Where the null bitmap ends.
+    /// The end of the null bitmap.
     nulls_end: usize,
-    /// Where the tail begins.
+    /// The start of the tail.
     tail: usize,
-    /// Types that are stored where others are wanted.
+    /// Stored types of columns that are wanted with another type.
     others: Vec<DataType>,
 }
 
-/// What to do for one wanted column. A row has at most 512 MiB before its tail, so offsets fit.
+/// How one wanted column is read. A row has at most 512 MiB before its tail, so offsets fit.
 #[derive(Debug, Clone, Copy)]
 struct ColumnRead {
     form: ColumnForm,
     null_bit: u8,
     null_byte: u32,
-    /// Where in the row the column is, or an index into the list that `form` names.
+    /// The offset of the column in the row, or an index into the list that `form` names.
     at: u32,
 }
 
@@ -59,20 +59,20 @@ enum ColumnForm {
     Vector,
     /// An index into `variable`.
     Variable,
-    /// Not of the wanted type; an index into `others`.
+    /// It has another type; an index into `others`.
     Other,
-    /// Not in the schema.
+    /// The schema does not have it.
     Absent,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Variable {
     column: usize,
-    /// Where in the row its end offset is.
+    /// The offset in the row of its end offset.
     at: usize,
 }
 
-/// Why there is no cell.
+/// Why a column has no cell.
 enum Without {
     Null,
     Invalid(Invalid),
@@ -80,7 +80,7 @@ enum Without {
 }
 
 impl Decoder {
-    /// A decoder of the `wanted` columns from rows of `schemas`; the one that most rows have comes
+    /// A decoder of the `wanted` columns from rows of `schemas`. The schema of most rows comes
     /// first.
     pub fn new(wanted: Vec<(String, DataType)>, schemas: &[Schema]) -> Self {
         let mut decoder = Self {
@@ -115,9 +115,9 @@ impl Decoder {
     /// Decodes `row` into a cell and a status for each wanted column, and returns its event time.
     ///
     /// Statuses are `PRESENT`, `NULL` (the column is null, or its schema does not have it) or
-    /// `INVALID` (it is stored as another type, or its bytes are not of it). Bytes of variable
-    /// length are appended to `arena`. After an error `arena` is as it was, and cells and statuses
-    /// mean nothing.
+    /// `INVALID` (it is stored as another type, or its bytes are not valid for its type). Bytes of
+    /// variable length are appended to `arena`. After an error `arena` is unchanged, and cells and
+    /// statuses mean nothing.
     ///
     /// # Panics
     /// If `cells` or `statuses` has another length than the wanted columns.
@@ -160,7 +160,8 @@ impl Decoder {
         Ok(header.event_time)
     }
 
-    /// Why the value of wanted column `column` of `row` is `INVALID`, for logs; `None` if it is not.
+    /// Why the value of wanted column `column` of `row` is `INVALID`, for logs; `None` if it is
+    /// not.
     ///
     /// # Panics
     /// If there is no such wanted column.
@@ -244,8 +245,8 @@ impl SchemaReader {
         }
     }
 
-    /// Whether the row has nothing but cells to copy: 30 of them take 24 ns this way, and 47 ns
-    /// column by column.
+    /// Whether the row is only cells to copy. 30 cells take 24 ns this way, and 47 ns column by
+    /// column.
     fn is_cells(&self, row: &[u8]) -> bool {
         self.cells_only
             && row[HEADER_BYTES..self.nulls_end]
@@ -253,8 +254,8 @@ impl SchemaReader {
                 .all(|&byte| byte == 0)
     }
 
-    /// A row is exactly as long as its last end offset says: what was cut, or has something behind
-    /// it, is no row.
+    /// Checks that the row is exactly as long as its last end offset says, so that neither a cut
+    /// row nor one with more bytes after it is read.
     fn check_length(&self, row: &[u8]) -> Result<(), PackedError> {
         let mut expected = self.tail;
         if row.len() >= expected {
@@ -270,7 +271,8 @@ impl SchemaReader {
         }
     }
 
-    /// Where in the tail the first `count` columns of variable length end, as the last of them says.
+    /// The end in the tail of the first `count` columns of variable length, as the last of them
+    /// says.
     fn tail_end(&self, count: usize, row: &[u8]) -> usize {
         self.variable[..count].last().map_or(0, |variable| {
             u32::from_le_bytes(bytes_at(row, variable.at)) as usize
@@ -286,7 +288,7 @@ impl SchemaReader {
         arena: &mut Vec<u8>,
     ) -> Result<u64, Without> {
         let at = read.at as usize;
-        // What the schema does not have asks for no bit, of the first byte.
+        // An absent column has byte 0 and no bit, so this is never true for it.
         if row[read.null_byte as usize] & read.null_bit != 0 {
             return Err(Without::Null);
         }
@@ -335,7 +337,8 @@ const fn fixed_form(data_type: DataType) -> ColumnForm {
     }
 }
 
-/// The bytes of `row` at a place that is before its tail, as its length was seen to be.
+/// The bytes of `row` at an offset before its tail. The row's length was checked, so they are
+/// there.
 #[inline]
 fn bytes_at<const LENGTH: usize>(row: &[u8], at: usize) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];

@@ -8,9 +8,9 @@ use crate::value::{self, Invalid, Value};
 
 const OTHER_TYPE: Invalid = Invalid("is not of its column's type");
 
-/// Puts rows of one schema together, any number one after another, in the same memory.
+/// Writes rows of one schema, one after another, in the same memory.
 ///
-/// Columns may be given in any order; those that are not given are null.
+/// Columns may be given in any order. A column that is not given is null.
 #[derive(Debug)]
 pub struct RowWriter<'a> {
     schema: &'a Schema,
@@ -18,9 +18,9 @@ pub struct RowWriter<'a> {
     head: Vec<u8>,
     /// A head whose columns are all null.
     blank: Vec<u8>,
-    /// Bytes of variable length in the order they were given.
+    /// Bytes of variable length, in the order in which they were given.
     given: Vec<u8>,
-    /// Where in `given` each column of variable length is.
+    /// The range in `given` of each column of variable length.
     spans: Vec<(usize, usize)>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> RowWriter<'a> {
         }
     }
 
-    /// Sets a column of the row that is being put together; the last of several counts.
+    /// Sets a column of the current row. The last value counts.
     ///
     /// # Panics
     /// If the schema has no such column.
@@ -82,8 +82,8 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    /// Sets a column whose bytes are those of the hash layout: the JSON text of a list, the floats
-    /// of a vector, a string, bytes.
+    /// Sets a column from the bytes that the hash layout stores: the JSON text of a list, the
+    /// floats of a vector, a string, bytes.
     ///
     /// # Panics
     /// If the schema has no such column.
@@ -107,7 +107,7 @@ impl<'a> RowWriter<'a> {
         self.head[5..HEADER_BYTES].copy_from_slice(&event_time.to_le_bytes());
         let mut end = 0;
         for (&column, &(start, stop)) in self.schema.variable.iter().zip(&self.spans) {
-            // All that is given fits into 32 bits; a null column has nothing, and ends at once.
+            // `span` refused what does not fit into 32 bits. A null column is empty.
             end += offset_u32(stop - start);
             let offset = self.schema.layout()[column].offset;
             self.head[offset..offset + 4].copy_from_slice(&end.to_le_bytes());
@@ -128,7 +128,7 @@ impl<'a> RowWriter<'a> {
         self.present(column);
     }
 
-    /// Takes what was given from `start` on for the value of `column`.
+    /// Makes the bytes of `given` from `start` on the value of `column`.
     fn span(&mut self, column: usize, start: usize) -> Result<(), Invalid> {
         let stop = self.given.len();
         if u32::try_from(stop).is_err() {

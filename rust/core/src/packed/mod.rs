@@ -1,15 +1,16 @@
 //! Packed rows: one view of an entity in one string.
 //!
 //! A row names the schema it was written with by a fingerprint, so that views can change while rows
-//! of every earlier schema are still there. Columns are found by name: what a row's schema lacks is
-//! `NULL`, what it stores as another type is `INVALID`, and nothing is ever taken for something else.
+//! of earlier schemas are still stored. Columns are found by name. A column that the row's schema
+//! lacks is `NULL`, and one that it stores as another type is `INVALID`. So no value is ever read
+//! as another column's or with the wrong type.
 //!
 //! ```text
 //! 0x01 | fingerprint u32 | event time i64 | null bitmap | fixed part | tail
 //! ```
 //!
-//! All integers are little-endian. A column of variable length has in the fixed part where in the
-//! tail it ends; it begins where the one before it ends. One that is null ends where it begins.
+//! All integers are little-endian. For a column of variable length the fixed part has the offset in
+//! the tail where it ends. It begins where the one before it ends. A null column is empty.
 
 mod decode;
 mod encode;
@@ -34,12 +35,12 @@ pub const FORMAT: u8 = 1;
 /// Bytes before the null bitmap.
 const HEADER_BYTES: usize = 13;
 
-/// What a row says of itself before its columns.
+/// The beginning of a row, before its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// The schema that the row was written with.
     pub fingerprint: u32,
-    /// When what it tells was so, in milliseconds since the Unix epoch.
+    /// The event time, in milliseconds since the Unix epoch.
     pub event_time: i64,
 }
 
@@ -66,18 +67,18 @@ impl Header {
 /// Why a row as a whole cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackedError {
-    /// Another format than [`FORMAT`]; holds its first byte.
+    /// It has another format than [`FORMAT`]; holds its first byte.
     Format(u8),
-    /// Written with a schema that the decoder was not told of; holds its fingerprint.
+    /// The decoder does not know its schema; holds the fingerprint.
     UnknownSchema(u32),
-    /// Not as long as its header, its schema and its end offsets say.
+    /// Its length is not that of its header, its schema and its end offsets.
     Length {
-        /// How many bytes it has.
+        /// The number of bytes.
         found: usize,
-        /// How many it should have, or at least have.
+        /// The number of bytes that it should have, or at least have.
         expected: usize,
     },
-    /// A column ends before it begins, or behind the row; holds the column's index in the schema.
+    /// A column ends before it begins, or beyond the row; holds the column's index in the schema.
     Offset(usize),
 }
 
@@ -85,13 +86,16 @@ impl fmt::Display for PackedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Format(byte) => {
-                write!(f, "its first byte is {byte:#04x}, which is no packed row's")
+                write!(
+                    f,
+                    "its first byte is {byte:#04x}, not {FORMAT:#04x} of a packed row"
+                )
             }
             Self::UnknownSchema(fingerprint) => {
                 write!(f, "its schema {fingerprint:08x} is not known")
             }
             Self::Length { found, expected } => {
-                write!(f, "it has {found} bytes where its schema needs {expected}")
+                write!(f, "it has {found} bytes, and its schema needs {expected}")
             }
             Self::Offset(column) => write!(f, "column {column} of its schema ends outside of it"),
         }

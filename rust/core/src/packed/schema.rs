@@ -1,4 +1,4 @@
-//! Where each column of a row is.
+//! The places of a row's columns.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,17 +7,17 @@ use super::HEADER_BYTES;
 use crate::types::{DataType, Scalar};
 use crate::value;
 
-/// How long the fixed part of a row may be: what a string of the server holds.
+/// The longest fixed part of a row: a string of the server holds no more.
 const LONGEST_FIXED: usize = 512 << 20;
 
-/// The columns of a view's rows at one time of its life, laid out.
+/// One version of the columns of a view's rows, laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     fingerprint: u32,
     columns: Vec<SchemaColumn>,
     /// Indices of the columns of variable length.
     pub(super) variable: Vec<usize>,
-    /// Where the tail begins.
+    /// The start of the tail.
     pub(super) tail: usize,
 }
 
@@ -26,13 +26,13 @@ pub struct Schema {
 pub(super) struct SchemaColumn {
     pub(super) name: String,
     pub(super) data_type: DataType,
-    /// Where its fixed part begins in the row.
+    /// The offset of its fixed part in the row.
     pub(super) offset: usize,
-    /// Its index among the columns of variable length, if it is one.
+    /// Its index among the columns of variable length, if it is one of them.
     pub(super) variable: Option<usize>,
 }
 
-/// Why columns make no schema.
+/// Why columns are not a valid schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaError {
     /// Two columns have this name.
@@ -56,7 +56,7 @@ impl fmt::Display for SchemaError {
 impl std::error::Error for SchemaError {}
 
 impl Schema {
-    /// Lays out `columns`, which are those that `fingerprint` stands for, in declared order.
+    /// Lays out `columns`, which are in declared order. Their fingerprint is `fingerprint`.
     pub fn new(fingerprint: u32, columns: Vec<(String, DataType)>) -> Result<Self, SchemaError> {
         let mut names = HashSet::with_capacity(columns.len());
         if let Some((name, _)) = columns.iter().find(|(name, _)| !names.insert(name)) {
@@ -89,7 +89,7 @@ impl Schema {
         })
     }
 
-    /// What its rows carry to name it.
+    /// The fingerprint that its rows have.
     pub fn fingerprint(&self) -> u32 {
         self.fingerprint
     }
@@ -106,12 +106,12 @@ impl Schema {
     }
 }
 
-/// Whether values are in the tail.
+/// Whether values of this type are in the tail.
 fn varies(data_type: DataType) -> bool {
     value::in_arena(data_type) && !matches!(data_type, DataType::Vector(_))
 }
 
-/// How many bytes a column has in the fixed part.
+/// The bytes of a column in the fixed part.
 pub(super) const fn fixed_bytes(data_type: DataType) -> usize {
     match data_type {
         DataType::Scalar(Scalar::Int64 | Scalar::Float64 | Scalar::Timestamp(_)) => 8,
@@ -121,7 +121,7 @@ pub(super) const fn fixed_bytes(data_type: DataType) -> usize {
     }
 }
 
-/// The byte of the row that says whether a column is null, and the bit in it.
+/// The offset of the byte, and the bit in it, that say whether a column is null.
 pub(super) const fn null_bit(column: usize) -> (usize, u8) {
     (HEADER_BYTES + column / 8, 1 << (column % 8))
 }

@@ -28,7 +28,7 @@ type Columns = Vec<(String, DataType)>;
 /// A value in the form of the hash layout, which has its own tests; `None` is null.
 type Text = Option<Vec<u8>>;
 
-/// What a value of whatever type is made from.
+/// The material that a value of any type is made from.
 #[derive(Debug, Clone)]
 struct Material {
     null: bool,
@@ -152,7 +152,7 @@ fn scalar_of<'a>(scalar: Scalar, material: &'a Material, text: &'a str) -> Value
         Scalar::Int64 | Scalar::Timestamp(TimeUnit::Milliseconds) => {
             Value::Integer(material.number as i64)
         }
-        // What is stored in seconds comes back in whole ones.
+        // A timestamp that is stored in seconds comes back in whole seconds.
         Scalar::Timestamp(TimeUnit::Seconds) => {
             Value::Integer(material.number as i64 / 1_000 * 1_000)
         }
@@ -164,7 +164,7 @@ fn scalar_of<'a>(scalar: Scalar, material: &'a Material, text: &'a str) -> Value
     }
 }
 
-/// A value for each column; the material may be less than that, or more.
+/// A value for each column. There may be less material than columns, or more.
 fn texts(columns: &Columns, materials: &[Material]) -> Vec<Text> {
     let materials = materials.iter().cycle();
     let pairs = columns.iter().zip(materials);
@@ -296,7 +296,7 @@ proptest! {
         let mut writer = RowWriter::new(&schema);
         write(&mut writer, &columns, &texts(&columns, &before));
         let texts = texts(&columns, &materials);
-        // Backwards and twice, as text where it may be.
+        // Backwards and twice, as text if the type allows it.
         for (column, text) in texts.iter().enumerate().rev() {
             let in_bytes = value::in_arena(columns[column].1);
             for _ in 0..if in_bytes { 2 } else { 0 } {
@@ -407,7 +407,7 @@ fn a_writer_takes_only_what_is_of_the_columns_type() {
     writer.finish(0, &mut row);
     let mut nulls = Vec::new();
     RowWriter::new(&schema).finish(0, &mut nulls);
-    assert_eq!(row, nulls, "what was refused left nothing behind");
+    assert_eq!(row, nulls, "a refused value leaves nothing behind");
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn reasons_name_both_types() {
 }
 
 #[test]
-fn columns_that_make_no_schema() {
+fn columns_that_are_not_a_schema() {
     let twice = ["a", "b", "a"].map(|name| (name.to_owned(), DataType::Scalar(Scalar::Bool)));
     let duplicate = SchemaError::Duplicate("a".to_owned());
     assert_eq!(Schema::new(1, twice.to_vec()), Err(duplicate));

@@ -1,8 +1,7 @@
 //! Encoding of commands.
 //!
-//! Everything appends to one buffer, so that a batch of commands leaves in one write. A length is
-//! written before its bytes and nothing here can fail: a command is wholly encoded, or its caller
-//! never called.
+//! Everything appends to one buffer, so that a batch of commands leaves in one write. Nothing here
+//! can fail, so a buffer never has part of a command.
 
 /// Appends `*<n>\r\n`: a command of `n` arguments follows.
 pub fn write_array_header(out: &mut Vec<u8>, n: usize) {
@@ -24,7 +23,7 @@ pub fn write_integer(out: &mut Vec<u8>, value: i64) {
     write_blob(out, itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends the decimal text of `value`, which is part of an argument.
+/// Appends the decimal text of `value` as a part of an argument.
 pub fn write_decimal(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -37,7 +36,7 @@ pub fn command<A: AsRef<[u8]>>(out: &mut Vec<u8>, arguments: &[A]) {
     }
 }
 
-/// The commands in a buffer that was filled by these functions, one by one.
+/// The commands in a buffer that these functions filled, one by one.
 pub fn each_command(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (arguments, mut end) = length_at(encoded, 0)?;
@@ -51,7 +50,7 @@ pub fn each_command(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The arguments of a command that was encoded by these functions, its name first.
+/// The arguments of a command that these functions encoded, its name first.
 pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut left, mut at) = length_at(command, 0).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -62,7 +61,7 @@ pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The number behind the type byte at `at`, and where the next line begins.
+/// The number after the type byte at `at`, and the start of the next line.
 fn length_at(encoded: &[u8], at: usize) -> Option<(usize, usize)> {
     let line = encoded.get(at + 1..)?;
     let digits = memchr::memchr(b'\r', line)?;

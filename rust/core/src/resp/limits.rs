@@ -1,11 +1,11 @@
-//! What the scanner refuses: limits, and the errors that name the kind and the place.
+//! The limits of the scanner, and its errors, which name the kind and the offset.
 
 use std::fmt;
 
-/// How deep replies may nest, whatever [`Limits`] says: the scanner's stack is a fixed array.
+/// The deepest nesting that [`Limits`] can allow: the scanner's stack is a fixed array.
 pub const MAX_DEPTH: usize = 32;
 
-/// What a server may make this client hold in memory.
+/// Bounds on what a server can make this client hold in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Levels of aggregates, at most [`MAX_DEPTH`].
@@ -16,7 +16,7 @@ pub struct Limits {
     pub aggregate: usize,
     /// Bytes of one simple string, error or number.
     pub line: usize,
-    /// Bytes of attributes before one element; they are dropped, but buffered until they end.
+    /// Bytes of attributes before one element. They are dropped, but buffered until they end.
     pub attributes: usize,
 }
 
@@ -32,16 +32,16 @@ impl Default for Limits {
     }
 }
 
-/// What is wrong with the bytes.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanErrorKind {
     /// No RESP type starts with this byte.
     UnknownType(u8),
-    /// A length is not a decimal number, or a negative one other than a null's -1.
+    /// A length is not a decimal number, or is negative and not the -1 of a null.
     BadLength,
-    /// A bulk string is announced longer than the limit.
+    /// The length of a bulk string is beyond the limit.
     BlobTooLong,
-    /// An aggregate is announced with more elements than the limit.
+    /// The number of elements of an aggregate is beyond the limit.
     AggregateTooLong,
     /// A line did not end within the limit.
     LineTooLong,
@@ -57,13 +57,13 @@ pub enum ScanErrorKind {
     BadBoolean,
     /// Not the text of a big number.
     BadBigNumber,
-    /// A null with something in it.
+    /// A null with content.
     BadNull,
     /// A verbatim string without its three-letter format and colon.
     BadVerbatim,
     /// A push within another reply.
     NestedPush,
-    /// A streamed string or aggregate (`$?`, `*?`), which no server sends and this client refuses.
+    /// A streamed string or aggregate (`$?`, `*?`). No server sends these.
     Streamed,
     /// More attributes before one element than the limit.
     AttributesTooLong,
@@ -95,12 +95,12 @@ impl fmt::Display for ScanErrorKind {
     }
 }
 
-/// Bytes that are not RESP, and where in the stream.
+/// Bytes that are not RESP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanError {
-    /// What is wrong.
+    /// The kind.
     pub kind: ScanErrorKind,
-    /// Bytes since the stream began, up to the element or byte that is wrong.
+    /// The offset in the stream of the wrong element or byte.
     pub offset: u64,
 }
 

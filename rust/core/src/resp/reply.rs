@@ -1,4 +1,4 @@
-//! The owned tree of a reply, for commands whose shape nobody knows beforehand.
+//! The owned tree of a reply, for commands whose replies may have any shape.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// Pairs in the server's order.
     Map(Vec<(Reply, Reply)>),
-    /// A message nobody asked for.
+    /// A message that is not a reply.
     Push(Vec<Reply>),
 }
 
@@ -45,7 +45,7 @@ impl Reply {
         }
     }
 
-    /// The value of `key` in a map, or in the flat array of pairs that RESP2 has instead.
+    /// The value of `key` in a map, or in the flat array of pairs that is a map in RESP2.
     pub fn field(&self, key: &[u8]) -> Option<&Reply> {
         match self {
             Reply::Map(pairs) => pairs
@@ -61,7 +61,7 @@ impl Reply {
     }
 }
 
-/// A reply needs more memory than its receiver allowed.
+/// A reply needs more memory than the caller allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplyTooLarge {
     /// The bound it exceeded, in bytes.
@@ -80,11 +80,11 @@ impl fmt::Display for ReplyTooLarge {
 
 impl std::error::Error for ReplyTooLarge {}
 
-/// Builds one [`Reply`] after the other out of tokens, within a bound.
+/// Builds [`Reply`]s from tokens, one after another, each within a bound.
 ///
-/// The bound counts what the tree holds in memory and not only its text, because a million empty
-/// arrays are 4 MB of text and many times that as a tree. Beyond the bound the rest of the reply is
-/// read and forgotten, so that the stream stays in step.
+/// A million empty arrays are 4 MB of text and many times that as a tree, so the bound counts the
+/// memory of the tree. Beyond it the rest of the reply is read and dropped, so that the stream
+/// stays in step.
 #[derive(Debug)]
 pub struct ReplyBuilder {
     open: Vec<Open>,
@@ -166,7 +166,7 @@ impl ReplyBuilder {
         }
     }
 
-    /// The reply, once its last token was taken; the builder is ready for the next.
+    /// The reply, after its last token. The builder is ready for the next reply.
     pub fn finish(&mut self) -> Result<Reply, ReplyTooLarge> {
         self.open.clear();
         let used = std::mem::take(&mut self.used);
@@ -177,7 +177,7 @@ impl ReplyBuilder {
     }
 
     fn enter(&mut self, kind: Aggregate, remaining: usize) {
-        // A length prefix is a claim, not a promise: memory grows with what really comes.
+        // A length prefix may be wrong, so memory grows with the elements that really come.
         let items = Vec::with_capacity(remaining.min(64));
         self.open.push(Open {
             kind,
@@ -208,7 +208,7 @@ fn parse_double(text: &[u8]) -> f64 {
     match text {
         b"inf" | b"+inf" => f64::INFINITY,
         b"-inf" => f64::NEG_INFINITY,
-        // The scanner lets only number characters through; what they do not spell is no number.
+        // The scanner checked only the characters. If they are not a number, this is NaN.
         _ => fast_float2::parse(text).unwrap_or(f64::NAN),
     }
 }

@@ -5,41 +5,41 @@ use memchr::memchr;
 use super::limits::{Limits, MAX_DEPTH, ScanError, ScanErrorKind};
 use super::token::Token;
 
-/// A length line is a type byte, a sign and at most 20 digits; the rest is slack.
+/// A length line is a type byte, a sign and at most 20 digits. The rest is slack.
 const MAX_LENGTH_LINE: usize = 32;
 
-/// One token and where it stands.
+/// One token, and its position in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanned<'a> {
     /// The element.
     pub token: Token<'a>,
-    /// How many bytes of the buffer are done with: the next call's buffer starts behind them.
+    /// The bytes of the buffer that are consumed. The next call's buffer starts after them.
     pub consumed: usize,
-    /// 0 is the reply itself.
+    /// 0 for the reply itself.
     pub depth: usize,
     /// Whether this token completes the reply at depth 0.
     pub last: bool,
 }
 
-/// Splits a stream of replies into [`Token`]s, as far as bytes are there.
+/// Splits a stream of replies into [`Token`]s.
 ///
 /// The caller keeps the bytes: [`next`](Scanner::next) takes a buffer that starts where the last
-/// token ended. While an element is incomplete it says `None`, and remembers what it found out
-/// about it (how long a bulk string will be, how far a line was searched, which attributes were
-/// dropped), so that a reply that arrives in many pieces costs no more than one that comes whole.
+/// token ended. While an element is incomplete it returns `None`, and remembers what it learned
+/// about it (the length of a bulk string, how far a line was searched, which attributes were
+/// dropped). So a reply that arrives in many pieces costs no more than one that arrives whole.
 ///
-/// After an error the stream has no meaning any more: every further call returns the same error.
+/// After an error the stream has no meaning, and every further call returns the same error.
 #[derive(Debug)]
 pub struct Scanner {
     limits: Limits,
     /// Elements still to come at each level.
     remaining: [usize; MAX_DEPTH],
     depth: usize,
-    /// Bit `n` says that level `n` is an attribute. Not zero: what is scanned is dropped.
+    /// Bit `n` says that level `n` is an attribute. While any bit is set, elements are dropped.
     attributes: u32,
     /// Bytes at the start of the next buffer that belong to dropped attributes.
     dropped: usize,
-    /// Bytes that the incomplete element is known to need before it is worth looking at.
+    /// Bytes that the incomplete element needs before it is worth another look.
     needed: usize,
     /// Bytes of the incomplete element's line in which no CR was found.
     searched: usize,
@@ -73,12 +73,12 @@ impl Scanner {
         self.offset
     }
 
-    /// Whether the stream stands between two replies.
+    /// Whether the stream is between two replies.
     pub fn between_replies(&self) -> bool {
         self.depth == 0 && self.dropped == 0
     }
 
-    /// Steps over `length` bytes between replies that somebody else has read as whole replies.
+    /// Steps over `length` bytes of whole replies, which the caller read itself.
     pub(crate) fn skip_replies(&mut self, length: usize) {
         debug_assert!(self.between_replies(), "in the middle of a reply");
         self.needed = 0;
@@ -86,11 +86,11 @@ impl Scanner {
         self.offset += length as u64;
     }
 
-    /// The next token in `buf`, which starts where the last token ended. `None` needs more bytes:
-    /// call again with the same bytes and more behind them.
+    /// The next token in `buf`, which starts where the last token ended. `None` means that more
+    /// bytes are needed: call again with the same bytes and more after them.
     #[inline]
     pub fn next<'a>(&mut self, buf: &'a [u8]) -> Result<Option<Scanned<'a>>, ScanError> {
-        // Nearly every element of nearly every reply is a short bulk string that is there whole.
+        // Nearly every element is a short bulk string that is whole in the buffer.
         // (A scanner that failed has every bit of `attributes` set.)
         if self.attributes as usize | self.dropped == 0
             && let Some((start, end)) = short_blob(buf)
@@ -173,7 +173,7 @@ impl Scanner {
         if children == 0 {
             return self.complete();
         }
-        // `element` refused what would not fit.
+        // `element` refused deeper nesting, so the level exists.
         self.remaining[self.depth] = children;
         self.depth += 1;
         false
@@ -190,7 +190,7 @@ impl Scanner {
             }
             self.depth = level;
             if self.attributes & (1 << level) != 0 {
-                // An attribute is no element of what surrounds it.
+                // An attribute is not an element of the aggregate around it.
                 self.attributes &= !(1 << level);
                 return false;
             }
@@ -282,7 +282,7 @@ impl Scanner {
                 at: 1,
             });
         }
-        // Even an empty one counts as a level, or `*0` would pass where `*1` does not.
+        // An empty aggregate counts as a level too, so that `*0` and `*1` have the same limit.
         if self.depth >= self.limits.depth {
             return Err(ElementError {
                 kind: ScanErrorKind::TooDeep,
@@ -332,7 +332,7 @@ impl Scanner {
         Ok(Some(Found::new(token, length)))
     }
 
-    /// The text between the type byte and CR LF, and where the next line starts.
+    /// The text between the type byte and CR LF, and the start of the next line.
     fn line<'a>(
         &mut self,
         buf: &'a [u8],
@@ -340,7 +340,7 @@ impl Scanner {
         too_long: ScanErrorKind,
     ) -> Result<Option<(&'a [u8], usize)>, ElementError> {
         let from = self.searched.max(1);
-        // One byte more than the limit, so that a line of exactly the limit is seen to end.
+        // One byte more than the limit, so that the end of a line of exactly the limit is seen.
         let window = &buf[from.min(buf.len())..buf.len().min(limit + 2)];
         let Some(found) = memchr(b'\r', window) else {
             if buf.len() >= limit + 2 {
@@ -392,8 +392,8 @@ struct ElementError {
     at: usize,
 }
 
-/// Where the content of a bulk string of at most 999 bytes starts and ends, if `buf` starts with
-/// one that is whole. Anything else, wrong or incomplete, is for the general path.
+/// The start and end of a bulk string's content, if `buf` starts with a whole one of at most 999
+/// bytes. Everything else, also if it is wrong or incomplete, takes the general path.
 #[inline]
 pub(crate) fn short_blob(buf: &[u8]) -> Option<(usize, usize)> {
     let [b'$', first, second, third, fourth, ..] = *buf else {
@@ -428,7 +428,7 @@ pub(crate) fn short_blob(buf: &[u8]) -> Option<(usize, usize)> {
     (buf.get(end..end + 2)? == b"\r\n").then_some((start, end))
 }
 
-/// `None` is a null's -1.
+/// The length; `None` for the -1 of a null.
 fn parse_length(text: &[u8]) -> Result<Option<usize>, ElementError> {
     if text == b"-1" {
         return Ok(None);
@@ -443,7 +443,7 @@ fn parse_length(text: &[u8]) -> Result<Option<usize>, ElementError> {
         kind: ScanErrorKind::BadLength,
         at: 1,
     };
-    // 18 digits fit into 64 bits, and are more than any limit.
+    // 18 digits fit into 64 bits, and are beyond every limit.
     if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
         return Err(bad);
     }
@@ -467,7 +467,7 @@ fn parse_integer(text: &[u8]) -> Option<i64> {
         if digit > 9 {
             return None;
         }
-        // Towards the negative, where there is room for one more value.
+        // Negative, because there is one more negative value than positive ones.
         value = value.checked_mul(10)?.checked_sub(digit)?;
     }
     if negative {
@@ -484,7 +484,7 @@ fn is_integer(text: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// Checked by its characters: what they mean is the decoder's business.
+/// Whether its characters are those of a double. The decoder checks their meaning.
 fn is_double(text: &[u8]) -> bool {
     if matches!(text, b"inf" | b"+inf" | b"-inf" | b"nan" | b"-nan") {
         return true;

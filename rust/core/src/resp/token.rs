@@ -1,19 +1,19 @@
-//! What a scanner hands out: one element of a reply, borrowed from the bytes received.
+//! The tokens of a scanner: elements of replies, borrowed from the received bytes.
 
 /// One element of a reply.
 ///
-/// Aggregates announce how many elements follow, one level deeper, and have no end token: whoever
-/// needs to know where one ends counts. Types that mean the same to a client are folded together:
-/// a set is an [`Array`](Token::Array), a verbatim string is a [`Blob`](Token::Blob) without its
-/// `txt:` prefix, a blob error is an [`Error`](Token::Error), and `$-1`, `*-1` and `_` are all
+/// An aggregate says how many elements follow, one level deeper. It has no end token: its reader
+/// has to count. Types that mean the same to a client are one token: a set is an
+/// [`Array`](Token::Array), a verbatim string is a [`Blob`](Token::Blob) without its `txt:` prefix,
+/// a blob error is an [`Error`](Token::Error), and `$-1`, `*-1` and `_` are all
 /// [`Null`](Token::Null). Attributes never appear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token<'a> {
-    /// That many elements follow.
+    /// This many elements follow.
     Array(usize),
-    /// That many pairs follow: twice as many elements.
+    /// This many pairs follow: twice as many elements.
     Map(usize),
-    /// That many elements of a message nobody asked for follow.
+    /// This many elements of a message that is not a reply follow.
     Push(usize),
     /// No value.
     Null,
@@ -25,7 +25,7 @@ pub enum Token<'a> {
     Error(&'a [u8]),
     /// A 64-bit integer.
     Integer(i64),
-    /// The text of a double; its characters are checked, its value is not.
+    /// The text of a double. Its characters are checked, but not its value.
     Double(&'a [u8]),
     /// A RESP3 boolean.
     Boolean(bool),
@@ -34,7 +34,7 @@ pub enum Token<'a> {
 }
 
 impl Token<'_> {
-    /// How many elements one level deeper belong to this one.
+    /// The number of elements that belong to this one, one level deeper.
     pub fn children(&self) -> usize {
         match *self {
             Token::Array(n) | Token::Push(n) => n,

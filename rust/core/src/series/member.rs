@@ -1,7 +1,7 @@
-//! Members of a series' sorted set: the payload's fields as text, joined by commas, and where repeats
-//! count a `#` and what tells one event from its like.
+//! Members of a series' sorted set: the payload's fields as text, joined by commas. If repeats
+//! count, a `#` follows, and a suffix that is different for each event.
 //!
-//! In a field, `%`, `,` and `#` are percent-encoded, and nothing else; `%N` alone is a null.
+//! In a field, only `%`, `,` and `#` are percent-encoded. `%N` alone is a null.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub fn escape_into(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// A field's text as it was before [`escape_into`]; `None` for a null. What is no escape stands for
+/// A field's text before [`escape_into`]; `None` for a null. A `%` that begins no escape stands for
 /// itself, so that a member written by hand is readable.
 pub fn unescape(field: &[u8]) -> Option<Cow<'_, [u8]>> {
     if field == NULL {
@@ -44,13 +44,13 @@ pub fn unescape(field: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(text))
 }
 
-/// The payload of a member, without what makes it unique.
+/// The payload of a member, without its suffix.
 pub fn payload(member: &[u8]) -> &[u8] {
     memchr::memchr(b'#', member).map_or(member, |end| &member[..end])
 }
 
-/// The encoded field with this index of `count`; `None` where the member has fewer. The only field
-/// of a payload is all of it, commas written by hand included.
+/// The encoded field with this index, of `count` fields; `None` if the member has fewer. If the
+/// payload has one field, that is all of it, with commas that were written by hand.
 pub fn field(member: &[u8], index: usize, count: usize) -> Option<&[u8]> {
     let payload = payload(member);
     if count == 1 {

@@ -1,4 +1,4 @@
-//! Series: events of one entity in a sorted set, and what is said of the events in a window.
+//! Series: events of one entity in a sorted set, and the windows over them.
 
 pub mod member;
 pub mod range;

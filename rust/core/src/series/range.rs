@@ -1,19 +1,19 @@
-//! Which events and which tiles a window holds.
+//! The events and the tiles of a window.
 //!
-//! A window of length `w` at the moment `as_of` holds the events with `as_of - w < t <= as_of`;
-//! retention is a window that every other is within.
+//! A window of length `w` at the time `as_of` holds the events with `as_of - w < t <= as_of`.
+//! Retention is a window that contains every other.
 
 /// The events of a window: later than `after`, at or before `until`, in epoch milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    /// The exclusive left edge; `None` where the window has none.
+    /// The exclusive left edge; `None` if the window has none.
     pub after: Option<i64>,
     /// The inclusive right edge.
     pub until: i64,
 }
 
 impl TimeRange {
-    /// The window of length `window_ms` of what is retained; 0 stands for no bound.
+    /// The window of length `window_ms` within the retention; 0 for no bound.
     pub fn of_window(as_of: i64, window_ms: i64, retention_ms: i64) -> Self {
         let edge = |length: i64| (length > 0).then(|| as_of.saturating_sub(length));
         Self {
@@ -22,7 +22,7 @@ impl TimeRange {
         }
     }
 
-    /// Whether an event of that time is in it.
+    /// Whether an event of this time is in it.
     pub fn holds(self, time: i64) -> bool {
         self.after.is_none_or(|after| time > after) && time <= self.until
     }
@@ -40,7 +40,7 @@ pub struct TileRange {
 }
 
 impl TileRange {
-    /// The tiles that lie in the window wholly.
+    /// The tiles that are wholly in the window.
     pub fn within(as_of: i64, window_ms: i64, tile: i64) -> Self {
         let first = as_of.saturating_sub(window_ms).saturating_add(1);
         let start = ceiling(first, tile);
@@ -70,12 +70,12 @@ impl TileRange {
     }
 }
 
-fn floor(moment: i64, tile: i64) -> i64 {
-    moment.div_euclid(tile).saturating_mul(tile)
+fn floor(ms: i64, tile: i64) -> i64 {
+    ms.div_euclid(tile).saturating_mul(tile)
 }
 
-fn ceiling(moment: i64, tile: i64) -> i64 {
-    floor(moment.saturating_add(tile - 1), tile)
+fn ceiling(ms: i64, tile: i64) -> i64 {
+    floor(ms.saturating_add(tile - 1), tile)
 }
 
 #[cfg(test)]
