@@ -325,7 +325,7 @@ def test_expressions_have_bounds() -> None:
     [
         ({}, "an object is"),
         ([1], "a part of it is a literal, or an object"),
-        ({"op": "sin", "args": [1]}, '"sin" is no operation'),
+        ({"op": "sin", "args": [1]}, '"sin" is not an operation'),
         ({"op": "-", "args": [1]}, "- takes two numbers"),
         ({"feature": 1}, "an object is"),
         (math.nan, "JSON cannot"),
@@ -358,7 +358,7 @@ def test_other_json_is_refused(data: Any, message: str) -> None:
         ),
         (
             request["price"] + 1,
-            'request["price"]: is no request input here; there are amount, product_id',
+            'request["price"]: is not a request input here; there are amount, product_id',
         ),
         (
             UserProfile.last_viewed.alias("x") + 1,
@@ -379,7 +379,7 @@ def test_what_does_not_fit_is_named(expression: Expression, message: str) -> Non
 
 
 def test_unknown_types_and_features_are_named() -> None:
-    with pytest.raises(ValueError, match="user_profile:age: is no feature here; there is none"):
+    with pytest.raises(ValueError, match="user_profile:age: is not a feature here; there is none"):
         (age + 1).infer_type({}, {})
     with pytest.raises(ValueError, match='amount: unknown type "Decimal"'):
         request["amount"].infer_type({}, {"amount": "Decimal"})

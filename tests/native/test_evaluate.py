@@ -301,7 +301,7 @@ def test_the_native_expression_checks_what_it_is_given() -> None:
         compiled.evaluate(1, [], [], 0)
     with pytest.raises(InvalidValue, match="has 2 values and says of 1 whether they are null"):
         compiled.evaluate(2, [(np.array([1, 2]), np.array([True]))], [], 0)
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not JSON"):
         CompiledExpression("{", [], [])
     narrow = CompiledExpression("16777217", [], [], "Float32")
     values, statuses = narrow.evaluate(2, [], [], 0)

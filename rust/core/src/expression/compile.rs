@@ -1,4 +1,4 @@
-//! Types: from a tree to instructions whose operands are known to fit.
+//! Compiles a tree to instructions, and checks the types of their operands.
 
 use super::ExpressionError;
 use super::instructions::{Instruction, ValueType};
@@ -96,7 +96,7 @@ impl Compiler<'_> {
                 } else {
                     format!("there are {}", known.join(", "))
                 };
-                self.error(tree, &format!("is no {what} here; {known}"))
+                self.error(tree, &format!("is not a {what} here; {known}"))
             })
     }
 

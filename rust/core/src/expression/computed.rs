@@ -15,24 +15,24 @@ const PRESENT: u8 = Status::Present as u8;
 pub struct Computed {
     expression: Expression,
     data_type: DataType,
-    /// The cell of the default, and its bytes where it has some.
+    /// The cell of the default, and its bytes if it has some.
     default: Option<(u64, Vec<u8>)>,
 }
 
 /// The values of an on-request feature, one for each row.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ComputedColumn {
-    /// The cells; where there is no value, the default's or [`value::absent`].
+    /// The cells. Without a value the cell is the default's or [`value::absent`].
     pub cells: Vec<u64>,
     /// The status codes.
     pub statuses: Vec<u8>,
-    /// What the spans of strings point into; empty for other types.
+    /// The bytes of strings; empty for other types.
     pub arena: Vec<u8>,
 }
 
 impl Computed {
     /// A feature of type `data_type` computed by `tree`, over columns and request inputs of these
-    /// names and types. `default` is the stored text of what stands in where there is no value.
+    /// names and types. `default` is the stored text of the value that is served if there is none.
     pub fn new(
         tree: &Tree,
         columns: &[(String, DataType)],
@@ -68,7 +68,7 @@ impl Computed {
         self.data_type
     }
 
-    /// Whether a default stands in where there is no value.
+    /// Whether it has a default.
     pub fn has_default(&self) -> bool {
         self.default.is_some()
     }
@@ -77,7 +77,7 @@ impl Computed {
     ///
     /// # Panics
     ///
-    /// Where an input has fewer rows than `inputs` says, or there are fewer inputs than the feature
+    /// If an input has fewer rows than `inputs` says, or there are fewer inputs than the feature
     /// was compiled with.
     pub fn evaluate(&self, inputs: &Inputs<'_>) -> ComputedColumn {
         let mut column = ComputedColumn {
@@ -87,7 +87,7 @@ impl Computed {
         };
         let default = match &self.default {
             Some((cell, arena)) => {
-                // Its span counts from the arena's beginning.
+                // Its span is from the beginning of the arena.
                 column.arena.extend_from_slice(arena);
                 *cell
             }

@@ -1,4 +1,4 @@
-//! Evaluation: the instructions of an expression over some rows after the other.
+//! Evaluation: the instructions of an expression, over chunks of rows.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ const CHUNK: usize = if cfg!(test) { 8 } else { 1_024 };
 pub struct Expression {
     instructions: Vec<Instruction>,
     scalar: Scalar,
-    /// Which inputs are bytes rather than cells.
+    /// For each input whether it is bytes rather than cells.
     column_bytes: Vec<bool>,
     request_bytes: Vec<bool>,
 }
@@ -38,7 +38,7 @@ impl Expression {
                 .collect()
         };
         Ok(Self {
-            // It compiles only to what one value can have.
+            // Only an expression of a scalar type compiles.
             scalar: part.value_type.scalar().unwrap_or(Scalar::Float64),
             instructions: part.instructions,
             column_bytes: bytes(columns),
@@ -51,7 +51,7 @@ impl Expression {
         DataType::Scalar(self.scalar)
     }
 
-    /// The same with its values as a feature of `data_type` holds them, where they are of it.
+    /// The same with the values of a feature of `data_type`; `None` if its own do not fit that.
     pub(super) fn for_type(mut self, data_type: DataType) -> Option<Self> {
         let DataType::Scalar(wanted) = data_type else {
             return None;
@@ -71,7 +71,7 @@ impl Expression {
         Some(self)
     }
 
-    /// Calls `take` with each run of rows and the column of their values.
+    /// Calls `take` with each chunk of rows and their values.
     pub(super) fn evaluate<'a>(
         &'a self,
         inputs: &Inputs<'a>,
@@ -190,7 +190,7 @@ fn constant(values: Values<'_>, status: Status) -> Operand<'_> {
 }
 
 fn pop<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
-    // Each instruction was compiled with its operands before it.
+    // The compiler puts the operands of each instruction before it.
     stack.pop().unwrap()
 }
 
@@ -211,10 +211,10 @@ fn texts<'a>(stack: &mut Vec<Operand<'a>>) -> (Lanes<'a, &'a [u8]>, Statuses<'a>
 }
 
 const PRESENT: u8 = Status::Present as u8;
-/// From here on nothing is known, so that nothing is missing either.
+/// From this status on it is not known whether there is a value.
 const UNKNOWN: u8 = Status::Invalid as u8;
 
-/// `&` or `|`: an operand that is `deciding` is the result, whatever the other is.
+/// `&` or `|`: if an operand is `deciding`, so is the result, whatever the other operand is.
 fn decide<'a>(stack: &mut Vec<Operand<'a>>, deciding: u64) -> Operand<'a> {
     let (right, right_statuses) = cells(stack);
     let (left, left_statuses) = cells(stack);
@@ -258,7 +258,7 @@ fn decide<'a>(stack: &mut Vec<Operand<'a>>, deciding: u64) -> Operand<'a> {
     }
 }
 
-/// `where`: each row's value and status from the branch that its condition takes.
+/// `where`: the value and status of each row, from the branch that its condition takes.
 fn choose<'a>(stack: &mut Vec<Operand<'a>>, rows: usize) -> Operand<'a> {
     let otherwise = pop(stack);
     let then = pop(stack);
@@ -310,7 +310,7 @@ fn pick<'a>(
     }
 }
 
-/// The first operand that has a value; one of which nothing is known ends the search.
+/// The first operand that has a value. An operand of unknown value ends the search.
 fn coalesce<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
     let second = pop(stack);
     let first = pop(stack);
@@ -331,7 +331,7 @@ fn coalesce<'a>(stack: &mut Vec<Operand<'a>>) -> Operand<'a> {
     }
 }
 
-/// The status of the first that has a value.
+/// The status of the first operand that has a value.
 fn either(first: u8, second: u8) -> u8 {
     match (first, second) {
         (PRESENT | UNKNOWN.., _) => first,

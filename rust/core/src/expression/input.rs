@@ -1,4 +1,4 @@
-//! What an expression is computed from: read columns, request inputs, and the moment.
+//! The inputs of an expression: read columns, request inputs, and the time of the request.
 
 use std::ops::Range;
 
@@ -6,31 +6,31 @@ use super::lanes::{Lanes, Operand, Statuses, Values};
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, ArenaSpan, Invalid, Value};
 
-/// Everything that expressions of one request are computed from.
+/// All inputs of the expressions of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// How many rows are computed.
+    /// The number of rows.
     pub rows: usize,
     /// The columns, in the order that the expressions were compiled with.
     pub columns: &'a [Input<'a>],
-    /// The request's inputs, likewise.
+    /// The request's inputs, in that order too.
     pub request: &'a [Input<'a>],
-    /// What `request.now` is.
+    /// The value of `request.now`.
     pub now: RequestTime<'a>,
 }
 
-/// A column as it lies in memory: a table's, or one of its own.
+/// A column in memory: of a table, or an [`InputColumn`].
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// Cells, beginning with the first row's.
+    /// Cells, from the first row on.
     pub cells: &'a [u64],
-    /// Status codes, likewise.
+    /// Status codes, from the first row on.
     pub statuses: &'a [u8],
-    /// How many cells and statuses a row is after the one before; 0 for one value for all rows.
+    /// The distance from a row to the next, in cells and statuses; 0 for one value for all rows.
     pub stride: usize,
     /// The bytes of values of variable length.
     pub arena: &'a [u8],
-    /// Whether the cells of `NULL`, `NOT_FOUND` and `EXPIRED` hold a default that stands in.
+    /// Whether the cells of `NULL`, `NOT_FOUND` and `EXPIRED` hold a default.
     pub has_default: bool,
 }
 
@@ -43,7 +43,7 @@ pub enum RequestTime<'a> {
     Each(&'a [i64]),
 }
 
-/// A column that is its own: a request's input, or training data.
+/// A column that owns its memory: a request's input, or training data.
 #[derive(Debug, Clone)]
 pub struct InputColumn {
     data_type: DataType,
@@ -54,7 +54,7 @@ pub struct InputColumn {
 }
 
 impl<'a> Input<'a> {
-    /// The cells of `rows`, or their bytes where `bytes`.
+    /// The cells of `rows`, or their bytes if `bytes`.
     pub(super) fn operand(&self, rows: Range<usize>, bytes: bool) -> Operand<'a> {
         let cells = strided(self.cells, self.stride, rows.clone());
         let statuses = self.served(rows);
@@ -70,7 +70,7 @@ impl<'a> Input<'a> {
         Operand { values, statuses }
     }
 
-    /// The statuses, where a default that stands in counts as a value.
+    /// The statuses, in which a default counts as a value.
     fn served(&self, rows: Range<usize>) -> Statuses<'a> {
         let present = if self.has_default {
             ..UNREADABLE
@@ -99,7 +99,7 @@ impl<'a> Input<'a> {
 }
 
 const PRESENT: u8 = Status::Present as u8;
-/// From here on no default stands in.
+/// From this status on no default is served.
 const UNREADABLE: u8 = Status::Invalid as u8;
 
 /// Every `stride`-th value of `rows`.
@@ -128,7 +128,7 @@ impl<'a> RequestTime<'a> {
 }
 
 impl InputColumn {
-    /// An empty column for about so many rows.
+    /// An empty column with room for `rows` rows.
     pub fn with_capacity(data_type: DataType, rows: usize) -> Self {
         Self {
             data_type,
@@ -139,7 +139,7 @@ impl InputColumn {
         }
     }
 
-    /// A column of values that are cells, of which those in `nulls` are none.
+    /// A column of these cells. Those that are true in `nulls` are null.
     pub fn from_cells(data_type: DataType, cells: Vec<u64>, nulls: Option<&[bool]>) -> Self {
         let statuses = match nulls {
             None => vec![PRESENT; cells.len()],
@@ -154,14 +154,14 @@ impl InputColumn {
         }
     }
 
-    /// The same one value for all rows.
+    /// Makes its one value that of all rows.
     #[must_use]
     pub fn for_all_rows(mut self) -> Self {
         self.constant = true;
         self
     }
 
-    /// Appends a value: `put` adds what is of variable length to the arena and gives the cell.
+    /// Appends a value: `put` adds bytes of variable length to the arena, and returns the cell.
     pub fn push<E>(
         &mut self,
         put: impl FnOnce(DataType, &mut Vec<u8>) -> Result<u64, E>,
@@ -172,7 +172,7 @@ impl InputColumn {
         Ok(())
     }
 
-    /// Appends a value of its type, which is no list and no vector; a moment is cut to its unit.
+    /// Appends a value of its type, which is a scalar. A timestamp is rounded down to its unit.
     pub fn push_scalar(&mut self, value: Value<'_>) -> Result<(), Invalid> {
         self.push(|data_type, arena| {
             Ok(match (value, data_type) {
@@ -186,13 +186,13 @@ impl InputColumn {
                 (Value::String(text), _) => value::decode(data_type, text.as_bytes(), arena)?,
                 (Value::Bytes(bytes), _) => value::decode(data_type, bytes, arena)?,
                 (Value::Vector(_) | Value::List(_), _) => {
-                    return Err(Invalid("is no single value"));
+                    return Err(Invalid("is not a single value"));
                 }
             })
         })
     }
 
-    /// Appends a value that is not there.
+    /// Appends a null.
     pub fn push_null(&mut self) {
         self.cells.push(value::absent(self.data_type));
         self.statuses.push(Status::Null as u8);
@@ -203,12 +203,12 @@ impl InputColumn {
         self.data_type
     }
 
-    /// How many rows it has; `None` where its one value is for any number of rows.
+    /// The number of rows; `None` if its one value is for all rows.
     pub fn rows(&self) -> Option<usize> {
         (!self.constant).then_some(self.cells.len())
     }
 
-    /// It as an input.
+    /// The column as an input.
     pub fn as_input(&self) -> Input<'_> {
         Input {
             cells: &self.cells,

@@ -1,4 +1,4 @@
-//! What a compiled expression does, one instruction for a whole column at a time.
+//! The instructions of a compiled expression. Each works on a whole column at a time.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use crate::types::{DataType, Scalar, TimeUnit};
 /// The type of a part of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueType {
-    /// Of the literal null, which takes the type of what stands beside it.
+    /// The literal null, which takes the type of the operand beside it.
     Null,
     Int64,
-    /// `Float32` too, which is kept widened.
+    /// Also `Float32`, which is kept widened.
     Float64,
     Bool,
     Timestamp,
@@ -40,7 +40,7 @@ impl ValueType {
         }
     }
 
-    /// The type of a feature of it, where one value can have it.
+    /// The type of a feature of it, if it is a scalar type.
     pub(super) fn scalar(self) -> Option<Scalar> {
         Some(match self {
             Self::Int64 => Scalar::Int64,
@@ -64,7 +64,7 @@ impl ValueType {
         )
     }
 
-    /// The type that values of both can have.
+    /// The type that values of both types can become.
     pub(super) fn common(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Null, value_type) | (value_type, Self::Null) => Some(value_type),
@@ -89,7 +89,7 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// A instruction: takes columns off a stack and puts one on.
+/// An instruction takes its operands off a stack, and puts its result on it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Instruction {
     Column(usize),
@@ -99,7 +99,7 @@ pub(super) enum Instruction {
     Cell(u64),
     /// A text for all rows.
     Text(Box<[u8]>),
-    /// No value; whether one would be bytes.
+    /// No value. `bytes` says whether a value would be bytes.
     Nothing {
         bytes: bool,
     },
@@ -113,10 +113,10 @@ pub(super) enum Instruction {
     TextEqual,
     /// Whether an integer is among these, which are sorted.
     IntegerIn(Box<[u64]>),
-    /// The same of floats, of which zero is in its positive form.
+    /// Whether a float is among these, which are sorted; zero is positive.
     FloatIn(Box<[u64]>),
     TextIn(Box<[Box<[u8]>]>),
-    /// How many of these, sorted, are not above the value.
+    /// The number of these, which are sorted, that are not above the value.
     IntegerBucket(Box<[i64]>),
     FloatBucket(Box<[f64]>),
     Length(Length),
@@ -128,14 +128,14 @@ pub(super) enum Instruction {
     Cosine,
 }
 
-/// Of one cell.
+/// An operation on one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Map {
     /// An integer as a float.
     Widen,
     /// A float without its fraction, as an integer.
     Truncate,
-    /// A float as the nearest that is a `Float32`.
+    /// A float as the nearest `Float32`.
     Narrow,
     NegateInteger,
     NegateFloat,
@@ -153,7 +153,7 @@ pub(super) enum Map {
     DayOfWeek,
 }
 
-/// Of two cells.
+/// An operation on two cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Zip {
     AddIntegers,
@@ -186,18 +186,18 @@ pub(super) enum Comparison {
     GreaterEqual,
 }
 
-/// How long a value is counted.
+/// How the length of a value is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
     /// A string's characters.
     Characters,
-    /// So many bytes each.
+    /// Elements of this many bytes each.
     Bytes(usize),
-    /// A list's elements, each with its own length.
+    /// Elements of a list that have their lengths before them.
     Sized,
 }
 
-/// Of all elements of a list.
+/// An operation on all elements of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fold {
     Sum,

@@ -1,8 +1,9 @@
 //! The JSON of a tree.
 //!
-//! A literal is itself; `{"feature": "user_profile:age"}`, `{"column": 3}`, `{"request": "amount"}`,
-//! `{"now": true}` and `{"timestamp": 1710325274000}` are the other leaves; `{"op": "+", "args":
-//! […]}` is an operation. A number with a point or an exponent is a `Float64`, any other an `Int64`.
+//! A literal is itself. The other leaves are `{"feature": "user_profile:age"}`, `{"column": 3}`,
+//! `{"request": "amount"}`, `{"now": true}` and `{"timestamp": 1710325274000}`. An operation is
+//! `{"op": "+", "args": […]}`. A number with a point or an exponent is a `Float64`, any other an
+//! `Int64`.
 
 use jiter::{Jiter, JiterError, Peek};
 
@@ -78,7 +79,9 @@ impl TreeParser<'_> {
                     let name = self.string()?;
                     let found = Operation::named(&name);
                     operation = Some(found.ok_or_else(|| {
-                        self.wrong(&format!("{name:?} is no operation that this version knows"))
+                        self.wrong(&format!(
+                            "{name:?} is not an operation that this version knows"
+                        ))
                     })?);
                 }
                 ("args", Peek::Array) => arguments = Some(self.arguments(depth + 1)?),
@@ -161,7 +164,7 @@ impl TreeParser<'_> {
     }
 
     fn broken(&self, error: &JiterError) -> ExpressionError {
-        let reason = format!("it is no JSON: {}", error.error_type);
+        let reason = format!("it is not JSON: {}", error.error_type);
         ExpressionError::new(&self.place(), &reason)
     }
 

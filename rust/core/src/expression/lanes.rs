@@ -1,4 +1,4 @@
-//! Columns under way: one value for all rows, or one for each.
+//! Operands: one value for all rows, or one for each.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ impl<T: Copy> Lanes<'_, T> {
     }
 }
 
-/// `f` of each row's pair: a loop for each shape, so that every one of them is a plain pass.
+/// Applies `f` to each row's pair. Each shape has a loop of its own, so that it is a plain pass.
 pub(super) fn zip<'r, A: Copy, B: Copy, R: Copy>(
     left: &Lanes<'_, A>,
     right: &Lanes<'_, B>,
@@ -54,18 +54,18 @@ pub(super) fn zip<'r, A: Copy, B: Copy, R: Copy>(
     }
 }
 
-/// Status codes, of which a greater one tells more.
+/// Status codes. The status of a result is the greatest of its operands'.
 pub(super) type Statuses<'a> = Lanes<'a, u8>;
 
 /// The values of a part of an expression.
 #[derive(Debug)]
 pub(super) enum Values<'a> {
     Cells(Lanes<'a, u64>),
-    /// Of strings, bytes, lists and vectors, as an arena holds them.
+    /// Values of strings, bytes, lists and vectors, in the form of an arena.
     Bytes(Lanes<'a, &'a [u8]>),
 }
 
-/// A part of an expression over some rows: where a status is not `PRESENT`, the value is anything.
+/// A part of an expression over some rows. If a status is not `PRESENT`, the value is arbitrary.
 #[derive(Debug)]
 pub(super) struct Operand<'a> {
     pub(super) values: Values<'a>,
@@ -76,7 +76,7 @@ const PRESENT: u8 = crate::types::Status::Present as u8;
 const NULL: u8 = crate::types::Status::Null as u8;
 
 impl<'a> Operand<'a> {
-    /// Cells from a function that also says whether there is one.
+    /// Cells from a function that also says whether it has an answer.
     pub(super) fn of<A: Copy>(
         operands: &Lanes<'_, A>,
         statuses: Statuses<'a>,
@@ -102,7 +102,7 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Cells from a function of two operands that also says whether there is one.
+    /// Cells from a function of two operands that also says whether it has an answer.
     pub(super) fn of_pairs<A: Copy, B: Copy>(
         left: &Lanes<'_, A>,
         right: &Lanes<'_, B>,
@@ -134,7 +134,7 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// The statuses of what needs both.
+/// The statuses of a result that needs both operands.
 pub(super) fn merge<'a>(left: Statuses<'a>, right: Statuses<'a>) -> Statuses<'a> {
     match (left, right) {
         (Lanes::One(PRESENT), other) | (other, Lanes::One(PRESENT)) => other,

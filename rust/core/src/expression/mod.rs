@@ -1,19 +1,20 @@
 //! On-request features: values computed at read time from stored features and request inputs.
 //!
-//! A [`Tree`] says what is computed. [`Expression::compile`] gives it types and turns it into instructions
-//! over whole columns; [`Computed`] is such an expression as a feature, with a declared type and a
-//! default, and [`Computed::evaluate`] answers for all rows of a request at once.
+//! A [`Tree`] says what to compute. [`Expression::compile`] checks its types and turns it into
+//! instructions over whole columns. [`Computed`] is such an expression as a feature, with a
+//! declared type and a default, and [`Computed::evaluate`] answers for all rows of a request at
+//! once.
 //!
-//! An operation has a value where all of its operands have one. Where one has none, neither has the
-//! result, and its status is that of the operands which tells most: `UNAVAILABLE`, then `INVALID`,
-//! `EXPIRED`, `NOT_FOUND`, `NULL`. A default that stands in for a stored value is a value. What has
-//! no answer (a division by zero, an integer beyond 64 bits, the logarithm of a negative) is `NULL`,
-//! and a number that is not finite comes only of one that was not.
+//! An operation has a value if all of its operands have one. Otherwise its status is the first of
+//! these that an operand has: `UNAVAILABLE`, `INVALID`, `EXPIRED`, `NOT_FOUND`, `NULL`. A default
+//! that is served for a stored value is a value. An operation without an answer (a division by
+//! zero, an integer beyond 64 bits, the logarithm of a negative number) is `NULL`. A result is not
+//! finite only if an operand is not.
 //!
-//! Four operations need less than all of their operands. `where` needs the condition and the branch
-//! that it takes. `&` and `|` are decided by one `false` or one `true`. `coalesce` is its first
-//! operand that has a value, and `is_null` tells whether there is one; but neither takes
-//! `UNAVAILABLE` or `INVALID` for missing.
+//! Some operations do not need all of their operands. `where` needs the condition and the branch
+//! that it takes. One `false` decides `&`, and one `true` decides `|`. `coalesce` is its first
+//! operand that has a value, and `is_null` says whether there is one. For these two `UNAVAILABLE`
+//! and `INVALID` are not missing values.
 
 mod compile;
 mod computed;
@@ -44,12 +45,12 @@ pub use evaluate::Expression;
 pub use input::{Input, InputColumn, Inputs, RequestTime};
 pub use tree::{MAX_DEPTH, MAX_NODES, Operation, Tree};
 
-/// Why something is no expression: the part of it, and what is wrong there.
+/// An error in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpressionError {
-    /// The part, as people write it.
+    /// The part that is wrong, as people write it.
     pub part: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
 }
 

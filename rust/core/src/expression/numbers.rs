@@ -1,7 +1,7 @@
-//! Numbers, booleans and moments: one pass over the cells for each operation.
+//! Operations on numbers, booleans and timestamps. Each is one pass over the cells.
 //!
-//! Each kernel gives a cell and whether that is an answer. The cells of rows without a value hold
-//! anything, so no kernel may panic on any cell.
+//! Each kernel returns a cell, and whether that is an answer. The cells of rows without a value are
+//! arbitrary, so no kernel may panic on any cell.
 
 use super::instructions::{Comparison, Map, Zip};
 use super::lanes::{Lanes, Operand, Statuses};
@@ -122,7 +122,7 @@ pub(super) fn float_in<'a>(
     statuses: Statuses<'a>,
 ) -> Operand<'a> {
     of_floats(cells, statuses, |x| {
-        // Of the two zeros, which are equal, the literals have the positive one.
+        // The two zeros are equal, and the literals have the positive one.
         let cell = (x + 0.0).to_bits();
         (u64::from(known.binary_search(&cell).is_ok()), true)
     })
@@ -141,7 +141,7 @@ pub(super) fn integer_bucket<'a>(
     })
 }
 
-/// Not a number is in no bucket.
+/// NaN is in no bucket.
 pub(super) fn float_bucket<'a>(
     bounds: &[f64],
     cells: &Cells<'_>,
@@ -199,7 +199,7 @@ fn both(a: f64, b: f64) -> bool {
     a.is_finite() && b.is_finite()
 }
 
-/// A result that is not finite is an answer only where an operand was not.
+/// A result that is not finite is an answer only if an operand is not finite.
 fn finite(result: f64, operands: bool) -> (u64, bool) {
     (result.to_bits(), result.is_finite() || !operands)
 }
@@ -211,10 +211,10 @@ fn divided(result: f64, a: f64, b: f64) -> (u64, bool) {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "what is cut is the fraction; what is beyond is no answer"
+    reason = "it cuts the fraction, and values beyond 64 bits are not answers"
 )]
 fn truncate(x: f64) -> (u64, bool) {
-    // The first float above every Int64; the least Int64 is a float itself.
+    // The first float above every Int64. The least Int64 is a float itself.
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     ((x as i64).cast_unsigned(), (-BEYOND..BEYOND).contains(&x))
 }
@@ -255,8 +255,8 @@ fn floats_remainder(a: f64, b: f64) -> f64 {
     }
 }
 
-/// What Python makes of it: the quotient that goes with the remainder, which the rounded quotient
-/// of the two alone may not be (1 // 0.1 is 9).
+/// As Python does: the quotient that fits the remainder. The rounded quotient of the two alone may
+/// differ (1 // 0.1 is 9).
 fn floats_floor_divide(a: f64, b: f64) -> f64 {
     let remainder = a % b;
     let mut quotient = (a - remainder) / b;

@@ -1,5 +1,5 @@
-//! The instructions of each operation, by the types of its operands; `None` if it takes no such
-//! operands.
+//! The instructions of each operation, by the types of its operands; `None` if the operation does
+//! not take operands of these types.
 
 use super::instructions::{Comparison, Fold, Instruction, Length, Map, ValueType, Zip};
 use super::part::Part;
@@ -143,13 +143,13 @@ fn sum(operation: Operation, left: Part, right: Part) -> Option<Part> {
         Operation::Add => (Zip::AddIntegers, Zip::AddFloats),
         _ => (Zip::SubtractIntegers, Zip::SubtractFloats),
     };
-    let moment = match (operation, left.value_type, right.value_type) {
+    let value_type = match (operation, left.value_type, right.value_type) {
         (Operation::Subtract, ValueType::Timestamp, ValueType::Timestamp) => ValueType::Int64,
         (_, ValueType::Timestamp, ValueType::Int64)
         | (Operation::Add, ValueType::Int64, ValueType::Timestamp) => ValueType::Timestamp,
         _ => return numeric(left, right, integers, floats),
     };
-    Some(left.with(right, Instruction::Zip(integers), moment))
+    Some(left.with(right, Instruction::Zip(integers), value_type))
 }
 
 fn numeric(left: Part, right: Part, integers: Zip, floats: Zip) -> Option<Part> {
@@ -159,7 +159,7 @@ fn numeric(left: Part, right: Part, integers: Zip, floats: Zip) -> Option<Part> 
     Some(alike(left, right, integers, floats))
 }
 
-/// The operation of integers or floats, as both operands are or become.
+/// The operation of integers, or of floats if one operand is a float.
 fn alike(left: Part, right: Part, integers: Zip, floats: Zip) -> Part {
     let value_type = left
         .value_type
@@ -217,7 +217,7 @@ fn contains(list: Part, value: Part) -> Option<Part> {
     Some(list.with(value.into_type(value_type), instruction, ValueType::Bool))
 }
 
-/// What takes any number of operands, from the left to the right.
+/// Operations with any number of operands, from left to right.
 pub(super) fn several(operation: Operation, mut parts: Vec<Part>) -> Option<Part> {
     if operation == Operation::Where {
         let [condition, then, otherwise] = <[Part; 3]>::try_from(parts).ok()?;

@@ -3,7 +3,7 @@
 use super::instructions::{Instruction, Map, ValueType};
 use crate::convert::nearest_f64;
 
-/// The instructions of a part of an expression, and the type of what they leave on the stack.
+/// The instructions of a part of an expression, and the type of their result.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) instructions: Vec<Instruction>,
@@ -38,7 +38,7 @@ impl Part {
         self.then(instruction, value_type)
     }
 
-    /// The same as a value of `value_type`, which is common to its own and others.
+    /// The same as a value of `value_type`, which its own type can become.
     pub(super) fn into_type(self, value_type: ValueType) -> Self {
         match (self.value_type, value_type) {
             (ValueType::Null, value_type) => Self::new(

@@ -1,4 +1,4 @@
-//! Texts, lists and vectors, as an arena holds them.
+//! Operations on texts, lists and vectors, in the form of an arena.
 
 use super::instructions::{Fold, Instruction, Length, ValueType};
 use super::lanes::{Lanes, Operand, Statuses, Values, zip};
@@ -22,7 +22,7 @@ pub(super) fn text_in<'a>(
 pub(super) fn length<'a>(length: Length, texts: &Bytes<'_>, statuses: Statuses<'a>) -> Operand<'a> {
     Operand::of(texts, statuses, |bytes: &[u8]| {
         let count = match length {
-            // Every character has one byte that does not continue another.
+            // Every character has exactly one byte that is not a continuation byte.
             Length::Characters => bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count(),
             Length::Bytes(each) => bytes.len() / each,
             Length::Sized => sized(bytes).count(),
@@ -73,7 +73,7 @@ fn nearest(sum: i128) -> f64 {
     sum as f64
 }
 
-/// The operations of two texts, lists or vectors.
+/// Operations on two texts, lists or vectors.
 pub(super) fn pairs<'a>(
     instruction: &Instruction,
     left: &Bytes<'_>,
@@ -167,13 +167,13 @@ fn place(index: u64, length: impl FnOnce() -> usize) -> Option<usize> {
     }
 }
 
-/// The elements of a list whose values are cells.
+/// The elements of a list of cells.
 fn cells(list: &[u8]) -> impl ExactSizeIterator<Item = u64> + '_ {
     let (cells, _) = list.as_chunks::<8>();
     cells.iter().map(|cell| u64::from_le_bytes(*cell))
 }
 
-/// The elements of a list of texts: a length of four bytes before each.
+/// The elements of a list of texts. Each has a length of four bytes before it.
 fn sized(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (&length, rest) = list.split_first_chunk::<4>()?;
@@ -200,7 +200,7 @@ fn cosine(left: &[u8], right: &[u8]) -> Option<f64> {
     (lengths != 0.0).then(|| total(both) / lengths)
 }
 
-/// Adds four products to four sums, which do not wait for each other.
+/// Adds four products to four sums, which are independent of each other.
 fn add(sums: &mut [f64; 4], left: [f64; 4], right: [f64; 4]) {
     for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
         *sum += left * right;
@@ -211,7 +211,7 @@ fn total([a, b, c, d]: [f64; 4]) -> f64 {
     (a + b) + (c + d)
 }
 
-/// Calls `each` with four elements of both vectors at a time; zeros follow the last.
+/// Calls `each` with four elements of both vectors at a time. The last call is padded with zeros.
 fn fours(left: &[u8], right: &[u8], mut each: impl FnMut([f64; 4], [f64; 4])) {
     let ((lefts, left), (rights, right)) = (left.as_chunks(), right.as_chunks());
     for (left, right) in lefts.iter().zip(rights) {
@@ -234,7 +234,7 @@ fn all_finite(vector: &[u8]) -> bool {
     vector_elements(vector).all(f32::is_finite)
 }
 
-/// A result that is not finite is an answer only where an operand was not.
+/// A result that is not finite is an answer only if an operand is not finite.
 fn answer(result: Option<f64>, operands_finite: impl FnOnce() -> bool) -> (u64, bool) {
     match result {
         Some(value) => (value.to_bits(), value.is_finite() || !operands_finite()),

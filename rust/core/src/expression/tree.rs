@@ -1,11 +1,11 @@
-//! What an expression says: operations, literals, and references to what it is computed from.
+//! The tree of an expression: operations, literals, and references to its inputs.
 
 use std::fmt;
 
-/// How deep a tree may nest.
+/// The deepest nesting of a tree.
 pub const MAX_DEPTH: usize = 64;
 
-/// How many nodes a tree may have, literals included.
+/// The most nodes of a tree, literals included.
 pub const MAX_NODES: usize = 1_000;
 
 /// An expression as it was written.
@@ -23,13 +23,13 @@ pub enum Tree {
     String(String),
     /// A `Timestamp`, in epoch milliseconds.
     Timestamp(i64),
-    /// A stored feature, by its place among the columns that are read.
+    /// A stored feature, by its index among the columns that are read.
     Column(usize),
-    /// A stored feature, by the name that its column has.
+    /// A stored feature, by the name of its column.
     Feature(String),
     /// An input that the request brings.
     Request(String),
-    /// The moment that the request is answered for.
+    /// The time that the request is answered for.
     Now,
     /// An operation.
     Call(Operation, Vec<Tree>),
@@ -37,7 +37,7 @@ pub enum Tree {
 
 macro_rules! operations {
     ($($operation:ident $name:literal $least:literal $most:tt $takes:literal;)*) => {
-        /// What can be done with values; see [`Operation::takes`] for each.
+        /// An operation on values; see [`Operation::takes`] for each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[expect(missing_docs, reason = "each says what it takes in words")]
         pub enum Operation {
@@ -55,7 +55,7 @@ macro_rules! operations {
                 }
             }
 
-            /// What its arguments are, in words.
+            /// Its arguments, in words.
             pub const fn takes(self) -> &'static str {
                 match self {
                     $(Self::$operation => $takes,)*
@@ -125,7 +125,7 @@ operations! {
 }
 
 impl Operation {
-    /// The operation of that name.
+    /// The operation of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -164,14 +164,14 @@ impl Operation {
 }
 
 impl fmt::Display for Tree {
-    /// As people write it in Python: `(request.now - user_profile:signup_time) / 86400000`.
+    /// The form that people write in Python: `(request.now - user_profile:signup_time) / 86400000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, &|_| None)
     }
 }
 
 impl Tree {
-    /// The same with the names of its columns, cut where it is long: for messages.
+    /// The same with the names of its columns, for messages. A long text is cut.
     pub(super) fn shown<'a>(&self, name: &dyn Fn(usize) -> Option<&'a str>) -> String {
         const SHOWN: usize = 120;
         let mut text = String::new();

@@ -43,12 +43,12 @@ fn errors_name_the_part_and_what_it_takes() {
         ),
         (
             "@gone",
-            "v:gone: is no feature here; there are v:int, v:float, v:text, v:time, v:ints, \
+            "v:gone: is not a feature here; there are v:int, v:float, v:text, v:time, v:ints, \
           v:vector, v:other",
         ),
         (
             "{'request':'price'}",
-            "request[\"price\"]: is no request input here; there are amount",
+            "request[\"price\"]: is not a request input here; there are amount",
         ),
         ("{'column':9}", "column 9: there are 7 columns"),
         (
@@ -81,7 +81,7 @@ fn errors_name_the_part_and_what_it_takes() {
         ),
         (
             "{'op':'sin','args':[1]}",
-            "the expression, at byte 11: \"sin\" is no operation that this \
+            "the expression, at byte 11: \"sin\" is not an operation that this \
           version knows",
         ),
         (
