@@ -7,11 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use fscore_core::connection::{
-    Config, Connection as Protocol, Event, LostReason, Replies, State, SubmitError, Ticket,
+    Config, Connection as Protocol, Event, LostReason, Replies as _, State, SubmitError, Ticket,
 };
 use fscore_core::error::ErrorKind;
 use fscore_core::read::ReadOptions;
-use fscore_core::resp::{Reply, Token};
+use fscore_core::resp::Reply;
 use fscore_core::retry::{Action, Budget, Failure, decide};
 
 use crate::blocking::jitter;
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
 }
 
 struct Inner {
-    protocol: Protocol<Waiting>,
+    protocol: Protocol<Waiting, Job>,
     pushes: Vec<Vec<Reply>>,
     fault: Option<Fault>,
     /// Requests that were in flight before the last bytes, which the retry budget is a share of.
@@ -49,10 +49,9 @@ struct Inner {
     watched_until: f64,
 }
 
-/// A job and who waits for it.
+/// Who waits for a job.
 struct Waiting {
     waiter: Waiter,
-    job: Job,
     /// What the retry decision needs should it fail.
     retry: Retry,
 }
@@ -78,41 +77,6 @@ impl Retry {
             idempotent,
             deadline: seconds(deadline),
         }
-    }
-}
-
-impl Replies for Waiting {
-    fn expected(&self) -> usize {
-        self.job.expected()
-    }
-
-    #[inline]
-    fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
-        self.job.token(reply, depth, token);
-    }
-
-    fn finish(&mut self, reply: usize) {
-        self.job.finish(reply);
-    }
-    #[inline]
-    fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
-        self.job.whole(reply, buf)
-    }
-
-    fn is_out_of_step(&self) -> bool {
-        self.job.is_out_of_step()
-    }
-
-    fn goes_on(&mut self) -> bool {
-        self.job.goes_on()
-    }
-
-    fn encode_rest(&self, out: &mut Vec<u8>) {
-        self.job.encode_rest(out);
-    }
-
-    fn is_shareable(&self) -> bool {
-        self.job.is_shareable()
     }
 }
 
@@ -425,16 +389,16 @@ impl Connection {
         now: f64,
     ) -> Option<bool> {
         let waiter = Waiter::Hot(waiter);
-        let waiting = Waiting { waiter, job, retry };
-        let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
-        let is_nothing = waiting.expected() == 0;
+        let waiting = Waiting { waiter, retry };
+        let is_nothing = job.expected() == 0;
         let mut inner = self.lock();
         if is_nothing || inner.protocol.state() != State::Ready {
             return None;
         }
-        let submitted = inner
-            .protocol
-            .submit(waiting, encode, retry.deadline, seconds(now));
+        let submitted =
+            inner
+                .protocol
+                .submit(waiting, job, Job::encode, retry.deadline, seconds(now));
         submitted.ok()?;
         let first = !std::mem::replace(&mut inner.submitted, true);
         Some(first || inner.is_urgent() || deadline < inner.watched_until)
@@ -450,12 +414,12 @@ impl Connection {
             });
         }
         let waiter = Waiter::Python(waiter);
-        let waiting = Waiting { waiter, job, retry };
-        let encode = |out: &mut Vec<u8>, waiting: &Waiting| waiting.job.encode(out);
+        let waiting = Waiting { waiter, retry };
         let mut inner = self.lock();
-        let submitted = inner
-            .protocol
-            .submit(waiting, encode, retry.deadline, seconds(now));
+        let submitted =
+            inner
+                .protocol
+                .submit(waiting, job, Job::encode, retry.deadline, seconds(now));
         match submitted {
             Ok(Ticket(ticket)) => {
                 inner.submitted = true;
@@ -488,7 +452,8 @@ impl Inner {
         while let Some(event) = self.protocol.poll_event() {
             match event {
                 Event::Done {
-                    job: Waiting { waiter, job, retry },
+                    tag: Waiting { waiter, retry },
+                    job,
                     ..
                 } => {
                     let answer = match job.failure() {
@@ -501,14 +466,16 @@ impl Inner {
                     settled.push((waiter, answer));
                 }
                 Event::TimedOut {
-                    job: Waiting { waiter, job, .. },
+                    tag: Waiting { waiter, .. },
+                    job,
                     sent,
                     ..
                 } => {
                     settled.push((waiter, job.cut_short(job::timed_out(sent))));
                 }
                 Event::Lost {
-                    job: Waiting { waiter, job, retry },
+                    tag: Waiting { waiter, retry },
+                    job,
                     sent,
                     reason,
                     ..

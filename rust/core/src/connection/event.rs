@@ -9,13 +9,15 @@ pub struct Ticket(pub u64);
 
 /// What happened on a connection.
 #[derive(Debug)]
-pub enum Event<J> {
+pub enum Event<T, J> {
     /// The handshake is over; what was queued may leave.
     Ready,
     /// All replies of a job were received.
     Done {
         /// Its ticket.
         ticket: Ticket,
+        /// What it was submitted with.
+        tag: T,
         /// The job, with what it made of its replies.
         job: J,
     },
@@ -23,6 +25,8 @@ pub enum Event<J> {
     TimedOut {
         /// Its ticket.
         ticket: Ticket,
+        /// What it was submitted with.
+        tag: T,
         /// The job, with what it made of the replies so far.
         job: J,
         /// How many replies were whole.
@@ -34,6 +38,8 @@ pub enum Event<J> {
     Lost {
         /// Its ticket.
         ticket: Ticket,
+        /// What it was submitted with.
+        tag: T,
         /// The job, with what it made of the replies so far.
         job: J,
         /// How many replies were whole.

@@ -123,7 +123,7 @@ pub enum State {
 ///   its command's, nothing is known any more: the connection closes and every job is lost, each
 ///   told whether it had been sent and how many of its replies were whole.
 #[derive(Debug)]
-pub struct Connection<J> {
+pub struct Connection<T, J> {
     config: Config,
     state: State,
     scanner: Scanner,
@@ -134,7 +134,7 @@ pub struct Connection<J> {
     handshake: Handshake,
     handshake_output: Vec<u8>,
     push: ReplyBuilder,
-    queue: Queue<J>,
+    queue: Queue<T, J>,
     window: Window,
     handshake_deadline: Duration,
     /// When the server was last heard, or began to owe an answer.
@@ -143,10 +143,10 @@ pub struct Connection<J> {
     has_answered: bool,
     /// The newest time that was told.
     now: Duration,
-    events: VecDeque<Event<J>>,
+    events: VecDeque<Event<T, J>>,
 }
 
-impl<J: Replies> Connection<J> {
+impl<T, J: Replies> Connection<T, J> {
     /// A connection that is being made.
     pub fn new(config: Config, now: Duration) -> Self {
         Connection {
@@ -245,14 +245,16 @@ impl<J: Replies> Connection<J> {
         self.close(LostReason::Closed);
     }
 
-    /// Queues a job: `encode` appends its commands, as many as the job expects replies.
+    /// Queues a job: `encode` appends its commands, as many as the job expects replies. `tag` is
+    /// handed back with the job, whatever becomes of it.
     ///
     /// Before the connection is ready jobs wait; their deadlines run. A job that expects no reply is
     /// done at once.
     pub fn submit(
         &mut self,
+        tag: T,
         job: J,
-        encode: impl FnOnce(&mut Vec<u8>, &J),
+        encode: impl FnOnce(&J, &mut Vec<u8>),
         deadline: Duration,
         now: Duration,
     ) -> Result<Ticket, SubmitError> {
@@ -272,7 +274,7 @@ impl<J: Replies> Connection<J> {
         let expected = job.expected();
         if expected == 0 {
             let ticket = self.queue.push_nothing();
-            self.events.push_back(Event::Done { ticket, job });
+            self.events.push_back(Event::Done { ticket, tag, job });
             return Ok(ticket);
         }
         if self.queue.len() == 0 {
@@ -282,12 +284,13 @@ impl<J: Replies> Connection<J> {
             replies: expected,
             shareable: job.is_shareable(),
         };
-        Ok(self.queue.push(job, asked, encode, deadline))
+        Ok(self.queue.push(tag, job, asked, encode, deadline))
     }
 
     /// Gives a job back without its answer; `None` if it came back already.
-    pub fn cancel(&mut self, ticket: Ticket) -> Option<J> {
-        self.queue.remove(ticket).map(|removed| removed.job)
+    pub fn cancel(&mut self, ticket: Ticket) -> Option<(T, J)> {
+        let removed = self.queue.remove(ticket)?;
+        Some((removed.tag, removed.job))
     }
 
     /// Ends what is due: jobs by [`Event::TimedOut`], the handshake by
@@ -302,6 +305,7 @@ impl<J: Replies> Connection<J> {
         while let Some(removed) = self.queue.remove_due(now) {
             self.events.push_back(Event::TimedOut {
                 ticket: removed.ticket,
+                tag: removed.tag,
                 job: removed.job,
                 answered: removed.answered,
                 sent: removed.sent,
@@ -361,7 +365,7 @@ impl<J: Replies> Connection<J> {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event<J>> {
+    pub fn poll_event(&mut self) -> Option<Event<T, J>> {
         self.events.pop_front()
     }
 
@@ -380,6 +384,7 @@ impl<J: Replies> Connection<J> {
         for removed in self.queue.drain() {
             self.events.push_back(Event::Lost {
                 ticket: removed.ticket,
+                tag: removed.tag,
                 job: removed.job,
                 answered: removed.answered,
                 sent: removed.sent,

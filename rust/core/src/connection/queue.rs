@@ -7,9 +7,9 @@ use super::output::Output;
 
 /// The jobs of a connection in the order of the stream, and the commands that are still to be sent.
 #[derive(Debug)]
-pub(super) struct Queue<J> {
+pub(super) struct Queue<T, J> {
     /// Every job whose replies are still to come, and every tombstone.
-    slots: VecDeque<Slot<J>>,
+    slots: VecDeque<Slot<T, J>>,
     /// The ticket of `slots[0]`.
     first: u64,
     /// Tickets before this one were handed to the driver.
@@ -31,9 +31,9 @@ pub(super) struct Queue<J> {
 
 /// A job's place in the stream.
 #[derive(Debug)]
-pub(super) struct Slot<J> {
-    /// `None` is a tombstone.
-    pub(super) job: Option<J>,
+pub(super) struct Slot<T, J> {
+    /// The job, and what it was submitted with. `None` is a tombstone.
+    pub(super) held: Option<(T, J)>,
     /// What the job's owner knows it by.
     ticket: Ticket,
     deadline: Duration,
@@ -44,7 +44,7 @@ pub(super) struct Slot<J> {
     sharing: Role,
 }
 
-impl<J> Slot<J> {
+impl<T, J> Slot<T, J> {
     /// Whether others get its replies too.
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
@@ -73,8 +73,9 @@ struct Followers {
 
 /// A job that has all its replies.
 #[derive(Debug)]
-pub(super) struct Popped<J> {
+pub(super) struct Popped<T, J> {
     pub(super) ticket: Ticket,
+    pub(super) tag: T,
     pub(super) job: J,
     deadline: Duration,
 }
@@ -88,14 +89,15 @@ pub(super) struct Asked {
 
 /// A job that leaves the queue without all its replies.
 #[derive(Debug)]
-pub(super) struct Removed<J> {
+pub(super) struct Removed<T, J> {
     pub(super) ticket: Ticket,
+    pub(super) tag: T,
     pub(super) job: J,
     pub(super) answered: usize,
     pub(super) sent: bool,
 }
 
-impl<J> Default for Queue<J> {
+impl<T, J> Default for Queue<T, J> {
     fn default() -> Self {
         Queue {
             slots: VecDeque::new(),
@@ -112,7 +114,7 @@ impl<J> Default for Queue<J> {
     }
 }
 
-impl<J> Queue<J> {
+impl<T, J> Queue<T, J> {
     /// Jobs, not counting tombstones.
     pub(super) fn live(&self) -> usize {
         self.live
@@ -148,43 +150,45 @@ impl<J> Queue<J> {
     /// Appends a job that expects replies, and its commands, unless it can have those of another.
     pub(super) fn push(
         &mut self,
+        tag: T,
         job: J,
         asked: Asked,
-        encode: impl FnOnce(&mut Vec<u8>, &J),
+        encode: impl FnOnce(&J, &mut Vec<u8>),
         deadline: Duration,
     ) -> Ticket {
         let ticket = Ticket(self.next_id());
-        self.push_as(ticket, job, deadline, asked, encode);
+        self.push_as(ticket, tag, job, asked, encode, deadline);
         ticket
     }
 
     /// Appends a job that was here before and has more to send.
     pub(super) fn push_again(
         &mut self,
-        popped: Popped<J>,
+        popped: Popped<T, J>,
         asked: Asked,
         encode_rest: impl FnOnce(&J, &mut Vec<u8>),
     ) {
         let Popped {
             ticket,
+            tag,
             job,
             deadline,
         } = popped;
         self.moved.push((ticket, self.next_id()));
-        let encode = |out: &mut Vec<u8>, job: &J| encode_rest(job, out);
-        self.push_as(ticket, job, deadline, asked, encode);
+        self.push_as(ticket, tag, job, asked, encode_rest, deadline);
     }
 
     fn push_as(
         &mut self,
         ticket: Ticket,
+        tag: T,
         job: J,
-        deadline: Duration,
         asked: Asked,
-        encode: impl FnOnce(&mut Vec<u8>, &J),
+        encode: impl FnOnce(&J, &mut Vec<u8>),
+        deadline: Duration,
     ) {
         let id = self.next_id();
-        let mut bytes = self.output.append(|out| encode(out, &job));
+        let mut bytes = self.output.append(|out| encode(&job, out));
         let mut expected = asked.replies;
         let mut sharing = Role::Alone;
         if !asked.shareable {
@@ -197,7 +201,7 @@ impl<J> Queue<J> {
         self.unsent += expected;
         self.live += 1;
         self.slots.push_back(Slot {
-            job: Some(job),
+            held: Some((tag, job)),
             ticket,
             deadline,
             expected,
@@ -240,7 +244,7 @@ impl<J> Queue<J> {
     pub(super) fn push_nothing(&mut self) -> Ticket {
         let ticket = Ticket(self.next_id());
         self.slots.push_back(Slot {
-            job: None,
+            held: None,
             ticket,
             deadline: Duration::MAX,
             expected: 0,
@@ -254,15 +258,15 @@ impl<J> Queue<J> {
 
     /// Takes a job out. Its commands are not sent, or leave a tombstone; where others wait for the
     /// same replies, they stay.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed<J>> {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed<T, J>> {
         let moved = self.moved.iter().find(|(known, _)| *known == ticket);
         self.remove_at(moved.map_or(ticket.0, |&(_, id)| id))
     }
 
-    fn remove_at(&mut self, id: u64) -> Option<Removed<J>> {
+    fn remove_at(&mut self, id: u64) -> Option<Removed<T, J>> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         let slot = self.slots.get_mut(index)?;
-        let job = slot.job.take()?;
+        let (tag, job) = slot.held.take()?;
         let ticket = slot.ticket;
         let asked_by = match slot.sharing {
             Role::Follows(leader) => leader,
@@ -291,6 +295,7 @@ impl<J> Queue<J> {
         self.forget(ticket);
         Some(Removed {
             ticket,
+            tag,
             job,
             answered,
             sent,
@@ -302,7 +307,7 @@ impl<J> Queue<J> {
     }
 
     /// Takes out a job whose deadline has come.
-    pub(super) fn remove_due(&mut self, now: Duration) -> Option<Removed<J>> {
+    pub(super) fn remove_due(&mut self, now: Duration) -> Option<Removed<T, J>> {
         let id = self
             .deadlines
             .pop_due(now, is_live(&self.slots, self.first))?;
@@ -364,7 +369,7 @@ impl<J> Queue<J> {
 
     /// Whom the next reply is for.
     #[inline]
-    pub(super) fn front(&mut self) -> Option<&mut Slot<J>> {
+    pub(super) fn front(&mut self) -> Option<&mut Slot<T, J>> {
         if self.is_owed() {
             self.slots.front_mut()
         } else {
@@ -378,14 +383,14 @@ impl<J> Queue<J> {
             return;
         };
         let answered = front.answered;
-        if let Some(job) = &mut front.job {
+        if let Some((_, job)) = &mut front.held {
             each(job, answered);
         }
         let Role::Leads(followers) = std::mem::take(&mut front.sharing) else {
             return;
         };
         for id in &followers.places {
-            if let Some(job) = &mut self.slots[(id - self.first) as usize].job {
+            if let Some((_, job)) = &mut self.slots[(id - self.first) as usize].held {
                 each(job, answered);
             }
         }
@@ -393,9 +398,9 @@ impl<J> Queue<J> {
     }
 
     /// Removes the front slot, which has all its replies; the job in it, if it is no tombstone.
-    pub(super) fn pop(&mut self) -> Option<Popped<J>> {
+    pub(super) fn pop(&mut self) -> Option<Popped<T, J>> {
         let Slot {
-            job,
+            held,
             ticket,
             deadline,
             expected,
@@ -406,18 +411,19 @@ impl<J> Queue<J> {
         self.bytes -= bytes;
         self.taken -= expected;
         self.reap();
-        let job = job?;
+        let (tag, job) = held?;
         self.live -= 1;
         self.forget(ticket);
         Some(Popped {
             ticket,
+            tag,
             job,
             deadline,
         })
     }
 
     /// Removes the front slot, likewise; every job that had its replies.
-    pub(super) fn pop_shared(&mut self) -> Vec<Popped<J>> {
+    pub(super) fn pop_shared(&mut self) -> Vec<Popped<T, J>> {
         let mut slots = std::mem::take(&mut self.slots);
         let mut popped = Vec::new();
         if let Some(front) = slots.front_mut() {
@@ -434,19 +440,20 @@ impl<J> Queue<J> {
         popped
     }
 
-    fn take_job(&mut self, slot: &mut Slot<J>) -> Option<Popped<J>> {
-        let job = slot.job.take()?;
+    fn take_job(&mut self, slot: &mut Slot<T, J>) -> Option<Popped<T, J>> {
+        let (tag, job) = slot.held.take()?;
         self.live -= 1;
         self.forget(slot.ticket);
         Some(Popped {
             ticket: slot.ticket,
+            tag,
             job,
             deadline: slot.deadline,
         })
     }
 
     /// Takes out every job.
-    pub(super) fn drain(&mut self) -> Vec<Removed<J>> {
+    pub(super) fn drain(&mut self) -> Vec<Removed<T, J>> {
         let mut queue = std::mem::take(self);
         self.first = queue.next_id();
         self.sent = self.first;
@@ -488,16 +495,16 @@ impl<J> Queue<J> {
     }
 }
 
-fn is_live<J>(slots: &VecDeque<Slot<J>>, first: u64) -> impl Fn(u64) -> bool {
+fn is_live<T, J>(slots: &VecDeque<Slot<T, J>>, first: u64) -> impl Fn(u64) -> bool {
     move |id| {
         id.checked_sub(first)
             .and_then(|index| slots.get(index as usize))
-            .is_some_and(|slot| slot.job.is_some())
+            .is_some_and(|slot| slot.held.is_some())
     }
 }
 
 #[cfg(test)]
-impl<J> Queue<J> {
+impl<T, J> Queue<T, J> {
     /// Whether the commands of a job that has not gone on were handed to the driver.
     pub(super) fn is_sent(&self, ticket: Ticket) -> bool {
         ticket.0 < self.sent

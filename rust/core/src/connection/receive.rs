@@ -13,7 +13,7 @@ pub(super) enum Target {
     Push,
 }
 
-impl<J: Replies> Connection<J> {
+impl<T, J: Replies> Connection<T, J> {
     pub(super) fn scan(&mut self, data: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
         while self.state != State::Closed {
@@ -65,7 +65,7 @@ impl<J: Replies> Connection<J> {
                 *used += length;
                 continue;
             }
-            let Some(job) = &mut slot.job else {
+            let Some((_, job)) = &mut slot.held else {
                 break;
             };
             while slot.answered < slot.expected
@@ -135,7 +135,7 @@ impl<J: Replies> Connection<J> {
             return self.answer_to_all(first, rest);
         }
         loop {
-            if let Some(job) = &mut slot.job {
+            if let Some((_, job)) = &mut slot.held {
                 job.token(slot.answered, scanned.depth, scanned.token);
             }
             if scanned.last {
@@ -147,7 +147,7 @@ impl<J: Replies> Connection<J> {
             used += next.consumed;
             scanned = next;
         }
-        if let Some(job) = &mut slot.job {
+        if let Some((_, job)) = &mut slot.held {
             job.finish(slot.answered);
             if job.is_out_of_step() {
                 let offset = self.scanner.offset();
@@ -210,7 +210,7 @@ impl<J: Replies> Connection<J> {
     }
 
     #[inline]
-    fn finish(&mut self, mut popped: Popped<J>) {
+    fn finish(&mut self, mut popped: Popped<T, J>) {
         if popped.job.goes_on() {
             let asked = Asked {
                 replies: popped.job.expected(),
@@ -218,8 +218,10 @@ impl<J: Replies> Connection<J> {
             };
             self.queue.push_again(popped, asked, J::encode_rest);
         } else {
-            let Popped { ticket, job, .. } = popped;
-            self.events.push_back(Event::Done { ticket, job });
+            let Popped {
+                ticket, tag, job, ..
+            } = popped;
+            self.events.push_back(Event::Done { ticket, tag, job });
         }
     }
 

@@ -57,9 +57,9 @@ impl Echo {
         }
     }
 
-    fn encode(out: &mut Vec<u8>, echo: &Echo) {
-        for index in 0..echo.expected {
-            encode::command(out, &[echo.verb, &format!("{} {index}", echo.name)]);
+    fn encode(&self, out: &mut Vec<u8>) {
+        for index in 0..self.expected {
+            encode::command(out, &[self.verb, &format!("{} {index}", self.name)]);
         }
     }
 
@@ -121,7 +121,7 @@ impl Replies for Echo {
     }
 
     fn encode_rest(&self, out: &mut Vec<u8>) {
-        Echo::encode(out, self);
+        self.encode(out);
     }
 
     fn is_shareable(&self) -> bool {
@@ -131,7 +131,9 @@ impl Replies for Echo {
 
 /// A connection, a server, and the time.
 struct Pair {
-    connection: Connection<Echo>,
+    /// Its jobs are tagged with how many were submitted before.
+    connection: Connection<usize, Echo>,
+    submitted: usize,
     server: Server,
     now: Duration,
 }
@@ -143,6 +145,7 @@ impl Pair {
         let now = Duration::from_secs(1000);
         Pair {
             connection: Connection::new(config, now),
+            submitted: 0,
             server,
             now,
         }
@@ -168,8 +171,10 @@ impl Pair {
 
     fn try_submit(&mut self, echo: Echo, timeout: Duration) -> Result<Ticket, SubmitError> {
         let deadline = self.now + timeout;
+        let tag = self.submitted;
+        self.submitted += 1;
         self.connection
-            .submit(echo, Echo::encode, deadline, self.now)
+            .submit(tag, echo, Echo::encode, deadline, self.now)
     }
 
     /// Sends what there is to send.
@@ -199,7 +204,7 @@ impl Pair {
         self.connection.handle_deadlines(self.now);
     }
 
-    fn events(&mut self) -> Vec<Event<Echo>> {
+    fn events(&mut self) -> Vec<Event<usize, Echo>> {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 

@@ -23,7 +23,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 /// One connection: the protocol, its stream, and the buffer between them.
 pub(super) struct Link {
     stream: Stream,
-    protocol: Connection<Job>,
+    protocol: Connection<(), Job>,
     buffer: Box<[u8]>,
     ready_at: Duration,
     /// Whether this side ended it, because a call was late or interrupted amid its request.
@@ -160,11 +160,10 @@ impl Link {
         deadline: Duration,
         clock: &Clock,
     ) -> Result<Job, Ended> {
-        let encode = |out: &mut Vec<u8>, job: &Job| job.encode(out);
-        let ticket = match self.protocol.submit(job, encode, deadline, clock.now()) {
-            Ok(ticket) => ticket,
-            Err(error) => return Err(refused(error)),
-        };
+        let submitted = self
+            .protocol
+            .submit((), job, Job::encode, deadline, clock.now());
+        let ticket = submitted.map_err(refused)?;
         loop {
             while let Some(event) = self.protocol.poll_event() {
                 // Events of earlier calls that gave up do not exist: cancelling leaves none.
@@ -260,7 +259,7 @@ impl Link {
             }
             Unsent::Late => {
                 self.given_up = true;
-                let job = self.protocol.cancel(ticket);
+                let job = self.protocol.cancel(ticket).map(|((), job)| job);
                 self.protocol.handle_closed(clock.now());
                 let fault = job::timed_out(true);
                 let failure = Failure::DeadlineExceeded;
@@ -306,7 +305,7 @@ fn refused(error: SubmitError) -> Ended {
     }))
 }
 
-fn outcome(event: Event<Job>) -> Option<Result<Job, Ended>> {
+fn outcome(event: Event<(), Job>) -> Option<Result<Job, Ended>> {
     let (job, failure, fault) = match event {
         Event::Done { job, .. } => return Some(Ok(job)),
         Event::TimedOut { job, sent, .. } => (job, Failure::DeadlineExceeded, job::timed_out(sent)),

@@ -25,8 +25,9 @@ fn a_job_that_goes_on_is_done_once_and_keeps_its_ticket() {
     let [
         Event::Done { job: first, .. },
         Event::Done {
-            job: last,
             ticket: kept,
+            tag: 0,
+            job: last,
         },
     ] = &events[..]
     else {

@@ -70,7 +70,7 @@ struct Oracle {
 }
 
 struct Submitted {
-    /// Which of all jobs.
+    /// Which of all jobs; its tag.
     index: usize,
     name: String,
     goes_on: bool,
@@ -104,18 +104,20 @@ impl Oracle {
     fn hear(&mut self, pair: &mut Pair) {
         for event in pair.events() {
             match event {
-                Event::Done { ticket, job } => {
+                Event::Done { ticket, tag, job } => {
                     assert_eq!(job.whole, job.expected);
-                    self.settle(pair, ticket, &job, None);
+                    self.settle(pair, ticket, tag, &job, None);
                 }
                 Event::TimedOut {
                     ticket,
+                    tag,
                     job,
                     answered,
                     sent,
                 }
                 | Event::Lost {
                     ticket,
+                    tag,
                     job,
                     answered,
                     sent,
@@ -123,7 +125,7 @@ impl Oracle {
                 } => {
                     assert_eq!(job.whole, answered);
                     assert!(sent || answered == 0);
-                    self.settle(pair, ticket, &job, Some(sent));
+                    self.settle(pair, ticket, tag, &job, Some(sent));
                 }
                 Event::Push(items) => assert_eq!(items.len(), 2),
                 event => panic!("{event:?}"),
@@ -131,8 +133,9 @@ impl Oracle {
         }
     }
 
-    fn settle(&mut self, pair: &Pair, ticket: Ticket, job: &Echo, sent: Option<bool>) {
+    fn settle(&mut self, pair: &Pair, ticket: Ticket, tag: usize, job: &Echo, sent: Option<bool>) {
         let submitted = self.open.remove(&ticket).unwrap();
+        assert_eq!(submitted.index, tag);
         assert_eq!(submitted.name, job.name);
         job.assert_own();
         let commands = &pair.server.commands;
@@ -189,9 +192,8 @@ proptest! {
                     if let Some(&ticket) = index.and_then(|index| oracle.tickets.get(index)) {
                         let sent = pair.connection.queue.is_sent(ticket);
                         let open = oracle.open.contains_key(&ticket);
-                        let job = pair.connection.cancel(ticket);
-                        if let Some(job) = job {
-                            oracle.settle(&pair, ticket, &job, None);
+                        if let Some((tag, job)) = pair.connection.cancel(ticket) {
+                            oracle.settle(&pair, ticket, tag, &job, None);
                             if !sent && job.verb != "READ" {
                                 withdrawn.push(format!("{} {} 0", job.verb, job.name));
                             }

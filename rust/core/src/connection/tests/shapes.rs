@@ -47,7 +47,7 @@ impl Replies for Integers {
 }
 
 /// A ready connection with jobs of so many replies sent.
-fn sent(jobs: &[usize]) -> Connection<Integers> {
+fn sent(jobs: &[usize]) -> Connection<(), Integers> {
     let config = Config {
         prefer_resp3: false,
         ..Config::default()
@@ -64,13 +64,13 @@ fn sent(jobs: &[usize]) -> Connection<Integers> {
             expected,
             ..Integers::default()
         };
-        let encode = |out: &mut Vec<u8>, job: &Integers| {
+        let encode = |job: &Integers, out: &mut Vec<u8>| {
             for _ in 0..job.expected {
                 encode::command(out, &["INCR", "n"]);
             }
         };
         connection
-            .submit(job, encode, SECOND, Duration::ZERO)
+            .submit((), job, encode, SECOND, Duration::ZERO)
             .unwrap();
     }
     connection.poll_output().unwrap();
@@ -85,7 +85,7 @@ fn whole_replies_and_tokens_mix_however_the_stream_is_cut() {
         for second in first..answers.len() {
             let mut connection = sent(&[2, 1, 3]);
             // The second one's replies are discarded.
-            let cancelled = connection.cancel(Ticket(1)).unwrap();
+            let ((), cancelled) = connection.cancel(Ticket(1)).unwrap();
             assert!(cancelled.received.is_empty());
             for piece in [
                 &answers[..first],
@@ -151,13 +151,14 @@ fn a_reply_of_another_shape_ends_the_connection_before_it_shifts_the_others() {
         let mut told = Vec::new();
         while let Some(event) = connection.poll_event() {
             match event {
-                Event::Done { ticket, job } => told.push((ticket.0, job.received, None)),
+                Event::Done { ticket, job, .. } => told.push((ticket.0, job.received, None)),
                 Event::Lost {
                     ticket,
                     job,
                     answered,
                     sent: true,
                     reason: LostReason::Protocol(ProtocolError::OutOfStep { .. }),
+                    ..
                 } => told.push((ticket.0, job.received, Some(answered))),
                 event => panic!("{event:?}"),
             }

@@ -179,7 +179,7 @@ fn any_of_them_may_be_cancelled_amid_the_replies() {
             .unwrap();
         for (index, ticket) in tickets.into_iter().enumerate() {
             let job = (index != left).then(|| pair.connection.cancel(ticket));
-            assert!(job.is_none_or(|job| job.unwrap().replies == ["a 0@0"]));
+            assert!(job.is_none_or(|job| job.unwrap().1.replies == ["a 0@0"]));
         }
         pair.connection
             .handle_data(&answer[14..], pair.now)

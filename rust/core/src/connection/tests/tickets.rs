@@ -51,7 +51,7 @@ fn what_was_not_sent_never_is() {
         "{events:?}"
     );
     assert_eq!(
-        pair.connection.cancel(cancelled).map(|job| job.name),
+        pair.connection.cancel(cancelled).map(|(_, job)| job.name),
         Some("cancelled".to_owned())
     );
     assert!(pair.connection.cancel(cancelled).is_none(), "only once");
@@ -331,13 +331,13 @@ fn an_encoder_that_panics_leaves_no_fragment() {
     let mut pair = Pair::ready();
     pair.submit("a", 1, SECOND);
     let deadline = pair.now + SECOND;
-    let encode = |out: &mut Vec<u8>, _: &Echo| {
+    let encode = |_: &Echo, out: &mut Vec<u8>| {
         out.extend_from_slice(b"*2\r\n$4\r\nECHO\r\n");
         panic!("half-way");
     };
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let echo = Echo::new("b", 1);
-        let _ = pair.connection.submit(echo, encode, deadline, pair.now);
+        let _ = pair.connection.submit(0, echo, encode, deadline, pair.now);
     }));
     assert!(panicked.is_err());
     pair.submit("c", 1, SECOND);
@@ -361,7 +361,7 @@ fn a_large_reply_is_copied_once_and_its_buffer_let_go() {
 
 #[test]
 fn raw_jobs_build_bounded_trees() {
-    let mut connection: Connection<RawJob> = Connection::new(
+    let mut connection: Connection<(), RawJob> = Connection::new(
         Config {
             prefer_resp3: false,
             ..Config::default()
@@ -374,13 +374,13 @@ fn raw_jobs_build_bounded_trees() {
         .handle_data(b"+OK\r\n+OK\r\n", Duration::ZERO)
         .unwrap();
     assert!(matches!(connection.poll_event(), Some(Event::Ready)));
-    let encode = |out: &mut Vec<u8>, _: &RawJob| {
+    let encode = |_: &RawJob, out: &mut Vec<u8>| {
         encode::command(out, &["LRANGE", "a", "0", "-1"]);
         encode::command(out, &["LRANGE", "b", "0", "-1"]);
         encode::command(out, &["GET", "c"]);
     };
     connection
-        .submit(RawJob::new(3, 1000), encode, SECOND, Duration::ZERO)
+        .submit((), RawJob::new(3, 1000), encode, SECOND, Duration::ZERO)
         .unwrap();
     connection.poll_output().unwrap();
     let mut answer = b"*2\r\n$1\r\na\r\n*0\r\n".to_vec();
