@@ -211,65 +211,52 @@ impl ReadWork {
     }
 }
 
+/// Calls a method of `Replies` on whatever a job has of them.
+macro_rules! replies {
+    ($job:ident.$method:ident($($argument:expr),*)) => {
+        match $job {
+            Job::Raw(work) => work.job.$method($($argument),*),
+            Job::Read(work) => work.part.$method($($argument),*),
+            Job::Write(part) => part.$method($($argument),*),
+        }
+    };
+}
+
+/// One type for all jobs of a connection, which keeps them in one queue. A trait object would do
+/// the same with a call through a pointer for each token.
 impl Replies for Job {
     fn expected(&self) -> usize {
-        match self {
-            Job::Raw(work) => work.job.expected(),
-            Job::Read(work) => work.part.expected(),
-            Job::Write(part) => part.expected(),
-        }
+        replies!(self.expected())
     }
 
     #[inline]
     fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
-        match self {
-            Job::Raw(work) => work.job.token(reply, depth, token),
-            Job::Read(work) => work.part.token(reply, depth, token),
-            Job::Write(part) => part.token(reply, depth, token),
-        }
-    }
-
-    fn is_out_of_step(&self) -> bool {
-        match self {
-            Job::Raw(_) => false,
-            Job::Read(work) => work.part.is_out_of_step(),
-            Job::Write(part) => part.is_out_of_step(),
-        }
+        replies!(self.token(reply, depth, token));
     }
 
     fn finish(&mut self, reply: usize) {
-        match self {
-            Job::Raw(work) => work.job.finish(reply),
-            Job::Read(work) => work.part.finish(reply),
-            Job::Write(part) => part.finish(reply),
-        }
-    }
-
-    fn goes_on(&mut self) -> bool {
-        match self {
-            Job::Raw(_) => false,
-            Job::Read(work) => work.part.goes_on(),
-            Job::Write(part) => part.goes_on(),
-        }
-    }
-
-    fn encode_rest(&self, out: &mut Vec<u8>) {
-        self.encode(out);
-    }
-
-    fn is_shareable(&self) -> bool {
-        match self {
-            Job::Read(work) => work.part.is_shareable(),
-            Job::Raw(_) | Job::Write(_) => false,
-        }
+        replies!(self.finish(reply));
     }
 
     #[inline]
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
-        match self {
-            Job::Read(work) => work.part.whole(reply, buf),
-            Job::Raw(_) | Job::Write(_) => None,
-        }
+        replies!(self.whole(reply, buf))
+    }
+
+    fn is_out_of_step(&self) -> bool {
+        replies!(self.is_out_of_step())
+    }
+
+    fn goes_on(&mut self) -> bool {
+        replies!(self.goes_on())
+    }
+
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        replies!(self.encode_rest(out));
+    }
+
+    fn is_shareable(&self) -> bool {
+        replies!(self.is_shareable())
     }
 }
 
