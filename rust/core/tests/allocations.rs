@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fscore_core::cluster::SlotMap;
-use fscore_core::connection::Replies as _;
+use fscore_core::connection::{Config, Connection, Event, Replies};
 use fscore_core::http::{
     Answer, AnswerHead, ApiKey, ApiKeys, Head, Named, ReadQuery, Scope, Selections, Trace,
     api_key_hash,
@@ -13,6 +14,7 @@ use fscore_core::json;
 use fscore_core::keys::KeyType;
 use fscore_core::plan::{EntitySpec, FeatureSpec, PlanSpec, ReadPlan, ViewSpec};
 use fscore_core::read::{Read, ReadOptions};
+use fscore_core::resp::Token;
 use fscore_core::script::Calls as _;
 
 const FEATURES: usize = 10;
@@ -130,4 +132,74 @@ fn a_request_of_one_entity_asks_for_memory_a_known_number_of_times() {
     assert!(length > 200, "{length}");
     assert_eq!(counted.count_total, ALLOCATIONS, "{counted:?}");
     assert_eq!(counted.count_current, 0, "{counted:?}");
+}
+
+/// Waits for one reply of any shape.
+#[derive(Default)]
+struct Get(u64);
+
+impl Replies for Get {
+    fn expected(&self) -> usize {
+        1
+    }
+
+    fn token(&mut self, _reply: usize, _depth: usize, _token: Token<'_>) {
+        self.0 += 1;
+    }
+
+    fn finish(&mut self, _reply: usize) {}
+
+    fn is_shareable(&self) -> bool {
+        true
+    }
+}
+
+/// Sends two jobs and takes their replies, which arrive together.
+fn exchange(connection: &mut Connection<[u64; 8], Get>, now: Duration) {
+    let deadline = now + Duration::from_secs(1);
+    for (number, command) in [
+        "*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+        "*2\r\n$3\r\nGET\r\n$1\r\nb\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let encode = |_: &Get, out: &mut Vec<u8>| out.extend_from_slice(command.as_bytes());
+        let tag = [number as u64; 8];
+        connection
+            .submit(tag, Get::default(), encode, deadline, now)
+            .unwrap();
+    }
+    let output = connection.poll_output().unwrap();
+    connection.recycle(output);
+    connection.handle_data(b"$2\r\n29\r\n$-1\r\n", now).unwrap();
+    for number in 0..2 {
+        let Some(Event::Done { tag, job, .. }) = connection.poll_event() else {
+            panic!("not done")
+        };
+        assert_eq!((tag, job.0), ([number; 8], 1));
+    }
+}
+
+#[test]
+fn a_connection_asks_for_no_memory_for_its_jobs() {
+    let config = Config {
+        prefer_resp3: false,
+        ..Config::default()
+    };
+    let mut now = Duration::ZERO;
+    let mut connection = Connection::new(config, now);
+    connection.handle_connected(now);
+    connection.poll_output().unwrap();
+    connection.handle_data(b"+OK\r\n+OK\r\n", now).unwrap();
+    assert!(matches!(connection.poll_event(), Some(Event::Ready)));
+    // What is kept from one exchange to the next has its size after the first.
+    exchange(&mut connection, now);
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            now += Duration::from_millis(1);
+            exchange(&mut connection, now);
+        }
+    });
+    assert_eq!(counted.count_total, 0, "{counted:?}");
 }
