@@ -11,7 +11,7 @@ use fscore_core::resp::{Token, encode};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, Arbitrary)]
-enum Step {
+enum DriverCall {
     Submit {
         replies: u8,
         timeout_ms: u8,
@@ -66,8 +66,8 @@ fn answer(key: u64, reply: usize) -> i64 {
     key as i64 * 8 + reply as i64
 }
 
-fuzz_target!(|input: (bool, Vec<Step>)| {
-    let (resp3, steps) = input;
+fuzz_target!(|input: (bool, Vec<DriverCall>)| {
+    let (resp3, calls) = input;
     let mut now = Duration::ZERO;
     let config = Config {
         prefer_resp3: resp3,
@@ -92,9 +92,9 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     let mut wire: Vec<u8> = Vec::new();
     let mut honest = true;
     let mut next_id = 0;
-    for step in steps {
-        match step {
-            Step::Submit {
+    for call in calls {
+        match call {
+            DriverCall::Submit {
                 replies,
                 timeout_ms,
                 same,
@@ -120,7 +120,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
                 }
                 next_id += 1;
             }
-            Step::Cancel(back) => {
+            DriverCall::Cancel(back) => {
                 let index = tickets.len().checked_sub(usize::from(back) + 1);
                 if let Some(index) = index
                     && let Some((id, job)) = connection.cancel(tickets[index])
@@ -129,20 +129,20 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
                     assert!(job.right || !honest);
                 }
             }
-            Step::Flush => flush(&mut connection, &mut wire),
-            Step::Answer(count) => {
+            DriverCall::Flush => flush(&mut connection, &mut wire),
+            DriverCall::Answer(count) => {
                 let count = usize::from(count).min(wire.len());
                 let piece: Vec<u8> = wire.drain(..count).collect();
                 let result = connection.handle_data(&piece, now);
                 assert!(result.is_ok() || !honest);
             }
             // After everything answered so far, which is between two replies.
-            Step::Push => wire.extend_from_slice(b">1\r\n+x\r\n"),
-            Step::Garbage(bytes) => {
+            DriverCall::Push => wire.extend_from_slice(b">1\r\n+x\r\n"),
+            DriverCall::Garbage(bytes) => {
                 honest = false;
                 let _ = connection.handle_data(&bytes, now);
             }
-            Step::Wait(ms) => {
+            DriverCall::Wait(ms) => {
                 now += Duration::from_millis(ms.into());
                 connection.handle_deadlines(now);
                 hear(&mut connection, &mut open, honest);
@@ -152,7 +152,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
                         .is_none_or(|deadline| deadline > now)
                 );
             }
-            Step::Close => connection.handle_closed(now),
+            DriverCall::Close => connection.handle_closed(now),
         }
         hear(&mut connection, &mut open, honest);
         assert_eq!(connection.in_flight(), open.len());

@@ -33,7 +33,7 @@ pub struct ServerInfo {
 #[derive(Debug)]
 pub(super) struct Handshake {
     pub(super) server: ServerInfo,
-    pending: VecDeque<Step>,
+    pending: VecDeque<HandshakeCommand>,
     builder: ReplyBuilder,
     round: Round,
     failure: Option<HandshakeError>,
@@ -48,7 +48,7 @@ enum Round {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum HandshakeCommand {
     Hello,
     Auth,
     Select,
@@ -95,10 +95,10 @@ impl Handshake {
         if !scanned.last {
             return Progress::Waiting;
         }
-        let (Ok(reply), Some(step)) = (self.builder.finish(), self.pending.pop_front()) else {
+        let (Ok(reply), Some(command)) = (self.builder.finish(), self.pending.pop_front()) else {
             return Progress::Unexpected;
         };
-        self.reply(step, &reply);
+        self.reply(command, &reply);
         if !self.pending.is_empty() {
             return Progress::Waiting;
         }
@@ -112,37 +112,37 @@ impl Handshake {
         Progress::Ready
     }
 
-    fn reply(&mut self, step: Step, reply: &Reply) {
+    fn reply(&mut self, command: HandshakeCommand, reply: &Reply) {
         if let Reply::Error(text) = reply {
-            self.refused(step, text);
-        } else if step == Step::Hello {
+            self.refused(command, text);
+        } else if command == HandshakeCommand::Hello {
             self.greeted(reply);
         }
     }
 
-    fn refused(&mut self, step: Step, text: &[u8]) {
+    fn refused(&mut self, command: HandshakeCommand, text: &[u8]) {
         if self.round == Round::GivingUp || self.failure.is_some() {
             return;
         }
         let kind = classify(text).kind;
-        let error = match step {
-            Step::Hello if knows_no_hello(text) => {
+        let error = match command {
+            HandshakeCommand::Hello if knows_no_hello(text) => {
                 self.round = Round::GivingUp;
                 return;
             }
-            Step::SetInfo if kind != ErrorKind::AuthenticationFailed => return,
+            HandshakeCommand::SetInfo if kind != ErrorKind::AuthenticationFailed => return,
             // "ERR AUTH called without any password configured" and its like have no code.
-            Step::Auth if kind == ErrorKind::ConfigError => {
+            HandshakeCommand::Auth if kind == ErrorKind::ConfigError => {
                 HandshakeError::authentication("AUTH", text)
             }
-            Step::Hello if text.starts_with(b"ERR Client sent AUTH") => {
+            HandshakeCommand::Hello if text.starts_with(b"ERR Client sent AUTH") => {
                 HandshakeError::authentication("HELLO", text)
             }
-            Step::Hello => HandshakeError::server("HELLO", text),
-            Step::Auth => HandshakeError::server("AUTH", text),
-            Step::Select => HandshakeError::server("SELECT", text),
-            Step::SetName => HandshakeError::server("CLIENT SETNAME", text),
-            Step::SetInfo => HandshakeError::server("CLIENT SETINFO", text),
+            HandshakeCommand::Hello => HandshakeError::server("HELLO", text),
+            HandshakeCommand::Auth => HandshakeError::server("AUTH", text),
+            HandshakeCommand::Select => HandshakeError::server("SELECT", text),
+            HandshakeCommand::SetName => HandshakeError::server("CLIENT SETNAME", text),
+            HandshakeCommand::SetInfo => HandshakeError::server("CLIENT SETINFO", text),
         };
         self.failure = Some(error);
     }
@@ -180,7 +180,7 @@ impl Handshake {
         if let Some(name) = &config.client_name {
             hello.extend(["SETNAME", name]);
         }
-        self.send(Step::Hello, &hello, out);
+        self.send(HandshakeCommand::Hello, &hello, out);
         self.send_common(config, out);
     }
 
@@ -188,28 +188,34 @@ impl Handshake {
         self.round = Round::Resp2;
         self.server.protocol = 2;
         match (&config.username, &config.password) {
-            (Some(user), Some(password)) => self.send(Step::Auth, &["AUTH", user, password], out),
-            (None, Some(password)) => self.send(Step::Auth, &["AUTH", password], out),
+            (Some(user), Some(password)) => {
+                self.send(HandshakeCommand::Auth, &["AUTH", user, password], out);
+            }
+            (None, Some(password)) => self.send(HandshakeCommand::Auth, &["AUTH", password], out),
             (_, None) => {}
         }
         if let Some(name) = &config.client_name {
-            self.send(Step::SetName, &["CLIENT", "SETNAME", name], out);
+            self.send(HandshakeCommand::SetName, &["CLIENT", "SETNAME", name], out);
         }
         self.send_common(config, out);
     }
 
     fn send_common(&mut self, config: &Config, out: &mut Vec<u8>) {
         if config.database != 0 {
-            self.send(Step::Select, &["SELECT", &config.database.to_string()], out);
+            self.send(
+                HandshakeCommand::Select,
+                &["SELECT", &config.database.to_string()],
+                out,
+            );
         }
         let name = ["CLIENT", "SETINFO", "LIB-NAME", &config.library_name];
-        self.send(Step::SetInfo, &name, out);
+        self.send(HandshakeCommand::SetInfo, &name, out);
         let version = ["CLIENT", "SETINFO", "LIB-VER", &config.library_version];
-        self.send(Step::SetInfo, &version, out);
+        self.send(HandshakeCommand::SetInfo, &version, out);
     }
 
-    fn send(&mut self, step: Step, arguments: &[&str], out: &mut Vec<u8>) {
-        self.pending.push_back(step);
+    fn send(&mut self, command: HandshakeCommand, arguments: &[&str], out: &mut Vec<u8>) {
+        self.pending.push_back(command);
         encode::command(out, arguments);
     }
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use crate::resp::{ReplyBuilder, Scanner, Token};
 use handshake::Handshake;
-use queue::{Asked, Queue};
-use receive::Target;
+use queue::{ExpectedReplies, Queue};
+use receive::Recipient;
 use window::Window;
 
 pub use config::Config;
@@ -130,7 +130,7 @@ pub struct Connection<T, J> {
     /// Received but not scanned: the beginning of an element whose end is still to come.
     inbox: Vec<u8>,
     /// Where the tokens of the reply under way go.
-    target: Target,
+    recipient: Recipient,
     handshake: Handshake,
     handshake_output: Vec<u8>,
     push: ReplyBuilder,
@@ -153,7 +153,7 @@ impl<T, J: Replies> Connection<T, J> {
             state: State::Connecting,
             scanner: Scanner::new(config.limits),
             inbox: Vec::new(),
-            target: Target::Slot,
+            recipient: Recipient::Job,
             handshake: Handshake::default(),
             handshake_output: Vec::new(),
             push: ReplyBuilder::new(config.max_push),
@@ -280,11 +280,11 @@ impl<T, J: Replies> Connection<T, J> {
         if self.queue.len() == 0 {
             self.heard = now;
         }
-        let asked = Asked {
-            replies: expected,
+        let replies = ExpectedReplies {
+            count: expected,
             shareable: job.is_shareable(),
         };
-        Ok(self.queue.push(tag, job, asked, encode, deadline))
+        Ok(self.queue.push(tag, job, replies, encode, deadline))
     }
 
     /// Gives a job back without its answer; `None` if it came back already.

@@ -1,8 +1,8 @@
-use super::sharing::{Place, Sharing};
+use super::sharing::{PendingCommands, Sharing};
 
 /// Commands that the driver has not taken.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct OutputBuffer {
     buffer: Vec<u8>,
     /// Bytes at its beginning that were taken.
     taken: usize,
@@ -11,7 +11,7 @@ pub(super) struct Output {
     sharing: Sharing,
 }
 
-impl Output {
+impl OutputBuffer {
     /// Appends commands; returns their length.
     pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         let unfinished = Unfinished {
@@ -32,8 +32,8 @@ impl Output {
     ) -> Option<u64> {
         let end = self.buffer.len();
         let start = end - bytes;
-        let place = Place { id, start, end };
-        let same = self.sharing.same_or_keep(place, &self.buffer, open);
+        let commands = PendingCommands { id, start, end };
+        let same = self.sharing.same_or_keep(commands, &self.buffer, open);
         if same.is_some() {
             self.buffer.truncate(start);
         }

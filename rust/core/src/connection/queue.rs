@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::deadlines::Deadlines;
 use super::event::Ticket;
-use super::output::Output;
+use super::output::OutputBuffer;
 
 /// The jobs of a connection in the order of the stream, and the commands that are still to be sent.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Queue<T, J> {
     /// Encoded bytes of everything in `slots`.
     bytes: usize,
     /// Their commands that were not taken by the driver.
-    output: Output,
+    output: OutputBuffer,
     /// How many these are, without those whose jobs were cancelled.
     unsent: usize,
     /// How many were taken, of slots that are still there.
@@ -66,7 +66,7 @@ enum Role {
 
 #[derive(Debug)]
 struct Followers {
-    places: Vec<u64>,
+    positions: Vec<u64>,
     /// Jobs that wait for the replies, the leader's own among them.
     live: usize,
 }
@@ -82,8 +82,8 @@ pub(super) struct Popped<T, J> {
 
 /// What a job that is to be sent expects.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) replies: usize,
+pub(super) struct ExpectedReplies {
+    pub(super) count: usize,
     pub(super) shareable: bool,
 }
 
@@ -105,7 +105,7 @@ impl<T, J> Default for Queue<T, J> {
             sent: 0,
             live: 0,
             bytes: 0,
-            output: Output::default(),
+            output: OutputBuffer::default(),
             unsent: 0,
             taken: 0,
             deadlines: Deadlines::default(),
@@ -152,12 +152,12 @@ impl<T, J> Queue<T, J> {
         &mut self,
         tag: T,
         job: J,
-        asked: Asked,
+        replies: ExpectedReplies,
         encode: impl FnOnce(&J, &mut Vec<u8>),
         deadline: Duration,
     ) -> Ticket {
         let ticket = Ticket(self.next_id());
-        self.push_as(ticket, tag, job, asked, encode, deadline);
+        self.push_as(ticket, tag, job, replies, encode, deadline);
         ticket
     }
 
@@ -165,7 +165,7 @@ impl<T, J> Queue<T, J> {
     pub(super) fn push_again(
         &mut self,
         popped: Popped<T, J>,
-        asked: Asked,
+        replies: ExpectedReplies,
         encode_rest: impl FnOnce(&J, &mut Vec<u8>),
     ) {
         let Popped {
@@ -175,7 +175,7 @@ impl<T, J> Queue<T, J> {
             deadline,
         } = popped;
         self.moved.push((ticket, self.next_id()));
-        self.push_as(ticket, tag, job, asked, encode_rest, deadline);
+        self.push_as(ticket, tag, job, replies, encode_rest, deadline);
     }
 
     fn push_as(
@@ -183,15 +183,15 @@ impl<T, J> Queue<T, J> {
         ticket: Ticket,
         tag: T,
         job: J,
-        asked: Asked,
+        replies: ExpectedReplies,
         encode: impl FnOnce(&J, &mut Vec<u8>),
         deadline: Duration,
     ) {
         let id = self.next_id();
         let mut bytes = self.output.append(|out| encode(&job, out));
-        let mut expected = asked.replies;
+        let mut expected = replies.count;
         let mut sharing = Role::Alone;
-        if !asked.shareable {
+        if !replies.shareable {
             self.output.end_sharing();
         } else if let Some(leader) = self.leader(id, bytes, expected) {
             self.follow(leader, id);
@@ -230,11 +230,11 @@ impl<T, J> Queue<T, J> {
     fn follow(&mut self, leader: u64, id: u64) {
         let leader = &mut self.slots[(leader - self.first) as usize];
         if let Role::Leads(followers) = &mut leader.sharing {
-            followers.places.push(id);
+            followers.positions.push(id);
             followers.live += 1;
         } else {
             leader.sharing = Role::Leads(Box::new(Followers {
-                places: vec![id],
+                positions: vec![id],
                 live: 2,
             }));
         }
@@ -389,7 +389,7 @@ impl<T, J> Queue<T, J> {
         let Role::Leads(followers) = std::mem::take(&mut front.sharing) else {
             return;
         };
-        for id in &followers.places {
+        for id in &followers.positions {
             if let Some((_, job)) = &mut self.slots[(id - self.first) as usize].held {
                 each(job, answered);
             }
@@ -429,8 +429,8 @@ impl<T, J> Queue<T, J> {
         if let Some(front) = slots.front_mut() {
             popped.extend(self.take_job(front));
             if let Role::Leads(followers) = std::mem::take(&mut front.sharing) {
-                popped.reserve(followers.places.len());
-                for id in &followers.places {
+                popped.reserve(followers.positions.len());
+                for id in &followers.positions {
                     popped.extend(self.take_job(&mut slots[(id - self.first) as usize]));
                 }
             }

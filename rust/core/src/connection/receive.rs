@@ -2,13 +2,13 @@
 
 use super::event::{Event, ProtocolError};
 use super::handshake::Progress;
-use super::queue::{Asked, Popped};
+use super::queue::{ExpectedReplies, Popped};
 use super::{Connection, Replies, State};
 use crate::resp::{Reply, ScanError, Scanned, Scanner, Token};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Target {
-    Slot,
+pub(super) enum Recipient {
+    Job,
     Handshake,
     Push,
 }
@@ -31,24 +31,24 @@ impl<T, J: Replies> Connection<T, J> {
             };
             used += scanned.consumed;
             if scanned.depth == 0 {
-                self.target = self.target_of(&scanned.token)?;
+                self.recipient = self.recipient_of(&scanned.token)?;
             }
-            match self.target {
-                Target::Slot => {
+            match self.recipient {
+                Recipient::Job => {
                     used += self.answer(scanned, &data[used..])?;
                 }
-                Target::Handshake => self.greet(&scanned)?,
-                Target::Push => self.pushed(&scanned)?,
+                Recipient::Handshake => self.greet(&scanned)?,
+                Recipient::Push => self.pushed(&scanned)?,
             }
         }
         Ok(used)
     }
 
-    fn target_of(&self, token: &Token<'_>) -> Result<Target, ProtocolError> {
+    fn recipient_of(&self, token: &Token<'_>) -> Result<Recipient, ProtocolError> {
         match self.state {
-            _ if matches!(token, Token::Push(_)) => Ok(Target::Push),
-            State::Ready if self.queue.is_owed() => Ok(Target::Slot),
-            State::Handshaking => Ok(Target::Handshake),
+            _ if matches!(token, Token::Push(_)) => Ok(Recipient::Push),
+            State::Ready if self.queue.is_owed() => Ok(Recipient::Job),
+            State::Handshaking => Ok(Recipient::Handshake),
             _ => Err(ProtocolError::UnexpectedReply {
                 offset: self.scanner.offset(),
             }),
@@ -127,7 +127,7 @@ impl<T, J: Replies> Connection<T, J> {
     fn answer(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
         let mut scanned = first;
-        // `target_of` saw that a slot waits, and only a whole reply removes it.
+        // `recipient_of` saw that a slot waits, and only a whole reply removes it.
         let Some(slot) = self.queue.front() else {
             return Ok(used);
         };
@@ -212,11 +212,11 @@ impl<T, J: Replies> Connection<T, J> {
     #[inline]
     fn finish(&mut self, mut popped: Popped<T, J>) {
         if popped.job.goes_on() {
-            let asked = Asked {
-                replies: popped.job.expected(),
+            let replies = ExpectedReplies {
+                count: popped.job.expected(),
                 shareable: popped.job.is_shareable(),
             };
-            self.queue.push_again(popped, asked, J::encode_rest);
+            self.queue.push_again(popped, replies, J::encode_rest);
         } else {
             let Popped {
                 ticket, tag, job, ..

@@ -8,21 +8,21 @@ use hashbrown::HashTable;
 pub(super) struct Sharing<S = FixedState> {
     /// The only one so far. It is not hashed before there is a second: a driver that has one job at
     /// a time has nothing to share.
-    first: Option<Place>,
+    first: Option<PendingCommands>,
     /// All others, and what they hash to.
-    places: HashTable<(u64, Place)>,
+    others: HashTable<(u64, PendingCommands)>,
     hasher: S,
 }
 
 /// Whose commands lie where in the output.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct PendingCommands {
     pub(super) id: u64,
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-impl Place {
+impl PendingCommands {
     fn of(self, output: &[u8]) -> &[u8] {
         &output[self.start..self.end]
     }
@@ -33,11 +33,11 @@ impl<S: BuildHasher> Sharing<S> {
     /// What is open has its commands in `output`.
     pub(super) fn same_or_keep(
         &mut self,
-        new: Place,
+        new: PendingCommands,
         output: &[u8],
         open: impl Fn(u64) -> bool,
     ) -> Option<u64> {
-        if self.first.is_none() && self.places.is_empty() {
+        if self.first.is_none() && self.others.is_empty() {
             self.first = Some(new);
             return None;
         }
@@ -47,7 +47,7 @@ impl<S: BuildHasher> Sharing<S> {
             self.insert(self.hasher.hash_one(first.of(output)), first);
         }
         let hashed = self.hasher.hash_one(new.of(output));
-        let Some((_, known)) = self.places.find_mut(hashed, |&(other, _)| other == hashed) else {
+        let Some((_, known)) = self.others.find_mut(hashed, |&(other, _)| other == hashed) else {
             self.insert(hashed, new);
             return None;
         };
@@ -63,29 +63,29 @@ impl<S: BuildHasher> Sharing<S> {
     pub(super) fn end(&mut self) {
         const LARGEST_KEPT: usize = 4096;
         self.first = None;
-        if self.places.capacity() > LARGEST_KEPT {
-            self.places = HashTable::new();
+        if self.others.capacity() > LARGEST_KEPT {
+            self.others = HashTable::new();
         } else {
-            self.places.clear();
+            self.others.clear();
         }
     }
 
     /// The first so many bytes of the output are gone, and what is behind them has moved there.
     pub(super) fn shift(&mut self, by: usize) {
-        let moved = |place: &mut Place| {
-            let stays = place.start >= by;
+        let moved = |commands: &mut PendingCommands| {
+            let stays = commands.start >= by;
             if stays {
-                (place.start, place.end) = (place.start - by, place.end - by);
+                (commands.start, commands.end) = (commands.start - by, commands.end - by);
             }
             stays
         };
-        self.first = self.first.take_if(|place| moved(place));
-        self.places.retain(|(_, place)| moved(place));
+        self.first = self.first.take_if(|commands| moved(commands));
+        self.others.retain(|(_, commands)| moved(commands));
     }
 
-    fn insert(&mut self, hashed: u64, place: Place) {
-        self.places
-            .insert_unique(hashed, (hashed, place), |&(hashed, _)| hashed);
+    fn insert(&mut self, hashed: u64, commands: PendingCommands) {
+        self.others
+            .insert_unique(hashed, (hashed, commands), |&(hashed, _)| hashed);
     }
 }
 
@@ -119,12 +119,12 @@ mod tests {
     fn what_collides_is_told_apart() {
         let output = b"aabbaabbaa";
         let mut sharing: Sharing<Colliding> = Sharing::default();
-        let place = |id: u64| Place {
+        let commands = |id: u64| PendingCommands {
             id,
             start: id as usize * 2,
             end: id as usize * 2 + 2,
         };
-        let mut same = |id| sharing.same_or_keep(place(id), output, |_| true);
+        let mut same = |id| sharing.same_or_keep(commands(id), output, |_| true);
         // The last of those that collide is known.
         assert_eq!([same(0), same(1), same(2), same(3)], [None; 4]);
         assert_eq!(same(1), Some(3));

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum DriverCall {
     Submit {
-        kind: Kind,
+        verb: Verb,
         expected: usize,
         more: usize,
         timeout_ms: u64,
@@ -23,23 +23,23 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum Verb {
     Echo,
     /// Of one of a few keys, so that many are equal.
     Read(u8),
     Write,
 }
 
-fn submit() -> impl Strategy<Value = Step> {
-    let kind = prop_oneof![
-        2 => Just(Kind::Echo),
-        8 => (0_u8..3).prop_map(Kind::Read),
-        1 => Just(Kind::Write),
+fn submit() -> impl Strategy<Value = DriverCall> {
+    let verb = prop_oneof![
+        2 => Just(Verb::Echo),
+        8 => (0_u8..3).prop_map(Verb::Read),
+        1 => Just(Verb::Write),
     ];
     let more = prop_oneof![3 => Just(0_usize), 1 => 1_usize..3];
-    (kind, 0_usize..4, more, 1_u64..200, any::<bool>()).prop_map(
-        |(kind, expected, more, timeout_ms, reads_whole)| Step::Submit {
-            kind,
+    (verb, 0_usize..4, more, 1_u64..200, any::<bool>()).prop_map(
+        |(verb, expected, more, timeout_ms, reads_whole)| DriverCall::Submit {
+            verb,
             expected,
             more,
             timeout_ms,
@@ -48,16 +48,16 @@ fn submit() -> impl Strategy<Value = Step> {
     )
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn call() -> impl Strategy<Value = DriverCall> {
     prop_oneof![
         12 => submit(),
-        3 => (0_usize..20).prop_map(Step::Cancel),
-        4 => Just(Step::Flush),
-        8 => (0_usize..60).prop_map(Step::Arrive),
-        1 => Just(Step::Push),
-        3 => (0_u64..60).prop_map(Step::Wait),
+        3 => (0_usize..20).prop_map(DriverCall::Cancel),
+        4 => Just(DriverCall::Flush),
+        8 => (0_usize..60).prop_map(DriverCall::Arrive),
+        1 => Just(DriverCall::Push),
+        3 => (0_u64..60).prop_map(DriverCall::Wait),
         1 => prop::bool::weighted(0.1)
-            .prop_map(|close| if close { Step::Close } else { Step::Flush }),
+            .prop_map(|close| if close { DriverCall::Close } else { DriverCall::Flush }),
     ]
 }
 
@@ -77,14 +77,14 @@ struct Submitted {
 }
 
 impl Oracle {
-    fn submit(&mut self, pair: &mut Pair, mut echo: Echo, kind: Kind, timeout: Duration) {
+    fn submit(&mut self, pair: &mut Pair, mut echo: Echo, verb: Verb, timeout: Duration) {
         let index = self.submitted;
         self.submitted += 1;
         echo.name = format!("job-{index}");
-        match kind {
-            Kind::Echo => {}
-            Kind::Read(key) => (echo.verb, echo.name) = ("READ", format!("key-{key}")),
-            Kind::Write => (echo.verb, echo.more) = ("WRITE", 0),
+        match verb {
+            Verb::Echo => {}
+            Verb::Read(key) => (echo.verb, echo.name) = ("READ", format!("key-{key}")),
+            Verb::Write => (echo.verb, echo.more) = ("WRITE", 0),
         }
         let submitted = Submitted {
             index,
@@ -171,7 +171,7 @@ proptest! {
     #[test]
     fn every_reply_reaches_its_own_job(
         window in (1_usize..6, 0_usize..6),
-        steps in prop::collection::vec(step(), 0..200),
+        calls in prop::collection::vec(call(), 0..200),
     ) {
         let mut pair = Pair::ready();
         let most = window.0 + window.1;
@@ -179,15 +179,15 @@ proptest! {
         let mut oracle = Oracle::default();
         let mut wire: Vec<u8> = Vec::new();
         let mut withdrawn: Vec<String> = Vec::new();
-        for step in steps {
+        for call in calls {
             let mut between = false;
-            match step {
-                Step::Submit { kind, expected, more, timeout_ms, reads_whole } => {
+            match call {
+                DriverCall::Submit { verb, expected, more, timeout_ms, reads_whole } => {
                     let timeout = Duration::from_millis(timeout_ms);
                     let echo = Echo { more, reads_whole, ..Echo::new("", expected) };
-                    oracle.submit(&mut pair, echo, kind, timeout);
+                    oracle.submit(&mut pair, echo, verb, timeout);
                 }
-                Step::Cancel(back) => {
+                DriverCall::Cancel(back) => {
                     let index = oracle.tickets.len().checked_sub(back + 1);
                     if let Some(&ticket) = index.and_then(|index| oracle.tickets.get(index)) {
                         let sent = pair.connection.queue.is_sent(ticket);
@@ -204,21 +204,21 @@ proptest! {
                         }
                     }
                 }
-                Step::Flush => pair.flush(),
-                Step::Arrive(count) => {
+                DriverCall::Flush => pair.flush(),
+                DriverCall::Arrive(count) => {
                     wire.extend(pair.server.take_output());
                     let count = count.min(wire.len());
                     let piece: Vec<u8> = wire.drain(..count).collect();
                     pair.connection.handle_data(&piece, pair.now).unwrap();
                     between = true;
                 }
-                Step::Push => {
+                DriverCall::Push => {
                     let before = pair.server.take_output();
                     wire.extend(before);
                     wire.extend_from_slice(b">2\r\n+message\r\n:1\r\n");
                 }
-                Step::Wait(ms) => pair.wait(Duration::from_millis(ms)),
-                Step::Close => pair.connection.handle_closed(pair.now),
+                DriverCall::Wait(ms) => pair.wait(Duration::from_millis(ms)),
+                DriverCall::Close => pair.connection.handle_closed(pair.now),
             }
             let owed = pair.connection.queue.owed();
             // The last job that leaves expects up to three replies.
