@@ -1,5 +1,7 @@
 //! The asyncio driver's end of a connection: the state machine of the core, with Python's waiters.
 
+mod settle;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,21 +9,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use fscore_core::connection::{
-    Config, Connection as Protocol, Event, LostReason, Replies as _, State, SubmitError, Ticket,
+    Config, Connection as Protocol, Replies as _, State, SubmitError, Ticket,
 };
 use fscore_core::error::ErrorKind;
 use fscore_core::read::ReadOptions;
-use fscore_core::resp::Reply;
-use fscore_core::retry::{Action, Budget, Failure, decide};
 
-use crate::blocking::jitter;
 use crate::config;
 use crate::errors::{self, Fault};
 use crate::http::HotConnection;
-use crate::job::{self, Answer, Job};
+use crate::job::Job;
 use crate::plan::{ReadPlan, Request};
 use crate::write::WriteBatch;
 use crate::{command, reply};
+pub(crate) use settle::Retry;
+use settle::{Inner, Waiter, Waiting, hand_over};
 
 /// One connection to one server, without its socket.
 ///
@@ -36,58 +37,8 @@ pub(crate) struct Connection {
     process: u32,
 }
 
-struct Inner {
-    protocol: Protocol<Waiting, Job>,
-    pushes: Vec<Vec<Reply>>,
-    fault: Option<Fault>,
-    /// Requests that were in flight before the last bytes, which the retry budget is a share of.
-    most_in_flight: usize,
-    /// Whether something was submitted since the output was last taken, so that the driver takes it
-    /// before long.
-    submitted: bool,
-    /// When the driver calls `check_deadlines` next.
-    watched_until: f64,
-}
-
-/// Who waits for a job.
-struct Waiting {
-    waiter: Waiter,
-    /// What the retry decision needs should it fail.
-    retry: Retry,
-}
-
-enum Waiter {
-    /// A future, or what is settled like one, by the driver.
-    Python(Py<PyAny>),
-    /// Settled here.
-    Hot(Py<HotConnection>),
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Retry {
-    attempt: u32,
-    idempotent: bool,
-    deadline: Duration,
-}
-
-impl Retry {
-    pub(crate) fn new(attempt: u32, idempotent: bool, deadline: f64) -> Self {
-        Self {
-            attempt,
-            idempotent,
-            deadline: seconds(deadline),
-        }
-    }
-}
-
-/// About 70 us of a server's work, and still many commands for one system call.
-const EARLY_COMMANDS: usize = 64;
-
 /// What a request has that was answered at once.
 const NO_TICKET: u64 = u64::MAX;
-
-/// A waiter and what it gets.
-type Settled = (Waiter, Result<Answer, Fault>);
 
 #[pymethods]
 impl Connection {
@@ -437,138 +388,6 @@ impl Connection {
             }
         }
     }
-}
-
-impl Inner {
-    fn is_urgent(&self) -> bool {
-        self.protocol.unsent() >= EARLY_COMMANDS && self.protocol.has_output()
-    }
-
-    /// Drains the events. Python objects are made of them only after the lock is released, because
-    /// making one may run any code, this connection's included.
-    fn settled(&mut self, now: Duration) -> Vec<Settled> {
-        let mut settled = Vec::new();
-        let mut granted = 0;
-        while let Some(event) = self.protocol.poll_event() {
-            match event {
-                Event::Done {
-                    tag: Waiting { waiter, retry },
-                    job,
-                    ..
-                } => {
-                    let answer = match job.failure() {
-                        None => job.into_answer(),
-                        Some(failure) => match self.pause(failure, retry, now, &mut granted) {
-                            Some(pause) => Err(job.fault().retried_after(pause)),
-                            None => job.into_answer(),
-                        },
-                    };
-                    settled.push((waiter, answer));
-                }
-                Event::TimedOut {
-                    tag: Waiting { waiter, .. },
-                    job,
-                    sent,
-                    ..
-                } => {
-                    settled.push((waiter, job.cut_short(job::timed_out(sent))));
-                }
-                Event::Lost {
-                    tag: Waiting { waiter, retry },
-                    job,
-                    sent,
-                    reason,
-                    ..
-                } => {
-                    let fault = match &self.fault {
-                        // More telling than "the connection ended".
-                        Some(fault) => fault.clone().and(if sent { job::UNCERTAIN } else { "" }),
-                        None => job::lost(reason, sent),
-                    };
-                    let failure = match reason {
-                        LostReason::Closed => Failure::Lost { sent },
-                        LostReason::Handshake(kind) => Failure::Handshake(kind),
-                        LostReason::Protocol(_) => Failure::Protocol,
-                    };
-                    let answer = match self.pause(failure, retry, now, &mut granted) {
-                        Some(pause) => Err(fault.retried_after(pause)),
-                        None => job.cut_short(fault),
-                    };
-                    settled.push((waiter, answer));
-                }
-                Event::Push(items) => self.pushes.push(items),
-                Event::HandshakeFailed(error) => {
-                    // It says more than what was found in the bytes, less than why the socket ended.
-                    if error.kind == ErrorKind::ProtocolError {
-                        self.fault = None;
-                    }
-                    self.fault
-                        .get_or_insert(Fault::new(error.kind, error.message));
-                }
-                Event::Ready => {}
-            }
-        }
-        settled
-    }
-
-    /// After which pause a job that failed is to be sent again, if it is. `granted` counts those
-    /// that are, of all that failed together.
-    fn pause(
-        &self,
-        failure: Failure,
-        retry: Retry,
-        now: Duration,
-        granted: &mut usize,
-    ) -> Option<Duration> {
-        let Retry {
-            attempt,
-            idempotent,
-            deadline,
-        } = retry;
-        let in_flight = self.protocol.in_flight().max(self.most_in_flight);
-        let budget = Budget {
-            in_flight,
-            retrying: *granted,
-        };
-        match decide(
-            failure,
-            attempt,
-            idempotent,
-            now,
-            deadline,
-            budget,
-            jitter(),
-        ) {
-            Action::RetryAfter(pause) | Action::ReconnectAndRetry(pause) => {
-                *granted += 1;
-                Some(pause)
-            }
-            Action::Fail(_) => None,
-        }
-    }
-}
-
-fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<PyList>> {
-    let list = PyList::empty(py);
-    for (waiter, result) in settled {
-        let waiter = match waiter {
-            Waiter::Python(waiter) => waiter,
-            Waiter::Hot(connection) => {
-                connection.get().settle(py, result);
-                continue;
-            }
-        };
-        // What cannot be made into a Python object is this waiter's error, not everybody's.
-        let result = result
-            .map_err(PyErr::from)
-            .and_then(|answer| answer.into_python(py));
-        let entry = match result {
-            Ok(value) => (waiter, value, py.None()),
-            Err(error) => (waiter, py.None(), error.into_value(py).into_any()),
-        };
-        list.append(entry)?;
-    }
-    Ok(list.unbind())
 }
 
 /// Negative and not-a-number become 0, infinity and what is too far the end of time.
