@@ -22,7 +22,7 @@ from fscore.errors import ConfigError, FscoreError, Unavailable
 # uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared
 # with the system's clock instead, and a timer that came too soon is set once more.
 _TICK = 0.001
-# A connection on which the server has owed an answer for this many seconds gets no more requests.
+# A connection gets no more requests once the server has owed an answer on it for this many seconds.
 _LONGEST_SILENCE = 1.0
 
 
@@ -64,7 +64,7 @@ class _Link(asyncio.Protocol):
         elif core.is_closed or self._is_done:
             self.abandon()
         elif not self._flushing and core.has_output:
-            # A request that goes on after its replies, as where a script has to be loaded.
+            # A request may go on after its replies, for example if a script has to be loaded.
             self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -74,8 +74,8 @@ class _Link(asyncio.Protocol):
     def submitted(self, deadline: float) -> None:
         """Something new is to be sent: at the end of this turn of the loop, or before.
 
-        What is much leaves before, so that the server works on it while the callers behind go on: a
-        turn of many callers would otherwise wait for the server, and the server for it.
+        Many commands leave before, so that the server works on them while further callers go on.
+        Otherwise a turn of many callers would wait for the server, and the server for it.
         """
         if self.core.is_urgent:
             self._send()
@@ -100,7 +100,7 @@ class _Link(asyncio.Protocol):
         self._node.lost(self)
 
     def abandon(self) -> None:
-        """Closes the transport, where there is one; what follows is `end`."""
+        """Closes the transport, if there is one; `end` follows."""
         if self._transport is not None:
             self._transport.abort()
         else:
@@ -259,7 +259,7 @@ class Node:
         return self._loop
 
     def _explained(self, error: FscoreError) -> FscoreError:
-        """The error that says most: a deadline that passed without a connection hides why."""
+        """The error that says most: without a connection a passed deadline does not say why."""
         fault = self._fault
         if fault is None or (self._link is not None and self._link.core.ready):
             return error

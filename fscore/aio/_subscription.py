@@ -1,6 +1,6 @@
 """A subscription that lasts: its connection is made again whenever it ends.
 
-It has a connection of its own, never that of the data, whose replies messages would come between.
+It has a connection of its own, because messages would come between the replies to reads and writes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
 from fscore.errors import FscoreError, Unavailable
 
-# A connection on which nothing came for so many seconds is asked whether it lives, and one that has
-# not answered after as many more is ended.
+# After this many seconds without a message the server is asked for an answer, and after as many
+# more without an answer the connection is ended.
 _QUIET = 5.0
 
 
 class Subscription:
     """Hears of what is published on a channel, for as long as it runs.
 
-    `heard` is called after each message, and after each (re)connection once the server has
-    confirmed the subscription: what was published while there was none is unknown then. Several
-    messages may be one call.
+    `heard` is called after each message; several messages may be one call. It is also called after
+    each (re)connection once the server has confirmed the subscription, because messages that were
+    published meanwhile are lost.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class _Link(asyncio.Protocol):
             self._transport.write(self._subscriber.ping())
 
     def abort(self) -> None:
-        """Ends the connection without a word."""
+        """Ends the connection at once."""
         if self._transport is not None:
             self._transport.abort()
         for future in (self.subscribed, self.ended):

@@ -22,7 +22,7 @@ async def open_transport(
     tls: ssl.SSLContext | None,
     tls_name: str,
 ) -> None:
-    """Connects `protocol`, whose `connection_made` gets the transport; OSError where it cannot."""
+    """Connects `protocol`, whose `connection_made` gets the transport; OSError if it cannot."""
     if endpoint.path is not None:
         await loop.create_unix_connection(lambda: protocol, endpoint.path)
     else:
@@ -52,7 +52,7 @@ def keep_alive(sock: Any) -> None:
 
 
 def tls_context(settings: RedisSettings) -> ssl.SSLContext:
-    """The settings' certificates and checks; ConfigError where a file cannot be used."""
+    """The settings' certificates and checks; ConfigError if a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=settings.tls_ca_file)
         if settings.tls_cert_file is not None:

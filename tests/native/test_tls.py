@@ -105,7 +105,7 @@ def test_a_connection_closed_while_idle_is_not_used(tls: Tls) -> None:
         ({"tls_ca_file": None}, "UnknownIssuer|invalid peer certificate|no CA certificate"),
         ({"host": "127.0.0.1"}, "not valid for name"),
         ({"tls_server_name": "elsewhere"}, "not valid for name"),
-        ({"tls_server_name": "two words"}, "no TLS server name"),
+        ({"tls_server_name": "two words"}, "not a valid TLS server name"),
     ],
     ids=["another CA", "the system's CAs", "an address", "another name", "no name"],
 )

@@ -1,4 +1,4 @@
-//! Lua scripts: how they are called, and what happens where a server does not know one.
+//! Lua scripts: how they are called, and what happens if a server does not know one.
 
 use std::sync::OnceLock;
 
@@ -70,7 +70,7 @@ impl Script {
         }
     }
 
-    /// What it is called in messages.
+    /// Its name, for messages.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -86,8 +86,8 @@ impl Script {
             .get_or_init(|| sha1_smol::Sha1::from(self.body).digest().to_string())
     }
 
-    /// Appends the beginning of a call; so many keys and then so many arguments follow, each by
-    /// [`write_blob`].
+    /// Appends the beginning of a call. The caller appends the keys and then the arguments, as many
+    /// as it says here, each by [`write_blob`].
     pub fn call(&self, out: &mut Vec<u8>, keys: usize, arguments: usize) {
         write_array_header(out, 3 + keys + arguments);
         write_blob(out, self.command.as_bytes());
@@ -95,7 +95,7 @@ impl Script {
         write_integer(out, keys as i64);
     }
 
-    /// Appends the command that makes a server know it.
+    /// Appends the command that loads it.
     pub fn load(&self, out: &mut Vec<u8>) {
         command(out, &["SCRIPT", "LOAD", self.body]);
     }
@@ -112,17 +112,17 @@ pub trait Calls: Replies {
     fn scripts(&self) -> Vec<&'static Script>;
     /// Appends the commands, as many as replies are expected.
     fn encode(&self, out: &mut Vec<u8>);
-    /// All replies came. Where some say that a script is unknown, narrows this down to the commands
-    /// that have to be sent again and expects their replies from the first; says whether it did.
+    /// Called when all replies came. If some say that a script is unknown, keeps only the commands
+    /// that have to be sent again, expects their replies from the first on, and returns true.
     fn keep_unknown(&mut self) -> bool;
 }
 
-/// How often scripts are loaded for the same commands. Once is enough, unless they are forgotten
-/// again before the calls: the server may read what is sent together in pieces.
+/// How often scripts are loaded for the same commands. Once is enough, unless somebody flushes them
+/// before the calls: the server may read in pieces what was sent together.
 const MOST_LOADS: usize = 3;
 
-/// Commands that call scripts, and load them where the server does not know them: what was refused,
-/// and nothing else, is sent again on the same connection behind `SCRIPT LOAD`.
+/// Commands that call scripts, and load these if the server does not know them. Only the calls that
+/// were refused are sent again, on the same connection behind `SCRIPT LOAD`.
 #[derive(Debug)]
 pub struct Scripted<C> {
     calls: C,
@@ -134,8 +134,8 @@ pub struct Scripted<C> {
 enum Loading {
     #[default]
     NotNeeded,
-    /// The first replies are to the loading of these; the first error among them.
-    Under(Vec<&'static Script>, Option<String>),
+    /// `SCRIPT LOAD` of these comes before the calls; the first error that it was answered with.
+    Ahead(Vec<&'static Script>, Option<String>),
 }
 
 impl<C: Calls> Scripted<C> {
@@ -153,14 +153,14 @@ impl<C: Calls> Scripted<C> {
         &self.calls
     }
 
-    /// Likewise, to keep.
+    /// The commands, by value.
     pub fn into_calls(self) -> C {
         self.calls
     }
 
-    /// Appends what is to be sent.
+    /// Appends the commands, behind those that load scripts.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        if let Loading::Under(scripts, _) = &self.loading {
+        if let Loading::Ahead(scripts, _) = &self.loading {
             for script in scripts {
                 script.load(out);
             }
@@ -168,10 +168,10 @@ impl<C: Calls> Scripted<C> {
         self.calls.encode(out);
     }
 
-    /// The server's error, where it did not let a script be loaded.
+    /// The server's error, if it refused to load a script.
     pub fn not_loaded(&self) -> Option<&str> {
         match &self.loading {
-            Loading::Under(_, error) => error.as_deref(),
+            Loading::Ahead(_, error) => error.as_deref(),
             Loading::NotNeeded => None,
         }
     }
@@ -179,7 +179,7 @@ impl<C: Calls> Scripted<C> {
     /// How many replies come before those of the calls.
     fn loading_replies(&self) -> usize {
         match &self.loading {
-            Loading::Under(scripts, _) => scripts.len(),
+            Loading::Ahead(scripts, _) => scripts.len(),
             Loading::NotNeeded => 0,
         }
     }
@@ -193,12 +193,12 @@ impl<C: Calls> Replies for Scripted<C> {
     #[inline]
     fn token(&mut self, reply: usize, depth: usize, token: Token<'_>) {
         match &mut self.loading {
-            Loading::Under(scripts, error) if reply < scripts.len() => {
+            Loading::Ahead(scripts, error) if reply < scripts.len() => {
                 if let Token::Error(text) = token {
                     error.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
                 }
             }
-            Loading::Under(scripts, _) => self.calls.token(reply - scripts.len(), depth, token),
+            Loading::Ahead(scripts, _) => self.calls.token(reply - scripts.len(), depth, token),
             Loading::NotNeeded => self.calls.token(reply, depth, token),
         }
     }
@@ -225,7 +225,7 @@ impl<C: Calls> Replies for Scripted<C> {
         let again = again && self.calls.keep_unknown();
         if again {
             self.loads += 1;
-            self.loading = Loading::Under(self.calls.scripts(), None);
+            self.loading = Loading::Ahead(self.calls.scripts(), None);
         }
         again
     }
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_knows_is_not_loaded() {
+    fn scripts_that_a_server_knows_are_not_loaded() {
         let mut job = job();
         assert!(!sent(&job).contains("SCRIPT"));
         answer(&mut job, &[Token::Integer(1); 3]);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_refused_is_sent_again() {
+    fn only_calls_that_were_refused_are_sent_again() {
         let mut job = job();
         answer(&mut job, &[UNKNOWN, Token::Integer(1), UNKNOWN]);
         assert!(job.goes_on());

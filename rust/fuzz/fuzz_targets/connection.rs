@@ -1,5 +1,6 @@
-//! A connection under any order of calls, with a server that answers what it was asked, or anything.
-//! No panic; every job comes back once; from a server that answers right, with its own replies.
+//! A connection under any order of calls, with a server that answers right, or sends garbage.
+//! Nothing panics, every job comes back once, and with the right replies if the server sent no
+//! garbage.
 #![no_main]
 
 use std::collections::HashMap;
@@ -15,12 +16,12 @@ enum DriverCall {
     Submit {
         replies: u8,
         timeout_ms: u8,
-        /// Asks the same as others that have this, and may share their replies.
+        /// Its commands are equal to those of other jobs with this number, and may be shared.
         same: Option<u8>,
     },
     Cancel(u8),
     Flush,
-    /// That many bytes of the right answers arrive.
+    /// This many bytes of the right answers arrive.
     Answer(u8),
     Push,
     /// These bytes arrive.
@@ -102,7 +103,7 @@ fuzz_target!(|input: (bool, Vec<DriverCall>)| {
                 let expected = usize::from(replies % 5);
                 let job = Job {
                     key: same.map_or(u64::from(u8::MAX) + next_id, |same| u64::from(same % 4)),
-                    // Every other job reads what is there whole by itself.
+                    // Every other job reads whole replies by itself.
                     reads_whole: next_id % 2 == 0,
                     shareable: same.is_some(),
                     expected,
@@ -158,7 +159,7 @@ fuzz_target!(|input: (bool, Vec<DriverCall>)| {
         assert_eq!(connection.in_flight(), open.len());
     }
     if honest {
-        // What the server may not owe yet leaves after replies.
+        // Commands that wait for the window leave after replies.
         while connection.has_output() || !wire.is_empty() {
             flush(&mut connection, &mut wire);
             connection
@@ -173,7 +174,7 @@ fuzz_target!(|input: (bool, Vec<DriverCall>)| {
     assert!(open.is_empty());
 });
 
-/// What was sent is answered: an argument `$n\r\n<digits>\r\n` by the integer it is.
+/// Answers what was sent: an argument `$n\r\n<digits>\r\n` by the integer it is.
 fn flush(connection: &mut Connection<u64, Job>, wire: &mut Vec<u8>) {
     while let Some(output) = connection.poll_output() {
         let mut lines = output.split(|&byte| byte == b'\n');

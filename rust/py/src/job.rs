@@ -38,7 +38,7 @@ pub(crate) struct RawWork {
 pub(crate) struct ReadWork {
     read: Read,
     part: Scripted<ReadPart>,
-    /// Whether an incomplete answer is one.
+    /// Whether an incomplete answer will do.
     partial: bool,
 }
 
@@ -81,7 +81,7 @@ impl Job {
         }
     }
 
-    /// The same job with nothing answered.
+    /// The same job, to be sent again from the beginning.
     pub(crate) fn restarted(self) -> Self {
         match self {
             Job::Raw(work) => Job::Raw(RawWork::new(
@@ -98,7 +98,7 @@ impl Job {
         }
     }
 
-    /// Why a job whose replies all came has failed nevertheless, for the retry decision.
+    /// Why a job has failed although all its replies came, for the retry decision.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let server = |text: &[u8]| Failure::Server(classify(text));
         match self {
@@ -156,8 +156,8 @@ impl Job {
     }
 }
 
-/// What the server said to a write that it refused, in whole or in part; why a script could not be
-/// loaded says more than that it is not there.
+/// The server's error if it refused a write, in whole or in part. If a script could not be loaded
+/// the reason for that is told: it says more than that the script is unknown.
 fn rejection(part: &Scripted<WritePart>) -> Option<&str> {
     part.not_loaded().or_else(|| part.calls().refusal())
 }
@@ -184,8 +184,8 @@ impl RawWork {
 }
 
 impl ReadWork {
-    /// Why it failed although its replies came; a script that could not be loaded says more than
-    /// that it is not there.
+    /// Why it failed although its replies came. If a script could not be loaded the reason for that
+    /// is told: it says more than that the script is unknown.
     fn failure(&self) -> Option<PartFailure> {
         let not_loaded = self.part.not_loaded();
         let not_loaded = not_loaded.map(|text| PartFailure::Server(text.to_owned()));
@@ -196,8 +196,8 @@ impl ReadWork {
         Answer::Table(self.read.join(vec![self.part.into_calls()]))
     }
 
-    /// A partial answer is one if something was answered, and what failed may pass: a wrong set-up
-    /// must not look like a slow server.
+    /// A partial answer will do if something was answered, and the fault may pass: a wrong
+    /// configuration must not look like a slow server.
     fn incomplete(self, fault: Fault) -> Result<Answer, Fault> {
         let passing = matches!(
             fault.kind,
@@ -211,7 +211,7 @@ impl ReadWork {
     }
 }
 
-/// Calls a method of `Replies` on whatever a job has of them.
+/// Calls a method of `Replies` on the kind of job that there is.
 macro_rules! replies {
     ($job:ident.$method:ident($($argument:expr),*)) => {
         match $job {
@@ -290,7 +290,7 @@ fn reply_to_python(py: Python<'_>, reply: Result<Reply, ReplyTooLarge>) -> PyRes
     }
 }
 
-/// What an error adds whose request had left.
+/// What is added to an error if the request had left.
 pub(crate) const UNCERTAIN: &str = "; whether the request was carried out is not known";
 
 /// What the caller hears of a connection that ended under its request.

@@ -7,27 +7,27 @@ use crate::resp::Limits;
 /// `fscore/config.py`; those here serve tests.
 #[derive(Clone)]
 pub struct Config {
-    /// The ACL user; `default` where only a password is given.
+    /// The ACL user; `default` if only a password is given.
     pub username: Option<String>,
     /// Its password.
     pub password: Option<String>,
     /// What `CLIENT LIST` shows as `name`; no spaces.
     pub client_name: Option<String>,
-    /// What `CLIENT LIST` shows as `lib-name` where servers know it.
+    /// What `CLIENT LIST` shows as `lib-name`, on servers that know it.
     pub library_name: String,
-    /// What `CLIENT LIST` shows as `lib-ver`.
+    /// What `CLIENT LIST` shows as `lib-ver`, on servers that know it.
     pub library_version: String,
     /// The database to select.
     pub database: u32,
     /// Whether to ask for RESP3 first.
     pub prefer_resp3: bool,
-    /// Until the connection must be ready, counted from its creation.
+    /// How long it may take until the connection is ready, counted from its creation.
     pub connect_timeout: Duration,
-    /// Jobs and tombstones.
+    /// How many jobs and tombstones there may be.
     pub max_in_flight: usize,
-    /// Encoded bytes of jobs and tombstones; one job may exceed it.
+    /// How many encoded bytes they may have; one job alone may exceed it.
     pub max_bytes: usize,
-    /// Bytes of one pushed message.
+    /// How many bytes one pushed message may have.
     pub max_push: usize,
     /// Limits of the scanner.
     pub limits: Limits,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 /// Deadlines of tickets, the earliest first.
 ///
-/// Callers mostly use one timeout, so deadlines come in order and a queue does; the few that come
-/// out of order go to a heap. Entries of tickets that are gone are dropped when they come up, or when
-/// the next one is inserted, there at the end of the queue too: finishing a ticket needs no search here,
-/// and one far deadline does not send all that come after it to the heap.
+/// Callers mostly use one timeout, so most deadlines come in order and are kept in a queue; the few
+/// that come out of order go to a heap. Finishing a ticket needs no search here: its entry is
+/// dropped once it is the earliest, or once it is last in the queue when another is inserted.
+/// Otherwise one far deadline would send all that come after it to the heap.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     in_order: VecDeque<(Duration, u64)>,
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_leaves_nothing_behind() {
+    fn finished_tickets_leave_nothing_behind() {
         let mut deadlines = Deadlines::default();
         for id in 0..10_000 {
             // One in a hundred has far longer than the others; each is over when three have begun.

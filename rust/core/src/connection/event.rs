@@ -71,9 +71,9 @@ pub enum LostReason {
 pub enum SubmitError {
     /// The connection is closed.
     Closed,
-    /// As much is in flight as may be.
+    /// A limit on what may be in flight is reached.
     Overloaded,
-    /// There is no time left to begin.
+    /// The deadline has passed already.
     DeadlineExceeded,
 }
 
@@ -98,12 +98,12 @@ pub enum ProtocolError {
     Scan(ScanError),
     /// A reply to no command.
     UnexpectedReply {
-        /// Bytes of the stream up to about there.
+        /// About how many bytes of the stream came before.
         offset: u64,
     },
-    /// A reply of another shape than its command's.
+    /// A reply with a shape that no reply to its command has.
     OutOfStep {
-        /// Bytes of the stream up to about there.
+        /// About how many bytes of the stream came before.
         offset: u64,
     },
     /// A pushed message over the limit.
@@ -148,7 +148,8 @@ impl std::error::Error for ProtocolError {}
 /// Why a connection did not become ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeError {
-    /// What it is to the caller. [`ErrorKind::Unavailable`] may pass; the others stay.
+    /// Which error the caller gets. [`ErrorKind::Unavailable`] may pass by itself; the others stay
+    /// until somebody changes something.
     pub kind: ErrorKind,
     /// What happened, for people.
     pub message: String,

@@ -13,7 +13,7 @@ const LARGEST_REPLY: usize = 64 << 10;
 pub struct ServerInfo {
     /// 2 or 3; 0 until known.
     pub protocol: u8,
-    /// `redis` or `valkey`; empty where the server does not know HELLO.
+    /// `redis` or `valkey`; empty if the server does not know HELLO.
     pub server: String,
     /// Its version.
     pub version: String,
@@ -27,9 +27,9 @@ pub struct ServerInfo {
 
 /// The first commands of a connection and what their replies mean.
 ///
-/// Everything leaves in one write, so that a connection is ready after one round trip. Where the
-/// server does not know HELLO, what came behind it failed for want of authentication, and a second
-/// round says the same in RESP2.
+/// They leave in one write, so a connection is ready after one round trip. A server that does not
+/// know HELLO has authenticated nobody, and so may have refused the commands behind it too: a
+/// second round says the same in RESP2.
 #[derive(Debug)]
 pub(super) struct Handshake {
     pub(super) server: ServerInfo,
@@ -42,7 +42,7 @@ pub(super) struct Handshake {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
     Resp3,
-    /// HELLO was refused; its companions' replies are read and ignored.
+    /// HELLO was refused. The replies to the commands behind it are read and ignored.
     GivingUp,
     Resp2,
 }

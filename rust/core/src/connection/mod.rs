@@ -38,20 +38,21 @@ pub trait Replies {
     fn token(&mut self, reply: usize, depth: usize, token: Token<'_>);
     /// The reply with this index is whole.
     fn finish(&mut self, reply: usize);
-    /// Reads the reply with this index from the start of `buf`, if it is there whole and the job
-    /// knows its shape so well that it needs no scanner; returns its length. `None` has changed
-    /// nothing, and the reply comes as tokens.
+    /// Reads the reply with this index from the start of `buf` and returns its length, if the whole
+    /// reply is there and the job can read it without a scanner. `None` means that nothing has
+    /// changed, and that the reply comes as tokens.
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
         let _ = (reply, buf);
         None
     }
-    /// Whether a reply was of no shape that its command's have. Then it is most likely another
-    /// command's, and so are those behind it.
+    /// Whether a reply had a shape that no reply to its command has. It then most likely belongs to
+    /// another command, and so do the replies behind it.
     fn is_out_of_step(&self) -> bool {
         false
     }
-    /// All replies are there. Whether the job has more to send on this connection before it is done,
-    /// what [`encode_rest`](Self::encode_rest) appends; its replies are counted from 0 again.
+    /// Called when all replies are there: says whether the job has more commands to send on this
+    /// connection before it is done. [`encode_rest`](Self::encode_rest) appends these, and their
+    /// replies are counted from 0 again.
     fn goes_on(&mut self) -> bool {
         false
     }
@@ -59,8 +60,7 @@ pub trait Replies {
     fn encode_rest(&self, out: &mut Vec<u8>) {
         let _ = out;
     }
-    /// Whether its commands change nothing, so that the replies to one job's will do for another
-    /// that has the same.
+    /// Whether its commands only read, so that jobs with equal commands can share the replies.
     fn is_shareable(&self) -> bool {
         false
     }
@@ -92,44 +92,44 @@ pub enum State {
 /// After any of them, and after [`submit`](Self::submit) and [`cancel`](Self::cancel), it calls
 /// [`poll_output`](Self::poll_output) until there is nothing more to send,
 /// [`poll_event`](Self::poll_event) until there is nothing more to hear, and looks at
-/// `next_deadline` again. Several submissions may share one `poll_output`: that is how the writes of
-/// one turn of a loop leave in one send. Once [`state`](Self::state) is [`State::Closed`] the driver
-/// closes the socket; what was still to be heard is in the events.
+/// `next_deadline` again. Several submissions may share one `poll_output`: that is how the writes
+/// of one turn of a loop leave in one send. Once [`state`](Self::state) is [`State::Closed`] the
+/// driver closes the socket; the events say what became of the jobs.
 ///
 /// Times are durations since an origin of the driver's choice, and never go back.
 ///
-/// What holds:
+/// Guarantees:
 ///
 /// - Every submitted job comes back exactly once: by [`Event::Done`], [`Event::TimedOut`] or
 ///   [`Event::Lost`], or from `cancel`.
 /// - Replies are matched in order. A job that timed out or was cancelled after its commands left
-///   stays behind as a tombstone, whose replies are read and discarded; one whose commands had not
-///   left is never sent.
-/// - A job that goes on after its replies keeps its ticket and its deadline, and is behind those that
-///   were submitted meanwhile.
-/// - Jobs that only read ([`Replies::is_shareable`]) and have the same commands are sent once while
-///   none of them has left, and each gets all replies and decodes for itself. It is still a job of
-///   its own: it has its own ticket and deadline, may be cancelled, and may go on. What the first
-///   asked leaves, and its replies are read, as long as one of them waits.
-/// - A job that does not only read ends that for all before it. So what a job reads is never older
-///   than a write submitted before it, and never newer than one submitted after it; reads between
-///   the same two writes may be carried out in any order.
-/// - While the server owes answers to as many commands as it gives in about 10 ms, as measured, and at
-///   least 64, the commands of further jobs wait: they are part of the output once it has answered
-///   some. A job's commands leave together, however many they are.
+///   stays behind as a tombstone: its replies are read and discarded. If its commands had not left,
+///   they are never sent.
+/// - A job that goes on after its replies keeps its ticket and its deadline, and queues behind the
+///   jobs that were submitted meanwhile.
+/// - Jobs that only read ([`Replies::is_shareable`]) share the replies if their commands are equal
+///   and have not left yet: the commands are sent once, and each job decodes for itself. It still
+///   has its own ticket and deadline, may be cancelled, and may go on. The shared commands are
+///   sent, and their replies read, as long as one of these jobs waits.
+/// - A job that may write ends the sharing with all jobs before it. So what a job reads is never
+///   older than a write submitted before it, and never newer than one submitted after it. Reads
+///   between the same two writes may be carried out in any order.
+/// - Back-pressure: commands are sent ahead only for about 10 ms of the server's work, as measured,
+///   and at least 64 of them. The commands of further jobs wait until the server has answered some.
+///   All commands of one job leave together, however many they are.
 /// - A message that the server pushed never reaches a job.
-/// - Memory is bounded by [`Config`]; beyond, `submit` refuses.
-/// - After bytes that are not RESP, or a reply that nobody waits for or that is of another shape than
-///   its command's, nothing is known any more: the connection closes and every job is lost, each
-///   told whether it had been sent and how many of its replies were whole.
+/// - Memory is bounded by [`Config`]; beyond these bounds `submit` refuses.
+/// - Nothing can be trusted after bytes that are not RESP, a reply that nobody waits for, or a
+///   reply whose shape does not fit its command. The connection then closes and every job is lost;
+///   each is told whether it had been sent and how many of its replies were whole.
 #[derive(Debug)]
 pub struct Connection<T, J> {
     config: Config,
     state: State,
     scanner: Scanner,
-    /// Received but not scanned: the beginning of an element whose end is still to come.
+    /// Received but not scanned: the beginning of an element whose end has not come yet.
     inbox: Vec<u8>,
-    /// Where the tokens of the reply under way go.
+    /// Who gets the tokens of the reply under way.
     recipient: Recipient,
     handshake: Handshake,
     handshake_output: Vec<u8>,
@@ -141,7 +141,7 @@ pub struct Connection<T, J> {
     heard: Duration,
     /// Whether it has answered any command since the handshake.
     has_answered: bool,
-    /// The newest time that was told.
+    /// The latest time that the driver gave.
     now: Duration,
     events: VecDeque<Event<T, J>>,
 }
@@ -248,8 +248,8 @@ impl<T, J: Replies> Connection<T, J> {
     /// Queues a job: `encode` appends its commands, as many as the job expects replies. `tag` is
     /// handed back with the job, whatever becomes of it.
     ///
-    /// Before the connection is ready jobs wait; their deadlines run. A job that expects no reply is
-    /// done at once.
+    /// Before the connection is ready jobs wait; their deadlines run. A job that expects no reply
+    /// is done at once.
     pub fn submit(
         &mut self,
         tag: T,
@@ -313,8 +313,8 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// When [`handle_deadlines`](Self::handle_deadlines) has something to do. At once if events wait:
-    /// a job that needs no reply is done as soon as it is submitted.
+    /// When [`handle_deadlines`](Self::handle_deadlines) has something to do. At once if events
+    /// wait: a job that needs no reply is done as soon as it is submitted.
     pub fn next_deadline(&mut self) -> Option<Duration> {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
@@ -331,8 +331,9 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// Bytes to send, if there are any that may be sent now. They count as sent: the driver sends them or ends the
-    /// connection. Its buffer is best given back by [`recycle`](Self::recycle).
+    /// Bytes to send, if there are any that may be sent now. They count as sent: the driver sends
+    /// them or ends the connection. Afterwards it best gives the buffer back by
+    /// [`recycle`](Self::recycle).
     pub fn poll_output(&mut self) -> Option<Vec<u8>> {
         if !self.handshake_output.is_empty() {
             return Some(std::mem::take(&mut self.handshake_output));
@@ -348,8 +349,8 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// Whether commands may be sent now: those of a job that went on, perhaps, which nobody submitted,
-    /// or which the server owed too many answers for before.
+    /// Whether commands may be sent now. There may be some although nothing was submitted: of a job
+    /// that went on, or because the server has answered some that it owed.
     pub fn has_output(&self) -> bool {
         self.queue.unsent() > 0 && self.queue.owed() < self.window.limit()
     }

@@ -1,12 +1,12 @@
 use super::sharing::{PendingCommands, Sharing};
 
-/// Commands that the driver has not taken.
+/// Encoded commands that the driver has not taken.
 #[derive(Debug, Default)]
 pub(super) struct OutputBuffer {
     buffer: Vec<u8>,
-    /// Bytes at its beginning that were taken.
+    /// How many bytes at its beginning were taken.
     taken: usize,
-    /// Bytes behind these whose jobs were cancelled.
+    /// How many of the others belong to jobs that were withdrawn.
     withdrawn: usize,
     sharing: Sharing,
 }
@@ -22,8 +22,8 @@ impl OutputBuffer {
         unfinished.keep()
     }
 
-    /// Which of those that are `open` has the same commands as `id`, whose commands are the last so
-    /// many bytes; they are taken away again then.
+    /// Looks for a job among the `open` ones whose commands are equal to those of the job `id`,
+    /// which are the last `bytes` bytes. If there is one, these bytes are removed again.
     pub(super) fn same(
         &mut self,
         id: u64,
@@ -40,13 +40,13 @@ impl OutputBuffer {
         same
     }
 
-    /// What was appended so far is shared no longer.
+    /// What is appended from now on shares nothing with what is here.
     pub(super) fn end_sharing(&mut self) {
         self.sharing.end();
     }
 
-    /// So many bytes are not to be sent; whether they had better be dropped by now. At most half of
-    /// the buffer is waste, at an amortised cost of one copy.
+    /// Counts bytes that will not be sent. Says whether it is time to remove all such bytes: so at
+    /// most half of the buffer is waste, at an amortised cost of one copy.
     pub(super) fn withdraw(&mut self, bytes: usize) -> bool {
         self.withdrawn += bytes;
         self.withdrawn > (self.buffer.len() - self.taken) / 2
@@ -56,7 +56,8 @@ impl OutputBuffer {
         self.withdrawn > 0
     }
 
-    /// Keeps those parts that are said to be kept; of all parts in order, each with its length.
+    /// Removes withdrawn bytes. `parts` are all parts in order: the length of each, and whether it
+    /// is kept.
     pub(super) fn retain(&mut self, parts: impl Iterator<Item = (usize, bool)>) {
         let mut from = self.taken;
         let mut to = 0;
@@ -73,7 +74,7 @@ impl OutputBuffer {
         self.sharing.end();
     }
 
-    /// Everything, of which nothing is withdrawn.
+    /// Takes everything. Nothing of it may be withdrawn.
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.sharing.end();
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -81,20 +82,20 @@ impl OutputBuffer {
         buffer
     }
 
-    /// The next bytes.
+    /// Takes the next `length` bytes.
     pub(super) fn take_part(&mut self, length: usize) -> &[u8] {
         let start = self.taken;
         self.taken += length;
         &self.buffer[start..self.taken]
     }
 
-    /// Steps over the next bytes, which were withdrawn.
+    /// Skips the next `length` bytes, which were withdrawn.
     pub(super) fn skip_withdrawn(&mut self, length: usize) {
         self.taken += length;
         self.withdrawn -= length;
     }
 
-    /// Forgets the parts that were taken, at an amortised cost of one copy.
+    /// Removes the parts that were taken, at an amortised cost of one copy.
     pub(super) fn forget_taken(&mut self) {
         if self.taken > self.buffer.len() / 2 {
             self.buffer.drain(..self.taken);

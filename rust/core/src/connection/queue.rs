@@ -5,47 +5,53 @@ use super::deadlines::Deadlines;
 use super::event::Ticket;
 use super::output::OutputBuffer;
 
-/// The jobs of a connection in the order of the stream, and the commands that are still to be sent.
+/// The jobs of a connection in the order of their replies, and the commands that are still to be
+/// sent.
+///
+/// The id of a slot is how many slots came before it.
 #[derive(Debug)]
 pub(super) struct Queue<T, J> {
     /// Every job whose replies are still to come, and every tombstone.
     slots: VecDeque<Slot<T, J>>,
-    /// The ticket of `slots[0]`.
+    /// The id of `slots[0]`.
     first: u64,
-    /// Tickets before this one were handed to the driver.
+    /// The commands of slots before this id were handed to the driver.
     sent: u64,
     /// Jobs, not counting tombstones.
     live: usize,
     /// Encoded bytes of everything in `slots`.
     bytes: usize,
-    /// Their commands that were not taken by the driver.
+    /// Those of their commands that the driver has not taken.
     output: OutputBuffer,
-    /// How many these are, without those whose jobs were cancelled.
+    /// How many commands these are, without withdrawn ones.
     unsent: usize,
-    /// How many were taken, of slots that are still there.
+    /// How many commands the driver has taken, of slots that are still there.
     taken: usize,
     deadlines: Deadlines,
-    /// The tickets of jobs that went on, and their places now.
+    /// The tickets of jobs that went on, and the ids of their slots now. Every other ticket is the id
+    /// of its job's slot.
     moved: Vec<(Ticket, u64)>,
 }
 
-/// A job's place in the stream.
+/// A job that waits for its replies, or what it left behind.
 #[derive(Debug)]
 pub(super) struct Slot<T, J> {
     /// The job, and what it was submitted with. `None` is a tombstone.
     pub(super) held: Option<(T, J)>,
-    /// What the job's owner knows it by.
+    /// What the driver knows the job by.
     ticket: Ticket,
     deadline: Duration,
-    /// 0 where no reply of its own will come: it was withdrawn, or gets another's.
+    /// How many replies will come for this slot. None will if it was withdrawn, or if its job gets
+    /// those of another slot.
     pub(super) expected: usize,
     pub(super) answered: usize,
+    /// How many bytes its commands have; 0 once they are removed from the output unsent.
     bytes: usize,
     sharing: Role,
 }
 
 impl<T, J> Slot<T, J> {
-    /// Whether others get its replies too.
+    /// Whether the jobs of other slots get its replies too.
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
         matches!(self.sharing, Role::Leads(_))
@@ -55,18 +61,18 @@ impl<T, J> Slot<T, J> {
 /// Whose replies a slot gets.
 #[derive(Debug, Default)]
 enum Role {
-    /// Its own, and nobody else does.
+    /// Its own, and no other slot does.
     #[default]
     Alone,
-    /// Its own, and so do others.
+    /// Its own, and so do others behind it.
     Leads(Box<Followers>),
-    /// Those of the slot in this place, which was there before.
+    /// Those of the slot with this id, which is before it.
     Follows(u64),
 }
 
 #[derive(Debug)]
 struct Followers {
-    positions: Vec<u64>,
+    ids: Vec<u64>,
     /// Jobs that wait for the replies, the leader's own among them.
     live: usize,
 }
@@ -80,10 +86,11 @@ pub(super) struct Popped<T, J> {
     deadline: Duration,
 }
 
-/// What a job that is to be sent expects.
+/// The replies that a job will get to its commands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExpectedReplies {
     pub(super) count: usize,
+    /// Whether another job's will do, and others may have them too.
     pub(super) shareable: bool,
 }
 
@@ -141,13 +148,13 @@ impl<T, J> Queue<T, J> {
         self.unsent
     }
 
-    /// Commands that it has taken, and the server has not answered.
+    /// Commands that the driver has taken, and the server has not answered.
     #[inline]
     pub(super) fn owed(&self) -> usize {
         self.taken - self.slots.front().map_or(0, |slot| slot.answered)
     }
 
-    /// Appends a job that expects replies, and its commands, unless it can have those of another.
+    /// Appends a job that expects replies, and its commands unless another's replies will do.
     pub(super) fn push(
         &mut self,
         tag: T,
@@ -213,7 +220,8 @@ impl<T, J> Queue<T, J> {
             .insert(deadline, id, is_live(&self.slots, self.first));
     }
 
-    /// Whose replies the job with this place can have, whose commands are the output's last.
+    /// The slot whose replies the job of the slot `id` can have; its commands are the output's
+    /// last.
     fn leader(&mut self, id: u64, bytes: usize, expected: usize) -> Option<u64> {
         let Queue {
             slots,
@@ -230,11 +238,11 @@ impl<T, J> Queue<T, J> {
     fn follow(&mut self, leader: u64, id: u64) {
         let leader = &mut self.slots[(leader - self.first) as usize];
         if let Role::Leads(followers) = &mut leader.sharing {
-            followers.positions.push(id);
+            followers.ids.push(id);
             followers.live += 1;
         } else {
             leader.sharing = Role::Leads(Box::new(Followers {
-                positions: vec![id],
+                ids: vec![id],
                 live: 2,
             }));
         }
@@ -256,8 +264,8 @@ impl<T, J> Queue<T, J> {
         ticket
     }
 
-    /// Takes a job out. Its commands are not sent, or leave a tombstone; where others wait for the
-    /// same replies, they stay.
+    /// Takes a job out. If its commands have left, a tombstone stays. Otherwise they are withdrawn,
+    /// unless other jobs wait for the same replies.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed<T, J>> {
         let moved = self.moved.iter().find(|(known, _)| *known == ticket);
         self.remove_at(moved.map_or(ticket.0, |&(_, id)| id))
@@ -274,7 +282,7 @@ impl<T, J> Queue<T, J> {
         };
         self.live -= 1;
         let sent = asked_by < self.sent;
-        // A job is not there without the slot that asks for it.
+        // The slot that asks for a job's replies is there for as long as the job.
         let slot = &mut self.slots[(asked_by - self.first) as usize];
         let answered = slot.answered;
         let wanted = match &mut slot.sharing {
@@ -318,7 +326,7 @@ impl<T, J> Queue<T, J> {
         self.deadlines.earliest(is_live(&self.slots, self.first))
     }
 
-    /// The commands to send: of one job after the other, while fewer than `limit` are owed. They
+    /// The commands to send, of one job after the other while fewer than `limit` are owed. They
     /// count as sent.
     pub(super) fn take_output(&mut self, limit: usize) -> Option<Vec<u8>> {
         if self.unsent == 0 {
@@ -367,7 +375,7 @@ impl<T, J> Queue<T, J> {
         self.output.recycle(buffer);
     }
 
-    /// Whom the next reply is for.
+    /// The slot that the next reply is for.
     #[inline]
     pub(super) fn front(&mut self) -> Option<&mut Slot<T, J>> {
         if self.is_owed() {
@@ -377,7 +385,8 @@ impl<T, J> Queue<T, J> {
         }
     }
 
-    /// Every job that gets the replies of the front slot, and which of them is the next.
+    /// Calls `each` for every job that gets the front slot's replies, with the index of the next
+    /// one.
     pub(super) fn front_jobs(&mut self, mut each: impl FnMut(&mut J, usize)) {
         let Some(front) = self.slots.front_mut() else {
             return;
@@ -389,7 +398,7 @@ impl<T, J> Queue<T, J> {
         let Role::Leads(followers) = std::mem::take(&mut front.sharing) else {
             return;
         };
-        for id in &followers.positions {
+        for id in &followers.ids {
             if let Some((_, job)) = &mut self.slots[(id - self.first) as usize].held {
                 each(job, answered);
             }
@@ -397,7 +406,8 @@ impl<T, J> Queue<T, J> {
         self.slots[0].sharing = Role::Leads(followers);
     }
 
-    /// Removes the front slot, which has all its replies; the job in it, if it is no tombstone.
+    /// Removes the front slot, which has all its replies. Returns its job, unless it is a
+    /// tombstone.
     pub(super) fn pop(&mut self) -> Option<Popped<T, J>> {
         let Slot {
             held,
@@ -422,15 +432,15 @@ impl<T, J> Queue<T, J> {
         })
     }
 
-    /// Removes the front slot, likewise; every job that had its replies.
+    /// Removes the front slot, which has all its replies. Returns every job that got them.
     pub(super) fn pop_shared(&mut self) -> Vec<Popped<T, J>> {
         let mut slots = std::mem::take(&mut self.slots);
         let mut popped = Vec::new();
         if let Some(front) = slots.front_mut() {
             popped.extend(self.take_job(front));
             if let Role::Leads(followers) = std::mem::take(&mut front.sharing) {
-                popped.reserve(followers.positions.len());
-                for id in &followers.positions {
+                popped.reserve(followers.ids.len());
+                for id in &followers.ids {
                     popped.extend(self.take_job(&mut slots[(id - self.first) as usize]));
                 }
             }
@@ -466,8 +476,8 @@ impl<T, J> Queue<T, J> {
         self.first + self.slots.len() as u64
     }
 
-    /// Removes withdrawn slots from the front, so that the front one always waits for a reply. Those
-    /// whose commands still lie in `output` stay until these are gone.
+    /// Removes withdrawn slots from the front, so that the front one always waits for a reply.
+    /// Slots whose commands are still in `output` stay until these are removed.
     fn reap(&mut self) {
         while self
             .slots

@@ -25,7 +25,7 @@ impl RawJob {
         &self.replies
     }
 
-    /// Likewise, to keep.
+    /// The same replies, by value.
     pub fn into_replies(self) -> Vec<Result<Reply, ReplyTooLarge>> {
         self.replies
     }

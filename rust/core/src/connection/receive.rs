@@ -1,4 +1,4 @@
-//! What becomes of the bytes that come in.
+//! Scans what the server sends, and hands each reply to the job that waits for it.
 
 use super::event::{Event, ProtocolError};
 use super::handshake::Progress;
@@ -6,10 +6,13 @@ use super::queue::{ExpectedReplies, Popped};
 use super::{Connection, Replies, State};
 use crate::resp::{Reply, ScanError, Scanned, Scanner, Token};
 
+/// Who gets the tokens of a reply.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Recipient {
+    /// The jobs of the front slot.
     Job,
     Handshake,
+    /// It is a message that the server pushed.
     Push,
 }
 
@@ -55,7 +58,7 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// Lets jobs read replies that are there whole; adds up how many bytes that takes.
+    /// Lets jobs read whole replies by themselves; adds the bytes that they took to `used`.
     fn answer_whole(&mut self, data: &[u8], used: &mut usize) -> Result<(), ProtocolError> {
         while let Some(slot) = self.queue.front() {
             if slot.is_shared() {
@@ -83,8 +86,8 @@ impl<T, J: Replies> Connection<T, J> {
         Ok(())
     }
 
-    /// Lets every job that gets the front slot's replies read the next one, if the first of them can
-    /// as it is.
+    /// Lets every job that shares the front slot's replies read the next one, if the first of these
+    /// jobs can read it whole. Returns its length then.
     fn answer_whole_to_all(
         &mut self,
         data: &[u8],
@@ -102,7 +105,7 @@ impl<T, J: Replies> Connection<T, J> {
             } else if let Some(length) = length
                 && job.whole(reply, data).is_none()
             {
-                // What is whole to one may be out of the ordinary to another: its plan differs.
+                // Another job may have another plan, which does not read this reply whole.
                 let mut scanner = Scanner::new(limits);
                 if let Err(error) = feed(&mut scanner, job, reply, &data[..length]) {
                     result = Err(error.into());
@@ -122,8 +125,8 @@ impl<T, J: Replies> Connection<T, J> {
         Ok(length)
     }
 
-    /// Hands a token to the front job, and as many behind it as belong to the same reply, without
-    /// asking for each again whose it is. Returns how many bytes of `rest` that took.
+    /// Hands a token to the front job, and those behind it up to the end of the reply: whose they
+    /// are need not be looked up for each. Returns how many bytes of `rest` that took.
     fn answer(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
         let mut scanned = first;
@@ -161,7 +164,7 @@ impl<T, J: Replies> Connection<T, J> {
         Ok(used)
     }
 
-    /// Hands tokens of one reply to every job that gets the front slot's, likewise.
+    /// Does the same if several jobs share the replies of the front slot.
     fn answer_to_all(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
         let mut scanned = first;
@@ -191,7 +194,7 @@ impl<T, J: Replies> Connection<T, J> {
         Ok(used)
     }
 
-    /// The front slot, which others share, has one more reply.
+    /// Counts one more reply of the front slot, whose replies are shared.
     fn count_reply(&mut self) {
         if let Some(slot) = self.queue.front() {
             slot.answered += 1;
@@ -251,7 +254,7 @@ impl<T, J: Replies> Connection<T, J> {
         if !scanned.last {
             return Ok(());
         }
-        // Whoever relies on pushes (invalidation) has to notice that one is missing.
+        // A cache that relies on pushes (invalidation) has to notice that one is missing.
         let Ok(Reply::Push(items)) = self.push.finish() else {
             return Err(ProtocolError::PushTooLarge {
                 limit: self.config.max_push,

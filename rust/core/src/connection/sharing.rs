@@ -3,34 +3,35 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Reads whose commands have not left, by these commands.
+/// Finds equal commands among those of reads that have not left.
 #[derive(Debug, Default)]
 pub(super) struct Sharing<S = FixedState> {
     /// The only one so far. It is not hashed before there is a second: a driver that has one job at
     /// a time has nothing to share.
     first: Option<PendingCommands>,
-    /// All others, and what they hash to.
+    /// All others, each with the hash of its commands.
     others: HashTable<(u64, PendingCommands)>,
     hasher: S,
 }
 
-/// Whose commands lie where in the output.
+/// Where in the output the commands of a job are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingCommands {
+    /// Of the job's slot.
     pub(super) id: u64,
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
 impl PendingCommands {
-    fn of(self, output: &[u8]) -> &[u8] {
+    fn bytes(self, output: &[u8]) -> &[u8] {
         &output[self.start..self.end]
     }
 }
 
 impl<S: BuildHasher> Sharing<S> {
-    /// Who says the same as `new`, of those that are `open`; otherwise `new` is known from now on.
-    /// What is open has its commands in `output`.
+    /// The id of an `open` job whose commands are equal to `new`. If there is none, `new` is known
+    /// from now on. The commands of open jobs are in `output`.
     pub(super) fn same_or_keep(
         &mut self,
         new: PendingCommands,
@@ -44,22 +45,22 @@ impl<S: BuildHasher> Sharing<S> {
         if let Some(first) = self.first.take()
             && open(first.id)
         {
-            self.insert(self.hasher.hash_one(first.of(output)), first);
+            self.insert(self.hasher.hash_one(first.bytes(output)), first);
         }
-        let hashed = self.hasher.hash_one(new.of(output));
+        let hashed = self.hasher.hash_one(new.bytes(output));
         let Some((_, known)) = self.others.find_mut(hashed, |&(other, _)| other == hashed) else {
             self.insert(hashed, new);
             return None;
         };
-        if open(known.id) && known.of(output) == new.of(output) {
+        if open(known.id) && known.bytes(output) == new.bytes(output) {
             return Some(known.id);
         }
-        // One for each hash: commands that were chosen to collide gain nothing by it.
+        // One job is kept for each hash, so commands that were chosen to collide cost no more.
         *known = new;
         None
     }
 
-    /// What was said so far is no longer shared.
+    /// Forgets everything: what comes now shares nothing with what came before.
     pub(super) fn end(&mut self) {
         const LARGEST_KEPT: usize = 4096;
         self.first = None;
@@ -70,7 +71,7 @@ impl<S: BuildHasher> Sharing<S> {
         }
     }
 
-    /// The first so many bytes of the output are gone, and what is behind them has moved there.
+    /// The first `by` bytes of the output were removed, and the rest has moved there.
     pub(super) fn shift(&mut self, by: usize) {
         let moved = |commands: &mut PendingCommands| {
             let stays = commands.start >= by;
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_collides_is_told_apart() {
+    fn colliding_commands_are_told_apart() {
         let output = b"aabbaabbaa";
         let mut sharing: Sharing<Colliding> = Sharing::default();
         let commands = |id: u64| PendingCommands {

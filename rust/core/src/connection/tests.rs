@@ -19,14 +19,14 @@ use server::Server;
 #[derive(Debug)]
 struct Echo {
     name: String,
-    /// READs are shared, and find how many WRITEs there were.
+    /// READs are shared, and are answered with the number of WRITEs before.
     verb: &'static str,
     expected: usize,
     replies: Vec<String>,
     whole: usize,
     /// How many more times it asks all of it.
     more: usize,
-    /// Whether it reads what is there whole by itself.
+    /// Whether it reads whole replies by itself.
     reads_whole: bool,
 }
 
@@ -71,7 +71,7 @@ impl Echo {
         }
     }
 
-    /// How many WRITEs each of its replies knows of.
+    /// How many WRITEs came before each of its replies.
     fn versions(&self) -> Vec<usize> {
         let version = |reply: &String| reply.split_once('@').unwrap().1.parse().unwrap();
         self.replies.iter().map(version).collect()
@@ -177,7 +177,7 @@ impl Pair {
             .submit(tag, echo, Echo::encode, deadline, self.now)
     }
 
-    /// Sends what there is to send.
+    /// Sends all output.
     fn flush(&mut self) {
         while let Some(output) = self.connection.poll_output() {
             self.server.receive(&output);

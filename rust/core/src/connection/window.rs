@@ -2,24 +2,25 @@ use std::time::Duration;
 
 /// How many commands a server may owe replies to: about what it answers in 10 ms.
 ///
-/// What is beyond waits here instead of there, where it can still be shared, cancelled, or time out
-/// without having cost the server anything.
+/// Further commands wait here instead of at the server. Here they can still be shared, be
+/// cancelled, or time out without having cost the server anything.
 ///
-/// One probe at a time measures it. Of the commands that are owed when some are sent, the last is
-/// answered after a while; so many in that time is the rate (Little's law). The way there and back
-/// is part of that time, and no work of the server's: so long can be sent ahead beside the 10 ms. The
-/// shortest time that anything took, the greeting or a probe, tells how long that is.
+/// One probe at a time measures the server's rate. A probe begins when commands are sent, and ends
+/// when the last of all commands owed at that time is answered; their number over the time it took
+/// is the rate (Little's law). The round trip is part of that time, but no work of the server's, so
+/// commands may be sent ahead for 10 ms and a round trip. The shortest time that the handshake or a
+/// probe took is taken for the round trip.
 #[derive(Debug)]
 pub(super) struct Window {
     least: usize,
     most: usize,
     limit: usize,
     probe: Option<Probe>,
-    /// What the probe before the last would have made the limit.
+    /// The limit as the last probe alone would have it.
     last: usize,
     shortest: Duration,
     connected: Duration,
-    /// Whether something is held back.
+    /// Whether commands were held back when some were last sent.
     held: bool,
 }
 
@@ -35,10 +36,10 @@ const AHEAD: Duration = Duration::from_millis(10);
 /// About 70 us of a fast server's work, in one packet or two.
 const LEAST: usize = 64;
 const MOST: usize = 65_536;
-/// Until there is a measurement: 10 ms of a server that is neither fast nor slow. After a
-/// reconnection many jobs may be waiting, and the server have just come back.
+/// The limit until there is a measurement: 10 ms of a server that is neither fast nor slow. After a
+/// reconnection many jobs may be waiting, and the server may have just come back.
 const AT_FIRST: usize = 1024;
-/// Clocks tick.
+/// What is too short for the clock counts as this long.
 const SHORTEST: Duration = Duration::from_micros(1);
 
 impl Default for Window {
@@ -51,7 +52,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// One that is never smaller or larger, and as large as may be at first.
+    /// A window whose limit stays within these bounds, and begins at the upper one.
     pub(super) fn between(least: usize, most: usize) -> Self {
         Window {
             least,
@@ -71,17 +72,17 @@ impl Window {
         self.limit
     }
 
-    /// The greeting is sent.
+    /// The handshake was sent.
     pub(super) fn connected(&mut self, now: Duration) {
         self.connected = now;
     }
 
-    /// It is answered.
+    /// The handshake was answered.
     pub(super) fn greeted(&mut self, now: Duration) {
         self.shortest = now.saturating_sub(self.connected).max(SHORTEST);
     }
 
-    /// Commands were sent: so many are owed now, and whether others are held back.
+    /// Commands were sent: how many are owed now, and whether others are held back.
     pub(super) fn sent(&mut self, owed: usize, held: bool, now: Duration) {
         self.held = held;
         if self.probe.is_none() {
@@ -93,7 +94,7 @@ impl Window {
         }
     }
 
-    /// So many commands were answered, and so many are still owed.
+    /// Commands were answered: how many, and how many are still owed.
     pub(super) fn answered(&mut self, count: usize, owed: usize, now: Duration) {
         let Some(probe) = &mut self.probe else {
             return;
@@ -107,10 +108,10 @@ impl Window {
         let times = (self.shortest + AHEAD).as_secs_f64() / elapsed.as_secs_f64();
         let measured = (probe.commands as f64 * times) as usize;
         self.probe = None;
-        // The larger of two, since whoever sends may have been busy elsewhere and late to look.
+        // The larger of two measurements: the driver may have been busy elsewhere and looked late.
         let mut limit = measured.max(self.last);
         if self.held && owed == 0 {
-            // It has answered all it was given, some time before anybody looked.
+            // The server answered everything before the driver looked, so it may be faster.
             limit = limit.max(2 * self.limit);
         }
         self.last = measured;
@@ -124,14 +125,14 @@ mod tests {
 
     use super::*;
 
-    /// A server that takes `each` for a command, far away; somebody always has more for it, and looks
-    /// at its replies now and then.
+    /// A distant server that takes `each` for a command, and a driver that always has more commands
+    /// for it, and looks at its replies now and then.
     struct Loaded {
         window: Window,
         now: Duration,
         round_trip: Duration,
         each: Duration,
-        /// When each owed command is answered, here.
+        /// When the reply to each owed command arrives here.
         owed: VecDeque<Duration>,
     }
 
@@ -175,7 +176,7 @@ mod tests {
             count
         }
 
-        /// Commands a second over so many looks, after as many to settle down.
+        /// Commands a second over this many looks, after as many to settle down.
         fn rate(&mut self, looks: usize, every: Duration) -> f64 {
             let mut answered = 0;
             for look in 0..2 * looks {
@@ -199,7 +200,7 @@ mod tests {
                 let rate = server.rate(20_000, us(200));
                 let most = 1.0 / each.as_secs_f64();
                 assert!(rate > 0.9 * most, "{round_trip:?} {each:?} {rate}");
-                // What is on its way is no work yet.
+                // Commands on their way are not yet work.
                 let waits = server.window.limit() as f64 * each.as_secs_f64();
                 let ahead = waits - round_trip.as_secs_f64();
                 assert!(
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn who_looks_seldom_does_not_take_a_fast_server_for_a_slow_one() {
+    fn a_driver_that_looks_seldom_does_not_take_a_fast_server_for_a_slow_one() {
         for every in [5 * MS, 20 * MS, 100 * MS] {
             let mut server = Loaded::new(us(100), us(5));
             // A single command at a time, as between two waves.
@@ -243,7 +244,7 @@ mod tests {
             }
             assert!(server.window.limit() < 100);
             let rate = server.rate(100, every);
-            // It is held up by the window for ten milliseconds of each look at least.
+            // The window lets at least ten milliseconds of work pass between two looks.
             let most = 200_000.0_f64.min(0.9 * 2_000.0 / every.as_secs_f64());
             assert!(rate > 0.9 * most, "{every:?} {rate}");
         }

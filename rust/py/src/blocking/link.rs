@@ -128,8 +128,8 @@ impl Link {
         !self.given_up
     }
 
-    /// What a call can expect of it: cheap to say, and right unless the server closes it this
-    /// instant.
+    /// Whether the next call can use it. This is cheap to tell, and right unless the server closes
+    /// it at this very time.
     pub(super) fn fitness(&self, now: Duration) -> Fitness {
         if !self.is_reusable(now) {
             return Fitness::Dead;
@@ -219,7 +219,7 @@ impl Link {
         }
     }
 
-    /// Reads once and hands it to the protocol, whose events say the rest.
+    /// Reads once and hands the bytes to the protocol, whose events say what came of them.
     fn receive(
         &mut self,
         clock: &Clock,
@@ -277,7 +277,7 @@ impl Link {
     }
 }
 
-/// Why output could not leave, or nothing be read.
+/// Why output could not be sent, or nothing could be read.
 enum Unsent {
     Io(io::Error),
     Late,

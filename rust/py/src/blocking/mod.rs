@@ -142,8 +142,8 @@ impl BlockingPool {
         self.call(py, job, deadline, true)
     }
 
-    /// Sends the rows of `batch`; returns how many commands changed something, how many were refused
-    /// and the first refusals.
+    /// Sends the rows of `batch`; returns how many commands changed something, how many were
+    /// refused and the first refusals.
     #[pyo3(signature = (batch, timeout = None, *, idempotent = false))]
     fn write(
         &self,
@@ -177,8 +177,8 @@ impl BlockingPool {
 
     /// Closes the connections; those that are lent close when their call ends.
     fn close(&self) {
-        // In a child the lock may have been held, at the fork, by a thread that is not there; and the
-        // connections are the parent's.
+        // In a child the lock may have been held, at the fork, by a thread that is not there; and
+        // the connections are the parent's.
         if !self.is_forked() {
             self.pool.close();
         }
@@ -218,7 +218,9 @@ impl BlockingPool {
             return Ok(Duration::MAX);
         };
         if seconds.is_nan() {
-            return Err(PyValueError::new_err("nan is no timeout in seconds"));
+            return Err(PyValueError::new_err(
+                "nan is not a valid timeout in seconds",
+            ));
         }
         // What is left of somebody's own deadline may be less than nothing.
         let seconds = seconds.max(0.0);

@@ -42,7 +42,7 @@ struct Links {
     dialling: usize,
     waiting: usize,
     backoff: ReconnectBackoff,
-    /// Dials that failed, ever: a caller that waits sees by it that one failed meanwhile.
+    /// Dials that failed, ever: a caller that waits sees from it that one failed meanwhile.
     failed: u64,
     fault: Option<Fault>,
     closed: bool,
@@ -109,8 +109,8 @@ impl Pool {
         }
     }
 
-    /// The link to lend: the one used last that owes nothing, or, where no more may be opened, one
-    /// that does.
+    /// The link to lend: the one used last that owes nothing, or one that does if no more may be
+    /// opened.
     fn pick(&self, links: &mut Links) -> Option<Link> {
         let now = self.clock.now();
         for index in (0..links.idle.len()).rev() {
@@ -151,7 +151,7 @@ impl Pool {
         links.open -= idle.len();
     }
 
-    /// Makes sure that a link can be had.
+    /// Makes sure that there is a link.
     pub(super) fn ensure(self: &Arc<Self>, deadline: Duration) -> Result<(), Stopped> {
         match self.lend(deadline) {
             Ok(link) => {

@@ -50,7 +50,7 @@ impl Stream {
         let wrong = |error: &dyn std::fmt::Display| {
             Fault::new(
                 ErrorKind::ConfigError,
-                format!("{name:?} is no TLS server name: {error}"),
+                format!("{name:?} is not a valid TLS server name: {error}"),
             )
         };
         let name = ServerName::try_from(name.to_owned()).map_err(|error| wrong(&error))?;
@@ -153,8 +153,8 @@ fn is_readable(socket: &Socket, timeout: Duration) -> io::Result<bool> {
 
 /// The timeout to set, if the one that is set is longer than wanted or much shorter.
 ///
-/// Whoever gets a timeout looks at the clock and reads again, so a shorter one does no harm, and
-/// setting three quarters of what is wanted saves a system call in most calls with one timeout.
+/// After a timeout the caller looks at the clock and reads again, so a shorter one does no harm.
+/// Setting three quarters of what is wanted saves a system call in most calls with one timeout.
 fn changed(set: Duration, wanted: Duration) -> Option<Duration> {
     let fits = set <= wanted && set >= wanted / 2 && !set.is_zero();
     (!fits).then(|| (wanted / 4 * 3).max(Duration::from_micros(100)))

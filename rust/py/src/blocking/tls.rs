@@ -12,7 +12,7 @@ use fscore_core::error::ErrorKind;
 
 use crate::errors::Fault;
 
-/// What a server's certificate must be, and which one this client shows.
+/// Which certificates of servers are trusted, and which one this client shows.
 pub(super) struct TlsSettings {
     pub(super) server_name: Option<String>,
     ca_file: Option<String>,
@@ -84,12 +84,15 @@ fn roots(ca_file: Option<&str>) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
         for certificate in certificates(path)? {
-            roots
-                .add(certificate)
-                .map_err(|error| wrong(&format!("a certificate in {path} is no CA's"), &error))?;
+            roots.add(certificate).map_err(|error| {
+                wrong(
+                    &format!("a certificate in {path} is not a CA certificate"),
+                    &error,
+                )
+            })?;
         }
     } else {
-        // Single unreadable certificates of the system are no reason to trust none.
+        // If some of the system's certificates cannot be read, the others are still trusted.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if roots.is_empty() {
@@ -127,8 +130,8 @@ fn wrong(what: &str, error: &dyn std::fmt::Display) -> Fault {
     Fault::new(ErrorKind::ConfigError, format!("{what}: {error}"))
 }
 
-/// Trusts whoever answers, because the settings say so in as many words. That the peer holds the key
-/// of the certificate it shows is still checked.
+/// Trusts any server, because the settings say so explicitly. Still checks that the server holds
+/// the key of the certificate it shows.
 #[derive(Debug)]
 struct AnyCertificate {
     provider: Arc<CryptoProvider>,

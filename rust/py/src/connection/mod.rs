@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     process: u32,
 }
 
-/// What a request has that was answered at once.
+/// The ticket of a request that was answered at once.
 const NO_TICKET: u64 = u64::MAX;
 
 #[pymethods]
@@ -64,7 +64,7 @@ impl Connection {
         self.lock().protocol.handle_connected(seconds(now));
     }
 
-    /// Takes bytes of the transport; returns who is settled by them.
+    /// Takes bytes of the transport; returns the waiters that they settle.
     fn receive(&self, py: Python<'_>, data: &[u8], now: f64) -> PyResult<Py<PyList>> {
         let settled = {
             let mut inner = self.lock();
@@ -77,7 +77,7 @@ impl Connection {
         hand_over(py, settled)
     }
 
-    /// Ends what is due; returns who is settled by that.
+    /// Ends requests whose deadline has come; returns the waiters that this settles.
     fn check_deadlines(&self, py: Python<'_>, now: f64) -> PyResult<Py<PyList>> {
         let settled = {
             let mut inner = self.lock();
@@ -87,7 +87,8 @@ impl Connection {
         hand_over(py, settled)
     }
 
-    /// The transport ended, or is given up; returns who is settled by that. `reason` is for people.
+    /// The transport ended, or is given up; returns the waiters that this settles. `reason` is for
+    /// people.
     #[pyo3(signature = (now, reason = None))]
     fn closed(&self, py: Python<'_>, now: f64, reason: Option<String>) -> PyResult<Py<PyList>> {
         let settled = {
@@ -170,8 +171,8 @@ impl Connection {
         self.submit(waiter, batch.get().job(), retry, now)
     }
 
-    /// Sends one command of any kind. The waiter gets its reply as a Python value; an error reply is
-    /// its error.
+    /// Sends one command of any kind. The waiter gets its reply as a Python value; an error reply
+    /// is its error.
     #[pyo3(signature = (arguments, waiter, deadline, now, *, max_reply = config::MAX_REPLY, idempotent = false, attempt = 1))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_command(
@@ -191,8 +192,8 @@ impl Connection {
         self.submit(waiter, Job::command(commands, max_reply), retry, now)
     }
 
-    /// Sends several commands in one go. The waiter gets a list of replies, error replies among them
-    /// as exceptions that are values.
+    /// Sends several commands in one go. The waiter gets a list of replies, error replies among
+    /// them as exceptions that are values.
     #[pyo3(signature = (commands, waiter, deadline, now, *, max_reply = config::MAX_REPLY, idempotent = false, attempt = 1))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_pipeline(
@@ -263,7 +264,7 @@ impl Connection {
         self.lock().is_urgent()
     }
 
-    /// When the driver calls `check_deadlines` next; infinity where no call is due.
+    /// When the driver calls `check_deadlines` next; infinity if no call is due.
     #[getter]
     fn watched_until(&self) -> f64 {
         self.lock().watched_until
@@ -299,7 +300,8 @@ impl Connection {
         config::server_info(py, &server)
     }
 
-    /// For how many seconds the server has owed an answer without sending a byte; 0 if it owes none.
+    /// For how many seconds the server has owed an answer without sending a byte; 0 if it owes
+    /// none.
     fn silent_for(&self, now: f64) -> f64 {
         let silent = self.lock().protocol.silent_for(seconds(now));
         silent.map_or(0.0, |silent| silent.as_secs_f64())
@@ -328,9 +330,10 @@ impl Connection {
         Err(Python::attach(errors::forked))
     }
 
-    /// Submits a read of a connection that is ready. `None` where it is not, or does not take it;
-    /// otherwise whether the driver has to hear of it: the first of a turn, much, or a deadline
-    /// before those it watches.
+    /// Submits a read if the connection is ready; `None` if it is not, or does not take it.
+    /// Otherwise says whether the driver has to be told: because it is the first read of a turn of
+    /// the loop, because there is much to send, or because its deadline comes before those that are
+    /// watched.
     pub(crate) fn submit_hot(
         &self,
         waiter: Py<HotConnection>,
@@ -390,7 +393,8 @@ impl Connection {
     }
 }
 
-/// Negative and not-a-number become 0, infinity and what is too far the end of time.
+/// A time in seconds. Negative numbers and not-a-number become 0; infinity, and what is too far
+/// away, becomes the end of time.
 pub(crate) fn seconds(value: f64) -> Duration {
     if value.is_nan() || value <= 0.0 {
         return Duration::ZERO;

@@ -1,4 +1,4 @@
-//! What becomes of the jobs of a connection: who waits for each hears of it, once.
+//! Settles the waiters of a connection with what became of their jobs.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct Inner {
     pub(super) protocol: Protocol<Waiting, Job>,
     pub(super) pushes: Vec<Vec<Reply>>,
     pub(super) fault: Option<Fault>,
-    /// Requests that were in flight before the last bytes, which the retry budget is a share of.
+    /// How many requests were in flight before the last bytes; the retry budget is a share of them.
     pub(super) most_in_flight: usize,
     /// Whether something was submitted since the output was last taken, so that the driver takes it
     /// before long.
@@ -60,7 +60,8 @@ impl Retry {
     }
 }
 
-/// About 70 us of a server's work, and still many commands for one system call.
+/// This many commands are sent before the end of a turn of the loop. They are about 70 us of a
+/// server's work, and still many for one system call.
 const EARLY_COMMANDS: usize = 64;
 
 /// A waiter and what it gets.
@@ -108,7 +109,7 @@ impl Inner {
                     ..
                 } => {
                     let fault = match &self.fault {
-                        // More telling than "the connection ended".
+                        // It says more than "the connection ended".
                         Some(fault) => fault.clone().and(if sent { job::UNCERTAIN } else { "" }),
                         None => job::lost(reason, sent),
                     };
@@ -125,7 +126,7 @@ impl Inner {
                 }
                 Event::Push(items) => self.pushes.push(items),
                 Event::HandshakeFailed(error) => {
-                    // It says more than what was found in the bytes, less than why the socket ended.
+                    // It says more than the error about the bytes, less than why the socket ended.
                     if error.kind == ErrorKind::ProtocolError {
                         self.fault = None;
                     }
@@ -138,8 +139,8 @@ impl Inner {
         settled
     }
 
-    /// After which pause a job that failed is to be sent again, if it is. `granted` counts those
-    /// that are, of all that failed together.
+    /// The pause after which a job that failed is sent again, if it is. `granted` counts how many
+    /// of those that failed together are.
     fn pause(
         &self,
         failure: Failure,

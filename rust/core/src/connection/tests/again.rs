@@ -42,7 +42,7 @@ fn a_job_that_goes_on_is_done_once_and_keeps_its_ticket() {
 /// A job that went on, whose second commands wait to be sent.
 fn gone_on() -> (Pair, Ticket) {
     let mut pair = Pair::ready();
-    // So that tickets and places differ.
+    // So that its ticket is not the id of its second slot.
     pair.submit("before", 1, SECOND);
     let ticket = submit(&mut pair, 1);
     pair.flush();

@@ -140,7 +140,7 @@ fn refusals() {
         (full_config(), old.clone(), wrong),
         (open.clone(), old, wrong),
         (resp2.clone(), password(), wrong),
-        // A password where the server has none is a mistake of whoever set it up, too.
+        // A password for a server that has none is a mistake in the set-up, too.
         (
             Config {
                 prefer_resp3: false,

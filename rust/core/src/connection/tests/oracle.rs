@@ -61,7 +61,7 @@ fn call() -> impl Strategy<Value = DriverCall> {
     ]
 }
 
-/// What became of the jobs, and what must have.
+/// Knows which jobs have not come back, and checks each that does.
 #[derive(Default)]
 struct Oracle {
     open: HashMap<Ticket, Submitted>,
@@ -140,8 +140,8 @@ impl Oracle {
         job.assert_own();
         let commands = &pair.server.commands;
         if job.verb == "READ" {
-            // As if it had been sent where it was submitted: behind all writes before it that were
-            // sent at all, and before those behind it.
+            // As if it had been sent in the order of submission: after all earlier writes that were
+            // sent at all, and before all later ones.
             let before = (0..submitted.index)
                 .map(|index| {
                     let written = format!("WRITE job-{index} ");
@@ -165,9 +165,9 @@ impl Oracle {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever is cancelled, late or cut, and whoever asks the same: every reply reaches its own job,
-    /// every job comes back exactly once and reads what it would have read by itself, and what was
-    /// withdrawn before it was sent is never received. No more is sent at a time than may be.
+    /// Jobs are cancelled, late or cut off, and some have equal commands. Yet every reply reaches
+    /// its own job, every job comes back exactly once and reads what it would have read by itself,
+    /// and commands that were withdrawn in time are never sent. The window is kept.
     #[test]
     fn every_reply_reaches_its_own_job(
         window in (1_usize..6, 0_usize..6),
@@ -245,7 +245,7 @@ proptest! {
         }
     }
 
-    /// However the stream is cut, the same comes out of it.
+    /// However the stream is cut, the result is the same.
     #[test]
     fn splits_change_nothing(
         jobs in prop::collection::vec(0_usize..5, 1..30),

@@ -1,6 +1,6 @@
 use crate::resp::{Limits, Reply, ReplyBuilder, Scanner};
 
-/// A server that echoes, with the moods of real ones in the handshake.
+/// A server that echoes, and whose handshake can be as difficult as that of real servers.
 #[derive(Debug)]
 pub(super) struct Server {
     /// Every command so far, its arguments joined by blanks.
@@ -10,15 +10,15 @@ pub(super) struct Server {
     builder: ReplyBuilder,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// How many WRITEs there were; what a READ finds.
+    /// How many WRITEs there were, which is the answer to a READ.
     version: u64,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mood {
-    /// What HELLO is answered with instead of a greeting.
+    /// The error that HELLO is answered with.
     pub(super) hello: Option<&'static str>,
-    /// Before anything but HELLO, AUTH is wanted.
+    /// The password without which every command but HELLO is refused.
     pub(super) password: Option<&'static str>,
     pub(super) setinfo: Option<&'static str>,
     pub(super) select: Option<&'static str>,

@@ -1,5 +1,5 @@
-//! Jobs that know the shape of their replies: they read what is there whole by themselves, and notice
-//! a reply that cannot be theirs.
+//! Jobs that know the shape of their replies: they read whole replies by themselves, and notice a
+//! reply that cannot be theirs.
 
 use super::*;
 use crate::resp::ScanErrorKind;
@@ -30,7 +30,7 @@ impl Replies for Integers {
         assert!(self.out_of_step || reply + 1 == self.received.len());
     }
 
-    /// One digit, or by tokens.
+    /// Reads one digit; what is longer comes by tokens.
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
         assert_eq!(reply, self.received.len());
         let [b':', digit, b'\r', b'\n', ..] = *buf else {
@@ -46,7 +46,7 @@ impl Replies for Integers {
     }
 }
 
-/// A ready connection with jobs of so many replies sent.
+/// A ready connection on which jobs were sent, each with this many replies.
 fn sent(jobs: &[usize]) -> Connection<(), Integers> {
     let config = Config {
         prefer_resp3: false,
@@ -103,7 +103,7 @@ fn whole_replies_and_tokens_mix_however_the_stream_is_cut() {
                 }
             }
             assert_eq!(received, [vec![1, 22], vec![4, 55, 6]], "{first} {second}");
-            // What is left answers nothing, and its place is known.
+            // The rest answers no command, and the error says where it is.
             let offset = (10 + stream.len()) as u64;
             assert_eq!(
                 connection.handle_data(rest, Duration::ZERO),
@@ -114,7 +114,7 @@ fn whole_replies_and_tokens_mix_however_the_stream_is_cut() {
 }
 
 #[test]
-fn what_is_there_whole_is_read_whole() {
+fn whole_replies_are_read_whole() {
     let mut connection = sent(&[2, 2]);
     connection
         .handle_data(b":1\r\n:2\r\n:3\r\n:4\r\n", Duration::ZERO)

@@ -1,4 +1,4 @@
-//! Reads that say the same, and are said once.
+//! Equal reads, which are sent once.
 
 use super::*;
 
@@ -79,7 +79,7 @@ fn other_reads_do_not_end_it_and_are_not_mixed_up() {
             read(&mut pair, &index.to_string());
         }
     }
-    // The beginning of another's commands.
+    // Its commands are the beginning of another's.
     pair.try_submit(Echo::read("7", 1), SECOND).unwrap();
     pair.exchange();
     assert_eq!(pair.server.commands.len(), 601);
@@ -137,7 +137,7 @@ fn any_of_them_may_be_cancelled_before_it_leaves() {
             assert!(index == left || pair.connection.cancel(ticket).is_some());
             assert!(index == left || pair.connection.cancel(ticket).is_none());
         }
-        // It joins one of whom perhaps nothing but the commands is left.
+        // It shares with a slot whose own job may be gone.
         read(&mut pair, "a");
         pair.exchange();
         assert_eq!(pair.server.commands, A);
@@ -155,7 +155,7 @@ fn nothing_is_sent_when_all_are_cancelled() {
     }
     pair.exchange();
     assert_eq!(pair.server.commands, ["READ b 0", "READ b 1"]);
-    // And what was withdrawn is asked again by whoever comes next.
+    // The next job does not share commands that were withdrawn.
     let ticket = read(&mut pair, "a");
     assert!(pair.connection.cancel(ticket).is_some());
     read(&mut pair, "c");
@@ -278,7 +278,7 @@ fn those_that_go_on_go_on_each_for_itself() {
         pair.try_submit(echo, SECOND).unwrap();
     }
     pair.exchange();
-    // Four, then three, then one; what they have to say more is said together too.
+    // Four, then three, then one: those that go on share again.
     assert_eq!(pair.server.commands, A.repeat(3));
     assert_eq!(pair.done(), ["a"; 4]);
 }

@@ -201,7 +201,7 @@ fn pushes_reach_no_job() {
     pair.flush();
     let answer = pair.server.take_output();
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
-    // Before the first reply, between the two, and where nothing is asked.
+    // Before the first reply, between the two, and when no reply is owed.
     let first = answer.len() / 2;
     let stream = [&push[..], &answer[..first], push, &answer[first..], push].concat();
     for byte in stream {

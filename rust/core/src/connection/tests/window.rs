@@ -1,15 +1,15 @@
-//! What is beyond what a server may owe waits here.
+//! Commands wait here while the server owes as many replies as it may.
 
 use super::*;
 
-/// A connection on which so many commands may be owed.
+/// A connection on which this many commands may be owed.
 fn bounded(limit: usize) -> Pair {
     let mut pair = Pair::ready();
     pair.connection.window = Window::between(limit, limit);
     pair
 }
 
-/// Hands over so many replies, to jobs whose names are of one letter.
+/// Hands over this many replies, to jobs whose names have one letter.
 fn answer(pair: &mut Pair, wire: &mut Vec<u8>, replies: usize) {
     wire.extend(pair.server.take_output());
     let piece: Vec<u8> = wire.drain(..9 * replies).collect();
@@ -47,7 +47,7 @@ fn a_job_leaves_whole() {
     pair.submit("c", 1, SECOND);
     pair.flush();
     assert_eq!(pair.server.commands.len(), 52);
-    // Also the replies of one that has not all of them are answered.
+    // Replies of a job that has not got all of them count too.
     answer(&mut pair, &mut wire, 12);
     pair.flush();
     assert_eq!(pair.server.commands.len(), 52);
@@ -111,10 +111,10 @@ fn what_waits_is_shared_however_long_it_waits() {
     for name in ["a", "b", "c", "a", "b", "c"] {
         read(&mut pair, name);
     }
-    // The first one has left, so that it is asked once more.
+    // The first one has left, so its commands are sent once more.
     assert_eq!(pair.server.commands, ["READ a 0"]);
     assert_eq!(pair.connection.unsent(), 3);
-    // The last of these is when what has left is moved out of the way.
+    // After the last of these the commands that have left are removed from the output.
     for sent in ["b", "c", "a", "b"] {
         wire.extend(pair.server.take_output());
         pair.connection.handle_data(&wire, pair.now).unwrap();
@@ -161,7 +161,8 @@ fn each_is_told_whether_it_had_left() {
 fn it_follows_what_the_server_answers() {
     let mut pair = Pair::ready();
     let mut wire = Vec::new();
-    // What is owed at most, of a thousand jobs whose replies come one by one; first and last.
+    // How many commands are owed at first, and at most in the end, of a thousand jobs whose replies
+    // come one by one.
     let mut wave = |takes: Duration| {
         for _ in 0..1000 {
             pair.submit("x", 1, 1000 * SECOND);
