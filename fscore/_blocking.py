@@ -226,8 +226,9 @@ class Client(ClientCore):
         left. Where it is interrupted, call it again.
 
         Raises FeatureViewNotFound; InvalidValue for a view without layouts; UnsafeChange where
-        values are INVALID and `invalid_as_null` is not set: it goes on being read as before then;
-        RegistryConflict where somebody else changes the view meanwhile.
+        values are INVALID and `invalid_as_null` is not set: it goes on being read as before then,
+        or such rows stay in the old layout; RegistryConflict where somebody else changes the view
+        meanwhile; ConfigError where somebody goes on writing the old layout.
         """
         migrating = self._migrating(view, to, rate, settle, invalid_as_null, progress, self.server)
         return self._run_paced(migrating)

@@ -393,15 +393,15 @@ class LayoutCopy:
         field_ttl: bool = False,
     ) -> Self: ...
     @property
-    def fields(self) -> tuple[bytes, ...]:
-        """The fields that are to be read of a hash; empty where a row is a string."""
+    def hash_fields(self) -> tuple[bytes, ...]:
+        """The fields that the view has in a hash, whichever layout that is."""
 
     @property
     def script(self) -> tuple[str, str]:
         """The Lua source of the script that copies a row, and its digest."""
 
-    def removal(self, target_key: bytes) -> list[bytes]:
-        """Return what the script takes to remove whatever is at a key of the target layout."""
+    def removal(self, source_key: bytes, target_key: bytes) -> list[bytes]:
+        """Return what the script takes to remove a row from the source, if the target has one."""
 
     def row(
         self,
@@ -409,10 +409,13 @@ class LayoutCopy:
         target_key: bytes,
         read: Sequence[bytes | None],
         clock_ms: int,
+        *,
+        moving: bool = False,
     ) -> tuple[list[bytes], list[tuple[str | None, str]]]:
         """Return what the script takes to copy a row that was read: two keys, then arguments.
 
-        The third key, the registry, and the first argument, its revision, are left out.
+        The third key, the registry, and the first argument, its revision, are left out. With
+        `moving` it is stored only if the target has no row yet, and removed from the source.
 
         And what of it is invalid, and becomes null: each a feature, or None for the whole row, and
         why. `clock_ms` is the time from which its expiry counts, where that is later than its event

@@ -5,9 +5,9 @@ state is right for readers whatever happens next, so that it can end anywhere an
 
     layout  migrating_from
     old     -               read and written in the old layout
-    old     new             written in both; the rows that are there are copied
+    old     new             written in both; the rows that are there are copied, then looked for
     new     old             written in both, read in the new layout
-    new     -               the old layout is forgotten; what is left of it is removed
+    new     -               the old layout is forgotten; what is left of it is removed, or moved
 
 Between two states it waits until every client has heard of the next. Whatever is done to a row is
 done by a script that first looks whether the registry and the row are still those it was decided
@@ -18,15 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NoReturn
 
 from fscore import _registry_store as store
-from fscore._migration_rows import Copied, Definitions, Rows, copy_rows, remove_rows
+from fscore._migration_rows import Copied, Definitions, Rows
+from fscore._migration_scans import Removed, copy_rows, remove_rows
 from fscore._registry_store import StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import AWAY, PacedOperation, Pause, identity, patiently
+from fscore._scan import AWAY, PacedOperation, Pause, patiently, require_identity
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
-from fscore.errors import InvalidValue, RegistryConflict, UnsafeChange
+from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
 from fscore.registry import Registry
 from fscore.registry_resolve import write_spec
 
@@ -35,16 +36,17 @@ _ATTEMPTS = 50
 _PAUSE = 0.5
 
 COPY: Final = "copy"
-"""Rows are copied to the new layout."""
+"""Rows are copied to the new layout, and then looked for there."""
 REMOVE: Final = "remove"
-"""What is left of the old layout is removed."""
+"""What is left of the old layout is removed, and then looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """How far a migration is: `phase` is "copy" or "remove", `share` 0 to 1 of all keys.
+    """How far a migration is: `phase` is "copy" or "remove", `share` 0 to 1 of its work.
 
-    `rows` is how many rows were copied, or removed.
+    `rows` is how many rows were copied, or removed. The share goes back when the server was
+    restarted.
     """
 
     phase: str
@@ -101,17 +103,18 @@ def migrate(course: Course) -> PacedOperation[Migration]:
     """Move a view to a layout, from wherever an earlier call has left it.
 
     Raises FeatureViewNotFound; InvalidValue where the view has no layout; UnsafeChange where values
-    are INVALID, with the view still read in its old layout; RegistryConflict where somebody else
-    changes the view meanwhile.
+    are INVALID, with the view still read in its old layout, or with such rows left there;
+    RegistryConflict where somebody else changes the view meanwhile; ConfigError where somebody goes
+    on writing the old layout.
     """
     old, to = course.old, course.to
-    copied = Copied()
+    copied: Copied | None = None
     stored, layouts = yield from _look(course)
     # Before anything is changed: a user who may not ask fails here.
-    yield from identity()
+    yield from require_identity()
     if layouts[0] != to:
         # Before anything is changed: a view whose packed rows would be too long fails here.
-        _rows(course, stored, old)
+        _rows(course, stored)
         if layouts == (old,):
             yield from _switch(course, (old,), (old, to))
         copied = yield from _copying(course)
@@ -122,39 +125,72 @@ def migrate(course: Course) -> PacedOperation[Migration]:
         yield from _switch(course, (to, old), (to,))
     yield Pause(course.settle)
     stored = yield from _look_again(course, (to,))
-    rows = _rows(course, stored, to)
-    look = _looking(course, (to,))
-    removed = yield from remove_rows(rows, look, course.rate, _told(course, REMOVE))
-    return Migration(course.view, to, stored.revision, copied.rows, removed, copied.invalid)
+    removed = yield from _removing(course, stored)
+    if copied is None:
+        # An earlier call copied; what that left out was copied when it was to be removed.
+        copied = removed.moved
+    revision = stored.revision
+    return Migration(course.view, to, revision, copied.rows, removed.rows, copied.invalid)
 
 
 def _copying(course: Course) -> PacedOperation[Copied]:
     yield Pause(course.settle)
     layouts = (course.old, course.to)
     stored = yield from _look_again(course, layouts)
-    rows = _rows(course, stored, course.old)
+    rows = _rows(course, stored)
     look = _looking(course, layouts)
     copied = yield from copy_rows(
         rows, look, course.rate, _told(course, COPY), invalid_as_null=course.invalid_as_null
     )
     if copied.blocked:
-        lines = [f"{key}: {why}" for key, why in copied.blocked.items()]
-        listing = "".join(f"\n  {line}" for line in lines)
-        first = f"{len(lines)} of them, the first:" if copied.more else f"{len(lines)}:"
-        raise UnsafeChange(
-            f"rows of {course.view} have values that are INVALID and cannot be stored as "
-            f"{course.to}; {first}{listing}\nThe view is still read as {course.old}, and written "
-            "in both layouts. Write those rows anew and run the same again; or with "
-            "--invalid-as-null (invalid_as_null=True) those values become NULL; or go back with "
+        _stop(
+            course,
+            copied,
+            f"have values that are INVALID and cannot be stored as {course.to}",
+            f"The view is still read as {course.old}, and written in both layouts. Write those "
+            "rows again and run the same again; or with --invalid-as-null (invalid_as_null=True) "
+            "those values become NULL; or go back with "
             f"`fscore migrate {course.view} --to {course.old}`.",
-            changes=lines,
         )
     return copied
 
 
-def _rows(course: Course, stored: StoredRegistry, source: str) -> Rows:
+def _removing(course: Course, stored: StoredRegistry) -> PacedOperation[Removed]:
+    removed = yield from remove_rows(
+        _rows(course, stored),
+        _looking(course, (course.to,)),
+        course.rate,
+        _told(course, REMOVE),
+        invalid_as_null=course.invalid_as_null,
+    )
+    if removed.moved.blocked:
+        _stop(
+            course,
+            removed.moved,
+            f"are left in {course.old} alone, with values that are INVALID and cannot be stored as "
+            f"{course.to}",
+            f"The view is read and written as {course.to}. Write those rows again and run the same "
+            "again; or with --invalid-as-null (invalid_as_null=True) those values become NULL.",
+        )
+    if not removed.is_all:
+        raise ConfigError(
+            f"{removed.rows:,} rows of {course.view} were removed from {course.old}, and there are "
+            "always new ones: a program that does not follow the definitions goes on writing them. "
+            "Stop that, and run the same again"
+        )
+    return removed
+
+
+def _stop(course: Course, copied: Copied, what: str, advice: str) -> NoReturn:
+    lines = [f"{key}: {why}" for key, why in copied.blocked.items()]
+    listing = "".join(f"\n  {line}" for line in lines)
+    first = f"{len(lines)} of them, the first:" if copied.more else f"{len(lines)}:"
+    raise UnsafeChange(f"rows of {course.view} {what}; {first}{listing}\n{advice}", changes=lines)
+
+
+def _rows(course: Course, stored: StoredRegistry) -> Rows:
     return Rows.compile(
-        course.prefix, stored, course.view, source=source, field_ttl=course.field_ttl
+        course.prefix, stored, course.view, source=course.old, field_ttl=course.field_ttl
     )
 
 
@@ -168,11 +204,10 @@ def _told(course: Course, phase: str) -> Callable[[float, int], None]:
 
 def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], PacedOperation[Definitions]]:
     """Return what reads the definitions again when a script has found others."""
-    source = course.to if layouts == (course.to,) else course.old
 
     def look() -> PacedOperation[Definitions]:
         stored = yield from _look_again(course, layouts)
-        return Definitions(_rows(course, stored, source))
+        return Definitions(_rows(course, stored))
 
     return look
 
@@ -185,6 +220,10 @@ def _look(course: Course) -> PacedOperation[tuple[StoredRegistry, tuple[str, ...
 def _look_again(course: Course, layouts: tuple[str, ...]) -> PacedOperation[StoredRegistry]:
     stored, found = yield from _look(course)
     _expect(course, layouts, stored, found)
+    if not stored.registry.packed_views:
+        # No view is packed any more, and rows of this one may be left.
+        schemas = yield from patiently(store.load_schemas(course.prefix))
+        stored = replace(stored, schemas=schemas)
     return stored
 
 

@@ -1,14 +1,15 @@
-"""The rows of a view that migrates: found by SCAN, copied and removed by a script.
+"""Rows of a view that migrates, some at a time: copied, moved and removed by a script.
 
 Operations without I/O, as in `_scan`. The script (`rust/core/src/script/copy_row.lua`) does
-nothing where the registry has another revision than the one that it was called for, or where the
-row is no longer what was read.
+nothing when the registry has another revision than the one that it was called for, when the row is
+no longer what was read, or when it would remove a row that has no copy. So each call of it may be
+repeated.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
@@ -16,7 +17,7 @@ from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
 from fscore._registry_store import Command, Operation, StoredRegistry
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation, is_error, patiently, scan
+from fscore._scan import PacedOperation, is_error
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore._write_spec import layout_spec
@@ -28,9 +29,10 @@ from fscore.registry import Registry
 _ATTEMPTS = 100
 _SHOWN = 10
 
-_DONE, _NOTHING, _OTHER_ROW, _OTHER_REGISTRY = 1, 2, 0, -1
+_DONE, _NOTHING, _OTHER_ROW, _REFUSED, _OTHER_REGISTRY = 1, 2, 0, 3, -1
 
-Tell: TypeAlias = Callable[[float, int], None]
+Keys: TypeAlias = Mapping[bytes, bytes]
+"""Where rows are in the source's layout, and where each is in the target's."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,10 @@ class Copied:
     def clear(self) -> None:
         """Forget everything: all rows are copied again."""
         self.rows = self.invalid = 0
+        self.unblock()
+
+    def unblock(self) -> None:
+        """Forget what stood in the way: it is looked for again."""
         self.blocked.clear()
         self.more = False
 
@@ -70,6 +76,7 @@ class Rows:
     prefix: str
     view: FeatureViewDefinition
     source: str
+    target: str
     copy: LayoutCopy
     pattern: re.Pattern[bytes]
     expires: bool
@@ -101,6 +108,7 @@ class Rows:
             prefix,
             definition,
             source,
+            target,
             copy,
             re.compile(pattern.encode(), re.ASCII),
             source == "packed" and definition.life_ms > 0,
@@ -132,10 +140,15 @@ class Rows:
 
     def read(self, key: bytes) -> list[Command]:
         """Return the commands that read a row."""
-        if self.copy.fields:
-            return [("HMGET", key, *self.copy.fields)]
+        if self.source == "hash":
+            return [("HMGET", key, *self.copy.hash_fields)]
         read: list[Command] = [("GET", key)]
         return [*read, ("PEXPIRETIME", key)] if self.expires else read
+
+    @property
+    def nothing(self) -> list[None]:
+        """What is read of a row that is not there."""
+        return [None] * (len(self.copy.hash_fields) if self.source == "hash" else 1)
 
     def clock_ms(self, replies: Sequence[Any]) -> int:
         """Return the time from which a row's expiry counts: when it was written, where known."""
@@ -160,7 +173,7 @@ class Definitions:
 Look: TypeAlias = Callable[[], PacedOperation[Definitions]]
 
 
-class _Scripts:
+class Scripts:
     """Calls of the script, whatever has become of it and of the registry's revision meanwhile."""
 
     def __init__(self, rows: Rows, look: Look) -> None:
@@ -191,31 +204,6 @@ class _Scripts:
         return outcomes
 
 
-def copy_rows(
-    rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
-) -> PacedOperation[Copied]:
-    """Store every row of the view in the target's layout too, `rate` rows a second.
-
-    What is there in the target's layout alone is removed: it was left by an earlier migration, and
-    its row has been deleted since.
-    """
-    scripts = _Scripts(rows, look)
-    copied = Copied()
-    retired = yield from patiently(_retired(rows))
-
-    def copy(keys: list[bytes]) -> PacedOperation[int]:
-        sources, targets = scripts.rows.sort(keys, retired)
-        yield from _copy(scripts, sources, copied, invalid_as_null)
-        yield from _prune(scripts, targets)
-        return len(sources) + len(targets)
-
-    def told(share: float) -> None:
-        tell(share, copied.rows)
-
-    yield from scan(rows.match, copy, rate=rate, tell=told, begin_again=copied.clear)
-    return copied
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
     """A row that was read: how it gets to the target, and how much of it becomes NULL."""
@@ -226,14 +214,24 @@ class _Call:
     invalid: int
 
 
-def _copy(
-    scripts: _Scripts, sources: Mapping[bytes, bytes], copied: Copied, invalid_as_null: bool
-) -> PacedOperation[None]:
+def copy(
+    scripts: Scripts,
+    sources: Keys,
+    copied: Copied,
+    *,
+    invalid_as_null: bool,
+    moving: bool = False,
+) -> PacedOperation[dict[bytes, bytes]]:
+    """Store rows in the target's layout too; or, `moving`, there instead.
+
+    Only what the target does not have is moved; returns the rest of it.
+    """
     left = dict(sources)
+    refused: dict[bytes, bytes] = {}
     for _ in range(_ATTEMPTS):
-        calls = yield from _read(scripts.rows, left, copied, invalid_as_null)
+        calls = yield from _read(scripts.rows, left, copied, invalid_as_null, moving)
         if not calls:
-            return
+            break
         outcomes = yield from scripts.call([call.arguments for call in calls])
         left = {}
         for call, outcome in zip(calls, outcomes, strict=True):
@@ -243,13 +241,16 @@ def _copy(
                 raise outcome
             elif outcome == _OTHER_ROW:
                 left[call.source] = call.target
+            elif outcome == _REFUSED:
+                refused[call.source] = call.target
             else:
                 copied.rows += 1
                 copied.invalid += call.invalid
+    return refused
 
 
 def _read(
-    rows: Rows, keys: Mapping[bytes, bytes], copied: Copied, invalid_as_null: bool
+    rows: Rows, keys: Keys, copied: Copied, invalid_as_null: bool, moving: bool
 ) -> PacedOperation[list[_Call]]:
     """Read rows; those that are gone, and those that cannot be copied, are left out."""
     if not keys:
@@ -264,12 +265,12 @@ def _read(
                 copied.block(source, "it holds another type than a row")
             continue
         store.unless_refused(read)
-        values = read[0] if rows.copy.fields else read[:1]
+        values = read[0] if rows.source == "hash" else read[:1]
         if all(value is None for value in values):
             # Of other views alone; or gone, and whoever removes it does so in both layouts.
             continue
         target, clock_ms = keys[source], rows.clock_ms(read)
-        arguments, invalid = rows.copy.row(source, target, values, clock_ms)
+        arguments, invalid = rows.copy.row(source, target, values, clock_ms, moving=moving)
         if invalid and not invalid_as_null:
             why = (f"{feature or 'the row'} {reason}" for feature, reason in invalid)
             copied.block(source, "; ".join(why))
@@ -278,13 +279,12 @@ def _read(
     return calls
 
 
-def _prune(scripts: _Scripts, targets: Mapping[bytes, bytes]) -> PacedOperation[None]:
+def prune(scripts: Scripts, targets: Keys) -> PacedOperation[None]:
     """Remove rows of the target's layout that the source's does not have."""
     if not targets:
         return
     rows = scripts.rows
-    nothing = [None] * max(len(rows.copy.fields), 1)
-    calls = [rows.copy.row(key, target, nothing, 0)[0] for key, target in targets.items()]
+    calls = [rows.copy.row(key, target, rows.nothing, 0)[0] for key, target in targets.items()]
     outcomes = yield from scripts.call(calls)
     for outcome in outcomes:
         # A key of another type has no row of the view.
@@ -292,28 +292,56 @@ def _prune(scripts: _Scripts, targets: Mapping[bytes, bytes]) -> PacedOperation[
             raise outcome
 
 
-def remove_rows(rows: Rows, look: Look, rate: float, tell: Tell) -> PacedOperation[int]:
-    """Remove whatever is in the target's layout, in which nobody reads or writes any more."""
-    scripts = _Scripts(rows, look)
-    removed = 0
+def remove(scripts: Scripts, sources: Keys) -> PacedOperation[tuple[int, dict[bytes, bytes]]]:
+    """Remove rows of the source's layout of which the target has one.
 
-    def remove(keys: list[bytes]) -> PacedOperation[int]:
-        nonlocal removed
-        _, targets = scripts.rows.sort(keys, frozenset())
-        if targets:
-            calls = [scripts.rows.copy.removal(target) for target in targets.values()]
-            outcomes = yield from scripts.call(calls)
-            for outcome in outcomes:
-                if isinstance(outcome, FscoreError) and not is_error(outcome, "WRONGTYPE"):
-                    raise outcome
-            removed += outcomes.count(_DONE)
-        return len(targets)
-
-    yield from scan(rows.match, remove, rate=rate, tell=lambda share: tell(share, removed))
-    return removed
+    Returns how many there were, and those that the target does not have.
+    """
+    if not sources:
+        return 0, {}
+    calls = [scripts.rows.copy.removal(key, target) for key, target in sources.items()]
+    outcomes = yield from scripts.call(calls)
+    alone: dict[bytes, bytes] = {}
+    for (key, target), outcome in zip(sources.items(), outcomes, strict=True):
+        if outcome == _REFUSED or is_error(outcome, "WRONGTYPE"):
+            alone[key] = target
+        elif isinstance(outcome, FscoreError):
+            raise outcome
+    return outcomes.count(_DONE), alone
 
 
-def _retired(rows: Rows) -> Operation[frozenset[int]]:
+def is_there(rows: Rows, keys: Iterable[bytes], layout: str) -> PacedOperation[list[bool | None]]:
+    """Return of each key of a layout whether it has a row; None when it holds another type."""
+    keys = list(keys)
+    if layout == "packed":
+        return (yield from _found([("GETRANGE", key, 0, 0) for key in keys]))
+    *_, time_field = rows.copy.hash_fields
+    found = yield from _found([("HGET", key, time_field) for key in keys])
+    # A row that was written by hand has no event time.
+    unsure = [place for place, there in enumerate(found) if there is False]
+    again: list[Command] = [("HMGET", keys[place], *rows.copy.hash_fields) for place in unsure]
+    for place, there in zip(unsure, (yield from _found(again)), strict=True):
+        found[place] = there
+    return found
+
+
+def _found(commands: list[Command]) -> PacedOperation[list[bool | None]]:
+    if not commands:
+        return []
+    found: list[bool | None] = []
+    for reply in (yield commands):
+        if is_error(reply, "WRONGTYPE"):
+            found.append(None)
+        elif isinstance(reply, FscoreError):
+            raise reply
+        elif isinstance(reply, list):
+            found.append(any(value is not None for value in reply))
+        else:
+            found.append(bool(reply))
+    return found
+
+
+def retired_versions(rows: Rows) -> Operation[frozenset[int]]:
     """Read which versions of the entity nobody has any more: their keys are being removed."""
     entity, services = rows.view.entity, rows.registry.services
     names = [name for name in services if entity in entities_of(rows.registry, name)]

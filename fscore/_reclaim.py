@@ -67,7 +67,7 @@ def reclaim(
             progress(ReclaimProgress(share, removed))
 
     yield Pause(settle)
-    done = yield from sweep(match, remove, lambda: removed, rate=rate, tell=tell)
+    done = yield from sweep(match, lambda _: remove, lambda: removed, rate=rate, tell=tell)
     if not done:
         raise ConfigError(
             f"{removed:,} keys of version {version} were removed, and there are always new ones: "

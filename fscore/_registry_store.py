@@ -136,8 +136,14 @@ def load(prefix: str = "") -> Operation[StoredRegistry]:
         _damaged(key, f"its field expiries is {remembered!r}, not an object of times")
     schemas: Schemas = {}
     if registry.packed_views:
-        schemas = _schemas(schemas_key(prefix), (yield ("HGETALL", schemas_key(prefix))))
+        schemas = yield from load_schemas(prefix)
     return StoredRegistry(registry, found, applied_at_ms, schemas, expiries)
+
+
+def load_schemas(prefix: str = "") -> Operation[Schemas]:
+    """Read every schema that packed rows may bear; ConfigError when one cannot be read."""
+    key = schemas_key(prefix)
+    return _schemas(key, (yield ("HGETALL", key)))
 
 
 def apply(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from fscore._registry_store import Command
 from fscore.errors import ConfigError, DeadlineExceeded, FscoreError, Unavailable
@@ -112,29 +112,35 @@ def scan(
     rate: float,
     tell: Callable[[float], None],
     begin_again: Callable[[], None] | None = None,
-) -> PacedOperation[str]:
+) -> PacedOperation[None]:
     """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
 
     A cursor means nothing to another process: after a restart or a failover it would pass over
-    keys that it never visited. So the server says with each page who it is, and when that changes
-    the scan begins again; `begin_again` is called then. Returns who answered from the first page
-    to the last. Raises Unavailable when that cannot be had, ConfigError when the user may not ask.
+    keys that it never visited. So the server says with each page, and at the end, who it is, and
+    when that changes the scan begins again; `begin_again` is called then. Raises Unavailable when
+    there is always another one, ConfigError when the user may not ask.
 
     A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1; it
     goes back when the scan begins again. The scan is patient with a server that is away, so
     whatever a visit does has to be safe to repeat.
     """
-    return (yield from patiently(_walk(match, visit, rate, tell, begin_again)))
+    for _ in range(_RESTARTS + 1):
+        if (yield from patiently(_walk(match, visit, rate, tell))):
+            return
+        if begin_again is not None:
+            begin_again()
+    raise Unavailable(
+        f"while all keys were scanned the server was another one {_RESTARTS + 1} times: it "
+        "restarts again and again, or several answer in turn behind a proxy. Run the same again "
+        "when one server stays, or connect to it directly"
+    )
 
 
 def _walk(
-    match: str,
-    visit: Visit,
-    rate: float,
-    tell: Callable[[float], None],
-    begin_again: Callable[[], None] | None,
-) -> PacedOperation[str]:
-    cursor, handled, looked_at, restarts = 0, 0, 0, 0
+    match: str, visit: Visit, rate: float, tell: Callable[[float], None]
+) -> PacedOperation[bool]:
+    """Return whether one process answered from the first page to the end."""
+    cursor, handled, looked_at = 0, 0, 0
     server = ""
     began = yield Pause(0.0)
     while True:
@@ -142,16 +148,10 @@ def _walk(
         # On one connection, so that both are of one process.
         who, reply = yield [_WHO, page]
         found = _identity(who)
-        if cursor and found != server:
-            restarts += 1
-            if restarts > _RESTARTS:
-                _give_up(restarts)
-            cursor, handled, looked_at = 0, 0, 0
-            began = yield Pause(0.0)
-            if begin_again is not None:
-                begin_again()
-            continue
-        server = found
+        if cursor == 0:
+            server = found
+        elif found != server:
+            return False
         if isinstance(reply, FscoreError):
             raise reply
         cursor = int(reply[0])
@@ -159,7 +159,9 @@ def _walk(
         looked_at += _KEYS_PER_SCAN
         tell(share_scanned(cursor))
         if cursor == 0:
-            return server
+            # One that crashed since may have lost what was done last.
+            (who,) = yield [_WHO]
+            return _identity(who) == server
         due = began + max(handled, looked_at / _LOOKED_AT_PER_HANDLED) / rate
         now = yield Pause(0.0)
         if due > now:
@@ -168,7 +170,7 @@ def _walk(
 
 def sweep(
     match: str,
-    visit: Visit,
+    visit: Callable[[int], Visit],
     removed: Callable[[], int],
     *,
     rate: float,
@@ -176,29 +178,39 @@ def sweep(
 ) -> PacedOperation[bool]:
     """Scan until a whole scan removes nothing more, as `removed` counts it.
 
-    The scan after the one that removes is the proof that nothing is left. Returns False when there
-    was always something: somebody else goes on writing it.
+    The scan after the one that removes is the proof that nothing is left; `visit` makes a visit for
+    each, counted from 0. Returns False when there was always something: somebody else goes on
+    writing it.
     """
     for number in range(_SWEEPS):
         before = removed()
-
-        def told(share: float, number: int = number) -> None:
-            if number == 0:
-                tell(_SHARE_OF_WORK * share)
-            elif share < 1.0:
-                tell(_SHARE_OF_WORK + (1 - _SHARE_OF_WORK) * share)
-
-        yield from scan(match, visit, rate=rate, tell=told)
+        told = first_part(tell) if number == 0 else last_part(tell, ends=False)
+        yield from scan(match, visit(number), rate=rate, tell=told)
         if removed() == before:
             tell(1.0)
             return True
     return False
 
 
-def identity() -> PacedOperation[str]:
-    """Ask the server who it is, which a restart and a failover change; raises as `scan` does."""
+def first_part(tell: Callable[[float], None]) -> Callable[[float], None]:
+    """Return what tells the progress of the scan that does the work."""
+    return lambda share: tell(_SHARE_OF_WORK * share)
+
+
+def last_part(tell: Callable[[float], None], *, ends: bool = True) -> Callable[[float], None]:
+    """Return what tells the progress of a scan that looks at the outcome, and `ends` with it."""
+
+    def told(share: float) -> None:
+        if ends or share < 1.0:
+            tell(_SHARE_OF_WORK + (1 - _SHARE_OF_WORK) * share)
+
+    return told
+
+
+def require_identity() -> PacedOperation[None]:
+    """Raise what `scan` would raise when the server does not say who it is, before any change."""
     (who,) = yield from _answered([_WHO])
-    return _identity(who)
+    _identity(who)
 
 
 def _identity(reply: Any) -> str:
@@ -217,14 +229,6 @@ def _identity(reply: Any) -> str:
             "unnoticed, and a scan of all keys pass over some of them"
         )
     return found[1]
-
-
-def _give_up(restarts: int) -> NoReturn:
-    raise Unavailable(
-        f"while all keys were scanned the server was another one {restarts} times: it restarts "
-        "again and again, or several answer in turn behind a proxy. Run the same again when one "
-        "server stays, or connect to it directly"
-    )
 
 
 def share_scanned(cursor: int) -> float:

@@ -12,7 +12,7 @@ from fscore._client import ClientCore
 from fscore._reclaim import Progress, reclaim
 from fscore._registry_store import Operation, T
 from fscore._rows import now_ms
-from fscore._scan import PacedOperation, identity, patiently
+from fscore._scan import PacedOperation, patiently, require_identity
 from fscore.errors import InvalidKeys
 
 
@@ -55,7 +55,7 @@ class VersionCalls:
         self, service: str, version: int, force: bool, rate: float, progress: Progress | None
     ) -> PacedOperation[Retirement]:
         # Before anything is changed: a user who may not remove keys fails here.
-        yield from identity()
+        yield from require_identity()
         mark = changes.mark_retired(self._prefix, service, version, force=force, now_ms=now_ms())
         marked = yield from store.refusing(self._noticed(mark))
         removed = yield from reclaim(

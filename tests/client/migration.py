@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import fscore
@@ -24,6 +25,11 @@ from fscore import (
 from fscore._migration import Course, migrate
 from fscore._scan import Pause
 from fscore.errors import FscoreError
+
+NOW = int(time.time() * 1000)
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+USERS = list(range(40))
+FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
 
 user = Entity("user", join_keys={"user_id": Int64})
 
@@ -79,6 +85,40 @@ def row(number: int) -> dict[str, Any]:
         name: None if (number + place) % 5 == 0 and number % 7 else value
         for place, (name, value) in enumerate(made.items())
     }
+
+
+def fill(client: Any) -> None:
+    """Rows of all ages, in two versions, beside those of another view."""
+    rows = [
+        {"user_id": number, **row(number), "event_time": NOW - number * 7 * MINUTE_MS}
+        for number in USERS
+    ]
+    rows[-1]["event_time"] = NOW - 31 * DAY_MS
+    client.write("row", rows)
+    client.write("row", [{**one, "points": 7} for one in rows[:5]], version=2)
+    client.write("other", {"user_id": USERS[::2], "level": USERS[::2]})
+
+
+def begin(client: Any, to: str, **options: Any) -> None:
+    """The view in the layout from which it is to go."""
+    if to == "hash":
+        client.migrate("row", "packed", **{**FAST, **options})
+
+
+def values(client: Any) -> Any:
+    """Every value and status of both versions, as of one time."""
+    client.refresh()
+    prepared = client.prepare("everything")
+    found = []
+    for version in (1, 2):
+        table = prepared.get([*USERS, 999], version=version, as_of=NOW)
+        found.append((table.to_dicts(), table.statuses.tolist(), table.event_times.tolist()))
+    return found
+
+
+def same(found: Any, expected: Any) -> None:
+    """Check that both are equal."""
+    assert repr(found) == repr(expected)  # NaN and -0.0 as well
 
 
 class Steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,14 +12,25 @@ from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
 from fscore._scan import Pause
 from fscore.errors import FeatureViewNotFound
 from tests.client.driver import Driver
-from tests.client.migration import FEATURES, REGISTRY, Steps, course, row
+from tests.client.migration import (
+    DAY_MS,
+    FAST,
+    FEATURES,
+    MINUTE_MS,
+    NOW,
+    REGISTRY,
+    USERS,
+    Steps,
+    begin,
+    course,
+    fill,
+    row,
+    same,
+    values,
+)
 from tests.redis_server import RedisServer
 
-NOW = int(time.time() * 1000)
-MINUTE_MS, DAY_MS = 60_000, 86_400_000
 BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
-USERS = list(range(40))
-FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
 
 
 @pytest.fixture
@@ -35,39 +45,6 @@ def steps(redis_url: str) -> Iterator[Steps]:
     running = Steps(redis_url)
     yield running
     running.close()
-
-
-def fill(client: Any) -> None:
-    """Rows of all ages, in two versions, beside those of another view."""
-    rows = [
-        {"user_id": number, **row(number), "event_time": NOW - number * 7 * MINUTE_MS}
-        for number in USERS
-    ]
-    rows[-1]["event_time"] = NOW - 31 * DAY_MS
-    client.write("row", rows)
-    client.write("row", [{**one, "points": 7} for one in rows[:5]], version=2)
-    client.write("other", {"user_id": USERS[::2], "level": USERS[::2]})
-
-
-def begin(client: Any, to: str, **options: Any) -> None:
-    """The view in the layout from which it is to go."""
-    if to == "hash":
-        client.migrate("row", "packed", **{**FAST, **options})
-
-
-def values(client: Any) -> Any:
-    """Every value and status of both versions, as of one moment."""
-    client.refresh()
-    prepared = client.prepare("everything")
-    found = []
-    for version in (1, 2):
-        table = prepared.get([*USERS, 999], version=version, as_of=NOW)
-        found.append((table.to_dicts(), table.statuses.tolist(), table.event_times.tolist()))
-    return found
-
-
-def same(found: Any, expected: Any) -> None:
-    assert repr(found) == repr(expected)  # NaN and -0.0 as well
 
 
 @BOTH

@@ -165,7 +165,9 @@ def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> Non
         client.versions.retire("ranking", 1, force=True, progress=progress)
     (found,) = client.versions.list("ranking")
     assert (found.versions[0].state, found.versions[0].reclaimed_at_ms) == ("retired", None)
+    witness.set("user:{8}:v1", "x")
     assert client.versions.retire("ranking", 1).removed == 1
+    assert not witness.keys("user:{*}:v1")
 
 
 def test_progress_grows_to_the_end(client: Any) -> None:
@@ -202,6 +204,8 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
             if isinstance(step, Pause):
                 pauses.append(step.seconds)
                 step = operation.send(100.0)
+            elif isinstance(step, list) and len(step) == 1:
+                step = operation.send([b"run_id:a"])
             elif isinstance(step, list):
                 found = next(left)
                 count = max(count - 1, 0)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+import fscore
 from fscore import (
     ConfigError,
     Entity,
@@ -39,6 +40,9 @@ USERS = list(range(3_000))
 FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
 ENDS = pytest.mark.parametrize("end", [RedisServer.kill, RedisServer.shut_down])
 End = Callable[[RedisServer], None]
+# Within the scan that works, at its end, and in the one that looks at the outcome.
+COPYING = [("copy", 0.5), ("copy", 0.3), ("copy", 0.9), ("copy", 0.93)]
+REMOVING = [("remove", 0.4), ("remove", 0.3), ("remove", 0.9)]
 
 
 def rows() -> list[dict[str, Any]]:
@@ -46,14 +50,18 @@ def rows() -> list[dict[str, Any]]:
     return [{"number": number, "text": f"<{number}>"} for number in USERS]
 
 
-@pytest.fixture
-def client(driver: Driver, durable: RedisServer) -> Any:
+def filled(driver: Driver, server: RedisServer) -> Any:
     """A client of a server that holds the rows."""
-    connected = driver.connect(durable.url, registry_poll=0.01)
+    connected = driver.connect(server.url, registry_poll=0.01)
     connected.apply(REGISTRY)
     columns = {name: [row[name] for row in rows()] for name in ("number", "text")}
     connected.write("row", {"user_id": USERS, **columns})
     return connected
+
+
+@pytest.fixture
+def client(driver: Driver, durable: RedisServer) -> Any:
+    return filled(driver, durable)
 
 
 def everything(client: Any) -> Any:
@@ -97,7 +105,8 @@ class Restarting:
 def test_a_migration_over_restarts(client: Any, durable: RedisServer, end: End, to: str) -> None:
     if to == "hash":
         client.migrate("row", "packed", **FAST)
-    restarting = Restarting(durable, end, ("copy", 0.5), ("copy", 0.3), ("remove", 0.4))
+    points = [*COPYING, *REMOVING]
+    restarting = Restarting(durable, end, *points)
     done = client.migrate("row", to, **FAST, progress=restarting)
     assert restarting.left == [] and restarting.is_sensible()
     assert everything(client) == rows()
@@ -111,12 +120,59 @@ def test_a_migration_over_restarts(client: Any, durable: RedisServer, end: End, 
 def test_a_version_retired_over_restarts(client: Any, durable: RedisServer, end: End) -> None:
     client.versions.promote("all", client.versions.create("all"))
     client.write("row", [{"user_id": 1, **rows()[1]}], version=2)
-    restarting = Restarting(durable, end, ("remove", 0.3), ("remove", 0.3))
+    restarting = Restarting(durable, end, *REMOVING)
     done = client.versions.retire("all", 1, force=True, rate=1e9, progress=restarting)
     assert restarting.left == [] and restarting.is_sensible()
     assert keys(durable, "user:*") == [b"user:{1}:v2"]
     assert done.removed == len(USERS)
     assert client.versions.list("all")[0].versions[0].reclaimed_at_ms is not None
+
+
+class Forgetting:
+    """Progress at which the server saves what it has, and later crashes back to that."""
+
+    def __init__(self, server: RedisServer, *points: tuple[str, float, float]) -> None:
+        self._server = server
+        self._saved = False
+        self.left = list(points)
+        self.read: Any = None
+
+    def __call__(self, now: Any) -> None:
+        if now.phase == "remove" and self.read is None:
+            # The view is read in the new layout by now.
+            with fscore.connect(self._server.url) as reader:
+                self.read = everything(reader)
+        if not self.left or self.left[0][0] != now.phase:
+            return
+        _, save_at, crash_at = self.left[0]
+        if not self._saved and now.share >= save_at:
+            assert self._server.command("SAVE") == b"+OK\r\n"
+            self._saved = True
+        elif self._saved and now.share >= crash_at:
+            self._server.kill()
+            self._server.start()
+            self._saved = False
+            self.left.pop(0)
+
+
+@pytest.mark.parametrize("to", ["packed", "hash"])
+def test_a_server_that_forgets_what_was_done_last(
+    driver: Driver, own_server: RedisServer, to: str
+) -> None:
+    """As one does that saves from time to time, or a replica that takes over."""
+    client = filled(driver, own_server)
+    if to == "hash":
+        client.migrate("row", "packed", **FAST)
+    points = [("copy", 0.3, 0.7), ("copy", 0.3, 0.9), ("copy", 0.4, 1.0), ("remove", 0.2, 0.8)]
+    forgetting = Forgetting(own_server, *points)
+    done = client.migrate("row", to, **FAST, progress=forgetting)
+    assert forgetting.left == []
+    assert forgetting.read == rows()
+    assert everything(client) == rows()
+    assert done.copied == len(USERS)
+    packed, all_keys = keys(own_server, "user:*:row"), keys(own_server, "user:*")
+    assert len(all_keys) == len(USERS)
+    assert len(packed) == (len(USERS) if to == "packed" else 0)
 
 
 def test_a_server_that_restarts_again_and_again(

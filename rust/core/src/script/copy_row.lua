@@ -1,56 +1,115 @@
--- A row in another layout, if it still is in its first one what was read.
--- KEYS: where it was read; where it goes; the registry.
--- ARGV: the revision of the registry under which this is right; how many fields were read of a hash, 0
---   where a string was read, -1 where it does not matter what is there; names of the fields; what was
---   read of each: '=' and its text, or nothing where it was not there; then commands on the second
---   key, each as the number of its arguments, its name and what follows the key.
--- Returns 1; 2 if nothing was there for the commands; 0 if the row is another by now; -1 if the
---   registry is. In the last two cases nothing is done.
+-- A row on its way from one layout to the other: copied, moved, or removed where it came from.
+-- KEYS: where it is in the first layout; where it is in the second; the registry.
+-- ARGV: the revision of the registry under which this is right; what to do; which of the first two keys
+--   is a hash, the other being a string; how many of its fields follow, and their names; then, to copy or
+--   to move, what was read in the first layout: of each field, or of the string, '=' and its text, or
+--   nothing where it was not there; and commands on the second key, each as the number of its arguments,
+--   its name and what follows the key.
+-- copy: carries out the commands, if the first key still holds what was read.
+-- move: likewise, if the second key has no row; then removes the row of the first.
+-- remove: removes the row of the first key, if the second has a row. Where it has none the row was never
+--   copied, or its copy is lost, and it stays.
+-- A call that was cut off may be repeated: it finds what it did, and does the same or nothing.
+-- Returns 1; 2 if nothing was there for it; 0 if the row is another by now than what was read; 3 if the
+--   second key has a row when it should have none, or none when it should have one; -1 if the registry is
+--   another. With 0, 3 and -1 nothing was done.
 local PART = 4000 -- of what unpack takes at once; even, for pairs
 if redis.call('HGET', KEYS[3], 'revision') ~= ARGV[1] then
   return -1
 end
-local fields = tonumber(ARGV[2])
+local what, hash, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local fields_end = 4 + count
 
-local function same(found, read)
-  if found then
-    return read == '=' .. found
-  end
-  return read == ''
+-- Calls a command with arguments of this script, some at a time; stops when `take` returns true.
+local function in_parts(name, key, first, last, take)
+  local from = first
+  repeat
+    local upto = math.min(from + PART - 1, last)
+    if take(redis.call(name, key, unpack(ARGV, from, upto)), from, upto) then
+      return true
+    end
+    from = upto + 1
+  until from > last
+  return false
 end
 
-local at = 3
-if fields == 0 then
-  if not same(redis.call('GET', KEYS[1]), ARGV[3]) then
-    return 0
+local function has_row(index)
+  if index ~= hash then
+    return #redis.call('GETRANGE', KEYS[index], 0, 0) > 0
   end
-  at = 4
-elseif fields > 0 then
-  for from = 1, fields, PART do
-    local upto = math.min(from + PART - 1, fields)
-    local found = redis.call('HMGET', KEYS[1], unpack(ARGV, 2 + from, 2 + upto))
-    for index = from, upto do
-      if not same(found[index - from + 1], ARGV[2 + fields + index]) then
-        return 0
+  return in_parts('HMGET', KEYS[index], 5, fields_end, function(found, from, upto)
+    for at = 1, upto - from + 1 do
+      if found[at] then
+        return true
       end
     end
-  end
-  at = 3 + 2 * fields
+  end)
 end
 
 local effective = 2
-while at <= #ARGV do
-  local count, name = tonumber(ARGV[at]), ARGV[at + 1]
-  local first, last = at + 2, at + 1 + count
-  -- Only these two are ever long.
-  local step = (name == 'HSET' or name == 'HDEL') and PART or math.max(count, 1)
-  repeat
-    local reply = redis.call(name, KEYS[2], unpack(ARGV, first, math.min(first + step - 1, last)))
-    if reply ~= 0 then
-      effective = 1
+local function counted(reply)
+  if reply ~= 0 then
+    effective = 1
+  end
+end
+
+local function remove(index)
+  if index == hash then
+    in_parts('HDEL', KEYS[index], 5, fields_end, counted)
+  else
+    counted(redis.call('UNLINK', KEYS[index]))
+  end
+end
+
+if what == 'remove' then
+  if not has_row(2) then
+    return has_row(1) and 3 or 2
+  end
+  remove(1)
+  return effective
+end
+
+local function differs(found, read)
+  if found then
+    return read ~= '=' .. found
+  end
+  return read ~= ''
+end
+
+local at = fields_end + 1
+if hash == 1 then
+  if in_parts('HMGET', KEYS[1], 5, fields_end, function(found, from, upto)
+    for index = from, upto do
+      if differs(found[index - from + 1], ARGV[count + index]) then
+        return true
+      end
     end
-    first = first + step
-  until first > last
+  end) then
+    return 0
+  end
+  at = at + count
+else
+  if differs(redis.call('GET', KEYS[1]), ARGV[at]) then
+    return 0
+  end
+  at = at + 1
+end
+if what == 'move' and has_row(2) then
+  return 3
+end
+
+while at <= #ARGV do
+  local name, first = ARGV[at + 1], at + 2
+  local last = first + tonumber(ARGV[at]) - 1
+  -- Only these two are ever long.
+  if name == 'HSET' or name == 'HDEL' then
+    in_parts(name, KEYS[2], first, last, counted)
+  else
+    counted(redis.call(name, KEYS[2], unpack(ARGV, first, last)))
+  end
   at = last + 1
+end
+if what == 'move' then
+  remove(1)
 end
 return effective

@@ -8,14 +8,11 @@ use crate::table::NO_TIME;
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
 
-/// The layout that rows are copied from.
+/// The layout that rows are copied from; the target has the other.
 #[derive(Debug)]
 pub enum CopySource {
     /// A hash. What is read of it are the view's fields in order, and then its event time.
-    Hash {
-        /// The view's name.
-        view: String,
-    },
+    Hash,
     /// A packed row, which may be of any schema that the decoder knows.
     Packed(Decoder),
 }
@@ -26,11 +23,20 @@ pub struct LayoutCopy {
     columns: Vec<(String, DataType)>,
     source: CopySource,
     target: Box<dyn Layout>,
-    /// What is read of a hash.
-    fields: Vec<Vec<u8>>,
+    /// The fields that the view has in a hash.
+    hash_fields: Vec<Vec<u8>>,
 }
 
-/// What is to be done about a row that was read.
+/// What is done about a row that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// It is stored in the target layout, whatever is there.
+    Copy,
+    /// Likewise if there is no row yet; then it is removed from the source layout.
+    Move,
+}
+
+/// How a row that was read gets to the other layout.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RowCopy {
     /// The first two keys of the script, and its arguments from the second on.
@@ -40,38 +46,29 @@ pub struct RowCopy {
 }
 
 impl LayoutCopy {
-    /// Copies rows with `columns`, which the decoder of packed rows wants in this order.
+    /// Copies rows of a view with `columns`, which the decoder of packed rows wants in this order.
     pub fn new(
+        view: &str,
         columns: Vec<(String, DataType)>,
         source: CopySource,
         target: Box<dyn Layout>,
     ) -> Self {
-        let fields = match &source {
-            CopySource::Hash { view } => columns
-                .iter()
-                .map(|(name, _)| name.clone())
-                .chain([format!("_ts:{view}")])
-                .map(String::into_bytes)
-                .collect(),
-            CopySource::Packed(_) => Vec::new(),
-        };
+        let names = columns.iter().map(|(name, _)| name.clone());
+        let hash_fields = names
+            .chain([format!("_ts:{view}")])
+            .map(String::into_bytes)
+            .collect();
         Self {
             columns,
             source,
             target,
-            fields,
+            hash_fields,
         }
     }
 
-    /// The call that removes what the target layout has at a key, whatever it is.
-    pub fn removal(&self, target_key: &[u8]) -> Vec<Vec<u8>> {
-        let mut batch = WriteBatch::default();
-        self.target
-            .remove(Destination::Key(0, target_key), 0, &mut batch);
-        let key = target_key.to_vec();
-        let mut arguments = vec![key.clone(), key, b"-1".to_vec()];
-        add_commands(&mut arguments, batch.commands());
-        arguments
+    /// The call that removes a row from the source layout, if the target has a row of the entity.
+    pub fn removal(&self, source_key: &[u8], target_key: &[u8]) -> Vec<Vec<u8>> {
+        self.call(source_key, target_key, b"remove", true)
     }
 
     /// Names of the features.
@@ -79,9 +76,17 @@ impl LayoutCopy {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The fields that are to be read of a hash; none where the row is a string.
-    pub fn fields(&self) -> &[Vec<u8>] {
-        &self.fields
+    /// The fields that the view has in a hash, whichever layout that is.
+    pub fn hash_fields(&self) -> &[Vec<u8>] {
+        &self.hash_fields
+    }
+
+    /// How many values are to be read of a row: of each field of a hash, or the string.
+    pub fn values(&self) -> usize {
+        match self.source {
+            CopySource::Hash => self.hash_fields.len(),
+            CopySource::Packed(_) => 1,
+        }
     }
 
     /// Says how the row that was `read` at `source_key` gets to `target_key`. Where there is none, it
@@ -96,12 +101,9 @@ impl LayoutCopy {
         target_key: &[u8],
         read: &[Option<&[u8]>],
         clock_ms: i64,
+        transfer: Transfer,
     ) -> RowCopy {
-        assert_eq!(
-            read.len(),
-            self.fields.len().max(1),
-            "all that was to be read"
-        );
+        assert_eq!(read.len(), self.values(), "all that was to be read");
         let mut batch = WriteBatch::default();
         let destination = Destination::Key(0, target_key);
         let mut invalid = Vec::new();
@@ -125,10 +127,19 @@ impl LayoutCopy {
                 invalid.push(error);
             }
         }
-        RowCopy {
-            arguments: self.arguments(source_key, target_key, read, batch.commands()),
-            invalid,
-        }
+        let what: &[u8] = match transfer {
+            Transfer::Copy => b"copy",
+            Transfer::Move => b"move",
+        };
+        let is_hash = matches!(self.source, CopySource::Hash);
+        let names = is_hash || transfer == Transfer::Move;
+        let mut arguments = self.call(source_key, target_key, what, names);
+        arguments.extend(read.iter().map(|text| match text {
+            Some(text) => [b"=", *text].concat(),
+            None => Vec::new(),
+        }));
+        add_commands(&mut arguments, batch.commands());
+        RowCopy { arguments, invalid }
     }
 
     fn parse(
@@ -221,22 +232,17 @@ impl LayoutCopy {
         Ok(())
     }
 
-    /// What `COPY_ROW` takes: what was read, and what is to be done.
-    fn arguments(
-        &self,
-        source_key: &[u8],
-        target_key: &[u8],
-        read: &[Option<&[u8]>],
-        commands: &[u8],
-    ) -> Vec<Vec<u8>> {
-        let mut arguments = vec![source_key.to_vec(), target_key.to_vec()];
-        arguments.push(number(self.fields.len()));
-        arguments.extend_from_slice(&self.fields);
-        arguments.extend(read.iter().map(|text| match text {
-            Some(text) => [b"=", *text].concat(),
-            None => Vec::new(),
-        }));
-        add_commands(&mut arguments, commands);
+    /// What `COPY_ROW` takes first: the two keys, what to do, which key is a hash, and, where they are
+    /// needed, the names of its fields.
+    fn call(&self, source_key: &[u8], target_key: &[u8], what: &[u8], names: bool) -> Vec<Vec<u8>> {
+        let hash = match self.source {
+            CopySource::Hash => 1,
+            CopySource::Packed(_) => 2,
+        };
+        let fields: &[_] = if names { &self.hash_fields } else { &[] };
+        let mut arguments = vec![source_key.to_vec(), target_key.to_vec(), what.to_vec()];
+        arguments.extend([number(hash), number(fields.len())]);
+        arguments.extend_from_slice(fields);
         arguments
     }
 
@@ -309,13 +315,17 @@ mod tests {
             ordering: Ordering::Arrival,
             migrating: true,
         };
-        let view = "p".to_owned();
-        LayoutCopy::new(columns(), CopySource::Hash { view }, Box::new(target))
+        LayoutCopy::new("p", columns(), CopySource::Hash, Box::new(target))
     }
 
     fn unpacking() -> LayoutCopy {
         let decoder = Decoder::new(columns(), &[schema()]);
-        LayoutCopy::new(columns(), CopySource::Packed(decoder), Box::new(hash()))
+        LayoutCopy::new(
+            "p",
+            columns(),
+            CopySource::Packed(decoder),
+            Box::new(hash()),
+        )
     }
 
     fn packed(a: Option<i64>, b: Option<&[u8]>, time_ms: i64) -> Vec<u8> {
@@ -332,6 +342,8 @@ mod tests {
         row
     }
 
+    const COPY: Transfer = Transfer::Copy;
+
     fn words_of(copy: &RowCopy) -> Vec<&[u8]> {
         copy.arguments.iter().map(Vec::as_slice).collect()
     }
@@ -339,18 +351,18 @@ mod tests {
     #[test]
     fn a_hash_that_is_still_the_same_becomes_a_string() {
         let read = [Some(b"5".as_slice()), None, Some(b"40")];
-        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let copy = packing().row(b"k", b"k:p", &read, 50, COPY);
         let row = packed(Some(5), None, 40);
-        let expected: [&[u8]; 14] = [
-            b"k", b"k:p", b"3", b"a", b"b", b"_ts:p", b"=5", b"", b"=40", b"3", b"SET", &row,
-            b"PXAT", b"59",
+        let expected: [&[u8]; 16] = [
+            b"k", b"k:p", b"copy", b"1", b"3", b"a", b"b", b"_ts:p", b"=5", b"", b"=40", b"3",
+            b"SET", &row, b"PXAT", b"59",
         ];
         assert_eq!(words_of(&copy), expected);
         assert_eq!(copy.invalid, []);
         // Without an event time it never expires.
-        let copy = packing().row(b"k", b"k:p", &[Some(b"5"), Some(b"[ 1 ]"), None], 50);
+        let copy = packing().row(b"k", b"k:p", &[Some(b"5"), Some(b"[ 1 ]"), None], 50, COPY);
         let row = packed(Some(5), Some(b"[1]"), NO_TIME);
-        assert_eq!(words_of(&copy)[9..], [b"1".as_slice(), b"SET", &row]);
+        assert_eq!(words_of(&copy)[11..], [b"1".as_slice(), b"SET", &row]);
     }
 
     #[test]
@@ -366,23 +378,25 @@ mod tests {
             ordering: Ordering::Arrival,
         };
         let source = CopySource::Packed(Decoder::new(columns(), &[schema()]));
-        let copying = LayoutCopy::new(columns(), source, Box::new(HashLayout::new(&view)));
+        let copying = LayoutCopy::new("p", columns(), source, Box::new(HashLayout::new(&view)));
         for time_ms in [40, NO_TIME] {
             let row = packed(Some(5), None, time_ms);
-            let copy = copying.row(b"k:p", b"k", &[Some(&row)], 50);
+            let copy = copying.row(b"k:p", b"k", &[Some(&row)], 50, COPY);
             assert!(words_of(&copy).ends_with(&[b"0", b"PERSIST"]));
         }
-        assert!(!copying.removal(b"k").contains(&b"PERSIST".to_vec()));
+        assert!(!copying.removal(b"k:p", b"k").contains(&b"PERSIST".to_vec()));
     }
 
     #[test]
     fn a_string_that_is_still_the_same_becomes_a_hash() {
         let row = packed(Some(5), None, 40);
-        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50);
+        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, COPY);
         let read = [b"=".as_slice(), &row].concat();
-        let expected: [&[u8]; 16] = [
+        let expected: [&[u8]; 18] = [
             b"k:p",
             b"k",
+            b"copy",
+            b"2",
             b"0",
             &read,
             b"1",
@@ -400,43 +414,64 @@ mod tests {
         ];
         assert_eq!(words_of(&copy), expected);
         let row = packed(Some(5), Some(b"[1]"), NO_TIME);
-        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50);
+        let copy = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, COPY);
         let expected: [&[u8]; 9] = [
             b"1", b"HDEL", b"_ts:p", b"4", b"HSET", b"a", b"5", b"b", b"[1]",
         ];
-        assert_eq!(words_of(&copy)[4..], expected);
+        assert_eq!(words_of(&copy)[6..], expected);
     }
 
     #[test]
     fn what_is_gone_goes() {
-        let copy = packing().row(b"k", b"k:p", &[None; 3], 50);
+        let copy = packing().row(b"k", b"k:p", &[None; 3], 50, COPY);
         assert_eq!(
-            words_of(&copy)[6..],
+            words_of(&copy)[8..],
             [b"", b"", b"", b"0".as_slice(), b"UNLINK"]
         );
-        let copy = unpacking().row(b"k:p", b"k", &[None], 50);
+        let copy = unpacking().row(b"k:p", b"k", &[None], 50, COPY);
         let expected: [&[u8]; 7] = [b"0", b"", b"3", b"HDEL", b"a", b"b", b"_ts:p"];
-        assert_eq!(words_of(&copy)[2..], expected);
-        let removal = unpacking().removal(b"k");
-        let expected: [&[u8]; 8] = [b"k", b"k", b"-1", b"3", b"HDEL", b"a", b"b", b"_ts:p"];
-        assert_eq!(removal, expected);
+        assert_eq!(words_of(&copy)[4..], expected);
+    }
+
+    #[test]
+    fn a_row_that_has_no_copy_is_moved() {
+        let read = [Some(b"5".as_slice()), None, Some(b"40")];
+        let copied = packing().row(b"k", b"k:p", &read, 50, COPY);
+        let moved = packing().row(b"k", b"k:p", &read, 50, Transfer::Move);
+        assert_eq!(words_of(&moved)[2], b"move");
+        assert_eq!(words_of(&moved)[3..], words_of(&copied)[3..]);
+        let row = packed(Some(5), None, 40);
+        let copied = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, COPY);
+        let moved = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, Transfer::Move);
+        // Whether the hash has a row, its fields say.
+        let expected: [&[u8]; 6] = [b"move", b"2", b"3", b"a", b"b", b"_ts:p"];
+        assert_eq!(words_of(&moved)[2..8], expected);
+        assert_eq!(words_of(&moved)[8..], words_of(&copied)[5..]);
+    }
+
+    #[test]
+    fn a_row_that_has_a_copy_is_removed() {
+        for (copy, hash) in [(packing(), b"1"), (unpacking(), b"2")] {
+            let expected: [&[u8]; 8] = [b"k", b"l", b"remove", hash, b"3", b"a", b"b", b"_ts:p"];
+            assert_eq!(copy.removal(b"k", b"l"), expected);
+        }
     }
 
     #[test]
     fn what_is_invalid_is_told_and_becomes_null() {
         let read = [Some(b"x".as_slice()), Some(b"[1]"), Some(b"40")];
-        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let copy = packing().row(b"k", b"k:p", &read, 50, COPY);
         let reason = "is not an integer: Int64".to_owned();
         assert_eq!(copy.invalid, [(Some(0), reason)]);
-        assert_eq!(words_of(&copy)[11], packed(None, Some(b"[1]"), 40));
+        assert_eq!(words_of(&copy)[13], packed(None, Some(b"[1]"), 40));
         let read = [Some(b"5".as_slice()), Some(b"[1]"), Some(b"now")];
-        let copy = packing().row(b"k", b"k:p", &read, 50);
+        let copy = packing().row(b"k", b"k:p", &read, 50, COPY);
         let reason = "has an event time that is not an integer".to_owned();
         assert_eq!(copy.invalid, [(None, reason)]);
-        assert_eq!(words_of(&copy)[11], packed(None, None, NO_TIME));
-        let copy = unpacking().row(b"k:p", b"k", &[Some(b"\x01")], 50);
+        assert_eq!(words_of(&copy)[13], packed(None, None, NO_TIME));
+        let copy = unpacking().row(b"k:p", b"k", &[Some(b"\x01")], 50, COPY);
         assert_eq!(copy.invalid[0].0, None);
         let expected: [&[u8]; 5] = [b"3", b"HDEL", b"a", b"b", b"_ts:p"];
-        assert_eq!(words_of(&copy)[4..], expected);
+        assert_eq!(words_of(&copy)[6..], expected);
     }
 }

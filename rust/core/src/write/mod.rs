@@ -23,7 +23,7 @@ use crate::types::Scalar;
 use crate::value::{self, Invalid, Value};
 
 pub use batch::WriteBatch;
-pub use copy::{CopySource, LayoutCopy, RowCopy};
+pub use copy::{CopySource, LayoutCopy, RowCopy, Transfer};
 pub use flags::FlagLayout;
 pub use hash::{HashLayout, HashView};
 pub use packed::PackedLayout;

@@ -1,7 +1,7 @@
 //! A view's rows from one layout to the other: replies in, the arguments of a script out.
 
 use fscore_core::packed::{Decoder, Schema};
-use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering, Outdated};
+use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering, Outdated, Transfer};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -47,6 +47,7 @@ impl LayoutCopy {
             .into_iter()
             .map(|column| (column.name, column.data_type))
             .collect();
+        let view: String = member(source, "view")?;
         let invalid = |message: &str| errors::invalid_definition(py, message);
         let source = if compile::kind(source)? == "packed" {
             let mut decoder = Decoder::new(columns.clone(), &[]);
@@ -62,22 +63,20 @@ impl LayoutCopy {
             }
             CopySource::Packed(decoder)
         } else {
-            CopySource::Hash {
-                view: member(source, "view")?,
-            }
+            CopySource::Hash
         };
         Ok(Self {
-            inner: CoreLayoutCopy::new(columns, source, target),
+            inner: CoreLayoutCopy::new(&view, columns, source, target),
         })
     }
 
-    /// The fields that are to be read of a hash; empty where a row is a string.
+    /// The fields that the view has in a hash, whichever layout that is.
     #[getter]
-    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    fn hash_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(
             py,
             self.inner
-                .fields()
+                .hash_fields()
                 .iter()
                 .map(|field| PyBytes::new(py, field)),
         )
@@ -90,18 +89,24 @@ impl LayoutCopy {
         (script.body(), script.sha1())
     }
 
-    /// What the script takes to remove whatever is at a key of the target layout.
-    fn removal<'py>(&self, py: Python<'py>, target_key: &[u8]) -> PyResult<Bound<'py, PyList>> {
-        let arguments = self.inner.removal(target_key);
+    /// What the script takes to remove a row from the source layout, if the target has one.
+    fn removal<'py>(
+        &self,
+        py: Python<'py>,
+        source_key: &[u8],
+        target_key: &[u8],
+    ) -> PyResult<Bound<'py, PyList>> {
+        let arguments = self.inner.removal(source_key, target_key);
         PyList::new(
             py,
             arguments.iter().map(|argument| PyBytes::new(py, argument)),
         )
     }
 
-    /// What the script takes to copy the row that was read: two keys, then
-    /// arguments without the revision; and what of the
-    /// row is invalid, each a feature, or None for all of it, and the reason.
+    /// What the script takes to copy the row that was read, or with `moving` to move it if the target
+    /// has none: two keys, then arguments without the revision; and what of the row is invalid, each a
+    /// feature, or None for all of it, and the reason.
+    #[pyo3(signature = (source_key, target_key, read, clock_ms, *, moving = false))]
     #[expect(
         clippy::needless_pass_by_value,
         reason = "arguments of a Python method are owned"
@@ -113,8 +118,9 @@ impl LayoutCopy {
         target_key: &[u8],
         read: Vec<Option<Bound<'py, PyBytes>>>,
         clock_ms: i64,
+        moving: bool,
     ) -> PyResult<CopiedRow<'a, 'py>> {
-        let wanted = self.inner.fields().len().max(1);
+        let wanted = self.inner.values();
         if read.len() != wanted {
             let message = format!("{} values were read where {wanted} are", read.len());
             return Err(errors::invalid_value(py, &message, None, None));
@@ -123,7 +129,14 @@ impl LayoutCopy {
             .iter()
             .map(|text| text.as_ref().map(PyBytesMethods::as_bytes))
             .collect();
-        let copy = self.inner.row(source_key, target_key, &read, clock_ms);
+        let transfer = if moving {
+            Transfer::Move
+        } else {
+            Transfer::Copy
+        };
+        let copy = self
+            .inner
+            .row(source_key, target_key, &read, clock_ms, transfer);
         let names: Vec<_> = self.inner.columns().collect();
         let arguments = copy
             .arguments
