@@ -1,27 +1,27 @@
 //! The head of an answer.
 
-/// Where an answer is put together: its body first, with room before it for the head, which says how
-/// long the body is.
+/// An answer in the making. Its head says how long the body is, so the body is written first, and
+/// room is left before it for the head.
 #[derive(Debug, Default)]
 pub struct Answer {
     bytes: Vec<u8>,
-    /// How much room is left before the body.
+    /// The room before the body.
     room: usize,
 }
 
-/// What the head of an answer says.
+/// The content of an answer's head.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerHead<'a> {
     /// The fields that every answer has, each with its line end.
     pub fields: &'a [u8],
-    /// Whose it is.
+    /// The id of the request.
     pub request_id: &'a [u8],
-    /// Whether it is the last of its connection.
+    /// Whether it is the connection's last answer.
     pub close: bool,
 }
 
 impl Answer {
-    /// Begins an answer of which this is the head, and gives what its body is appended to.
+    /// Begins an answer with this head, and returns the buffer to append its body to.
     pub fn body(&mut self, head: &AnswerHead<'_>) -> &mut Vec<u8> {
         const WORDS: usize = 192;
         const LARGEST_KEPT: usize = 1 << 20;
@@ -34,7 +34,7 @@ impl Answer {
         &mut self.bytes
     }
 
-    /// The whole answer, a 200 in JSON, once its body is there.
+    /// The whole answer, a 200 in JSON. Its body must be there.
     pub fn finish(&mut self, head: &AnswerHead<'_>) -> &[u8] {
         let mut digits = itoa::Buffer::new();
         let length = digits.format(self.bytes.len() - self.room).as_bytes();

@@ -1,37 +1,37 @@
-//! The API keys that a server knows, and what each may read.
+//! The API keys of a server, and their scopes.
 
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 use super::credentials::{Credentials, Refusal, api_key_hash};
 
-/// An API key: all of it but the key itself.
+/// An API key, without the secret itself.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
-    /// What logs call it; several may share one, while one takes the place of another.
+    /// Its name in logs. Several keys may share one while a key replaces another.
     pub name: String,
     /// The key's SHA-256.
     pub sha256: [u8; 32],
-    /// The moment from which it is none any more, in epoch milliseconds.
+    /// The time from which it is not valid any more, in epoch milliseconds.
     pub expires_ms: Option<i64>,
-    /// What it may read; `None` is everything.
+    /// Its scope; `None` to read everything.
     pub scope: Option<Scope>,
 }
 
-/// What a key may read.
+/// The services and views that a key may read.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// Services, whatever views they read.
     pub services: Vec<String>,
-    /// Views, whether by name or in a service that reads no others.
+    /// Views, by name or in a service that reads no other views.
     pub views: Vec<String>,
 }
 
-/// What a key may not read.
+/// A service or view that a key may not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied<'a> {
     /// This service.
     Service(&'a str),
-    /// This view, the first of them.
+    /// The first such view.
     View(&'a str),
 }
 
@@ -47,13 +47,13 @@ impl ApiKeys {
         Self { keys }
     }
 
-    /// The key of this index.
+    /// The key with this index.
     pub fn key(&self, index: usize) -> &ApiKey {
         &self.keys[index]
     }
 
-    /// The index of the key that a request has. Which of the keys it nearly is does not show in the
-    /// time that this takes: all hashes are compared, whole.
+    /// The index of a request's key. All hashes are compared whole, so the time that this takes
+    /// does not show which of the keys the request nearly has.
     pub fn authenticate(
         &self,
         credentials: &Credentials<'_>,
@@ -76,8 +76,8 @@ impl ApiKeys {
 }
 
 impl ApiKey {
-    /// Whether it may read this service, by name or since it may read all `views` that it reads;
-    /// without a service, whether it may read all `views`.
+    /// Checks that it may read this service: by name, or because it may read all `views` that the
+    /// service reads. Without a service, checks that it may read all `views`.
     pub fn may_read<'a>(
         &self,
         service: Option<&'a str>,
@@ -88,14 +88,14 @@ impl ApiKey {
         }
         let denied = views.iter().find(|view| !self.has_view(view));
         match (service, denied) {
-            // What is read of no view is granted to nobody by that.
+            // A service that reads no view is not granted by having all of its views.
             (_, None) if self.scope.is_none() || !views.is_empty() => Ok(()),
             (Some(service), _) => Err(Denied::Service(service)),
             (None, view) => Err(Denied::View(view.map_or("", String::as_str))),
         }
     }
 
-    /// Whether it may read this service whatever views that reads.
+    /// Whether it may read this service, whatever views that reads.
     pub fn has_service(&self, service: &str) -> bool {
         self.has(|scope| &scope.services, service)
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_at_its_moment() {
+    fn a_key_ends_at_its_time() {
         let keys = ApiKeys::new(vec![
             key(0, Some(NOW), None),
             key(1, Some(NOW + 1), None),

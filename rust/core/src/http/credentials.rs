@@ -1,10 +1,10 @@
-//! What a request says of who sends it: the API key in its headers.
+//! The API key in a request's headers.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// What every API key begins with, so that one that leaked is found by who scans for it.
+/// The beginning of every API key, so that scanners find keys that leaked.
 pub const API_KEY_PREFIX: &str = "fsk_";
 
 /// 256 bits in unpadded base64url.
@@ -15,7 +15,7 @@ const RANDOM_CHARACTERS: usize = 43;
 pub struct Credentials<'a> {
     pub(super) authorization: Option<&'a [u8]>,
     pub(super) api_key: Option<&'a [u8]>,
-    /// One of them is there again.
+    /// Whether a header is there twice.
     repeated: bool,
 }
 
@@ -24,18 +24,18 @@ pub struct Credentials<'a> {
 pub enum Refusal {
     /// It has no API key.
     Missing,
-    /// It has more than one, and none says which counts.
+    /// It has more than one, and it is not clear which one counts.
     Several,
-    /// What it has is not of the form of an API key.
+    /// Its key does not have the form of an API key.
     Malformed,
-    /// It is no key that is known.
+    /// Its key is not known.
     Unknown,
-    /// It is one whose time is over; holds its index.
+    /// Its key has expired; holds the index.
     Expired(usize),
 }
 
 impl<'a> Credentials<'a> {
-    /// Those among all headers of a request, whose names are in lower case.
+    /// Those among all headers of a request. The names must be in lower case.
     pub fn among(headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let mut found = Self::default();
         for (name, value) in headers {
@@ -49,13 +49,13 @@ impl<'a> Credentials<'a> {
         found
     }
 
-    /// Whether both headers are there: a plain request has one.
+    /// Whether both headers are there. A plain request has one.
     pub fn are_both(&self) -> bool {
         self.authorization.is_some() && self.api_key.is_some()
     }
 
-    /// The API key as it was sent. An `Authorization` of another scheme than `Bearer` is for
-    /// somebody on the way, and none of it.
+    /// The API key as it was sent. An `Authorization` of another scheme than `Bearer` may be for a
+    /// proxy, and is ignored.
     pub fn api_key(&self) -> Result<&'a [u8], Refusal> {
         if self.repeated {
             return Err(Refusal::Several);
@@ -68,7 +68,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// Hides the key: what is printed ends in logs.
+/// Hides the key, because what is printed ends in logs.
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -78,7 +78,7 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// What follows the scheme, where that is `Bearer`.
+/// The text after the scheme, if that is `Bearer`.
 fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let value = authorization.trim_ascii();
     let end = value.iter().position(|&byte| byte == b' ');
@@ -86,8 +86,8 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer").then_some(rest)
 }
 
-/// The SHA-256 by which an API key is known; `None` where it is not of the form of one, which keeps
-/// what people make up from being used as a key, and the work to one block.
+/// The SHA-256 that stands for an API key; `None` if the text does not have the form of one. So no
+/// password that a person made up is used as a key, and the hash takes one block.
 pub fn api_key_hash(key: &[u8]) -> Option<[u8; 32]> {
     let random = key.strip_prefix(API_KEY_PREFIX.as_bytes())?;
     let is_base64url = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

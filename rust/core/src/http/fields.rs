@@ -1,15 +1,15 @@
-//! What a request says of itself in headers of fscore's own.
+//! Headers of fscore's own.
 
-/// The longest id of a caller's own, in bytes.
+/// The longest id that a caller may choose, in bytes.
 pub const MAX_REQUEST_ID: usize = 128;
 
-/// Whether a caller's `X-Request-ID` is fit to be returned and logged as it is: short, and printable
-/// ASCII without the space, so that nothing in it can break a header, a log line or a shell word.
+/// Whether a caller's `X-Request-ID` can be returned and logged as it is. It must be short, and
+/// printable ASCII without the space, so that it cannot break a header, a log line or a shell word.
 pub fn is_request_id(value: &[u8]) -> bool {
     (1..=MAX_REQUEST_ID).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic)
 }
 
-/// `X-Request-Timeout-Ms`: whole milliseconds from 1, of at most nine digits.
+/// `X-Request-Timeout-Ms`: whole milliseconds from 1, in at most nine digits.
 pub fn timeout_ms(value: &[u8]) -> Option<u32> {
     const DIGITS: usize = 9;
     if value.is_empty() || value.len() > DIGITS {

@@ -1,8 +1,8 @@
 //! The head of a plain request.
 //!
-//! This is no HTTP parser. It knows what nearly every client sends, and says `None` of everything
-//! else: what is incomplete, allowed but unusual, doubtful, or wrong. A real parser then reads the
-//! same bytes and answers, or refuses, as if nobody had looked at them before.
+//! This is not an HTTP parser. It knows what nearly every client sends, and returns `None` for
+//! everything else: requests that are incomplete, allowed but unusual, doubtful, or wrong. A real
+//! parser then reads the same bytes from the start, and answers or refuses them.
 
 use memchr::memchr;
 
@@ -13,11 +13,11 @@ const VERSION: &[u8] = b" HTTP/1.1\r\n";
 /// A request that a plain read may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// What it asks for.
+    /// The method.
     pub method: Method,
-    /// The target up to the question mark, as it was sent.
+    /// The target before the question mark, as it was sent.
     pub path: &'a [u8],
-    /// What follows the question mark, as it was sent; empty without one.
+    /// The target after the question mark, as it was sent; empty without one.
     pub query: &'a [u8],
     /// `Accept`.
     pub accept: Option<&'a [u8]>,
@@ -33,9 +33,9 @@ pub struct Head<'a> {
     pub traceparent: Option<&'a [u8]>,
     /// `tracestate`.
     pub tracestate: Option<&'a [u8]>,
-    /// How many bytes the head has, the empty line included.
+    /// The bytes of the head, with the empty line.
     pub length: usize,
-    /// How many bytes of body follow it.
+    /// The bytes of the body after it.
     pub body_length: usize,
 }
 
@@ -49,10 +49,10 @@ pub enum Method {
 }
 
 impl<'a> Head<'a> {
-    /// The head that `buf` starts with, if it is whole and plain: HTTP/1.1, a path and a query in
-    /// unreserved and reserved characters, printable ASCII in every header, no header twice that is
-    /// looked at, nothing about the connection but that it stays, and a body of a stated length for
-    /// `POST` alone.
+    /// The head that `buf` starts with, if it is whole and plain. It is plain with HTTP/1.1, a path
+    /// and a query of unreserved and reserved characters, and printable ASCII in every header. No
+    /// header that has a role may be there twice. The connection must be kept alive. Only `POST`
+    /// has a body, and states its length.
     pub fn scan(buf: &'a [u8]) -> Option<Self> {
         let (method, mut at) = if buf.starts_with(b"GET /") {
             (Method::Get, 4)
@@ -129,7 +129,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// What a header means to a plain read.
+/// The role of a header in a plain read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeaderRole {
     Ignored,
@@ -143,12 +143,12 @@ enum HeaderRole {
     TimeoutMs,
     Traceparent,
     Tracestate,
-    /// One that changes what the message is, how it is framed, or what the connection is for.
+    /// It changes the message, its framing or the use of the connection.
     Refused,
 }
 
 fn known(name: &[u8]) -> HeaderRole {
-    // By length first: most headers of most requests are none of these.
+    // Most headers of most requests have no role, and the length alone tells.
     let (known, header): (&[u8], _) = match name.len() {
         6 if name[0] | 0x20 == b'a' => (b"accept", HeaderRole::Accept),
         6 => (b"expect", HeaderRole::Refused),
@@ -175,8 +175,8 @@ fn known(name: &[u8]) -> HeaderRole {
     }
 }
 
-/// Takes the value of a header that nothing else has a value of, and that has no blanks around it
-/// but the one before: which of two counts, or whether blanks belong to it, is not for here to say.
+/// Takes the value of a header. Refuses a second value, and blanks around the value except one
+/// before it: only a real parser decides which value counts, and whether blanks belong to it.
 fn once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     if slot.is_some() || blank(value.first()) || blank(value.last()) {
@@ -203,41 +203,41 @@ const IN_VALUE: u8 = 2;
 const IN_PATH: u8 = 4;
 const IN_QUERY: u8 = 8;
 
-/// In which places each byte may stand.
+/// The parts of a head that each byte is allowed in.
 #[expect(clippy::cast_possible_truncation, reason = "a byte is below 256")]
-const PLACES: [u8; 256] = {
-    let mut places = [0; 256];
+const ALLOWED: [u8; 256] = {
+    let mut allowed = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let character = byte as u8;
         if character == b'\t' || (character >= 0x20 && character < 0x7f) {
-            places[byte] |= IN_VALUE;
+            allowed[byte] |= IN_VALUE;
         }
         if character.is_ascii_alphanumeric() {
-            places[byte] |= IN_NAME | IN_PATH;
+            allowed[byte] |= IN_NAME | IN_PATH;
         }
         byte += 1;
     }
-    set(&mut places, b"!#$%&'*+-.^_`|~", IN_NAME);
-    set(&mut places, b"/-._~", IN_PATH);
-    set(&mut places, b"%!$&'()*+,;=:@?", IN_QUERY);
-    places
+    set(&mut allowed, b"!#$%&'*+-.^_`|~", IN_NAME);
+    set(&mut allowed, b"/-._~", IN_PATH);
+    set(&mut allowed, b"%!$&'()*+,;=:@?", IN_QUERY);
+    allowed
 };
 
-const fn set(places: &mut [u8; 256], characters: &[u8], place: u8) {
+const fn set(allowed: &mut [u8; 256], characters: &[u8], part: u8) {
     let mut index = 0;
     while index < characters.len() {
-        places[characters[index] as usize] |= place;
+        allowed[characters[index] as usize] |= part;
         index += 1;
     }
 }
 
-/// The longest beginning of `buf` whose bytes may all stand in one of these places.
+/// The longest beginning of `buf` whose bytes are all allowed in these parts.
 #[inline]
-fn run_of(place: u8, buf: &[u8]) -> &[u8] {
+fn run_of(parts: u8, buf: &[u8]) -> &[u8] {
     let end = buf
         .iter()
-        .position(|&byte| PLACES[usize::from(byte)] & place == 0);
+        .position(|&byte| ALLOWED[usize::from(byte)] & parts == 0);
     &buf[..end.unwrap_or(buf.len())]
 }
 

@@ -1,5 +1,5 @@
-//! What a read request is written in over HTTP/1.1: its query string, who sends it, the head of one
-//! that is plain enough to be answered without a web framework, and the head of that answer.
+//! A read request over HTTP/1.1: its query string and its API key, the head of a request that is
+//! plain enough to be answered without a web framework, and the head of that answer.
 
 mod answer;
 mod api_keys;

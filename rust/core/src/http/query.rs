@@ -1,5 +1,5 @@
-//! The query string of `GET /v1/features`, read strictly: what is ambiguous or unreadable is
-//! refused, not guessed.
+//! The query string of `GET /v1/features`, read strictly: an ambiguous or unreadable query is
+//! refused, and nothing is guessed.
 
 use std::borrow::Cow;
 
@@ -15,10 +15,10 @@ use crate::value::Value;
 /// A parameter's name and its value, decoded.
 pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// What is wrong with a query string.
+/// An error in a query string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryProblem {
-    /// Whether it cannot be read at all (400); otherwise it does not ask for something (422).
+    /// Whether the query cannot be read at all (400); otherwise its content is invalid (422).
     pub malformed: bool,
     /// What is wrong and what to do.
     pub detail: String,
@@ -26,29 +26,29 @@ pub struct QueryProblem {
 
 type QueryResult<T> = Result<T, QueryProblem>;
 
-/// A read request of one entity as its query string says it.
+/// A read request of one entity, from its query string.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ReadQuery<'a> {
     /// The feature service asked for.
     pub service: Option<Cow<'a, str>>,
-    /// The names of the features asked for, separated by commas; none of them is empty.
+    /// The names of the features asked for, separated by commas. No name is empty.
     pub features: Option<Cow<'a, str>>,
     /// The pinned version.
     pub version: Option<i64>,
-    /// Whether an answer with gaps is welcome.
+    /// Whether an incomplete answer is accepted.
     pub partial: Option<bool>,
     /// `eventual`, `primary` or `snapshot`.
     pub consistency: Option<Cow<'a, str>>,
-    /// The moment at which windows end and rows expire, epoch milliseconds.
+    /// The time at which windows end and rows expire, in epoch milliseconds.
     pub as_of_ms: Option<i64>,
-    /// All other parameters, in order: join keys, and inputs of what is computed on request.
+    /// All other parameters, in order: join keys, and inputs of on-request features.
     pub others: Vec<Parameter<'a>>,
 }
 
 const CONSISTENCIES: [&str; 3] = ["eventual", "primary", "snapshot"];
 
 impl<'a> ReadQuery<'a> {
-    /// Reads `query`, the part of a target behind its question mark.
+    /// Reads `query`, the part of a target after its question mark.
     pub fn parse(query: &'a [u8]) -> QueryResult<Self> {
         let mut read = Self {
             others: parameters(query)?,
@@ -85,8 +85,8 @@ impl<'a> ReadQuery<'a> {
         Ok(read)
     }
 
-    /// The values of these join keys, a row of one each, read as their types; what else there is, is
-    /// not looked at.
+    /// The values of these join keys, read as their types: columns of one row. Other parameters are
+    /// ignored.
     pub fn key_columns(&self, wanted: &[(String, KeyType)]) -> QueryResult<KeyColumns> {
         let mut columns = Vec::with_capacity(wanted.len());
         for (name, key_type) in wanted {
@@ -104,7 +104,7 @@ impl<'a> ReadQuery<'a> {
         Ok(KeyColumns { columns })
     }
 
-    /// The values of these inputs, one for all rows each, likewise.
+    /// The values of these inputs, read as their types. Each is one value for all rows.
     pub fn input_columns(&self, wanted: &[(String, DataType)]) -> QueryResult<Vec<InputColumn>> {
         let read = wanted.iter().map(|(name, data_type)| {
             let DataType::Scalar(scalar) = *data_type else {
@@ -142,7 +142,7 @@ impl<'a> ReadQuery<'a> {
         })
     }
 
-    /// The same, apart from the bytes it was read from.
+    /// A copy that does not borrow the bytes it was read from.
     pub fn into_owned(self) -> ReadQuery<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         ReadQuery {
@@ -166,7 +166,7 @@ impl<'a> ReadQuery<'a> {
     }
 }
 
-/// The parameters of a query string, in order; none is given twice.
+/// The parameters of a query string, in order. None may be given twice.
 pub fn parameters(query: &[u8]) -> QueryResult<Vec<Parameter<'_>>> {
     let mut found: Vec<Parameter<'_>> = Vec::with_capacity(4);
     let mut rest = query;
@@ -236,10 +236,10 @@ fn flag(name: &str, text: &str) -> QueryResult<bool> {
     }
 }
 
-/// A decimal integer of 64 bits, without the plus that `parse` takes.
+/// A decimal integer of 64 bits, without the plus sign that `parse` would take.
 fn integer(name: &str, text: &str, least: i64) -> QueryResult<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    // As many characters as the longest has.
+    // The longest integer has 20 characters.
     if digits.is_empty() || text.len() > 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(not(name, "an integer", text));
     }
@@ -252,7 +252,7 @@ fn integer(name: &str, text: &str, least: i64) -> QueryResult<i64> {
     }
 }
 
-/// A number as JSON writes them, of which `parse` takes more.
+/// A number as JSON writes it. `parse` alone would take other forms too.
 fn number(name: &str, text: &str) -> QueryResult<f64> {
     let read = is_number(text.as_bytes())
         .then(|| text.parse())
@@ -294,7 +294,7 @@ fn in_range<F: Copy + Into<f64>>(name: &str, number: F) -> QueryResult<F> {
 }
 
 fn not_a_timestamp(name: &str, text: &str, error: TimestampError) -> QueryProblem {
-    // An offset that was not escaped: what was a plus has become a space.
+    // The plus of an offset becomes a space if it was not escaped.
     let hint = if text.contains(' ') {
         "; in a query string + is written %2B"
     } else {
@@ -322,7 +322,7 @@ fn invalid(detail: String) -> QueryProblem {
     }
 }
 
-/// The text in quotes, or its beginning, without what would break a line.
+/// The text, or its beginning, in quotes. Line breaks are escaped.
 fn shown(text: &str) -> String {
     const SHOWN: usize = 64;
     let (end, more) = match text.char_indices().nth(SHOWN) {
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_malformed() {
+    fn unreadable_queries_are_malformed() {
         for query in ["id=%", "id=%4", "id=%zz", "id=%+1", "id=%ff", "%C3=1"] {
             assert!(refused(query).malformed, "{query}");
         }
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_ask_for_something_is_invalid_and_named() {
+    fn invalid_parameters_are_named() {
         for (query, named) in [
             ("", "'id' is missing"),
             ("id=1&id=2", "'id' is given twice"),

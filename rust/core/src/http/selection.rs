@@ -1,4 +1,4 @@
-//! From what a request names (a service or features, and join keys) to what was made for it before.
+//! A cache by the names in a request: a service or features, and join keys.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -11,7 +11,7 @@ use crate::keys::KeyColumns;
 
 use super::ReadQuery;
 
-/// What a request names.
+/// The names in a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Named<'a> {
     service: Option<&'a str>,
@@ -35,7 +35,7 @@ enum JoinKeys<'a> {
 }
 
 impl<'a> Named<'a> {
-    /// These names; `None` as features is all of the entity that has the join keys.
+    /// These names. `None` for `features` is all features of the entity with the join keys.
     pub fn new(
         service: Option<&'a str>,
         features: Option<&'a [String]>,
@@ -76,7 +76,7 @@ impl<'a> Named<'a> {
         for name in self.features() {
             name.hash(&mut hasher);
         }
-        // No name is this byte, so that features and join keys are told apart.
+        // No name has this byte, so it separates features from join keys.
         hasher.write_u8(0xff);
         for name in self.join_keys() {
             name.hash(&mut hasher);
@@ -111,7 +111,7 @@ impl<'a> From<&'a ReadRequest> for Named<'a> {
     }
 }
 
-/// What was made for names, by them; bounded by weight.
+/// A cache of values by names, bounded by weight.
 #[derive(Debug)]
 pub struct Selections<T> {
     entries: HashTable<Entry<T>>,
@@ -146,7 +146,7 @@ impl<T> Entry<T> {
 }
 
 impl<T> Selections<T> {
-    /// None so far, and never more than of this weight.
+    /// An empty cache that never has more than this weight.
     pub fn new(capacity: usize) -> Self {
         Self {
             entries: HashTable::new(),
@@ -155,7 +155,7 @@ impl<T> Selections<T> {
         }
     }
 
-    /// What was made for these names.
+    /// The value for these names.
     #[inline]
     pub fn find(&self, named: Named<'_>) -> Option<&T> {
         let found = self
@@ -164,8 +164,8 @@ impl<T> Selections<T> {
         Some(&found.made)
     }
 
-    /// Keeps what was made for names that nothing was made for before. Where that is too much with
-    /// all the others, these are forgotten: what is asked for often comes back soon.
+    /// Adds the value for names that have none yet. If it does not fit beside the others, all of
+    /// these are dropped: those that are asked for often come back soon.
     pub fn insert(&mut self, named: Named<'_>, made: T, weight: usize) {
         if weight > self.capacity {
             return;

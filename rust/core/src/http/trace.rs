@@ -1,21 +1,21 @@
-//! The trace that a request is part of: W3C Trace Context, and which requests begin one.
+//! The trace of a request: W3C Trace Context, and the sampling of requests that bring none.
 
 use std::num::{NonZeroU64, NonZeroU128};
 
-/// A place in a trace.
+/// A position in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace.
+    /// The id of the trace.
     pub id: NonZeroU128,
-    /// The caller's span in it; none where the request begins the trace.
+    /// The caller's span in it; `None` if the request begins the trace.
     pub parent: Option<NonZeroU64>,
     /// Whether it is recorded.
     pub sampled: bool,
 }
 
 impl Trace {
-    /// What a `traceparent` says, or `None` of one that is malformed, which counts as if there were
-    /// none. Versions after 00 are read as 00, whatever they append.
+    /// Reads a `traceparent`; `None` if it is malformed, which counts as if there were none.
+    /// Versions after 00 are read as 00, whatever they append.
     pub fn parse(traceparent: &[u8]) -> Option<Self> {
         const LENGTH: usize = 55;
         let (known, appended) = traceparent.split_at_checked(LENGTH)?;
@@ -33,7 +33,7 @@ impl Trace {
     }
 }
 
-/// The number that at most 32 lower-case digits are; capitals are malformed.
+/// The number of at most 32 hexadecimal digits in lower case. Capitals are malformed.
 fn hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let value = match digit {
@@ -48,19 +48,19 @@ fn hex(digits: &[u8]) -> Option<u128> {
 /// Decides which of the requests that bring no trace begin one.
 #[derive(Debug)]
 pub struct Roots {
-    /// How many of the 2^64 ends of ids are sampled.
+    /// The number of the 2^64 ends of ids that are sampled.
     bound: u128,
-    /// Sets the ids of this source apart from those of others.
+    /// Makes the ids of this source different from those of others.
     prefix: u64,
     state: u64,
 }
 
 impl Roots {
-    /// `ratio` of the requests, from 0 to 1, by ids that follow from `seed`; it has to be random.
+    /// Samples `ratio` of the requests, from 0 to 1. Ids follow from `seed`, which must be random.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a ratio beyond 0 and 1 saturates; the seed's halves are used apart"
+        reason = "a ratio below 0 or above 1 saturates; each half of the seed has its use"
     )]
     pub fn new(ratio: f64, seed: u128) -> Self {
         const ENDS: f64 = 18_446_744_073_709_551_616.0;
@@ -71,10 +71,10 @@ impl Roots {
         }
     }
 
-    /// The trace that this request begins, where it is one of those.
+    /// The trace that this request begins, if it is sampled.
     ///
-    /// The end of the id decides, as it does in OpenTelemetry's samplers by ratio: who has the same
-    /// ratio samples the same traces.
+    /// The end of the id decides, as in OpenTelemetry's samplers by ratio. So all services with the
+    /// same ratio sample the same traces.
     pub fn begin(&mut self) -> Option<Trace> {
         let beginning = self.random() ^ self.prefix;
         let end = self.random();
@@ -88,7 +88,7 @@ impl Roots {
         })
     }
 
-    /// `SplitMix64`: random enough for ids, and a few instructions.
+    /// `SplitMix64`, which takes a few instructions and is random enough for ids.
     fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -120,7 +120,7 @@ mod tests {
         for (flags, sampled) in [
             ("00", false),
             ("01", true),
-            // Flags that nobody has defined yet say nothing of the one that is.
+            // Flags that are not defined yet do not change the one that is.
             ("02", false),
             ("03", true),
             ("fe", false),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_none() {
+    fn malformed_parents_are_none() {
         for text in [
             "",
             "00",
@@ -166,7 +166,7 @@ mod tests {
             // Ids of nothing but zeros name nothing.
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            // Capitals, and what is no digit, in each part.
+            // Capitals, and characters that are not digits, in each part.
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00F067AA0BA902B7-01",
             "0A-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(all.len(), 10_000);
         for trace in &all {
             assert!(trace.sampled && trace.parent.is_none());
-            // Whoever else has this ratio decides the same of it.
+            // Every other service with this ratio decides the same.
             let end = trace.id.get() & u128::from(u64::MAX);
             assert_eq!(some.contains(trace), end < 1 << 62, "{end}");
         }
@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_parsed_is_written_as_it_was(
+        fn every_parent_is_read(
             id in 1..=u128::MAX, parent in 1..=u64::MAX, flags in any::<u8>()
         ) {
             let trace = parsed(&format!("00-{id:032x}-{parent:016x}-{flags:02x}")).unwrap();
