@@ -19,24 +19,24 @@ pub(super) struct Sent {
     pub(super) expected: ExpectedReply,
 }
 
-/// What a command is answered with.
+/// The reply that a command expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpectedReply {
     /// `OK`.
     Done,
     /// An integer that says nothing about the row.
     Integer,
-    /// An integer that is 0 where nothing of the row was there, or was changed.
+    /// An integer that is 0 if nothing of the row was there, or was changed.
     Effect,
-    /// The number of rows that changed something; or where rows failed an array: that number, and for
-    /// each its position among the command's rows, counted from 1, and the error.
+    /// The number of rows that changed something. If rows failed, an array: that number, and for
+    /// each failed row its position among the command's rows, counted from 1, and the error.
     Verdict,
     /// An array of integers.
     Integers,
 }
 
 impl WriteBatch {
-    /// Begins a command on `key`; so many arguments follow it.
+    /// Begins a command on `key`. The caller appends its arguments.
     pub(super) fn command(
         &mut self,
         name: &[u8],
@@ -52,7 +52,7 @@ impl WriteBatch {
         &mut self.commands
     }
 
-    /// Begins the call of a script; so many keys and arguments follow.
+    /// Begins the call of a script. The caller appends the keys and arguments.
     pub(super) fn call(
         &mut self,
         script: &'static Script,
@@ -73,9 +73,9 @@ impl WriteBatch {
         &mut self.commands
     }
 
-    /// Lets the server drop `key` at a time, unless it is to stay longer already.
+    /// Makes `key` expire at a time, unless it already expires later.
     pub(super) fn expire_not_sooner(&mut self, key: &[u8], at_ms: i64, row: u32) {
-        // GT alone takes a key without expiry for one that must never expire.
+        // For GT alone a key without an expiry never expires.
         for condition in [b"NX", b"GT"] {
             let out = self.command(b"PEXPIREAT", key, 2, row, ExpectedReply::Integer);
             write_integer(out, at_ms);
@@ -98,7 +98,7 @@ impl WriteBatch {
         self.sent.is_empty()
     }
 
-    /// The scripts that are called, each once.
+    /// The distinct scripts that are called.
     pub(super) fn scripts(&self) -> &[&'static Script] {
         &self.scripts
     }

@@ -1,13 +1,14 @@
-//! Rows that one call of a script takes together.
+//! Calls of a script that take many rows each.
 
 use super::WriteBatch;
 use super::batch::ExpectedReply;
 use crate::resp::encode::write_blob;
 use crate::script::Script;
 
-/// So many rows share the fixed cost of a call; more gain little, and keep the server from others.
+/// The most rows of a call. They share its fixed cost. More rows would gain little, and block the
+/// server longer.
 const MOST_ROWS: usize = 64;
-/// Likewise for bytes of arguments.
+/// The most bytes of arguments of a call.
 const MOST_BYTES: usize = 64 << 10;
 
 /// Calls of a script that takes any number of rows, each with a key of its own.
@@ -38,7 +39,7 @@ impl RowCalls {
         }
     }
 
-    /// Ends a row whose arguments were appended.
+    /// Ends a row. Its arguments were appended before.
     pub(super) fn end_row(&mut self, key: &[u8], number: u32, batch: &mut WriteBatch) {
         if self.rows == 0 {
             self.first_row = number;

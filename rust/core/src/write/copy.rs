@@ -1,4 +1,4 @@
-//! A view's rows from one layout to the other, each only if it still is what was read.
+//! Copies a view's rows to another layout. A row is copied only if it is still what was read.
 
 use super::{Destination, Given, Layout, Row, RowError, WriteBatch};
 use crate::packed::Decoder;
@@ -17,7 +17,7 @@ pub enum CopySource {
     Packed(Decoder),
 }
 
-/// What copying a view's rows takes, compiled once.
+/// The copying of a view's rows, compiled once.
 #[derive(Debug)]
 pub struct LayoutCopy {
     columns: Vec<(String, DataType)>,
@@ -41,7 +41,7 @@ pub enum Transfer {
 pub struct RowCopy {
     /// The first two keys of the script, and its arguments from the second on.
     pub arguments: Vec<Vec<u8>>,
-    /// What cannot be copied: the feature, or `None` for the whole row, and why.
+    /// The values that cannot be copied: the feature, or `None` for the whole row, and the reason.
     pub invalid: Vec<(Option<usize>, String)>,
 }
 
@@ -89,12 +89,12 @@ impl LayoutCopy {
         }
     }
 
-    /// Says how the row that was `read` at `source_key` gets to `target_key`. Where there is none, it
-    /// goes there as well. What is `INVALID` becomes null. `clock_ms` is the time from which its
-    /// expiry counts, where that is later than its event time.
+    /// How to copy the row that was `read` at `source_key` to `target_key`. If there is no row,
+    /// that at `target_key` is removed too. Values that are `INVALID` become null. The expiry
+    /// counts from `clock_ms`, or from the event time if that is later.
     ///
     /// # Panics
-    /// If `read` has not what was to be read.
+    /// If `read` does not have a value for each of [`fields`](Self::fields), or one for a string.
     pub fn row(
         &self,
         source_key: &[u8],
@@ -152,7 +152,7 @@ impl LayoutCopy {
             None => NO_TIME,
             Some(Ok(time_ms)) => time_ms,
             Some(Err(reason)) => {
-                // Its age is unknown, so that none of its values may be served.
+                // The row's age is unknown, so none of its values may be served.
                 invalid.push((None, format!("has an event time that {}", reason.0)));
                 return (NO_TIME, vec![None; self.columns.len()]);
             }
@@ -256,7 +256,7 @@ fn number(number: usize) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
-/// Appends commands without the key that all of them have.
+/// Appends commands without their key, which all of them share.
 fn add_commands(arguments: &mut Vec<Vec<u8>>, commands: &[u8]) {
     for command in each_command(commands) {
         let mut words = words(command);
@@ -267,7 +267,7 @@ fn add_commands(arguments: &mut Vec<Vec<u8>>, commands: &[u8]) {
     }
 }
 
-/// What the hash layout stores of a list or a vector.
+/// The stored form of a list or a vector in the hash layout.
 fn stored<'a>(text: &'a mut Vec<u8>, value: Value<'_>, scalar: Scalar) -> Given<'a> {
     text.clear();
     value::encode(text, value, scalar);
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_invalid_is_told_and_becomes_null() {
+    fn invalid_values_are_told_and_become_null() {
         let read = [Some(b"x".as_slice()), Some(b"[1]"), Some(b"40")];
         let copy = packing().row(b"k", b"k:p", &read, 50, COPY);
         let reason = "is not an integer: Int64".to_owned();

@@ -3,17 +3,17 @@
 /// An event that is kept back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeldEvent {
-    /// Which entity's: the same is the same.
+    /// The index of its entity's key.
     pub(super) entity: u32,
     pub(super) time_ms: i64,
     pub(super) row: u32,
     pub(super) key: ByteRange,
     pub(super) member: ByteRange,
-    /// What tiles add up of it, encoded as arguments.
+    /// The values that tiles add up, encoded as arguments.
     pub(super) summands: ByteRange,
 }
 
-/// Where the first byte is, and where the last one ends.
+/// The start and end of bytes in a buffer.
 pub(super) type ByteRange = (usize, usize);
 
 /// Events of one entity, and the bytes that they refer to.
@@ -39,7 +39,7 @@ impl Events<'_> {
         self.events[0].row
     }
 
-    /// The newest one's time.
+    /// The time of the newest event.
     pub(super) fn newest_ms(&self) -> i64 {
         self.events[self.events.len() - 1].time_ms
     }

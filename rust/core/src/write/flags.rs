@@ -10,14 +10,14 @@ use crate::value::{Invalid, Value};
 /// Bits in bitmaps, which have no version and no event time.
 #[derive(Debug)]
 pub struct FlagLayout {
-    /// How ids that are text are made of numbers, and the same for people.
+    /// The pattern of text ids, and its text for messages.
     ids: Option<(IdPattern, String)>,
-    /// What each feature's keys begin with.
+    /// The beginning of each feature's keys.
     heads: Vec<Vec<u8>>,
 }
 
 impl FlagLayout {
-    /// Flags of these names; ids are numbers, or written after a pattern.
+    /// Flags with these names. Ids are numbers, or texts of a pattern.
     pub fn new(
         key_prefix: &str,
         names: &[&str],
@@ -50,7 +50,7 @@ impl Layout for FlagLayout {
         rows: usize,
         _version: i64,
     ) -> Result<Destinations, KeysError> {
-        // Definitions give an entity with flags one join key.
+        // Definitions allow flags only for entities with one join key.
         let Some(&(name, column)) = columns.first() else {
             return Ok(Destinations::Bits(Vec::new()));
         };
@@ -63,7 +63,7 @@ impl Layout for FlagLayout {
                     ),
                     (KeyColumn::Text(ids), Some((pattern, text))) => (
                         pattern.integer(ids.at(row)),
-                        format!("is no id that {text} writes; flags take no other"),
+                        format!("is not an id that {text} writes; flags take no other"),
                     ),
                     (KeyColumn::Text(_), None) => (
                         None,
@@ -95,7 +95,7 @@ impl Layout for FlagLayout {
     }
 
     fn counts_rows(&self) -> bool {
-        // It tells how many were set before.
+        // SETBIT returns the bit before, and so counts no changes.
         false
     }
 
@@ -104,13 +104,13 @@ impl Layout for FlagLayout {
     }
 }
 
-/// Keeps rows back to sort them by bitmap.
+/// Keeps rows back, and sorts them by bitmap.
 struct FlagEncoder<'a> {
     layout: &'a FlagLayout,
     row: Vec<Option<bool>>,
-    /// The id's number and the row's, in the order of the rows.
+    /// The numbers of the id and of the row, in the order of the rows.
     kept: Vec<(u64, u32)>,
-    /// The bits of each, one for each feature.
+    /// The bits of each row, one for each feature.
     bits: Vec<Option<bool>>,
 }
 
@@ -137,7 +137,7 @@ impl RowEncoder for FlagEncoder<'_> {
     fn close(&mut self, batch: &mut WriteBatch) {
         let width = self.row.len();
         let mut order: Vec<usize> = (0..self.kept.len()).collect();
-        // Stable: of several rows of one entity the last counts.
+        // Stable, because the last of an entity's rows counts.
         order.sort_by_key(|&index| Bit::of(self.kept[index].0).shard);
         for index in order {
             let (number, row) = self.kept[index];
@@ -152,7 +152,7 @@ impl RowEncoder for FlagEncoder<'_> {
     }
 
     fn held(&self) -> usize {
-        // About what a command takes.
+        // About the bytes of a command.
         self.bits.len() * 48
     }
 }

@@ -1,6 +1,6 @@
 //! Writes: rows of a view to commands, and the replies to them.
 //!
-//! A [`Layout`] is compiled once for a view and says where its rows go and in which form. Its
+//! A [`Layout`] is compiled once for a view. It has the keys and the form of the view's rows. Its
 //! [`RowEncoder`] takes rows value by value and appends commands to a [`WriteBatch`], which a
 //! [`WritePart`] sends.
 
@@ -31,12 +31,12 @@ pub use part::{Outcome, WritePart};
 pub use series::{SeriesLayout, SeriesView};
 pub use tiles::{TileField, TilesView};
 
-/// Which of two rows of one entity stays.
+/// Which of two rows of one entity counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ordering {
-    /// The one that arrives last.
+    /// The row that arrives last.
     Arrival,
-    /// The one that happened last, however they arrive.
+    /// The row with the latest event time, in whatever order they arrive.
     EventTime,
 }
 
@@ -60,23 +60,23 @@ impl Outdated {
 
 /// How rows of a view are stored.
 pub trait Layout: fmt::Debug + Send + Sync {
-    /// Where the rows with these join keys go: names and values of one row each, in key order.
+    /// The destinations of rows with these join keys: names and columns, in key order.
     fn destinations(
         &self,
         columns: &[(&str, &KeyColumn)],
         rows: usize,
         version: i64,
     ) -> Result<Destinations, KeysError>;
-    /// Takes rows one after another. `clock_ms` is the time of the write, from which what comes late
-    /// lives on.
+    /// Takes rows one after another. `clock_ms` is the time of the write. The expiry of a late row
+    /// counts from it.
     fn encoder(&self, clock_ms: i64) -> Box<dyn RowEncoder + '_>;
-    /// Appends the removal of what the view has at a destination.
+    /// Appends commands that remove everything the view has at a destination.
     fn remove(&self, destination: Destination<'_>, row: u32, batch: &mut WriteBatch);
-    /// Whether the same rows can be written again at any time without undoing what came between.
+    /// Whether the same rows can be written again at any time without undoing rows written since.
     fn is_idempotent(&self) -> bool;
-    /// Whether the server tells how many rows changed something.
+    /// Whether the server says how many rows changed something.
     fn counts_rows(&self) -> bool;
-    /// Whether what is older must be there before what is newer, or it comes too late.
+    /// Whether older rows must be written before newer ones.
     fn needs_order(&self) -> bool {
         false
     }
@@ -84,34 +84,34 @@ pub trait Layout: fmt::Debug + Send + Sync {
 
 /// Takes the rows of a write one after another.
 ///
-/// A row is begun by its values, in any order, and ended by [`end_row`](Self::end_row). An encoder
-/// may keep rows back until [`close`](Self::close), to put together what belongs together.
+/// A row is its values, in any order, and then [`end_row`](Self::end_row). An encoder may keep rows
+/// back until [`close`](Self::close), to group them.
 pub trait RowEncoder {
-    /// Sets a column of the row that is being put together.
+    /// Sets a column of the current row.
     fn value(&mut self, column: usize, value: Given<'_>) -> Result<(), Invalid>;
-    /// Says that a column of the row has no value.
+    /// Says that a column of the current row has no value.
     fn null(&mut self, column: usize);
     /// Ends the row.
     fn end_row(&mut self, row: Row<'_>, batch: &mut WriteBatch) -> Result<(), RowError>;
-    /// Appends what was kept back: the batch ends here.
+    /// Appends the rows that were kept back. The batch ends here.
     fn close(&mut self, batch: &mut WriteBatch);
-    /// How many bytes are kept back.
+    /// The bytes that are kept back.
     fn held(&self) -> usize {
         0
     }
 }
 
-/// A value of a row as its writer gives it.
+/// A value of a row, from its writer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Given<'a> {
     /// A scalar of the column's type.
     Scalar(Value<'a>, Scalar),
-    /// What the hash layout stores of it: the JSON text of a list, the floats of a vector.
+    /// Its stored form in the hash layout: the JSON text of a list, the floats of a vector.
     Stored(&'a [u8]),
 }
 
 impl Given<'_> {
-    /// Appends what the hash layout stores of it.
+    /// Appends its stored form in the hash layout.
     pub fn text(self, out: &mut Vec<u8>) {
         match self {
             Self::Scalar(value, scalar) => value::encode(out, value, scalar),
@@ -120,40 +120,40 @@ impl Given<'_> {
     }
 }
 
-/// What a row has besides its values.
+/// A row without its values.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     /// Its number in the call, for messages.
     pub number: u32,
-    /// Where it goes.
+    /// Its destination.
     pub destination: Destination<'a>,
-    /// When what it tells was so, in epoch milliseconds; [`NO_TIME`](crate::table::NO_TIME) of a row
-    /// that is copied without.
+    /// The event time, in epoch milliseconds; [`NO_TIME`](crate::table::NO_TIME) for a row that is
+    /// copied without one.
     pub time_ms: i64,
-    /// The id of the event that it is, where it has one.
+    /// The id of the event, if it has one.
     pub event_id: Option<&'a [u8]>,
 }
 
-/// Where a row goes.
+/// The destination of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination<'a> {
-    /// To a key; the same index is the same key.
+    /// A key. The same index is the same key.
     Key(u32, &'a [u8]),
-    /// To the bits with this number.
+    /// The bits with this number.
     Bit(u64),
 }
 
-/// Where each row of a write goes.
+/// The destinations of all rows of a write.
 #[derive(Debug)]
 pub enum Destinations {
-    /// To keys.
+    /// Keys.
     Keys(EntityKeys),
-    /// To the bits with these numbers.
+    /// The bits with these numbers.
     Bits(Vec<u64>),
 }
 
 impl Destinations {
-    /// Where this row goes.
+    /// The destination of this row.
     pub fn of(&self, row: usize) -> Destination<'_> {
         match self {
             Self::Keys(EntityKeys { keys, key_of_row }) => {
@@ -164,7 +164,7 @@ impl Destinations {
         }
     }
 
-    /// Every destination once, as far as that is known.
+    /// The destinations. Keys are distinct; bits may repeat.
     pub fn distinct(&self) -> impl Iterator<Item = Destination<'_>> {
         let (keys, bits) = match self {
             Self::Keys(entity) => (Some(&entity.keys), None),
@@ -182,14 +182,14 @@ impl Destinations {
 /// Why a row cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowError {
-    /// The value of a column is to blame.
+    /// The value of a column is wrong.
     Column(usize, Invalid),
-    /// Its event time is to blame.
+    /// Its event time is wrong.
     Time(Invalid),
 }
 
-/// Until when the server keeps a key after a row: `ttl_ms` from its event time, or from now for what
-/// comes late, so that a write never deletes what others have there.
+/// The expiry of a row's key: `ttl_ms` after its event time. For a late row it is `ttl_ms` from
+/// now, so that a write never deletes rows of other views in the key.
 fn kept_until(time_ms: i64, clock_ms: i64, ttl_ms: i64) -> i64 {
     time_ms.max(clock_ms).saturating_add(ttl_ms)
 }

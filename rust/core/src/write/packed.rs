@@ -16,19 +16,19 @@ use crate::value::Invalid;
 /// Rows as strings, each whole.
 #[derive(Debug)]
 pub struct PackedLayout {
-    /// What keys begin with: prefix, entity and `:{`.
+    /// The beginning of keys: prefix, entity and `:{`.
     pub key_head: Vec<u8>,
-    /// The view's name, with which keys end.
+    /// The view's name, which is the end of keys.
     pub name: String,
     /// The columns.
     pub schema: Schema,
-    /// How long a key lives after a row was written to it, in ms; 0 for ever.
+    /// The TTL of a key from the last row that was written to it, in ms; 0 for ever.
     pub key_ttl_ms: i64,
     /// Which expiries an earlier definition may have set.
     pub outdated: Outdated,
     /// Which of two rows stays.
     pub ordering: Ordering,
-    /// Whether rows are written in another layout as well, until the view has moved.
+    /// Whether rows are written in another layout too, during a migration.
     pub migrating: bool,
 }
 
@@ -83,10 +83,10 @@ struct PackedEncoder<'a> {
     layout: &'a PackedLayout,
     clock_ms: i64,
     writer: RowWriter<'a>,
-    /// Which columns the row brings, nulls included.
+    /// For each column whether the row has it, as a value or null.
     has: Vec<bool>,
     row: Vec<u8>,
-    /// Where the newest row stays.
+    /// Calls of a script, if the newest row counts.
     calls: Option<RowCalls>,
 }
 
@@ -107,15 +107,15 @@ impl RowEncoder for PackedEncoder<'_> {
         let Destination::Key(_, key) = row.destination else {
             return Ok(());
         };
-        // It replaces the row that is there, whose other values would be gone without a word.
+        // The row replaces the stored one, so columns that it lacks would be lost silently.
         if let Some(column) = self.has.iter().position(|has| !has) {
             return Err(RowError::Column(
                 column,
                 Invalid(if self.layout.migrating {
                     "is missing; while the view migrates to another layout, a row brings every \
-                     feature, None where it has no value"
+                     feature, None if it has no value"
                 } else {
-                    "is missing; a packed row brings every feature, None where it has no value"
+                    "is missing; a packed row brings every feature, None if it has no value"
                 }),
             ));
         }
@@ -123,7 +123,7 @@ impl RowEncoder for PackedEncoder<'_> {
         self.row.clear();
         self.writer.finish(row.time_ms, &mut self.row);
         let ttl_ms = self.layout.key_ttl_ms;
-        // What has no event time never expires.
+        // A row without an event time never expires.
         let expires = ttl_ms > 0 && row.time_ms != NO_TIME;
         let due = expires.then(|| kept_until(row.time_ms, self.clock_ms, ttl_ms));
         let Some(calls) = &mut self.calls else {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_row_is_up_to_a_script() {
+    fn a_script_finds_the_newest_row() {
         let sent = sent(Ordering::EventTime, 9);
         let rest = [
             b"$1\r\n1\r\n$1\r\nk\r\n$3\r\nown\r\n$0\r\n\r\n".as_slice(),

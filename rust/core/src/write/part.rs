@@ -1,4 +1,4 @@
-//! A batch under way, and what the server says to it.
+//! A batch that is being sent, and the server's replies.
 
 use std::sync::Arc;
 
@@ -9,40 +9,40 @@ use crate::resp::encode::each_command;
 use crate::resp::token::Token;
 use crate::script::{Calls, Script, is_unknown};
 
-/// How many rejected rows are kept in words; the count goes on.
+/// The most rejected rows whose errors are kept. All are counted.
 const MAX_REJECTED: usize = 32;
 
-/// A [`WriteBatch`] under way.
+/// A [`WriteBatch`] that is being sent.
 #[derive(Debug)]
 pub struct WritePart {
     batch: Arc<WriteBatch>,
     outcome: Outcome,
-    /// Commands that called a script which the server does not know, and its words.
+    /// Commands that called a script which the server does not know, and the server's error.
     unknown: Vec<u32>,
     unknown_words: String,
-    /// The commands that are sent, where it is not all of them.
+    /// The commands that are sent again; `None` while all are sent.
     again: Option<Vec<u32>>,
     verdict: Verdict,
     out_of_step: bool,
 }
 
-/// What the server said to a [`WriteBatch`].
+/// The server's replies to a [`WriteBatch`].
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// How many rows changed something, or removed something: where commands tell.
+    /// The rows that changed or removed something, as far as replies say.
     pub effective: usize,
-    /// How many rows the server refused.
+    /// The number of rows that the server refused.
     pub rejected: usize,
-    /// The first of those: the row and the server's words.
+    /// The first of those: the row and the server's error.
     pub rejections: Vec<(u32, String)>,
-    /// The last row that was counted: several commands may be about it.
+    /// The last row that was counted. It may have several commands.
     counted: Option<u32>,
 }
 
-/// An array under way that says which rows of a command failed.
+/// The state of an array that says which rows of a command failed.
 #[derive(Debug, Default)]
 struct Verdict {
-    /// Whether the number of effective rows came.
+    /// Whether the number of effective rows has come.
     begun: bool,
     /// The row whose error comes next.
     row: Option<u32>,
@@ -62,17 +62,17 @@ impl WritePart {
         }
     }
 
-    /// What is sent.
+    /// The batch.
     pub fn batch(&self) -> &Arc<WriteBatch> {
         &self.batch
     }
 
-    /// What the server said.
+    /// The server's replies.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// Why some of it was refused, where it was: the server's words about the first such row.
+    /// Why rows were refused, if some were: the server's error for the first of them.
     pub fn refusal(&self) -> Option<&str> {
         let rejected = self.outcome.rejections.first();
         let unknown = (!self.unknown.is_empty()).then_some(self.unknown_words.as_str());

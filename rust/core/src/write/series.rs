@@ -1,4 +1,4 @@
-//! Events of entities in sorted sets, and what tiles add up of them.
+//! Events of entities in sorted sets, with their tiles.
 
 use super::batch::ExpectedReply;
 use super::events::{ByteRange, Events, HeldEvent};
@@ -12,17 +12,17 @@ use crate::resp::encode::{write_blob, write_integer};
 use crate::series::member;
 use crate::value::{self, Invalid, Value};
 
-/// Scores are doubles, in which every integer up to here is exact.
+/// The latest event time: scores are doubles, which are exact for integers up to here.
 const LATEST: i64 = 1 << 53;
-/// So many events of an entity at most leave in one command.
+/// The most events of an entity in one command.
 const EVENTS_PER_COMMAND: usize = 500;
 
-/// What a series needs to know of its view.
+/// A view that is a series.
 #[derive(Debug, Clone)]
 pub struct SeriesView {
-    /// What keys begin with: prefix, view, entity and `:{`.
+    /// The beginning of keys: prefix, view, entity and `:{`.
     pub key_head: Vec<u8>,
-    /// How many fields the payload has.
+    /// The number of fields of the payload.
     pub payload: usize,
     /// How long events are kept, in ms; 0 for ever.
     pub retention_ms: i64,
@@ -30,11 +30,11 @@ pub struct SeriesView {
     pub outdated: Outdated,
     /// How many events are kept of an entity; 0 for all.
     pub max_events: i64,
-    /// Whether every event is a member of its own; else there is one for each payload.
+    /// Whether every event has a member of its own; else equal payloads share one.
     pub count_repeats: bool,
     /// Whether events have ids.
     pub event_ids: bool,
-    /// What is added up of them, if anything.
+    /// Its tiles, if it has any.
     pub tiles: Option<TilesView>,
 }
 
@@ -103,11 +103,11 @@ impl Layout for SeriesLayout {
     }
 }
 
-/// Keeps events back to put those of one entity together, oldest first.
+/// Keeps events back, and sorts them by entity and time.
 struct SeriesEncoder<'a> {
     layout: &'a SeriesLayout,
     clock_ms: i64,
-    /// Where in `text` the value of each column of the row is, and that of its summand.
+    /// The ranges in `text` of each column's value and of its summand.
     columns: Vec<Option<(ByteRange, ByteRange)>>,
     text: Vec<u8>,
     events: Vec<HeldEvent>,
@@ -115,7 +115,7 @@ struct SeriesEncoder<'a> {
 }
 
 impl SeriesEncoder<'_> {
-    /// Ends what was appended to `bytes` since `start`.
+    /// The range of `bytes` from `start` on.
     fn span(&self, start: usize) -> ByteRange {
         (start, self.bytes.len())
     }
@@ -158,7 +158,7 @@ impl RowEncoder for SeriesEncoder<'_> {
     fn value(&mut self, column: usize, value: Given<'_>) -> Result<(), Invalid> {
         let start = self.text.len();
         let wide = match value {
-            // Widened, as sums over the events themselves add it up.
+            // Sums over the events themselves add up the widened value, so tiles do too.
             Given::Scalar(Value::Float32(narrow), scalar) => {
                 Some((Value::Float64(f64::from(narrow)), scalar))
             }
@@ -184,7 +184,7 @@ impl RowEncoder for SeriesEncoder<'_> {
         };
         if row.time_ms > LATEST {
             return Err(RowError::Time(Invalid(
-                "is beyond 2^53 ms, where times of events end",
+                "is beyond 2^53 ms, the latest time of an event",
             )));
         }
         let start = self.bytes.len();
@@ -211,7 +211,7 @@ impl RowEncoder for SeriesEncoder<'_> {
 
     fn close(&mut self, batch: &mut WriteBatch) {
         let mut sorted = std::mem::take(&mut self.events);
-        // Of events of one moment the greatest member is the newest, in whatever order they came.
+        // Among events of one time the greatest member is the newest, in whatever order they came.
         sorted.sort_by(|a, b| {
             let member = |event: &HeldEvent| &self.bytes[event.member.0..event.member.1];
             (a.entity, a.time_ms)
@@ -245,7 +245,7 @@ impl SeriesLayout {
     fn append(&self, events: &Events<'_>, clock_ms: i64, batch: &mut WriteBatch) {
         let (key, row, newest_ms) = (events.key(), events.first_row(), events.newest_ms());
         let view = &self.view;
-        // A member whose time is not in it may come again with another one: the newest counts.
+        // A member without its time in it may come again with another time. The newest time counts.
         let moves = !view.count_repeats || view.event_ids;
         let arguments = 2 * events.events.len() + if moves { 2 } else { 0 };
         let out = batch.command(b"ZADD", key, arguments, row, ExpectedReply::Verdict);

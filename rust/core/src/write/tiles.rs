@@ -1,4 +1,4 @@
-//! Tiles: what events add up to, in buckets of equal length beside their series.
+//! Tiles: sums of events, in buckets of equal length beside their series.
 
 use super::WriteBatch;
 use super::batch::ExpectedReply;
@@ -8,7 +8,7 @@ use crate::convert::count_i64;
 use crate::resp::encode::{write_blob, write_integer};
 use crate::script::SERIES_TILES;
 
-/// What tiles need to know of their view.
+/// The tiles of a view.
 #[derive(Debug, Clone)]
 pub struct TilesView {
     /// The length of a bucket in ms.
@@ -30,7 +30,7 @@ pub struct TileField {
     pub integer: bool,
 }
 
-/// Events that are added to a series and to its buckets in one step.
+/// Adds events to a series and to its buckets in one script.
 #[derive(Debug)]
 pub(super) struct Tiles {
     /// How long the series and its buckets are kept, in ms; 0 for ever.
@@ -74,7 +74,7 @@ impl Tiles {
         &self.columns
     }
 
-    /// Where the buckets of the series in `key` are.
+    /// The key of the buckets of the series in `key`.
     pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
         [key, &self.key_tail].concat()
     }

@@ -18,8 +18,9 @@ use row::{Expiry, FieldGroup, HashRow};
 
 /// Rows as hashes, which they share with other views of their entity.
 ///
-/// A row that counts by its arrival is one HSET of its values and its event time. Values that are
-/// explicitly null are removed before that, so that with the new event time they read as `NULL`.
+/// If the last row to arrive counts, a row is one HSET of its values and its event time. Before
+/// that an HDEL removes values that are explicitly null, so that with the new event time they read
+/// as `NULL`.
 #[derive(Debug)]
 pub struct HashLayout {
     key_head: Vec<u8>,
@@ -79,7 +80,7 @@ impl Layout for HashLayout {
     }
 }
 
-/// Plain commands: the last one that arrives counts.
+/// Plain commands: the last row to arrive counts.
 struct ArrivalEncoder<'a> {
     layout: &'a HashRow,
     clock_ms: i64,
@@ -253,7 +254,7 @@ mod tests {
     const ROW: &str = "*3 $4 HDEL $1 k $1 b *6 $4 HSET $1 k $1 a $1 1 $5 _ts:p $2 40 ";
 
     #[test]
-    fn a_row_is_one_hset_after_what_it_nulls() {
+    fn a_row_is_one_hset_after_its_nulls_are_removed() {
         assert_eq!(commands(&view([0, 0])), ROW);
     }
 
@@ -337,7 +338,7 @@ mod tests {
         let both = format!("{}{}", expire(57, "$1 a"), expire(58, "$1 b $5 _ts:p"));
         assert_eq!(fields([7, 8], 0), both);
         assert_eq!(fields([7, 7], 0), expire(57, "$1 a $1 b $5 _ts:p"));
-        // What lives as long as the key needs nothing of its own.
+        // A field that lives as long as the key needs no expiry of its own.
         assert_eq!(fields([7, 9], 9), expire(57, "$1 a"));
         assert_eq!(fields([9, 9], 9), "");
     }

@@ -1,4 +1,4 @@
-//! Rows of the hash layout of which the newest stays, whatever order they arrive in.
+//! Rows of the hash layout if the newest row counts, whatever order rows arrive in.
 
 use super::row::{Expiry, HashRow};
 use crate::convert::count_i64;
@@ -8,13 +8,13 @@ use crate::value::Invalid;
 use crate::write::call::RowCalls;
 use crate::write::{Destination, Given, Row, RowEncoder, RowError, WriteBatch, kept_until};
 
-/// Calls of a script: each row is the whole row of its view.
+/// Calls of a script. Each row is the whole row of its view.
 pub(super) struct NewestEncoder<'a> {
     layout: &'a HashRow,
     clock_ms: i64,
     calls: RowCalls,
     text: Vec<u8>,
-    /// Where in `text` the value of each column is.
+    /// The range in `text` of each column's value.
     values: Vec<Option<(usize, usize)>>,
     given: usize,
 }

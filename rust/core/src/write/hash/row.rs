@@ -1,21 +1,21 @@
-//! What the rows of a view need of its hash layout, compiled once.
+//! The fields of a view's rows in its hash layout, compiled once.
 
 use crate::convert::count_i64;
 use crate::resp::encode::{write_blob, write_integer};
 use crate::write::{Ordering, Outdated};
 
-/// What the hash layout needs to know of a view.
+/// A view in the hash layout.
 #[derive(Debug, Clone)]
 pub struct HashView {
-    /// What keys begin with: prefix, entity and `:{`.
+    /// The beginning of keys: prefix, entity and `:{`.
     pub key_head: Vec<u8>,
     /// Its name.
     pub name: String,
-    /// Names of its features, and how long after the event time each counts, in ms; 0 for ever.
+    /// Names of its features, and the TTL of each from the event time, in ms; 0 for ever.
     pub features: Vec<(String, i64)>,
-    /// How long a key lives after a row was written to it, in ms; 0 for ever.
+    /// The TTL of a key from the last row that was written to it, in ms; 0 for ever.
     pub key_ttl_ms: i64,
-    /// Whether other views have rows in the same key: then the latest expiry of all of them counts.
+    /// Whether other views have rows in the same key. Then the latest expiry of all of them counts.
     pub shared_key: bool,
     /// Whether the server can let single fields of a hash expire.
     pub field_ttl: bool,
@@ -38,7 +38,7 @@ pub(super) struct HashRow {
     pub(super) outdated: Outdated,
 }
 
-/// What a row does to the expiry of its key.
+/// How a row changes the expiry of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
     /// Nothing: the key has none.
@@ -47,11 +47,11 @@ pub(super) enum Expiry {
     Cleared,
     /// It is so many milliseconds from now on.
     Own(i64),
-    /// It is not sooner than that.
+    /// The key expires at least this many milliseconds after the row.
     Shared(i64),
 }
 
-/// Fields that expire before their key does, at one time.
+/// Fields that expire together, before their key does.
 #[derive(Debug)]
 pub(super) struct FieldGroup {
     pub(super) ttl_ms: i64,
@@ -138,7 +138,8 @@ fn field_groups(view: &HashView) -> (Vec<FieldGroup>, FieldNames) {
     for (name, ttl_ms) in &view.features {
         add(name, *ttl_ms);
     }
-    // Without it what is gone would be NOT_FOUND while some of the row still counts.
+    // The event time stays longest: without it, expired fields would be NOT_FOUND while others
+    // count.
     let longest = view.features.iter().map(|&(_, ttl_ms)| ttl_ms).max();
     let all_expire = view.features.iter().all(|&(_, ttl_ms)| ttl_ms > 0);
     let with_the_last = all_expire && view.key_ttl_ms == 0;
