@@ -360,7 +360,7 @@ def test_rows_that_are_not_of_the_view(client: Any, witness: Any) -> None:
     assert (key.value.join_key, key.value.row) == ("user_id", 1)
     with pytest.raises(InvalidKeys, match="no column user_id"):
         client.write("profile", {"age": [1]})
-    with pytest.raises(InvalidValue, match="row 1 of view profile is no dict"):
+    with pytest.raises(InvalidValue, match="row 1 of view profile is not a dict"):
         client.write("profile", [{"user_id": 1}, (1, 2)])
     with pytest.raises(InvalidValue, match="2 values for 3 rows"):
         client.write("profile", {"user_id": [1, 2, 3], "age": [1, 2]})

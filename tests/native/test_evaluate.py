@@ -299,7 +299,7 @@ def test_the_native_expression_checks_what_it_is_given() -> None:
     compiled = CompiledExpression('{"feature": "a"}', [("a", "Int64")], [])
     with pytest.raises(ValueError, match="1 columns are needed, not 0"):
         compiled.evaluate(1, [], [], 0)
-    with pytest.raises(InvalidValue, match="has 2 values and says of 1 whether they are null"):
+    with pytest.raises(InvalidValue, match="has 2 values, and flags of null for 1"):
         compiled.evaluate(2, [(np.array([1, 2]), np.array([True]))], [], 0)
     with pytest.raises(ValueError, match="not JSON"):
         CompiledExpression("{", [], [])

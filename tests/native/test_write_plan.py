@@ -35,8 +35,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "pattern of ids": ({**FLAGS, "ids": "user_%x"}, "user_%x.*not a pattern of ids"),
     "tiles of events that move": ({**TILED, "count_repeats": False}, 'repeats="collapse"'),
-    "tiles of text": ({**TILED, "tile_fields": ["page"]}, '"page": it is no number'),
-    "tiles of nothing": ({**TILED, "tile_fields": ["rating"]}, '"rating": it is no number'),
+    "tiles of text": ({**TILED, "tile_fields": ["page"]}, '"page": it is not a number'),
+    "tiles of nothing": ({**TILED, "tile_fields": ["rating"]}, '"rating": it is not a number'),
     "the other layout": ({**HASH, "also": {**HASH, "kind": "columns"}}, "columns"),
 }
 

@@ -1,9 +1,9 @@
-//! Arrays of `NumPy`, as Rust may look at them.
+//! Access to arrays of `NumPy`.
 
 use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-/// The elements of `values`, where it is an array of this type. Those that do not lie at multiples of
+/// The elements of `values`, if it is an array of this type. Elements that are not at multiples of
 /// their size, as in a field of a structured array, are copied: a view would read between them.
 pub(crate) fn elements<'py, T: Element>(
     values: &Bound<'py, PyAny>,

@@ -26,7 +26,7 @@ fn write_argument(out: &mut Vec<u8>, argument: &Bound<'_, PyAny>) -> PyResult<()
     } else if let Ok(text) = argument.cast::<PyString>() {
         write_blob(out, text.to_str()?.as_bytes());
     } else if argument.is_instance_of::<PyBool>() {
-        // Redis has no booleans in commands, and 1 and True mean different things to people.
+        // Commands have no booleans, and 1 and True mean different things to people.
         return Err(wrong_type(
             "a command's argument is bytes, str, int or float",
             argument,

@@ -1,4 +1,4 @@
-//! Settings of connections, as `fscore/config.py` gives them: complete, by name.
+//! Settings of connections. `fscore/config.py` gives all of them by name.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use pyo3::types::{PyAny, PyDict};
 
 use fscore_core::connection::{Config, ServerInfo};
 
-/// Bytes that the reply to a command of any kind may take in memory.
+/// The most bytes that a reply to a generic command may take in memory.
 pub(crate) const MAX_REPLY: usize = 256 << 20;
 
-/// The settings of the protocol. Unknown names are refused: a misspelt setting must not be silent.
+/// The settings of the protocol. Unknown names are refused, because a misspelt setting must not be
+/// silent.
 pub(crate) fn connection(settings: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
     let mut config = Config::default();
     for (name, value) in settings.into_iter().flatten() {
@@ -23,7 +24,7 @@ pub(crate) fn connection(settings: Option<&Bound<'_, PyDict>>) -> PyResult<Confi
     Ok(config)
 }
 
-/// Sets one setting; `false` if there is none of that name.
+/// Sets one setting; `false` if there is none of this name.
 pub(crate) fn apply(config: &mut Config, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
     match name {
         "username" => config.username = value.extract()?,
@@ -47,7 +48,7 @@ pub(crate) fn apply(config: &mut Config, name: &str, value: &Bound<'_, PyAny>) -
 pub(crate) fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let seconds: f64 = value.extract()?;
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyTypeError::new_err(format!("{seconds} is no duration in seconds")))
+        .map_err(|_| PyTypeError::new_err(format!("{seconds} is not a duration in seconds")))
 }
 
 /// The error for a setting that does not exist.
@@ -55,7 +56,7 @@ pub(crate) fn unknown(name: &str) -> PyErr {
     PyTypeError::new_err(format!("a connection has no setting {name:?}"))
 }
 
-/// Who the server said it is.
+/// The server's information about itself.
 pub(crate) fn server_info<'py>(
     py: Python<'py>,
     server: &ServerInfo,

@@ -1,4 +1,4 @@
-//! The one place where errors become Python exceptions; their classes are in `fscore.errors`.
+//! All conversions of errors to Python exceptions. Their classes are in `fscore.errors`.
 
 use fscore_core::error::{ErrorKind, classify, printable};
 use pyo3::exceptions::PyTypeError;
@@ -64,7 +64,7 @@ pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
 /// A read of more rows than the client allows.
 pub(crate) fn too_many_rows(py: Python<'_>, rows: usize, limit: usize) -> PyErr {
     let message =
-        format!("{rows} rows are asked for where max_keys allows {limit}; ask for fewer at a time");
+        format!("{rows} rows are asked for, and max_keys allows {limit}; ask for fewer at a time");
     new(py, "RequestTooLarge", &message, |attributes| {
         attributes.set_item("limit", limit)
     })
@@ -86,15 +86,15 @@ pub(crate) fn wrong_type(expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("{expected}, not {found}"))
 }
 
-/// A failure of the server, the network or the set-up on its way to Python: made where the
-/// interpreter may be detached.
+/// A failure of the server, the network or the configuration. It becomes an exception later,
+/// because it is made while the interpreter may be detached.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
-    /// The code of the server's error, where one is the cause.
+    /// The code of the server's error, if one is the cause.
     reason: Option<String>,
-    /// After which pause the request is to be sent again, where it is.
+    /// The pause before the request is sent again, if it is.
     pause: Option<Duration>,
 }
 
@@ -108,7 +108,7 @@ impl Fault {
         }
     }
 
-    /// From the text of an error reply.
+    /// The failure of an error reply.
     pub(crate) fn server(text: &[u8]) -> Self {
         let known = classify(text);
         let code = text.split(|&byte| byte == b' ').next().unwrap_or_default();
@@ -128,13 +128,13 @@ impl Fault {
         }
     }
 
-    /// The same, with more to say.
+    /// Adds to the message.
     pub(crate) fn and(mut self, more: &str) -> Self {
         self.message.push_str(more);
         self
     }
 
-    /// The same, for a driver that sends the request again after `pause`.
+    /// Tells the driver to send the request again after `pause`.
     pub(crate) fn retried_after(self, pause: Duration) -> Self {
         Fault {
             pause: Some(pause),
@@ -157,7 +157,7 @@ impl Fault {
             _ => Ok(()),
         });
         if let Some(pause) = self.pause {
-            // Between this crate and the asyncio driver, which takes the exception and goes on.
+            // The asyncio driver reads this attribute, and sends the request again.
             if let Err(error) = error.value(py).setattr("_retry_after", pause.as_secs_f64()) {
                 return error;
             }

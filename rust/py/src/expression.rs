@@ -1,4 +1,4 @@
-//! On-request features over columns that Python brings.
+//! On-request features over columns from Python.
 
 use std::fmt::Display;
 
@@ -112,7 +112,7 @@ impl CompiledExpression {
     }
 }
 
-/// The JSON of a tree as people write it; `ValueError` where it is none.
+/// The text of a tree's JSON as people write expressions; `ValueError` if it is not valid.
 #[pyfunction]
 pub(crate) fn format_expression(tree: &str) -> PyResult<String> {
     parse(tree).map(|tree| tree.to_string())

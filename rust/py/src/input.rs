@@ -15,11 +15,11 @@ use crate::json::{RequestInputs, problem_error};
 use crate::query::ReadQuery;
 use crate::value::{encode_object, with_scalar};
 
-/// What `values` are as an input of `data_type` called `name`, for `rows` rows.
+/// Makes the input `name` of `data_type`, for `rows` rows, from `values`.
 ///
-/// A list, a tuple or an array is a column, in which None is null, and where `nulls` is true;
-/// anything else is one value for all rows. Where the type is a list or a vector itself, only a
-/// list of such is a column.
+/// A list, a tuple or an array is a column. A row of it is null if it is None, or if `nulls` is
+/// true. Anything else is one value for all rows. If the type is a list or a vector itself, only a
+/// list of these is a column.
 pub(crate) fn extract(
     name: &str,
     data_type: DataType,
@@ -60,17 +60,14 @@ pub(crate) fn extract(
         }
         (Some(given), Some(nulls)) if nulls.len() != given => Err(wrong(
             None,
-            &format!(
-                "has {given} values and says of {} whether they are null",
-                nulls.len()
-            ),
+            &format!("has {given} values, and flags of null for {}", nulls.len()),
         )),
         _ => Ok(column),
     }
 }
 
-/// A column for each of the inputs `wanted`, of what a request of `rows` rows brings: a mapping of
-/// input to value or column, or the body or the query string that was parsed before.
+/// A column for each of the inputs `wanted` of a request of `rows` rows. The request has them in a
+/// mapping of input to value or column, or in a body or a query string that was parsed before.
 pub(crate) fn columns(
     py: Python<'_>,
     wanted: &[(String, DataType)],
@@ -114,8 +111,8 @@ pub(crate) fn columns(
         .collect()
 }
 
-/// The cells of an array that is read as it is; everything else goes by objects, whose types are
-/// checked one by one.
+/// The cells of an array of a fitting type; `None` for other values, whose objects are read one by
+/// one.
 #[expect(
     clippy::cast_precision_loss,
     reason = "integers become the nearest Float32, rounded once"
@@ -136,7 +133,7 @@ fn numbers(data_type: DataType, values: &Bound<'_, PyAny>) -> Option<Vec<u64>> {
             .or_else(|| cells(values, |value: i64| f64::from(value as f32).to_bits()))
             .or_else(|| {
                 let narrowed = cells(values, |value: f64| f64::from(nearest_f32(value)).to_bits());
-                // One that is infinite only now is an error of its row.
+                // A value that became infinite is an error of its row, so the objects are read.
                 narrowed
                     .filter(|cells| !cells.iter().any(|cell| f64::from_bits(*cell).is_infinite()))
             }),
@@ -151,7 +148,7 @@ fn cells<T: Element + Copy>(values: &Bound<'_, PyAny>, of: impl Fn(T) -> u64) ->
     Some(array.iter().map(|value| of(*value)).collect())
 }
 
-/// The elements of what is a column.
+/// The elements of `values`, if they are a column.
 fn objects<'py>(
     data_type: DataType,
     values: &Bound<'py, PyAny>,
@@ -189,7 +186,7 @@ fn push(column: &mut InputColumn, object: &Bound<'_, PyAny>) -> Result<(), Strin
     pushed.map_err(|invalid| invalid.0.to_owned())
 }
 
-/// A moment as it would have come back from where it is stored in that unit.
+/// A timestamp, rounded down as if it had been stored in that unit.
 fn stored(ms: i64, unit: TimeUnit) -> i64 {
     ms - ms.rem_euclid(unit.milliseconds())
 }

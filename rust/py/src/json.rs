@@ -15,9 +15,9 @@ pub(crate) struct ReadRequest {
     service: Option<String>,
     /// The features asked for instead, or None.
     features: Option<Py<PyList>>,
-    /// The join keys, which every read takes as they are.
+    /// The join keys. Every read takes this object.
     entities: Py<KeyColumns>,
-    /// How many rows are asked for.
+    /// The number of rows.
     rows: usize,
     /// `eventual`, `primary`, `snapshot` or None.
     consistency: Option<String>,
@@ -25,15 +25,15 @@ pub(crate) struct ReadRequest {
     timestamps: bool,
     /// The pinned version, or None.
     version: Option<i64>,
-    /// Whether an answer with gaps is welcome, or None.
+    /// Whether an incomplete answer is accepted, or None.
     partial: Option<bool>,
-    /// The moment at which windows end and rows expire in epoch milliseconds, or None.
+    /// The time at which windows end and rows expire, in epoch milliseconds, or None.
     as_of: Option<i64>,
-    /// What it brings beside its keys, which every read takes as it is, or None.
+    /// The inputs beside the keys, or None. Every read takes this object.
     inputs: Option<Py<RequestInputs>>,
 }
 
-/// Inputs of a request that were parsed before, as its body is.
+/// Inputs of a request that were parsed before, from its body.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct RequestInputs {
@@ -75,7 +75,7 @@ pub(crate) fn parse_read_request(
     })
 }
 
-/// What is wrong with a body that may ask for `max_rows` rows, as Python's error.
+/// An error in a body that may ask for `max_rows` rows, as an exception.
 pub(crate) fn problem_error(py: Python<'_>, problem: &json::BodyProblem, max_rows: usize) -> PyErr {
     let class = match problem.kind {
         json::ProblemKind::Malformed => "MalformedRequest",

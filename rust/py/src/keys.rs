@@ -10,7 +10,7 @@ use pyo3::types::{
 use crate::array;
 use crate::errors;
 
-/// Join keys that were parsed before, as a request's body is.
+/// Join keys that were parsed before, from a request's body.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct KeyColumns {
@@ -19,7 +19,7 @@ pub(crate) struct KeyColumns {
 
 #[pymethods]
 impl KeyColumns {
-    /// Names of the join keys, in the order given.
+    /// Names of the join keys, in the order of the request.
     #[getter]
     fn names(&self) -> Vec<&str> {
         self.inner
@@ -34,8 +34,8 @@ impl KeyColumns {
     }
 }
 
-/// The keys in `keys`: a mapping of join key to column, one column where one is wanted, or parsed
-/// keys.
+/// The keys in `keys`: a mapping of join key to column, a column alone if one join key is wanted,
+/// or parsed keys.
 pub(crate) fn extract(
     wanted: &[(String, KeyType)],
     keys: &Bound<'_, PyAny>,
@@ -58,7 +58,7 @@ pub(crate) fn extract(
             let Some((_, key_type)) = wanted.iter().find(|(known, _)| known == name) else {
                 let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
                 let message = format!(
-                    "{name:?} is no join key here; the join keys are {}",
+                    "{name:?} is not a join key here; the join keys are {}",
                     known.join(", ")
                 );
                 return Err(errors::invalid_keys(keys.py(), &message, Some(name), None));
@@ -88,7 +88,7 @@ pub(crate) fn extract(
     })
 }
 
-/// The error of `error` as Python's.
+/// `error` as an exception.
 pub(crate) fn error(py: Python<'_>, error: &KeysError) -> PyErr {
     errors::invalid_keys(py, &error.to_string(), Some(&error.join_key), error.row)
 }
@@ -149,7 +149,7 @@ fn from_objects<'py>(
                 if value.is_instance_of::<PyBool>() {
                     return Err(wrong_type(name, key_type, row, &value));
                 }
-                // Whatever is an integer to Python, NumPy's scalars included.
+                // Everything that Python takes for an integer, NumPy's scalars included.
                 ids.push(value.extract().map_err(|error: PyErr| {
                     if !error.is_instance_of::<PyOverflowError>(value.py()) {
                         return wrong_type(name, key_type, row, &value);

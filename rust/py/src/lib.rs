@@ -27,7 +27,7 @@ mod table;
 mod value;
 mod write;
 
-/// A read asks for memory some thirty times, for small pieces that live for a millisecond.
+/// A read allocates some thirty small pieces of memory, which live for a millisecond.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -29,7 +29,7 @@ pub(crate) struct ReadPlan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) asked: ReadOptions,
-    /// Whether an incomplete answer is one.
+    /// Whether an incomplete answer is accepted.
     pub(crate) partial: bool,
 }
 
@@ -94,8 +94,7 @@ impl ReadPlan {
 }
 
 impl ReadPlan {
-    /// The job that reads `keys` from a standalone server; `inputs` are what the request brings
-    /// beside them.
+    /// The job that reads `keys` from a standalone server. `inputs` are those of the request.
     pub(crate) fn read_job(
         &self,
         keys: &Bound<'_, PyAny>,

@@ -12,7 +12,7 @@ use crate::errors;
 use crate::keys::KeyColumns;
 use crate::plan::ReadPlan;
 
-/// The parameters of a query string by name; each is given once.
+/// The parameters of a query string, in order. None may be given twice.
 #[pyfunction]
 pub(crate) fn parse_query(py: Python<'_>, query: &[u8]) -> PyResult<Vec<(String, String)>> {
     let read = http::parameters(query).map_err(|problem| error(py, &problem))?;
@@ -37,7 +37,7 @@ pub(crate) fn parse_as_of(text: &str) -> PyResult<i64> {
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// A read request of one entity as its query string says it.
+/// A read request of one entity, from its query string.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct ReadQuery {
@@ -46,7 +46,7 @@ pub(crate) struct ReadQuery {
 
 #[pymethods]
 impl ReadQuery {
-    /// Reads the part of a target behind its question mark.
+    /// Reads the part of a target after its question mark.
     #[new]
     fn new(py: Python<'_>, query: &[u8]) -> PyResult<Self> {
         let read = http::ReadQuery::parse(query).map_err(|problem| error(py, &problem))?;
@@ -74,7 +74,7 @@ impl ReadQuery {
         self.inner.version
     }
 
-    /// Whether an answer with gaps is welcome, or None.
+    /// Whether an incomplete answer is accepted, or None.
     #[getter]
     fn partial(&self) -> Option<bool> {
         self.inner.partial
@@ -86,7 +86,7 @@ impl ReadQuery {
         self.inner.consistency.as_deref()
     }
 
-    /// The moment at which windows end and rows expire in epoch milliseconds, or None.
+    /// The time at which windows end and rows expire, in epoch milliseconds, or None.
     #[getter]
     fn as_of(&self) -> Option<i64> {
         self.inner.as_of_ms

@@ -11,8 +11,9 @@ use fscore_core::resp::{Limits, Reply, ReplyBuilder, Scanner};
 
 use crate::errors::Fault;
 
-/// The Python value of a reply: `bytes` for bulk strings, `str` for status lines, `dict` for maps
-/// (a list of pairs where a key is an aggregate), and an exception as a value for an error within an aggregate.
+/// The Python value of a reply: `bytes` for bulk strings, `str` for status lines, and `dict` for
+/// maps (a list of pairs if a key is an aggregate). An error within an aggregate is an exception as
+/// a value.
 pub(crate) fn to_python(py: Python<'_>, reply: Reply) -> PyResult<Py<PyAny>> {
     Ok(match reply {
         Reply::Null => py.None(),
@@ -58,8 +59,8 @@ pub(crate) fn list(py: Python<'_>, items: Vec<Reply>) -> PyResult<Py<PyAny>> {
     Ok(PyList::new(py, values)?.into_any().unbind())
 }
 
-/// Reads a stream of replies, however it is cut, into Python values. For tests and tools: clients
-/// decode replies into columns instead.
+/// Reads a stream of replies, in pieces of any length, into Python values. It is for tests and
+/// tools: clients decode replies into columns instead.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct ReplyParser {
     inner: Mutex<Parser>,
@@ -69,13 +70,13 @@ struct Parser {
     scanner: Scanner,
     builder: ReplyBuilder,
     buffer: Vec<u8>,
-    /// Of `buffer`, scanned already.
+    /// The bytes of `buffer` that are scanned already.
     used: usize,
 }
 
 #[pymethods]
 impl ReplyParser {
-    /// `max_depth` and `max_length` bound what is accepted.
+    /// `max_depth` and `max_length` bound the replies that are accepted.
     #[new]
     #[pyo3(signature = (*, max_depth = 32, max_length = 512 << 20))]
     fn new(max_depth: usize, max_length: usize) -> Self {
@@ -102,8 +103,8 @@ impl ReplyParser {
         parser.buffer.extend_from_slice(data);
     }
 
-    /// The next whole reply; raises `StopIteration` if more bytes are needed, `ProtocolError` if
-    /// they make no sense.
+    /// The next whole reply; raises `StopIteration` if more bytes are needed, and `ProtocolError`
+    /// if they are not RESP.
     fn next(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let reply = {
             let mut parser = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,12 +21,12 @@ pub(crate) struct FeatureTable {
     inner: Table,
 }
 
-/// The table as Python has it.
+/// The table as a Python object.
 pub(crate) fn to_python(py: Python<'_>, table: Table) -> PyResult<Py<PyAny>> {
     Ok(Py::new(py, FeatureTable { inner: table })?.into_any())
 }
 
-/// What `NumPy` stores for `NaT`.
+/// The integer that `NumPy` stores for `NaT`.
 const NOT_A_TIME: i64 = i64::MIN;
 
 #[pymethods]
@@ -63,7 +63,7 @@ impl FeatureTable {
         self.inner.version()
     }
 
-    /// What the pointer to the version was at the moment of a snapshot that looked at it, or None.
+    /// The pointer to the version at the time of a snapshot that read it, or None.
     #[getter]
     fn pointer(&self) -> Option<i64> {
         self.inner.pointer()
@@ -93,7 +93,7 @@ impl FeatureTable {
         PyArray1::from_slice(py, self.inner.statuses()).reshape(self.shape())
     }
 
-    /// Event times: datetime64[ms] of shape (rows, features), `NaT` where there is none.
+    /// Event times: datetime64[ms] of shape (rows, features), `NaT` if there is none.
     #[getter]
     fn event_times<'py>(
         &self,
@@ -110,7 +110,7 @@ impl FeatureTable {
         PyArray1::from_vec(py, times).reshape(self.shape())
     }
 
-    /// Stored values that could not be served: (row, feature or None, reason), the first few.
+    /// The first stored values that could not be served: (row, feature or None, reason).
     #[getter]
     fn problems(&self) -> Vec<(u32, Option<&str>, &str)> {
         let features = self.inner.plan().features();
@@ -126,7 +126,7 @@ impl FeatureTable {
             .collect()
     }
 
-    /// How many values have each status, indexed by its code.
+    /// The number of values with each status, indexed by its code.
     fn count_statuses(&self) -> [usize; 6] {
         let mut counts = [0; 6];
         for &status in self.inner.statuses() {
@@ -250,7 +250,7 @@ impl FeatureTable {
         })
     }
 
-    /// One dict for each row: feature to value, None where there is none.
+    /// One dict for each row: feature to value, or to None if there is none.
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let names: Vec<_> = self
             .inner
@@ -270,7 +270,7 @@ impl FeatureTable {
         Ok(rows)
     }
 
-    /// A `pyarrow.Table`: a typed column for each feature, null where there is no value.
+    /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
     fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         py.import(intern!(py, "fscore._arrow"))?
@@ -311,8 +311,8 @@ impl FeatureTable {
         Ok(PyBytes::new(py, &out))
     }
 
-    /// Arrow buffers of a feature of fixed width: eight bytes a row, and a byte a row that is 1
-    /// where the value is there. Booleans are one byte a row, Float32s four.
+    /// Arrow buffers of a feature of fixed width: eight bytes a row, and a byte a row that is 1 if
+    /// there is a value. Booleans have one byte a row, Float32s four.
     fn _arrow_fixed<'py>(
         &self,
         py: Python<'py>,
@@ -336,7 +336,7 @@ impl FeatureTable {
     }
 
     /// Arrow buffers of a `String`, `Bytes` or vector feature: int32 offsets, the bytes, and a
-    /// byte a row that is 1 where the value is there.
+    /// byte a row that is 1 if there is a value.
     fn _arrow_variable<'py>(
         &self,
         py: Python<'py>,
@@ -450,7 +450,7 @@ fn push_vector<T>(
     }
 }
 
-/// How many columns of a matrix a feature takes.
+/// The columns of a matrix that a feature takes; `None` if a matrix cannot hold it.
 fn width(data_type: DataType) -> Option<usize> {
     match data_type {
         DataType::Scalar(Scalar::String | Scalar::Bytes) | DataType::List(_) => None,

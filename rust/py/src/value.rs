@@ -13,7 +13,7 @@ use pyo3::types::{
 
 use crate::array;
 
-/// Appends the stored text of `object`, or says why it is not of the type.
+/// Appends the stored text of `object`. The error says why it is not of the type.
 pub(crate) fn encode_object(
     out: &mut Vec<u8>,
     data_type: DataType,
@@ -25,8 +25,8 @@ pub(crate) fn encode_object(
     })
 }
 
-/// Hands `object` to `take` as a value of the type, or says why it is none. `scratch` is room for
-/// what has to be put together first.
+/// Gives `object` to `take` as a value of the type. The error says why it is not one. `scratch` is
+/// memory for values that are assembled first.
 pub(crate) fn with_given(
     object: &Bound<'_, PyAny>,
     data_type: DataType,
@@ -83,7 +83,7 @@ fn vector(out: &mut Vec<u8>, dimension: u32, object: &Bound<'_, PyAny>) -> Resul
         Ok(())
     } else {
         Err(format!(
-            "has {length} elements where {} needs {dimension}",
+            "has {length} elements, and {} needs {dimension}",
             DataType::Vector(dimension)
         ))
     }
@@ -136,7 +136,7 @@ pub(crate) fn with_scalar(
         Scalar::Bool => {
             let value = match object.cast::<PyBool>() {
                 Ok(value) => value.is_true(),
-                // NumPy's own boolean is no `bool`.
+                // NumPy's boolean is not a `bool`.
                 Err(_) if type_name(object) == "bool" => object.is_truthy().map_err(|_| wrong())?,
                 Err(_) => return Err(wrong()),
             };
@@ -215,13 +215,13 @@ fn not_of(object: &Bound<'_, PyAny>, wanted: &str) -> String {
     format!("must be {wanted}, not {}", type_name(object))
 }
 
-/// The Python object of `value`: int, float, bool, str, bytes or a list; timestamps are epoch
+/// The Python object of `value`: int, float, bool, str, bytes or a list. Timestamps are epoch
 /// milliseconds.
 pub(crate) fn to_object<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Integer(value) => value.into_pyobject(py)?.into_any(),
         Value::Float64(value) => PyFloat::new(py, value).into_any(),
-        // The shortest decimal that is this Float32, as people wrote it: 0.1, not 0.10000000149.
+        // The shortest decimal of this Float32, as people write it: 0.1, not 0.10000000149.
         Value::Float32(value) => PyFloat::new(py, shortest(value)).into_any(),
         Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
         Value::String(text) => PyString::new(py, text).into_any(),
@@ -245,7 +245,7 @@ fn shortest(value: f32) -> f64 {
     }
     let mut text = Vec::with_capacity(16);
     encode(&mut text, Value::Float32(value), Scalar::Float32);
-    // It was just written as a decimal.
+    // The text is a decimal, because it was just written.
     std::str::from_utf8(&text)
         .ok()
         .and_then(|text| text.parse().ok())

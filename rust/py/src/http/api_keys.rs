@@ -1,4 +1,4 @@
-//! Who sends a request, for both paths that answer it.
+//! The senders of requests, for both paths that answer requests.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use pyo3::types::PyBytes;
 
 use fscore_core::http::{self, ApiKey, Credentials, Denied, Refusal, Scope};
 
-/// The SHA-256 of an API key, or `None` of what does not have the form of one.
+/// The SHA-256 of an API key; `None` if the text does not have the form of one.
 #[pyfunction]
 pub(crate) fn api_key_hash<'py>(py: Python<'py>, key: &[u8]) -> Option<Bound<'py, PyBytes>> {
     http::api_key_hash(key).map(|hash| PyBytes::new(py, &hash))
 }
 
-/// The API keys that a server knows.
+/// The API keys of a server.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct ApiKeys {
     pub(super) inner: Arc<http::ApiKeys>,
 }
 
-/// A key's name, SHA-256, end, and the services and views that it may read.
+/// A key's name, SHA-256, expiry, and the services and views that it may read.
 type Entry = (
     String,
     [u8; 32],
@@ -44,7 +44,7 @@ impl ApiKeys {
         }
     }
 
-    /// Who sends a request with these headers, at this moment.
+    /// The sender of a request with these headers, at this time.
     #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
     fn authenticate(&self, headers: Vec<(PyBackedBytes, PyBackedBytes)>, now_ms: i64) -> Caller {
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
@@ -67,14 +67,14 @@ impl ApiKeys {
     }
 }
 
-/// One of the keys.
+/// The sender's key.
 pub(super) struct Holder {
     keys: Arc<http::ApiKeys>,
     index: usize,
 }
 
 impl Holder {
-    /// That of a plain request; `None` where it has none that counts.
+    /// The key of a plain request; `None` if it has no valid one.
     pub(super) fn of(
         keys: Arc<http::ApiKeys>,
         credentials: &Credentials<'_>,
@@ -92,7 +92,7 @@ impl Holder {
     }
 }
 
-/// Who sends a request, or why that is not known.
+/// The sender of a request, or the reason why it is not known.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct Caller {
     key: Option<Holder>,
@@ -107,13 +107,13 @@ impl Caller {
         self.refusal
     }
 
-    /// The name of the key, or None where it is not known.
+    /// The name of the key, or None if it is not known.
     #[getter]
     fn name(&self) -> Option<&str> {
         self.key.as_ref().map(|holder| &*holder.key().name)
     }
 
-    /// Whether there is something that it may not read.
+    /// Whether it may not read everything.
     #[getter]
     fn scoped(&self) -> bool {
         self.key
@@ -131,7 +131,7 @@ impl Caller {
         self.allowed(|key| key.has_view(view))
     }
 
-    /// What it may not read of a service, or of views where that is None: the kind, and the name.
+    /// What it may not read of a service, or of views if that is None: the kind, and the name.
     #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
     fn denied(
         &self,

@@ -1,4 +1,4 @@
-//! One HTTP connection: the request that is being answered on it.
+//! One HTTP connection, and the request that is being answered on it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,10 +18,10 @@ use crate::connection::Retry;
 use crate::errors::Fault;
 use crate::job::Answer;
 
-/// Requests of one HTTP connection that are answered before ASGI, one at a time.
+/// Answers requests of one HTTP connection before ASGI, one at a time.
 ///
-/// Everything that is received comes here first. What is not answered here goes to the protocol's
-/// HTTP parser, and `free` is unset until the application has answered all of that.
+/// All received bytes come here first. Requests that are not answered here go to the protocol's
+/// HTTP parser, and `free` is unset until the application has answered all of them.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct HotConnection {
     reads: Py<HotReads>,
@@ -30,38 +30,38 @@ pub(crate) struct HotConnection {
 
 struct State {
     turn: Turn,
-    /// What was written before is still to be read by the caller.
+    /// The caller has not read all that was written.
     stalled: bool,
-    /// The answer that comes next is the connection's last.
+    /// The next answer is the connection's last.
     last: bool,
-    /// The protocol is told when the next request is taken.
+    /// Whether the protocol is told of the next request that is taken.
     watched: bool,
     pending: Option<PendingRead>,
-    /// When the last answer was written; 0 while there was none.
+    /// When the last answer was written; 0 if none was.
     answered_at: f64,
-    /// Who writes; none once the connection is lost.
+    /// The writer; `None` after the connection is lost.
     peer: Option<Peer>,
 }
 
-/// What becomes of what is received.
+/// What to do with received bytes.
 #[derive(Clone, Copy)]
 enum Next {
-    /// It is looked at, and may be answered, here.
+    /// Look at them here, and answer them if possible.
     Take,
-    /// It is kept until the request before it is answered.
+    /// Keep them until the request before them is answered.
     Keep,
-    /// It is the parser's.
+    /// Give them to the parser.
     Parse,
 }
 
-/// Whose what is received next is.
+/// Who gets the bytes that are received next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Nobody's yet.
+    /// They are looked at here.
     Free,
-    /// The parser's: what it was fed is unanswered.
+    /// The parser, which has a request that is not answered yet.
     Parser,
-    /// Of whoever has the request's answer to wait for; `holding` where there was something.
+    /// They wait for the answer to the current request. `holding` says whether there are any.
     Behind { holding: bool },
 }
 
@@ -70,7 +70,7 @@ struct Peer {
     wire: Wire,
 }
 
-/// A request on its way.
+/// A request that is being answered.
 struct PendingRead {
     data: Py<PyBytes>,
     method: Method,
@@ -88,8 +88,7 @@ struct PendingRead {
 
 #[pymethods]
 impl HotConnection {
-    /// Takes what was received: begins to answer it, has the protocol keep it until the request
-    /// before it is answered, or has the protocol parse it.
+    /// Takes received bytes: begins to answer them, or has the protocol keep or parse them.
     fn received(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
         let this = slf.get();
         let mut next = this.lock().next();
@@ -113,7 +112,7 @@ impl HotConnection {
         Ok(())
     }
 
-    /// Whether nothing that the parser was fed is unanswered.
+    /// Whether the parser has no request that is not answered yet.
     #[getter]
     fn free(&self) -> bool {
         self.lock().turn != Turn::Parser
@@ -125,7 +124,7 @@ impl HotConnection {
         state.turn = if free { Turn::Free } else { Turn::Parser };
     }
 
-    /// Whether the caller has yet to read what was written.
+    /// Whether the caller has not read all that was written.
     #[getter]
     fn stalled(&self) -> bool {
         self.lock().stalled
@@ -147,24 +146,24 @@ impl HotConnection {
         self.lock().watched = true;
     }
 
-    /// When the last answer was written, in seconds of the monotonic clock; 0 where none was.
+    /// When the last answer was written, in seconds of the monotonic clock; 0 if none was.
     #[getter]
     fn answered_at(&self) -> f64 {
         self.lock().answered_at
     }
 
-    /// The answer that is on its way, or the next, is the connection's last.
+    /// Makes the current answer, or the next one, the connection's last.
     fn end(&self) {
         self.lock().last = true;
     }
 
-    /// The connection is lost: nothing is written any more.
+    /// The connection is lost. Nothing more is written.
     fn lost(&self) {
         let peer = self.lock().peer.take();
         drop(peer);
     }
 
-    /// The request that was handed over goes to the parser now.
+    /// The request that was handed over goes to the parser.
     fn released(&self) {
         self.lock().turn = Turn::Parser;
     }
@@ -190,7 +189,7 @@ impl HotConnection {
         }
     }
 
-    /// Begins to answer what was received, where it is a whole request that can be answered here.
+    /// Begins to answer the received bytes, if they are a whole request that can be answered here.
     fn begin(&self, this: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<Next> {
         let py = this.py();
         let reads = self.reads.get();
@@ -268,7 +267,7 @@ impl HotConnection {
         Ok(Next::Take)
     }
 
-    /// The request's reply is there, or will not come.
+    /// The reply to the request came, or will not come.
     pub(crate) fn settle(&self, py: Python<'_>, result: Result<Answer, Fault>) {
         let Some(pending) = self.lock().pending.take() else {
             return;
@@ -290,7 +289,7 @@ impl HotConnection {
             }
         };
         if let Err(error) = done {
-            // What went wrong on one connection is no business of the others.
+            // An error on one connection must not reach the others.
             error.write_unraisable(py, None);
         }
     }
@@ -351,8 +350,8 @@ impl HotConnection {
         reads.listeners().over(py, &over, spanned)
     }
 
-    /// Has the application answer what was begun here: because of `error`, or since reading once was
-    /// not enough.
+    /// Has the application answer the request: because of `error`, or because one read was not
+    /// enough.
     fn hand_over(
         &self,
         py: Python<'_>,
@@ -377,7 +376,7 @@ impl HotConnection {
         Ok(())
     }
 
-    /// The protocol, as long as the connection is not lost.
+    /// The protocol; `None` after the connection is lost.
     fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let state = self.lock();
         let peer = state.peer.as_ref()?;
@@ -390,7 +389,7 @@ impl HotConnection {
 }
 
 impl State {
-    /// What becomes of what is received now.
+    /// What to do with bytes that are received now.
     fn next(&mut self) -> Next {
         match &mut self.turn {
             Turn::Behind { holding } => {

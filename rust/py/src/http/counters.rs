@@ -1,4 +1,4 @@
-//! Where a route's requests are counted.
+//! The counters of a route's requests.
 
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +11,21 @@ use fscore_core::convert::count_f64;
 use fscore_core::table::Table;
 use fscore_core::types::Status;
 
-/// The counters of one route in an array of doubles that worker processes share; each number is the
-/// place of a counter in it. Nobody else writes to these places.
+/// The counters of one route, in an array of doubles that worker processes share. Only this process
+/// writes to them.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct RouteCounters {
     slots: PyBuffer<f64>,
     places: CounterIndices,
-    /// The histogram's bounds in seconds, in order.
+    /// The histogram's bounds in seconds, in ascending order.
     bounds: Vec<f64>,
 }
 
+/// The index of each counter in the array.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct CounterIndices {
-    /// Requests being answered.
+    /// Requests that are being answered.
     in_flight: usize,
     /// Requests that were answered before ASGI, on all routes.
     hot: usize,
@@ -34,7 +35,7 @@ struct CounterIndices {
     answered: usize,
     /// Requests whose caller left.
     gone: usize,
-    /// The histogram: a count for each bound, one for what is beyond, the sum.
+    /// The histogram: a count for each bound, one for greater values, and the sum.
     buckets: usize,
 }
 
@@ -54,7 +55,7 @@ impl RouteCounters {
         let writable = slots.is_c_contiguous() && !slots.readonly();
         if !writable || last.iter().any(|&place| place >= length) {
             return Err(PyValueError::new_err(
-                "the slots must be a contiguous, writable array of doubles that has every place",
+                "the slots must be a contiguous, writable array of doubles that has every index",
             ));
         }
         Ok(Self {
@@ -66,7 +67,7 @@ impl RouteCounters {
 }
 
 impl RouteCounters {
-    /// How many requests are being answered, on all routes.
+    /// The number of requests that are being answered, on all routes.
     pub(super) fn in_flight(&self, py: Python<'_>) -> f64 {
         read(&self.slots(py)[self.places.in_flight])
     }
@@ -75,7 +76,7 @@ impl RouteCounters {
         add(&self.slots(py)[self.places.in_flight], 1.0);
     }
 
-    /// A request that was begun is answered, and counted, elsewhere.
+    /// A request is handed over. The application answers and counts it.
     pub(super) fn left(&self, py: Python<'_>) {
         add(&self.slots(py)[self.places.in_flight], -1.0);
     }
@@ -111,10 +112,10 @@ impl RouteCounters {
     /// The bits of the doubles. Other processes read them at any time, and never see half of one.
     fn slots<'py>(&'py self, _py: Python<'py>) -> &'py [AtomicU64] {
         const { assert!(align_of::<AtomicU64>() == align_of::<f64>()) };
-        // SAFETY: `new` saw that the buffer is contiguous and writable. It is held, so it neither moves
-        // nor shrinks while `self` lives. `PyBuffer<f64>` checked its alignment, which is that of the
-        // atomics. This process writes to it only while the interpreter is attached, as `_py` shows it
-        // is; other processes map the memory, and every access here is atomic.
+        // SAFETY: `new` saw that the buffer is contiguous and writable. It is held, so it neither
+        // moves nor shrinks while `self` lives. `PyBuffer<f64>` checked its alignment, which is
+        // that of the atomics. This process writes to it only while the interpreter is attached, as
+        // `_py` shows it is; other processes map the memory, and every access here is atomic.
         unsafe { slice::from_raw_parts(self.slots.buf_ptr().cast(), self.slots.item_count()) }
     }
 }

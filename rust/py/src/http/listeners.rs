@@ -1,4 +1,4 @@
-//! Who hears of what was answered before ASGI: the log, and who records traces.
+//! The listeners of requests that are answered before ASGI: the log, and the recorder of traces.
 
 use pyo3::prelude::*;
 
@@ -13,10 +13,9 @@ use crate::table;
 pub(super) struct Listeners {
     /// Called with a table that has invalid values, the request's id, and its trace.
     invalid: Py<PyAny>,
-    /// Called with the id, the method, the seconds, the trace and the key's name of each request, if
-    /// at all.
+    /// Called for each request, if set: with its id, method, seconds, trace and key's name.
     answered: Option<Py<PyAny>>,
-    /// Called with what is recorded of each request whose trace is sampled, if at all.
+    /// Called for each request whose trace is sampled, if set: with the content of its span.
     sampled: Option<Py<PyAny>>,
 }
 
@@ -30,13 +29,13 @@ pub(super) struct Over<'a> {
     pub(super) key: Option<&'a str>,
 }
 
-/// What a span has beside.
+/// The rest of a span's content.
 pub(super) struct Spanned<'a> {
     /// The request as it was received.
     pub(super) request: &'a [u8],
     /// Whether the caller was still there to be answered.
     pub(super) answered: bool,
-    /// The service, and how many rows.
+    /// The service, and the number of rows.
     pub(super) asked: (Option<&'a str>, usize),
 }
 
@@ -54,7 +53,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// A request is over, of which a span is recorded if its trace is sampled.
+    /// A request is over. If its trace is sampled, its span is recorded.
     pub(super) fn over<'a>(
         &self,
         py: Python<'_>,

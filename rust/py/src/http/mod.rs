@@ -1,4 +1,4 @@
-//! Plain reads over HTTP, answered before ASGI: from the request's bytes to the answer's, without a
+//! Answers plain reads over HTTP before ASGI: from the request's bytes to the answer's, without a
 //! task, a future or a Python object per value.
 
 mod api_keys;
@@ -17,13 +17,13 @@ pub(crate) use trace::{Trace, Traces};
 
 use pyo3::prelude::*;
 
-/// Whether a caller's id is fit to be returned and logged as it is.
+/// Whether a caller's id can be returned and logged as it is.
 #[pyfunction]
 pub(crate) fn is_request_id(value: &[u8]) -> bool {
     fscore_core::http::is_request_id(value)
 }
 
-/// Whole milliseconds from 1, or `None` of anything else.
+/// Whole milliseconds from 1; `None` for anything else.
 #[pyfunction]
 pub(crate) fn parse_timeout_ms(value: &[u8]) -> Option<u32> {
     fscore_core::http::timeout_ms(value)

@@ -1,4 +1,4 @@
-//! What the connections of a worker share: what was prepared, and how answers are counted and named.
+//! The state that the connections of a worker share: learned selections, counters and request ids.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,11 +27,11 @@ use crate::connection::Connection;
 use crate::job::Job;
 use crate::plan::ReadPlan;
 
-/// Plain reads of a worker, answered before ASGI.
+/// Answers plain reads of a worker before ASGI.
 ///
-/// It answers what it has learned: selections that the application has read before, under the
-/// definitions and versions that it read them under. Whatever it does not know, or would answer
-/// otherwise than with 200 and JSON, it leaves to the application.
+/// It answers only selections that the application has read before, under the same definitions and
+/// versions. It leaves other selections, and everything that is not answered with 200 and JSON, to
+/// the application.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct HotReads {
     limits: RouteLimits,
@@ -56,13 +56,13 @@ pub(super) struct RouteLimits {
     pub(super) max_body_bytes: usize,
     pub(super) max_rows: usize,
     pub(super) max_values: usize,
-    /// The features, taken together, of all that is learned.
+    /// The most features of all learned selections together.
     pub(super) max_learned: usize,
 }
 
-/// Where it reads.
+/// The client and node that it reads from.
 struct Store {
-    /// Says what is followed, and when to look again.
+    /// Has the state that is followed, and the time of the next look.
     client: Py<PyAny>,
     /// Has the connection.
     node: Py<PyAny>,
@@ -70,12 +70,12 @@ struct Store {
 
 struct WorkerState {
     stopped: bool,
-    /// What the client followed when the selections were learned.
+    /// The state that the client followed when the selections were learned.
     followed: Option<Py<PyAny>>,
     selections: Selections<LearnedSelection>,
-    /// Those that requests need one of; none where they need none.
+    /// The keys, of which each request needs one; `None` if requests need no key.
     api_keys: Option<Arc<http::ApiKeys>>,
-    /// The connection that was used last, by what the node calls it.
+    /// The node's link that was used last, and its connection.
     link: Option<(Py<PyAny>, Py<Connection>)>,
     /// The fields of every answer, each with its line end.
     fields: Vec<u8>,
@@ -99,11 +99,11 @@ pub(super) struct Planned {
     pub(super) timestamps: bool,
     pub(super) service: Option<Arc<str>>,
     pub(super) rows: usize,
-    /// Whose request it is, where that matters.
+    /// The sender's key, if requests need one.
     pub(super) holder: Option<Holder>,
 }
 
-/// A connection to the server, and what owns its transport.
+/// A connection to the server, and the link that owns its transport.
 pub(super) struct Lane {
     pub(super) link: Py<PyAny>,
     pub(super) core: Py<Connection>,
@@ -158,7 +158,7 @@ impl HotReads {
         })
     }
 
-    /// A selection that `client` was just asked for, and what it was compiled into.
+    /// Learns a selection that `client` was just asked for, and its plan.
     #[expect(
         clippy::needless_pass_by_value,
         clippy::too_many_arguments,
@@ -206,7 +206,7 @@ impl HotReads {
         Ok(())
     }
 
-    /// Answers only requests with one of these keys from now on, within its scope.
+    /// From now on answers only requests with one of these keys, within its scope.
     fn set_api_keys(&self, keys: &ApiKeys) {
         self.lock().api_keys = Some(Arc::clone(&keys.inner));
     }
@@ -222,12 +222,12 @@ impl HotReads {
         self.lock().fields = rendered;
     }
 
-    /// From now on everything is left to the application.
+    /// From now on leaves everything to the application.
     fn stop(&self) {
         self.lock().stopped = true;
     }
 
-    /// What a connection's requests are given to: of `protocol`, whose answers `transport` sends.
+    /// The connection object for `protocol`. `transport` sends its answers.
     fn connect(
         slf: &Bound<'_, Self>,
         protocol: Py<PyAny>,
@@ -259,12 +259,12 @@ impl HotReads {
         &self.listeners
     }
 
-    /// Seconds of the clock that the node's connections have.
+    /// The time in seconds of the node's clock.
     pub(super) fn now(&self) -> f64 {
         self.clock.at + self.clock.origin.elapsed().as_secs_f64()
     }
 
-    /// The head that `data` is one whole request of, if it is one for this route.
+    /// The head of `data`, if that is exactly one whole request for this route.
     pub(super) fn head<'a>(&self, data: &'a [u8]) -> Option<Head<'a>> {
         let head = Head::scan(data)?;
         let limits = &self.limits;
@@ -324,14 +324,14 @@ impl HotReads {
         }))
     }
 
-    /// What a request wants to be read, if it was learned how and its sender may read it.
+    /// The read for a request, if its selection was learned and its sender may read it.
     pub(super) fn plan(
         &self,
         head: &Head<'_>,
         body: &[u8],
         api_keys: Option<Arc<http::ApiKeys>>,
     ) -> Option<Planned> {
-        // First: nobody has a body parsed who may not.
+        // This comes first, so that no body is parsed for a sender who may not read.
         let holder = match api_keys {
             None => None,
             Some(keys) => Some(Holder::of(keys, &head.credentials, now_ms())?),
@@ -433,7 +433,7 @@ impl HotReads {
         self.lock().ids.next()
     }
 
-    /// Puts an answer together: `use_it` gets what to render into, and the fields of its head.
+    /// Renders an answer: `use_it` gets the answer, and the fields of its head.
     pub(super) fn render<T>(&self, use_it: impl FnOnce(&mut Answer, &[u8]) -> T) -> T {
         let mut inner = self.lock();
         let WorkerState { answer, fields, .. } = &mut *inner;
@@ -461,7 +461,7 @@ impl WorkerState {
     }
 }
 
-/// What a request says beside names.
+/// The content of a request beside names.
 struct WantedRead<'a> {
     keys: KeyColumns,
     inputs: Vec<InputColumn>,
@@ -483,14 +483,14 @@ impl Ids {
         const DIGITS: usize = 16;
         let mut id = Vec::with_capacity(self.prefix.len() + 1 + DIGITS);
         id.extend_from_slice(&self.prefix);
-        // Nothing fails that writes into memory.
+        // Writing into memory does not fail.
         let _ = write!(id, "-{:x}", self.next);
         self.next += 1;
         id
     }
 }
 
-/// Python's monotonic clock, which counts from the same moment on at the same pace.
+/// Python's monotonic clock: it has the same origin and the same pace.
 struct MonotonicClock {
     origin: Instant,
     at: f64,

@@ -1,4 +1,4 @@
-//! Traces, for who answers requests in Python and for who records them.
+//! Traces, for the answering and the recording of requests in Python.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use fscore_core::http::{Roots, Trace as CoreTrace};
 
-/// A place in a trace.
+/// A position in a trace.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Clone, Copy)]
 pub(crate) struct Trace {
@@ -21,7 +21,7 @@ impl Trace {
         format!("{:032x}", self.inner.id)
     }
 
-    /// The caller's span, or None where the request begins the trace.
+    /// The caller's span, or None if the request begins the trace.
     #[getter]
     fn parent_id(&self) -> Option<u64> {
         self.inner.parent.map(u64::from)
@@ -38,7 +38,7 @@ impl Trace {
     }
 }
 
-/// Says which trace a request is part of: its caller's, or one that it begins, or none.
+/// Finds the trace of a request: that of its caller, one that it begins, or none.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct Traces {
     roots: Option<Mutex<Roots>>,
@@ -54,7 +54,8 @@ impl Traces {
         }
     }
 
-    /// The trace that a `traceparent` names; without a valid one, that which is begun, if any may be.
+    /// The trace of a `traceparent`. Without a valid one, the trace that the request begins, if it
+    /// may.
     #[pyo3(name = "of", signature = (traceparent, *, may_begin = true))]
     fn py_of(&self, traceparent: Option<&[u8]>, may_begin: bool) -> Option<Trace> {
         let inner = self.of(traceparent, may_begin)?;

@@ -1,4 +1,4 @@
-//! The socket of an HTTP connection, as its transport has it.
+//! The socket of an HTTP connection's transport.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -7,19 +7,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use socket2::SockRef;
 
-/// Where the answers of a connection go: its transport, and what most of them can be sent by.
+/// Sends the answers of a connection: by its transport, or directly by its socket if possible.
 pub(super) struct Wire {
     transport: Py<PyAny>,
     socket: Option<RawFd>,
 }
 
 impl Wire {
-    /// That of a transport of asyncio.
+    /// The wire of an asyncio transport.
     pub(super) fn of(transport: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = transport.py();
         let info = |name| transport.call_method1(intern!(py, "get_extra_info"), (name,));
         let socket = info("socket")?;
-        // What a transport encrypts, only it can send.
+        // Only the transport can send if it encrypts.
         let plain = info("sslcontext")?.is_none() && !socket.is_none();
         let socket = plain.then(|| socket.call_method0("fileno")?.extract());
         Ok(Self {
@@ -28,13 +28,13 @@ impl Wire {
         })
     }
 
-    /// Whether what is sent now comes behind everything that was written, to who is still there.
+    /// Whether bytes that are sent now come after all that was written, and the connection is open.
     pub(super) fn is_clear(&self, py: Python<'_>) -> PyResult<bool> {
         if self.socket.is_none() {
             return Ok(false);
         }
         let transport = self.transport.bind(py);
-        // One that is closing may have given its descriptor back, and others get it next.
+        // A closing transport may have closed its descriptor, and another socket may have it now.
         let closing = transport.call_method0(intern!(py, "is_closing"))?;
         if closing.is_truthy()? {
             return Ok(false);
@@ -43,24 +43,25 @@ impl Wire {
         Ok(!held.is_truthy()?)
     }
 
-    /// Sends what the system takes at once; how much that was. It has to be clear.
+    /// Sends as many bytes as the system takes at once, and returns their number. The wire must be
+    /// clear ([`is_clear`](Self::is_clear)).
     ///
-    /// What a transport would do first with bytes given to `write`, without making an object of them.
+    /// A transport's `write` does the same first, but needs a Python object of the bytes.
     pub(super) fn send(&self, bytes: &[u8]) -> usize {
         let Some(socket) = self.socket else {
             return 0;
         };
-        // SAFETY: The descriptor is open. The transport owns it, and `is_clear` asked whether that is
-        // closing; no other code ran since.
+        // SAFETY: The descriptor is open. The transport owns it, and `is_clear` asked whether that
+        // is closing; no other code ran since.
         let socket = unsafe { BorrowedFd::borrow_raw(socket) };
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // What is wrong with the connection, the transport finds out with the rest.
+        // If this fails, the transport finds out when it sends the rest.
         SockRef::from(&socket)
             .send_with_flags(bytes, flags)
             .unwrap_or(0)
     }
 
-    /// Has the transport send it when it can.
+    /// Gives the bytes to the transport, which sends them when it can.
     pub(super) fn write(&self, py: Python<'_>, bytes: Bound<'_, PyBytes>) -> PyResult<()> {
         let transport = self.transport.bind(py);
         transport

@@ -121,7 +121,7 @@ fn output(output: &Bound<'_, PyAny>) -> PyResult<OutputSource> {
     })
 }
 
-/// A default as it would be stored.
+/// A default in its stored form.
 fn default_text(
     name: &str,
     data_type: &str,
@@ -131,7 +131,7 @@ fn default_text(
         return Ok(None);
     }
     let mut text = Vec::new();
-    // An unknown type is told by the plan itself.
+    // The plan itself reports an unknown type.
     if let Ok(parsed) = data_type.parse::<DataType>() {
         encode_object(&mut text, parsed, default).map_err(|reason| {
             let message = format!("the default of feature {name} {reason}");

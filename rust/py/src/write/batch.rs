@@ -1,4 +1,4 @@
-//! Encoded batches, and what became of them.
+//! Encoded batches, and their outcome.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::job::Job;
 
-/// Encoded commands of a write, which can be sent any number of times.
+/// Encoded commands of a write. They can be sent any number of times.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct WriteBatch {
@@ -16,7 +16,7 @@ pub(crate) struct WriteBatch {
     kind: BatchKind,
 }
 
-/// What holds for every batch of a write.
+/// The properties of every batch of a write.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchKind {
     pub(super) idempotent: bool,
@@ -26,37 +26,37 @@ pub(super) struct BatchKind {
 
 #[pymethods]
 impl WriteBatch {
-    /// How many rows it writes.
+    /// The number of rows that it writes.
     #[getter]
     fn rows(&self) -> usize {
         self.rows
     }
 
-    /// How many commands that takes.
+    /// The number of its commands.
     #[getter]
     fn commands(&self) -> usize {
         self.inner.len()
     }
 
-    /// How many bytes they have.
+    /// The bytes of its commands.
     #[getter]
     fn bytes(&self) -> usize {
         self.inner.commands().len()
     }
 
-    /// Whether it may be sent again at any time without undoing what came between.
+    /// Whether it may be sent again at any time without undoing rows written since.
     #[getter]
     fn idempotent(&self) -> bool {
         self.kind.idempotent
     }
 
-    /// Whether the server tells how many rows changed something.
+    /// Whether the server says how many rows changed something.
     #[getter]
     fn counted(&self) -> bool {
         self.kind.counted
     }
 
-    /// Whether the batches before it have to be there first.
+    /// Whether the batches before it must be written first.
     #[getter]
     fn in_order(&self) -> bool {
         self.kind.in_order
@@ -78,8 +78,9 @@ impl WriteBatch {
     }
 }
 
-/// What became of a write: `(rows that changed something, rows refused, first refusals)`, each
-/// refusal a row and the server's words. Rows written by plain commands are not among the first.
+/// The outcome of a write: `(rows that changed something, rows refused, first refusals)`. A refusal
+/// is a row and the server's error. Rows that plain commands wrote are not counted in the first
+/// number.
 pub(crate) fn to_python(py: Python<'_>, part: &WritePart) -> PyResult<Py<PyAny>> {
     let outcome = part.outcome();
     let refused = (

@@ -1,4 +1,4 @@
-//! Specifications of views to the layouts that they are written in.
+//! Compiles specifications of views to the layouts that they are written in.
 
 use fscore_core::packed::Schema;
 use fscore_core::types::{DataType, Scalar};
@@ -13,7 +13,7 @@ use super::WriteColumn;
 use crate::errors;
 use crate::plan::items;
 
-/// What a client decides about a write, beside the definitions.
+/// The settings of a write that do not come from the definitions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choices<'a> {
     pub(super) key_prefix: &'a str,
@@ -53,7 +53,7 @@ pub(super) fn columns(spec: &Bound<'_, PyDict>) -> PyResult<Vec<WriteColumn>> {
         .collect()
 }
 
-/// The layout that `spec` asks for, and the other one, where rows are written in both.
+/// The layout of `spec`, and a second one if rows are written in both.
 pub(super) fn layouts(
     spec: &Bound<'_, PyDict>,
     columns: &[WriteColumn],
@@ -186,7 +186,7 @@ fn tile_fields(names: &Bound<'_, PyList>, columns: &[WriteColumn]) -> PyResult<V
             });
             let (Some(column), Some(integer)) = (column, integer) else {
                 let message =
-                    format!("tiles cannot add up {name:?}: it is no number of the payload");
+                    format!("tiles cannot add up {name:?}: it is not a number of the payload");
                 return Err(errors::invalid_definition(py, &message));
             };
             Ok(TileField {

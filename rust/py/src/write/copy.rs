@@ -1,4 +1,5 @@
-//! A view's rows from one layout to the other: replies in, the arguments of a script out.
+//! Copies a view's rows from one layout to another: takes replies, and returns a script's
+//! arguments.
 
 use fscore_core::packed::{Decoder, Schema};
 use fscore_core::write::{CopySource, LayoutCopy as CoreLayoutCopy, Ordering, Outdated, Transfer};
@@ -10,10 +11,11 @@ use crate::errors;
 
 /// Column names and types, as a schema in Redis has them.
 type SchemaColumns = Vec<(String, String)>;
-/// What the script takes; and what is invalid, each a feature, or all of the row, and why.
+/// The script's arguments; and the invalid values: the feature, or `None` for the whole row, and
+/// the reason.
 type CopiedRow<'a, 'py> = (Bound<'py, PyList>, Vec<(Option<&'a str>, String)>);
 
-/// What copying a view's rows takes, compiled once.
+/// The copying of a view's rows, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct LayoutCopy {
@@ -122,7 +124,7 @@ impl LayoutCopy {
     ) -> PyResult<CopiedRow<'a, 'py>> {
         let wanted = self.inner.values();
         if read.len() != wanted {
-            let message = format!("{} values were read where {wanted} are", read.len());
+            let message = format!("{} values were read, not {wanted}", read.len());
             return Err(errors::invalid_value(py, &message, None, None));
         }
         let read: Vec<_> = read

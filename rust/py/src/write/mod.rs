@@ -29,14 +29,14 @@ pub(crate) use copy::LayoutCopy;
 use rows::Rows;
 use values::ColumnValues;
 
-/// What writing a view takes, compiled once.
+/// The writing of a view, compiled once.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct WritePlan {
     view: String,
     join_keys: Vec<(String, KeyType)>,
     columns: Vec<WriteColumn>,
-    /// Whether rows may bring the id of the event that they are.
+    /// Whether rows may have the id of their event.
     event_ids: bool,
     layouts: Vec<Box<dyn Layout>>,
 }
@@ -90,9 +90,8 @@ impl WritePlan {
         })
     }
 
-    /// Encodes rows given as one dict each: join keys, features or payload, `event_time` where it is
-    /// not `now_ms`, and `event_id` where events have ids. Every `batch_rows` rows make a batch, or
-    /// 4 MiB.
+    /// Encodes rows, one dict each: join keys, features or payload, `event_time` if it is not
+    /// `now_ms`, and `event_id` if events have ids. A batch has `batch_rows` rows, or 4 MiB.
     #[pyo3(signature = (rows, version, now_ms, batch_rows = usize::MAX))]
     fn encode_rows(
         &self,
@@ -108,7 +107,7 @@ impl WritePlan {
         let mut event_id = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             encoded.begin();
-            // Every row was seen to be a dict when its keys were read.
+            // Every row is a dict: this was checked when its keys were read.
             let row = row.cast::<PyDict>()?;
             let mut known = self.join_keys.len();
             for (column, WriteColumn { name, data_type }) in self.columns.iter().enumerate() {
@@ -149,11 +148,11 @@ impl WritePlan {
         Ok(encoded.finish())
     }
 
-    /// Encodes columns: `keys` as for a read; each column a feature's name, its values as an array
-    /// of int64, float64, float32 or bool or a list of objects, and an array of bool that is true
-    /// where the value is null, or None. `event_times` are epoch ms, one for each row, or None;
-    /// `event_ids` likewise strings or integers, or None. Every `batch_rows` rows make a batch, or
-    /// 4 MiB.
+    /// Encodes columns. `keys` are those of a read. A column is a feature's name, its values as an
+    /// array of int64, float64, float32 or bool or as a list of objects, and an array of bool that
+    /// is true for nulls, or None. `event_times` are epoch milliseconds, one for each row, or None.
+    /// `event_ids` are strings or integers, one for each row, or None. A batch has `batch_rows`
+    /// rows, or 4 MiB.
     #[pyo3(signature = (keys, columns, event_times, version, now_ms, batch_rows = usize::MAX, event_ids = None))]
     #[expect(
         clippy::needless_pass_by_value,
@@ -232,7 +231,7 @@ impl WritePlan {
         Ok(encoded.finish())
     }
 
-    /// Encodes the removal of what the view has of these entities.
+    /// Encodes the removal of everything that the view has of these entities.
     fn encode_delete(&self, keys: &Bound<'_, PyAny>, version: i64) -> PyResult<WriteBatch> {
         let py = keys.py();
         let keys = keys::extract(&self.join_keys, keys)?;
@@ -292,7 +291,7 @@ impl WritePlan {
             let column = PyList::empty(py);
             for (index, row) in rows.iter().enumerate() {
                 let Ok(row) = row.cast::<PyDict>() else {
-                    let message = format!("row {index} of view {} is no dict", self.view);
+                    let message = format!("row {index} of view {} is not a dict", self.view);
                     return Err(errors::invalid_value(py, &message, None, Some(index)));
                 };
                 let Some(id) = row.get_item(name)? else {
@@ -328,7 +327,7 @@ impl WritePlan {
         }
     }
 
-    /// Appends the text of an event's id; false where it is None.
+    /// Appends the text of an event's id; false if it is None.
     fn event_id(&self, out: &mut Vec<u8>, id: &Bound<'_, PyAny>, row: usize) -> PyResult<bool> {
         if id.is_none() {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Rows on their way into batches, in every layout that the view is written in.
+//! Puts rows into batches, in every layout that the view is written in.
 
 use fscore_core::convert::index_u32;
 use fscore_core::keys::{KeyColumns, KeyType, KeysError};
@@ -9,7 +9,7 @@ use fscore_core::write::{
 use super::WriteBatch;
 use super::batch::BatchKind;
 
-/// Bytes after which a batch takes no more rows, so that wide rows do not make one of gigabytes.
+/// A batch of this many bytes takes no more rows, so that wide rows do not make one of gigabytes.
 const LARGEST_BATCH: usize = 4 << 20;
 
 pub(super) struct Rows<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows of the entities in `keys`; `most` of them make a batch.
+    /// Rows for these destinations. A batch has at most `most` of them.
     pub(super) fn new(
         layouts: &'a [Box<dyn Layout>],
         destinations: Vec<Destinations>,
@@ -43,7 +43,7 @@ impl<'a> Rows<'a> {
             most,
             kind: BatchKind {
                 idempotent: layouts.iter().all(|layout| layout.is_idempotent()),
-                // In two layouts a row may change something in one of them.
+                // In two layouts a row may change something in only one of them.
                 counted: matches!(layouts, [layout] if layout.counts_rows()),
                 in_order: layouts.iter().any(|layout| layout.needs_order()),
             },
@@ -110,7 +110,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Where the rows with these keys go in each layout.
+/// The destinations of the rows with these keys, in each layout.
 pub(super) fn destinations(
     layouts: &[Box<dyn Layout>],
     join_keys: &[(String, KeyType)],

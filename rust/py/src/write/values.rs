@@ -37,8 +37,8 @@ impl Array<'_> {
 }
 
 impl<'py> ColumnValues<'py> {
-    /// Arrays are read as they are where their type is the feature's; all else goes by objects,
-    /// whose types are checked one by one.
+    /// Arrays of the feature's type are read directly. All others are read as objects, whose types
+    /// are checked one by one.
     pub(super) fn new(data_type: DataType, values: &Bound<'py, PyAny>) -> PyResult<Self> {
         let typed = match data_type {
             DataType::Scalar(Scalar::Int64 | Scalar::Timestamp(_)) => {
@@ -66,7 +66,7 @@ impl<'py> ColumnValues<'py> {
         self.array.len()
     }
 
-    /// Hands a row's value to `take`; false where it is None.
+    /// Gives a row's value to `take`; false if it is None.
     pub(super) fn with_given(
         &self,
         row: usize,
@@ -87,7 +87,7 @@ impl<'py> ColumnValues<'py> {
             }
         };
         let (DataType::Scalar(scalar) | DataType::List(scalar)) = self.data_type else {
-            return Err("takes no array of numbers".to_owned());
+            return Err("does not take an array of numbers".to_owned());
         };
         take(Given::Scalar(value, scalar)).map(|()| true)
     }
