@@ -1,4 +1,4 @@
-//! What single expressions answer.
+//! The answers of single expressions.
 
 use super::*;
 
@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &str, Option<&str>); 14] = [
 ];
 
 /// The answer to a JSON tree in which `@name` stands for the feature of that name, `@now` for the
-/// moment, `#name(…)` for an operation, as `#+(@int, 1)`.
+/// timestamp, `#name(…)` for an operation, as `#+(@int, 1)`.
 fn answer(short: &str) -> Option<String> {
     compute(&expand(short), &COLUMNS).unwrap()
 }
@@ -172,7 +172,7 @@ fn what_is_missing_decides_only_what_needs_it() {
 }
 
 #[test]
-fn moments_and_what_lies_between_them() {
+fn timestamps_and_the_time_between_them() {
     assert_answers(&[
         ("#-(@now, @time)", "1000"),
         ("#/(#-(@now, @time), 1000)", "1.0"),
@@ -224,7 +224,7 @@ fn lists_texts_and_vectors() {
     ]);
 }
 
-/// A table's cells: two columns, row by row, of which the second has a default.
+/// A table's cells: two columns, row by row. The second has a default.
 #[test]
 fn columns_are_read_where_they_lie_and_defaults_count() {
     let types = named(&[("v:a", "Int64"), ("v:b", "Int64")]);
@@ -312,16 +312,16 @@ fn a_float32_is_rounded_and_what_is_beyond_it_is_null() {
 }
 
 #[test]
-fn each_row_may_have_a_moment_of_its_own() {
+fn each_row_may_have_a_time_of_its_own() {
     let hour = DataType::Scalar(Scalar::Int64);
     let now = tree("{'op':'hour_of_day','args':[{'now':true}]}");
     let computed = Computed::new(&now, &[], &[], hour, None).unwrap();
-    let moments: Vec<i64> = (0..2_500).map(|row| row * 3_600_000).collect();
+    let times: Vec<i64> = (0..2_500).map(|row| row * 3_600_000).collect();
     let result = computed.evaluate(&Inputs {
-        rows: moments.len(),
+        rows: times.len(),
         columns: &[],
         request: &[],
-        now: RequestTime::Each(&moments),
+        now: RequestTime::Each(&times),
     });
     assert!(
         result
@@ -330,7 +330,7 @@ fn each_row_may_have_a_moment_of_its_own() {
             .enumerate()
             .all(|(row, &cell)| cell == row as u64 % 24)
     );
-    assert_eq!(result.cells.len(), moments.len());
+    assert_eq!(result.cells.len(), times.len());
 }
 
 #[test]

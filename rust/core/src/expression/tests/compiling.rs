@@ -1,4 +1,4 @@
-//! What is an expression and what is not, and what is said about the latter.
+//! Which trees compile, and the errors of those that do not.
 
 use super::answers::expand;
 use super::*;

@@ -66,7 +66,7 @@ fn compute(
 /// 2024-03-13T10:21:14Z, a Wednesday.
 const NOW: i64 = 1_710_325_274_000;
 
-/// A row's value as text; `None` where there is none.
+/// A row's value as text; `None` if there is none.
 fn shown(column: &ComputedColumn, data_type: DataType, row: usize) -> Option<String> {
     if column.statuses[row] != Status::Present as u8 {
         return None;

@@ -1,4 +1,4 @@
-//! What expressions mean, row by row and value by value: what the tests hold the columns against.
+//! The meaning of expressions, row by row and value by value. Tests compare the columns with it.
 
 use super::{DataType, Expression, Scalar, Status, Tree};
 use crate::expression::Operation;
@@ -329,7 +329,7 @@ fn answer(value: f64, operands_finite: bool) -> Option<Value> {
 
 fn function(value: &Value, f: impl Fn(f64) -> f64) -> Option<Value> {
     answer(f(float(value)), float(value).is_finite())
-        // Of infinities too there is no root and no logarithm that is a number.
+        // The root and the logarithm of -inf are not numbers either.
         .filter(|result| float(value).is_nan() || !float(result).is_nan())
 }
 

@@ -7,7 +7,7 @@ use super::trees::trees;
 use super::*;
 use crate::expression::Input;
 
-/// What the columns are, and whether they have a default.
+/// The types of the columns, and whether they have a default.
 pub(super) const COLUMNS: [(&str, &str, bool); 11] = [
     ("v:int", "Int64", false),
     ("v:count", "Int64", true),
@@ -71,7 +71,7 @@ fn answer(spelling: &str) -> BoxedStrategy<Answer> {
         "List[Int64]" => list(integer().prop_map(Naive::Integer).boxed()),
         "List[Float64]" => list(number().prop_map(Naive::Float).boxed()),
         "List[String]" => list(word().prop_map(Naive::Text).boxed()),
-        // Small whole numbers, whose products add up alike in any order.
+        // Small whole numbers: the sum of their products is the same in any order.
         _ => proptest::collection::vec((-9_i8..10).prop_map(f32::from), 6)
             .prop_map(Naive::Vector)
             .boxed(),
@@ -169,7 +169,7 @@ impl Memory {
     }
 }
 
-/// What stands in for a value that is missing.
+/// The default of a missing value.
 fn default_of(spelling: &str) -> Naive {
     match spelling {
         "Int64" => Naive::Integer(5),
@@ -237,12 +237,12 @@ proptest! {
             .collect();
         let stride = usize::from(!constant);
         let brought: Vec<_> = brought.iter().map(|memory| memory.input(0, stride, false)).collect();
-        let moments: Vec<i64> = rows.iter().map(|row| row.now).collect();
+        let times: Vec<i64> = rows.iter().map(|row| row.now).collect();
         let result = computed.evaluate(&Inputs {
             rows: rows.len(),
             columns: &inputs,
             request: &brought,
-            now: RequestTime::Each(&moments),
+            now: RequestTime::Each(&times),
         });
         let types = Types { columns: &columns, request: &request };
         for (index, row) in rows.iter().enumerate() {
