@@ -47,10 +47,15 @@ _ALLOCATES = re.compile(
 )
 _COPIES = re.compile(r"^__mem(cpy|move|set)_")
 
-# Sources below rust/core/src, the first that fits. Those of None serve several stages.
+# Sources below rust/core/src that serve several stages.
+_SHARED = (
+    *("json/mod", "read/sections", "value", "table", "types", "script"),
+    *("error", "timestamp", "convert"),
+)
+# The first that fits counts.
 _CORE = (
-    (None, ("json/mod", "read/sections", "value", "table", "types", "script", "error", "moment")),
-    (RENDERING, ("json/render", "json/text", "http/answer")),
+    (None, _SHARED),
+    (RENDERING, ("json/render", "text", "http/answer")),
     (REQUEST, ("http/", "json/")),
     (COMMANDS, ("key", "plan/", "resp/encode", "read/route", "slot", "cluster")),
     (REPLIES, ("connection/", "resp/", "read/", "packed/", "series/", "flag")),
