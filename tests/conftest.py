@@ -1,4 +1,4 @@
-"""Fixtures for every test: the servers that the suite runs against."""
+"""Fixtures for every test: the servers that the suite runs against, the clients, the example."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fscore import Registry
+from tests.client.driver import DRIVERS, Driver, make_driver
+from tests.example import EXAMPLE
 from tests.redis_server import SERVERS, RedisServer, binary
 
 
@@ -14,12 +17,8 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """A running Redis, then a running Valkey, each shared by the tests of the session."""
     if binary(request.param) is None:
         pytest.skip(f"{request.param}-server is not installed")
-    server = RedisServer(request.param)
-    try:
-        server.start()
+    with RedisServer(request.param) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
@@ -27,3 +26,17 @@ def redis_url(redis_server: RedisServer) -> str:
     """The URL of an empty server."""
     assert redis_server.command("FLUSHALL") == b"+OK\r\n"
     return redis_server.url
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """The blocking, then the asyncio driver."""
+    made = make_driver(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shop() -> Registry:
+    """The definitions of the example."""
+    return Registry.load(EXAMPLE)

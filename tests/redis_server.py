@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 SERVERS = ("redis", "valkey")
 
@@ -42,7 +43,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server process without persistence; `stop` also removes its folder."""
+    """One server process without persistence; `stop` also removes its folder.
+
+    As a context manager it runs inside.
+    """
 
     def __init__(self, kind: str, arguments: Sequence[str] = ()) -> None:
         self.kind = kind
@@ -50,6 +54,17 @@ class RedisServer:
         self.folder = Path(tempfile.mkdtemp(prefix=f"fscore-{kind}-"))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).parents[2]
-EXAMPLE = CHECKOUT / "examples" / "ecommerce"
-CLICKSTREAM = EXAMPLE / "data" / "ecom.csv.gz"
-
 COMMAND = [sys.executable, "-m", "fscore_server.cli"]
 
 

@@ -22,8 +22,9 @@ import pytest
 import fscore as library
 import fscore.aio
 from fscore_server import embedded
-from tests.cli.command import CHECKOUT, CLICKSTREAM, EXAMPLE, Fscore
+from tests.cli.command import Fscore
 from tests.client.proxy import FaultProxy
+from tests.example import CHECKOUT, CLICKSTREAM, EXAMPLE
 from tests.ingest.test_ecommerce import counted, read_events
 from tests.redis_server import RedisServer, free_port
 

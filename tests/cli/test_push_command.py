@@ -9,7 +9,8 @@ import time
 import pytest
 
 import fscore as library
-from tests.cli.command import CLICKSTREAM, COMMAND, EXAMPLE, Fscore
+from tests.cli.command import COMMAND, Fscore
+from tests.example import CLICKSTREAM, EXAMPLE
 
 DEFINITIONS = """
 from fscore import *

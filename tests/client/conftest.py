@@ -1,4 +1,4 @@
-"""A driver, a client with the shop's definitions, and a witness that is not fscore."""
+"""A client with the shop's definitions, and a witness that is not fscore."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from typing import Any
 import pytest
 import redis
 
-from tests.client.driver import DRIVERS, AsyncioDriver, Driver, make_driver
+from tests.client.driver import AsyncioDriver, Driver
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
-
-
-@pytest.fixture(params=DRIVERS)
-def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    """The blocking, then the asyncio driver."""
-    made = make_driver(request.param)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -55,20 +47,13 @@ def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[FaultProxy]:
 @pytest.fixture
 def own_server(redis_server: RedisServer) -> Iterator[RedisServer]:
     """A server of the same kind that the test may stop, kill and configure."""
-    server = RedisServer(redis_server.kind)
-    try:
-        server.start()
+    with RedisServer(redis_server.kind) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
 def durable(redis_server: RedisServer) -> Iterator[RedisServer]:
     """A server of the test's own that loses nothing it acknowledged."""
-    server = RedisServer(redis_server.kind, ["--appendonly", "yes", "--appendfsync", "always"])
-    try:
-        server.start()
+    arguments = ["--appendonly", "yes", "--appendfsync", "always"]
+    with RedisServer(redis_server.kind, arguments) as server:
         yield server
-    finally:
-        server.stop()

@@ -171,11 +171,11 @@ def test_rows(
 @pytest.fixture(scope="module")
 def cluster_node(redis_server: RedisServer) -> Iterator[Any]:
     """A node that knows its cluster's arithmetic."""
-    node = RedisServer(redis_server.kind, ["--cluster-enabled", "yes"])
-    node.start()
-    with redis.Redis.from_url(node.url) as connection:
+    with (
+        RedisServer(redis_server.kind, ["--cluster-enabled", "yes"]) as node,
+        redis.Redis.from_url(node.url) as connection,
+    ):
         yield connection
-    node.stop()
 
 
 def test_slots_of_random_keys(cluster_node: Any) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from fscore.registry import Registry
+from tests.example import CLICKSTREAM
 from tests.ingest.sink import Sink
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -18,13 +17,12 @@ def sink() -> Sink:
 
 
 @pytest.fixture(scope="session")
-def ecommerce() -> dict[str, Any]:
+def ecommerce(shop: Registry) -> dict[str, Any]:
     """The definitions of the example, in the registry's JSON form."""
-    registry = Registry.load(CHECKOUT / "examples" / "ecommerce")
-    definitions: dict[str, Any] = json.loads(registry.to_json())
+    definitions: dict[str, Any] = json.loads(shop.to_json())
     return definitions
 
 
 @pytest.fixture(scope="session")
 def clickstream() -> Path:
-    return CHECKOUT / "examples" / "ecommerce" / "data" / "ecom.csv.gz"
+    return CLICKSTREAM

@@ -36,12 +36,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """A server of this test alone, which remembers its data over a restart."""
     if binary(request.param) is None:
         pytest.skip(f"{request.param}-server is not installed")
-    running = RedisServer(request.param, ["--appendonly", "yes"])
-    try:
-        running.start()
+    with RedisServer(request.param, ["--appendonly", "yes"]) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -59,6 +60,14 @@ def fill(url: str) -> None:
         client.apply(REGISTRY)
 
 
+@contextmanager
+def filled(kind: str) -> Iterator[RedisServer]:
+    """A server of its own that is filled."""
+    with RedisServer(kind) as server:
+        fill(server.url)
+        yield server
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Redis, then Valkey."""
@@ -71,37 +80,22 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def store(kind: str) -> Iterator[RedisServer]:
     """A store with definitions and rows, which tests only read."""
-    server = RedisServer(kind)
-    try:
-        server.start()
-        fill(server.url)
+    with filled(kind) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def any_store() -> Iterator[RedisServer]:
     """A store for tests of what does not depend on Redis: processes, connections, logs."""
-    server = RedisServer("valkey")
-    try:
-        server.start()
-        fill(server.url)
+    with filled("valkey") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
 def own_store(kind: str) -> Iterator[RedisServer]:
     """A store like it that a test may change, stop and kill."""
-    server = RedisServer(kind)
-    try:
-        server.start()
-        fill(server.url)
+    with filled(kind) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

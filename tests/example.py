@@ -1,0 +1,9 @@
+"""The example, which several suites load and read: an online shop's definitions and clickstream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+EXAMPLE = CHECKOUT / "examples" / "ecommerce"
+CLICKSTREAM = EXAMPLE / "data" / "ecom.csv.gz"
