@@ -285,6 +285,9 @@ def test_a_restarted_server_is_found_again() -> None:
         with pytest.raises(errors.Unavailable):
             pool.command(["PING"], 0.3)
         assert time.monotonic() - began < 1
+        # No time is left to try again, so it says what was found: no connection was busy.
+        with pytest.raises(errors.Unavailable):
+            pool.command(["PING"], 1e-9)
         server.start()
         assert pool.command(["PING"], 5.0) == "PONG"
     finally:
@@ -296,7 +299,7 @@ def test_nobody_listens() -> None:
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=r"cannot connect to 127\.0\.0\.1"):
         pool.command(["PING"], 1.0)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     with pytest.raises(errors.Unavailable, match="No such file"):
         BlockingPool(path="/nowhere/redis.sock").connect(0.5)
 

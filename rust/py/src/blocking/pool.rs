@@ -79,7 +79,7 @@ impl Pool {
             }
             let now = self.clock.now();
             if now >= deadline {
-                return Err(busy(self.max_links, &links));
+                return Err(late(self.max_links, &links));
             }
             let backing_off = now < links.backoff.not_before();
             if backing_off && links.dialling == 0 && hopeless(&links, deadline) {
@@ -278,7 +278,12 @@ fn unreachable(links: &Links) -> Ended {
     }))
 }
 
-fn busy(max_links: usize, links: &Links) -> Ended {
+/// What is said to a call whose deadline has passed.
+fn late(max_links: usize, links: &Links) -> Ended {
+    // Nobody could connect since: that tells more than that there was no connection in time.
+    if links.fault.is_some() {
+        return unreachable(links);
+    }
     let message = if links.dialling > 0 {
         "the deadline passed before a connection was ready".to_owned()
     } else {
