@@ -117,7 +117,7 @@ def test_columns_have_their_own_types(filled: Any) -> None:
 def test_event_times_are_those_of_each_view(filled: Any) -> None:
     times = filled.prepare(features=["tags", "age", "level"]).get([1, 2, 3]).event_times
     assert times.dtype == np.dtype("datetime64[ms]")
-    one, two, none = np.datetime64(T1, "ms"), np.datetime64(T2, "ms"), np.datetime64("NaT")
+    one, two, none = np.datetime64(T1, "ms"), np.datetime64(T2, "ms"), np.datetime64("NaT", "ms")
     expected = np.array([[two, one, none], [none, one, none], [none, none, none]])
     np.testing.assert_array_equal(times, expected)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import random
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -118,6 +120,8 @@ def expected(stored: list[Event], as_of: int) -> dict[str, Any]:
 
     newest = ordered[::-1]
     prices = [e.price for e in within(10) if e.price is not None]
+    # One after the other: from Python 3.12 on `sum` carries what rounding loses along.
+    spent = functools.reduce(operator.add, prices, 0.0)
     pieces = [e.pieces for e in within(10) if e.pieces is not None]
     names = [e.item.replace("%", "%25").replace(",", "%2C").replace("#", "%23") for e in within(30)]
     session = 0
@@ -134,9 +138,9 @@ def expected(stored: list[Event], as_of: int) -> dict[str, Any]:
         "last_2_pieces": [e.pieces for e in newest[:2] if e.pieces is not None] if newest else None,
         "n_5m": len(within(5)),
         "n_all": len(ordered),
-        "spent_10m": sum(prices, 0.0),
+        "spent_10m": spent,
         "pieces_30m": sum(e.pieces for e in within(30) if e.pieces is not None),
-        "mean_10m": sum(prices, 0.0) / len(prices) if prices else None,
+        "mean_10m": spent / len(prices) if prices else None,
         "low_10m": min(prices, default=None),
         "high_10m": max(pieces, default=None),
         "items_30m": len(set(names)),

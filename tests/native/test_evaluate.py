@@ -128,7 +128,7 @@ def test_moments() -> None:
         UserProfile.signup_time + dt.timedelta(days=1), {"signup_time": signup}
     )
     assert later.dtype == np.dtype("datetime64[ms]")
-    assert same(later, [np.datetime64("2024-03-13T10:21:14"), np.datetime64("NaT")])
+    assert same(later, [np.datetime64("2024-03-13T10:21:14"), np.datetime64("NaT", "ms")])
 
 
 def test_each_row_has_its_own_moment() -> None:
