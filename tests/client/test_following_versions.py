@@ -298,7 +298,7 @@ def test_a_subscription_that_is_silent_is_made_anew(
     proxy: FaultProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_subscription, "_QUIET", 0.1)
+    monkeypatch.setattr(_subscription, "_QUIET", 0.5)
     client = subscribed(asyncio_driver, proxy.url)
     connections = proxy.connections
     # Nothing is said for long, and pings are answered.
