@@ -14,7 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 TOOLS := .cache/tools
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# One at a time changes what is in .venv, also under make --jobs.
+LOCKED := flock $(STAMPS)
+PIP := $(LOCKED) $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 DEMO_PORT ?= 8080
@@ -75,8 +77,9 @@ $(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
 $(STAMPS)/library-%: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
 	@$(if $(filter release,$*),echo "building fscore-core in release (a few minutes)")
 	@rm -f $(STAMPS)/library-*
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --profile $* --quiet --extras arrow,uvloop \
-		>$(STAMPS)/build.log 2>&1 || { cat $(STAMPS)/build.log; exit 1; }
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(LOCKED) \
+		$(BIN)/maturin develop --profile $* --quiet --extras arrow,uvloop >$(STAMPS)/build.log 2>&1 || \
+		{ cat $(STAMPS)/build.log; exit 1; }
 	@touch $@
 
 # After fscore-core, which pip then looks for nowhere.
@@ -159,10 +162,11 @@ lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/hadolint Dockerfile
 
+# Unoptimised, which saves minutes: what we depend on is checked in a second all the same.
 $(STAMPS)/cargo-deny: $(STAMPS)/venv
-	@command -v cargo-deny >/dev/null || test -x $(TOOLS)/bin/cargo-deny || { \
-		echo "compiling cargo-deny into $(TOOLS) (a few minutes, once)"; \
-		cargo install --quiet --locked --no-default-features --root $(TOOLS) cargo-deny; }
+	@command -v cargo-deny >/dev/null || { \
+		echo "compiling cargo-deny into $(TOOLS) (a minute, once)"; \
+		cargo install --quiet --locked --debug --no-default-features --root $(TOOLS) cargo-deny@0.20.2; }
 	@touch $@
 
 # -- change -----------------------------------------------------------------------------------
