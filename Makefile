@@ -34,7 +34,6 @@ export PYTEST_ARGS
 # The exact versions of what pip installs, here and in the scripts; `make constraints` takes the newest.
 CONSTRAINTS := deploy/setup/constraints.txt
 export PIP_CONSTRAINT := $(CURDIR)/$(CONSTRAINTS)
-export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -name '*.rs' -o -name '*.lua' -o -name Cargo.toml)
 PYTHON_PATHS := fscore server tests bench examples docs
@@ -74,7 +73,7 @@ $(STAMPS)/group-%: $(STAMPS)/venv pyproject.toml
 	@$(PIP) install --group $*
 	@touch $@
 
-$(STAMPS)/library-%: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
+$(STAMPS)/library-release $(STAMPS)/library-quick: $(STAMPS)/library-%: $(STAMPS)/group-build $(RUST_SOURCES) pyproject.toml
 	@$(if $(filter release,$*),echo "building fscore-core in release (a few minutes)")
 	@rm -f $(STAMPS)/library-*
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(LOCKED) \
