@@ -28,6 +28,7 @@ from uvicorn.server import ServerState
 from fscore._fscore import HotConnection
 from fscore_server import request_id
 from fscore_server.admission import PROBES, Admission
+from fscore_server.answer_transport import AnswerTransport
 from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
@@ -85,8 +86,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._trailers = Trailers(self.limits.header_bytes)
         # A header has said that its request is the last; what comes behind it is not read.
         self._ending = False
-        # The request that is being answered, or was last; others may wait behind it.
-        self.answered: RequestResponseCycle | None = None
         # Answered for the last time; what still arrives is dropped.
         self._lingering = False
         # What answers plain reads before the parser sees them.
@@ -97,7 +96,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begun: Begun | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
+        self._answers = AnswerTransport(transport, self._close)
+        super().connection_made(self._answers)  # type: ignore[arg-type]
         self._arm(self.limits.header_timeout, self._header_late)
         self._admitted = self.admission.admit()
         if not self._admitted:
@@ -255,11 +255,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._rest()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self.answered = cycle
+        self._answers.answered = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        self.transport.flush()  # type: ignore[attr-defined]
+        self._answers.flush()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -297,7 +297,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _write_late(self) -> None:
         self._write_timer = None
-        transport = self.transport.wrapped  # type: ignore[attr-defined]
+        transport = self._answers.wrapped
         # A reset instead of an end: the system would go on offering what it holds of the answer.
         reset = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -439,8 +439,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """What `transport.close()` does here: at once, or after the caller has had time to read."""
         if self._lingering:
             return
-        self.transport.flush()  # type: ignore[attr-defined]
-        transport = self.transport.wrapped  # type: ignore[attr-defined]
+        self._answers.flush()
+        transport = self._answers.wrapped
         if not self._in_body or transport.is_closing():
             transport.close()
             return
@@ -457,56 +457,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class _Transport:
-    """A transport that closes as the protocol does, and sends a response's head with its body.
-
-    uvicorn writes the two one after the other and uvloop sends at once what it is given: that would
-    be two system calls and two packets for every small answer.
-    """
-
-    __slots__ = (
-        "_headed",
-        "_held",
-        "_protocol",
-        "close",
-        "get_extra_info",
-        "is_closing",
-        "pause_reading",
-        "resume_reading",
-        "wrapped",
-    )
-
-    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
-        self.wrapped = transport
-        self.close = protocol._close
-        self.get_extra_info = transport.get_extra_info
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self._protocol = protocol
-        self._held = b""
-        # The request whose response's head was held back; each has one head.
-        self._headed: RequestResponseCycle | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._held:
-            data = self._held + data
-            self._held = b""
-        else:
-            answered = self._protocol.answered
-            if answered is not self._headed and answered is not None and answered.response_started:
-                self._headed = answered
-                self._held = data
-                return
-        self.wrapped.write(data)
-
-    def flush(self) -> None:
-        """Sends a head that no body follows."""
-        if self._held:
-            self.wrapped.write(self._held)
-            self._held = b""
 
 
 def _read_on(parser: httptools.HttpRequestParser) -> None:
