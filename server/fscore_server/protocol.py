@@ -18,20 +18,17 @@ from typing import Any
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from fscore._fscore import HotConnection
-from fscore_server import request_id
+from fscore_server import refusal
 from fscore_server.admission import PROBES, Admission
 from fscore_server.answer_transport import AnswerTransport
 from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
-from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
+from fscore_server.problems import Problem
+from fscore_server.request_parser import read_on, without_upgrade
 from fscore_server.trailers import Trailers
 
 # How long what a caller still sends is read and dropped, so that it gets to read its answer:
@@ -39,9 +36,6 @@ from fscore_server.trailers import Trailers
 _LINGER = 2.0
 
 _PROBES = PROBES.encode()
-_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
-
-_next_id = request_id.generator()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        _read_on(self.parser)
+        read_on(self.parser)
         # There was room for it; else it may ask one thing, which is answered if it is a probe's.
         self._admitted = False
         self._timer: asyncio.TimerHandle | None = None
@@ -343,81 +337,37 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self.parser.get_method() != b"CONNECT":
-                return self._without_upgrade() + data[upgrade.args[0] :]
-            self._refuse(Problem("malformed_request", "This server is no proxy."))
+            method = self.parser.get_method()
+            if method != b"CONNECT":
+                self.parser = httptools.HttpRequestParser(self)
+                read_on(self.parser)
+                return without_upgrade(method, self.url, self.headers) + data[upgrade.args[0] :]
+            self._refuse(refusal.NO_PROXY)
         except httptools.HttpParserError:
             if self._in_body and self._trailers.too_large:
                 self._refuse_header()
             elif not self._ending:
-                self._refuse(
-                    Problem("malformed_request", "What was sent is no request of HTTP 1.1.")
-                )
+                self._refuse(refusal.MALFORMED)
         return b""
 
-    def _without_upgrade(self) -> bytes:
-        """A new parser, and the header for it of a request that offers another protocol.
-
-        A server may answer such a request as if it did not, but the parser stops behind its header,
-        body or not. Java's client, among others, offers HTTP/2 with every first request.
-        """
-        head = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
-        for name, value in self.headers:
-            if name == b"connection":
-                options = [option.strip() for option in value.lower().split(b",")]
-                value = b", ".join(option for option in options if option not in _UPGRADE)
-            if name not in _UPGRADE:
-                head.append(b"%s: %s" % (name, value))
-        self.parser = httptools.HttpRequestParser(self)
-        _read_on(self.parser)
-        return b"\r\n".join([*head, b"", b""])
-
     def _header_late(self) -> None:
-        if not self._admitted:
+        if self._admitted:
+            self._refuse(refusal.header_late(self.limits.header_timeout))
+        else:
             self._refuse_connection()
-            return
-        self._refuse(
-            Problem(
-                "request_timeout",
-                f"The request's header was not complete after {self.limits.header_timeout:g} s.",
-            )
-        )
-
-    def _refuse_connection(self) -> None:
-        self._refuse(
-            Problem(
-                "overloaded",
-                f"{self.admission.most} connections are open already.",
-                headers=[RETRY_AFTER],
-            )
-        )
 
     def _refuse_header(self) -> None:
-        limit = self.limits.header_bytes
-        self._refuse(
-            Problem(
-                "header_too_large",
-                f"A request's header may have {limit} bytes, and so may its trailers.",
-            )
-        )
+        self._refuse(refusal.header_too_large(self.limits.header_bytes))
+
+    def _refuse_connection(self) -> None:
+        self._refuse(refusal.too_many_connections(self.admission.most))
 
     def _refuse(self, problem: Problem) -> None:
         """Answers without the application, which has not seen the request, and closes."""
         if self._lingering:
             return
         if self._nothing_being_answered():
-            identity = _next_id()
-            body = problem.document(identity.decode("ascii"), "/")
-            fields: list[Header] = [
-                *self.server_state.default_headers,
-                (b"content-type", MEDIA_TYPE),
-                (b"content-length", b"%d" % len(body)),
-                (request_id.HEADER, identity),
-                *problem.headers,
-                (b"connection", b"close"),
-            ]
-            head = b"".join(b"%s: %s\r\n" % field for field in fields)
-            self.transport.write(STATUS_LINE[problem.kind.status] + head + b"\r\n" + body)
+            self.transport.write(refusal.rendered(problem, self.server_state.default_headers))
         # Otherwise a response is on its way, and a second one amid its parts would be taken for it.
         self._in_body = True
         self._close()
@@ -457,14 +407,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _read_on(parser: httptools.HttpRequestParser) -> None:
-    """Has a parser read behind a request that says `Connection: close`.
-
-    It takes that field of a trailer for one of the header and would read nothing from then on.
-    """
-    parser.set_dangerous_leniencies(lenient_keep_alive=True)
 
 
 def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:
