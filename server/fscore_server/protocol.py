@@ -9,8 +9,6 @@ comparisons.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -25,15 +23,13 @@ from fscore._fscore import HotConnection
 from fscore_server import refusal
 from fscore_server.admission import PROBES, Admission
 from fscore_server.answer_transport import AnswerTransport
+from fscore_server.ending import Ending
 from fscore_server.exchange import BEGUN, Asked, Begun
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import Problem
 from fscore_server.request_parser import read_on, without_upgrade
+from fscore_server.stall_guard import StallGuard
 from fscore_server.trailers import Trailers
-
-# How long what a caller still sends is read and dropped, so that it gets to read its answer:
-# closing a socket with unread data resets the connection, and the answer is lost with it.
-_LINGER = 2.0
 
 _PROBES = PROBES.encode()
 
@@ -67,21 +63,17 @@ class BoundedProtocol(HttpToolsProtocol):
         read_on(self.parser)
         # There was room for it; else it may ask one thing, which is answered if it is a probe's.
         self._admitted = False
+        limits = self.limits
+        self._stalls = StallGuard(self.loop, limits.header_timeout, limits.write_timeout)
+        self._ending = Ending(self.loop)
         self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
         # When the last response was complete; None from a request's first byte to its answer.
         self._idle_since: float | None = 0.0
         # Between a request's first byte and the end of its header, and how much of it has come.
         self._in_header = False
         self._header_bytes = 0
         self._chunk = 0
-        # Between the end of a header and the end of its body.
-        self._in_body = False
         self._trailers = Trailers(self.limits.header_bytes)
-        # A header has said that its request is the last; what comes behind it is not read.
-        self._ending = False
-        # Answered for the last time; what still arrives is dropped.
-        self._lingering = False
         # What answers plain reads before the parser sees them.
         self._reads: HotConnection | None = None
         # Received behind a request that is being answered there.
@@ -112,6 +104,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reads is not None:
             self._reads.lost()
         self._disarm()
+        self._stalls.stop()
+        self._ending.stop()
         self.resume_writing()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -128,25 +122,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def keep(self, data: bytes) -> None:
         """Keeps what came behind a request that is being answered, until it is."""
-        if not self._lingering:
+        if not self._ending.lingers:
             self._behind += data
             self.flow.pause_reading()
 
     def parse(self, data: bytes) -> None:
         """Has the parser read what was received, and the application answer it."""
-        if self._lingering or self._ending:
+        if self._ending.lingers or self._ending.has_last:
             return
         self._chunk = len(data)
-        if self._in_body:
+        if self._stalls.in_body:
             self._trailers.before(len(data))
         unread = data
         while unread:
             unread = self._parsed(unread)
-        if self._in_body:
+        if self._stalls.in_body:
             self._trailers.after()
             if self._trailers.too_large:
                 self._refuse_header()
-        if self._in_header and not self._lingering:
+        if self._in_header and not self._ending.lingers:
             # The rest of the header is in a chunk still to come; when it comes, it ends the wait.
             self._header_bytes += len(data)
             if self._header_bytes > self.limits.header_bytes:
@@ -190,7 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _go_on(self, request: bytes, begun: Begun) -> None:
         assert self._reads is not None
         self._reads.released()
-        if self.transport.is_closing() or self._lingering:
+        if self.transport.is_closing() or self._ending.lingers:
             return
         self._begun = begun
         self.parse(request)
@@ -198,7 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.read_on()
 
     def on_message_begin(self) -> None:
-        if self._ending:
+        if self._ending.has_last:
             raise ValueError("behind the last request")
         super().on_message_begin()
         if self._begun is not None:
@@ -225,7 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if not self.url.startswith(_PROBES):
                 self._refuse_connection()
                 raise ValueError("too many connections")
-        self._in_body = True
+        self._stalls.in_body = True
         super().on_headers_complete()
         if not self._admitted:
             self.cycle.keep_alive = False
@@ -240,10 +234,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._in_body = False
-        if self._timer is not None:
-            self._disarm()
-        self._ending = not self.cycle.keep_alive
+        self._stalls.body_ends()
+        self._ending.has_last = not self.cycle.keep_alive
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rest()
@@ -260,11 +252,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif not (self._in_header or self._in_body):
+        elif not (self._in_header or self._stalls.in_body):
             self._rest()
-        if self._in_body and not self._lingering and self._timer is None:
-            # Answered without its body, which the connection must get past to be used again.
-            self._arm(self.limits.header_timeout, self._close)
+        if self._stalls.in_body:
+            self._stalls.body_owed(self._close)
 
     def _rest(self) -> None:
         """All requests that have begun are there and answered."""
@@ -278,24 +269,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().pause_writing()
         if self._reads is not None:
             self._reads.stalled = True
-        if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self.limits.write_timeout, self._write_late)
+        self._stalls.response_waits(self._answers.wrapped)
 
     def resume_writing(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._stalls.response_moves()
         if self._reads is not None:
             self._reads.stalled = False
         super().resume_writing()
-
-    def _write_late(self) -> None:
-        self._write_timer = None
-        transport = self._answers.wrapped
-        # A reset instead of an end: the system would go on offering what it holds of the answer.
-        reset = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-        transport.abort()
 
     def shutdown(self) -> None:
         if self._reads is not None and self._reads.busy:
@@ -344,9 +324,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return without_upgrade(method, self.url, self.headers) + data[upgrade.args[0] :]
             self._refuse(refusal.NO_PROXY)
         except httptools.HttpParserError:
-            if self._in_body and self._trailers.too_large:
+            if self._stalls.in_body and self._trailers.too_large:
                 self._refuse_header()
-            elif not self._ending:
+            elif not self._ending.has_last:
                 self._refuse(refusal.MALFORMED)
         return b""
 
@@ -364,20 +344,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answers without the application, which has not seen the request, and closes."""
-        if self._lingering:
+        if self._ending.lingers:
             return
         if self._nothing_being_answered():
             self.transport.write(refusal.rendered(problem, self.server_state.default_headers))
         # Otherwise a response is on its way, and a second one amid its parts would be taken for it.
-        self._in_body = True
-        self._close()
+        self._end(unread=True)
 
     def _nothing_being_answered(self) -> bool:
         """Whether a response may be written now, in the place of the newest request's."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             # Nor is there a request to answer if it was answered before its body was there.
-            return not self._in_body
+            return not self._stalls.in_body
         if self.pipeline or cycle.response_started:
             return False
         # Its body turned out to be none: the application, which waits for it, is let go.
@@ -386,18 +365,13 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def _close(self) -> None:
-        """What `transport.close()` does here: at once, or after the caller has had time to read."""
-        if self._lingering:
-            return
-        self._answers.flush()
-        transport = self._answers.wrapped
-        if not self._in_body or transport.is_closing():
-            transport.close()
-            return
-        self._lingering = True
-        transport.write_eof()
-        self.flow.resume_reading()
-        self._arm(_LINGER, transport.close)
+        """What `transport.close()` does here."""
+        self._end(unread=self._stalls.in_body)
+
+    def _end(self, *, unread: bool) -> None:
+        if not self._ending.lingers:
+            self._answers.flush()
+            self._ending.close(self._answers.wrapped, self.flow, unread=unread)
 
     def _arm(self, seconds: float, action: Any) -> None:
         self._disarm()
