@@ -25,11 +25,11 @@ from fscore_server.admission import PROBES, Admission
 from fscore_server.answer_transport import AnswerTransport
 from fscore_server.ending import Ending
 from fscore_server.exchange import BEGUN, Asked, Begun
+from fscore_server.head_guard import HeadGuard
 from fscore_server.hot import HotRoutes
 from fscore_server.problems import Problem
 from fscore_server.request_parser import read_on, without_upgrade
 from fscore_server.stall_guard import StallGuard
-from fscore_server.trailers import Trailers
 
 _PROBES = PROBES.encode()
 
@@ -64,16 +64,11 @@ class BoundedProtocol(HttpToolsProtocol):
         # There was room for it; else it may ask one thing, which is answered if it is a probe's.
         self._admitted = False
         limits = self.limits
+        self._head = HeadGuard(self.loop, limits.header_timeout, limits.header_bytes)
         self._stalls = StallGuard(self.loop, limits.header_timeout, limits.write_timeout)
         self._ending = Ending(self.loop)
-        self._timer: asyncio.TimerHandle | None = None
         # When the last response was complete; None from a request's first byte to its answer.
         self._idle_since: float | None = 0.0
-        # Between a request's first byte and the end of its header, and how much of it has come.
-        self._in_header = False
-        self._header_bytes = 0
-        self._chunk = 0
-        self._trailers = Trailers(self.limits.header_bytes)
         # What answers plain reads before the parser sees them.
         self._reads: HotConnection | None = None
         # Received behind a request that is being answered there.
@@ -84,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._answers = AnswerTransport(transport, self._close)
         super().connection_made(self._answers)  # type: ignore[arg-type]
-        self._arm(self.limits.header_timeout, self._header_late)
+        self._head.expect(self._header_late)
         self._admitted = self.admission.admit()
         if not self._admitted:
             displaced = self.admission.wait(self)
@@ -103,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.admission.heard(self)
         if self._reads is not None:
             self._reads.lost()
-        self._disarm()
+        self._head.stop()
         self._stalls.stop()
         self._ending.stop()
         self.resume_writing()
@@ -115,8 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def begun(self) -> None:
         """A request was taken before the parser saw it, the first since this was asked for."""
-        if self._timer is not None:
-            self._disarm()
+        self._head.stop()
         if self.timeout_keep_alive_task is None:
             self._expect_idleness(self.timeout_keep_alive)
 
@@ -128,25 +122,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def parse(self, data: bytes) -> None:
         """Has the parser read what was received, and the application answer it."""
-        if self._ending.lingers or self._ending.has_last:
+        ending, head, stalls = self._ending, self._head, self._stalls
+        if ending.lingers or ending.has_last:
             return
-        self._chunk = len(data)
-        if self._stalls.in_body:
-            self._trailers.before(len(data))
+        head.piece = len(data)
+        if stalls.in_body:
+            head.trailers.before(len(data))
         unread = data
         while unread:
             unread = self._parsed(unread)
-        if self._stalls.in_body:
-            self._trailers.after()
-            if self._trailers.too_large:
+        if stalls.in_body:
+            head.trailers.after()
+            if head.trailers.too_large:
                 self._refuse_header()
-        if self._in_header and not self._ending.lingers:
-            # The rest of the header is in a chunk still to come; when it comes, it ends the wait.
-            self._header_bytes += len(data)
-            if self._header_bytes > self.limits.header_bytes:
-                self._refuse_header()
-            elif self._timer is None:
-                self._arm(self.limits.header_timeout, self._header_late)
+        elif head.is_open and not head.left_open(self._header_late):
+            self._refuse_header()
         if self._reads is not None:
             # An empty line before a request is nobody's, and begins none.
             self._reads.free = self._idle_since is not None
@@ -198,22 +188,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._begun is not None:
             self.scope[BEGUN] = self._begun  # type: ignore[literal-required]
             self._begun = None
-        self._in_header = True
-        self._header_bytes = 0
+        self._head.begin()
         self._idle_since = None
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._in_header = False
-        if self._timer is not None:
-            self._disarm()
-        # The chunk may hold a body too, or earlier requests: counted only when over.
-        if self._header_bytes + self._chunk > self.limits.header_bytes:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if size > self.limits.header_bytes:
-                self._refuse_header()
-                raise ValueError("header too large")
+        if not self._head.complete(self.url, self.headers):
+            self._refuse_header()
+            raise ValueError("header too large")
         if not self._admitted:
             self.admission.heard(self)
             if not self.url.startswith(_PROBES):
@@ -224,11 +207,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._admitted:
             self.cycle.keep_alive = False
         # The list is the application's now, and what is reported from here on is no header.
-        self.headers = self._trailers  # type: ignore[assignment]
-        self._trailers.restart()
+        self.headers = self._head.trailers  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        self._trailers.restart()
+        self._head.trailers.restart()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -252,7 +234,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif not (self._in_header or self._stalls.in_body):
+        elif not (self._head.is_open or self._stalls.in_body):
             self._rest()
         if self._stalls.in_body:
             self._stalls.body_owed(self._close)
@@ -324,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return without_upgrade(method, self.url, self.headers) + data[upgrade.args[0] :]
             self._refuse(refusal.NO_PROXY)
         except httptools.HttpParserError:
-            if self._stalls.in_body and self._trailers.too_large:
+            if self._stalls.in_body and self._head.trailers.too_large:
                 self._refuse_header()
             elif not self._ending.has_last:
                 self._refuse(refusal.MALFORMED)
@@ -372,15 +354,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._ending.lingers:
             self._answers.flush()
             self._ending.close(self._answers.wrapped, self.flow, unread=unread)
-
-    def _arm(self, seconds: float, action: Any) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, action)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:
