@@ -2,15 +2,14 @@
 rest of a body that nobody waits for, on an answer that nobody reads, and on the number of
 connections. What it refuses itself, it refuses with a problem document.
 
-Requests that reach the application are uvicorn's business; what is on their path here is a few
-comparisons.
+Each bound is a guard of its own, which this protocol composes. Requests that reach the application
+are uvicorn's business; what is on their path here is a few comparisons.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import httptools
@@ -19,14 +18,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from fscore._fscore import HotConnection
 from fscore_server import refusal
 from fscore_server.admission import PROBES, Admission
 from fscore_server.answer_transport import AnswerTransport
 from fscore_server.ending import Ending
 from fscore_server.exchange import BEGUN, Asked, Begun
+from fscore_server.handover import Handover, begun_before
 from fscore_server.head_guard import HeadGuard
 from fscore_server.hot import HotRoutes
+from fscore_server.idle_guard import IdleGuard
 from fscore_server.problems import Problem
 from fscore_server.request_parser import read_on, without_upgrade
 from fscore_server.stall_guard import StallGuard
@@ -61,20 +61,14 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         read_on(self.parser)
-        # There was room for it; else it may ask one thing, which is answered if it is a probe's.
-        self._admitted = False
         limits = self.limits
         self._head = HeadGuard(self.loop, limits.header_timeout, limits.header_bytes)
         self._stalls = StallGuard(self.loop, limits.header_timeout, limits.write_timeout)
+        self._handover = Handover()
+        self._idle = IdleGuard(self.loop, self.timeout_keep_alive, self._handover)
         self._ending = Ending(self.loop)
-        # When the last response was complete; None from a request's first byte to its answer.
-        self._idle_since: float | None = 0.0
-        # What answers plain reads before the parser sees them.
-        self._reads: HotConnection | None = None
-        # Received behind a request that is being answered there.
-        self._behind = b""
-        # The request that the parser is fed was begun there.
-        self._begun: Begun | None = None
+        # There was room for it; else it may ask one thing, which is answered if it is a probe's.
+        self._admitted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._answers = AnswerTransport(transport, self._close)
@@ -86,9 +80,9 @@ class BoundedProtocol(HttpToolsProtocol):
             if displaced is not None:
                 displaced._refuse_connection()
         elif self.hot is not None:
-            self._reads = self.hot.reads.connect(self, transport)
             # Called for every request, and this saves a call; transports look it up once.
-            self.data_received = self._reads.received  # type: ignore[method-assign]
+            reads = self._handover.connect(self.hot, self, transport)
+            self.data_received = reads.received  # type: ignore[method-assign]
             transport.set_protocol(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,28 +90,28 @@ class BoundedProtocol(HttpToolsProtocol):
             self.admission.leave()
         else:
             self.admission.heard(self)
-        if self._reads is not None:
-            self._reads.lost()
+        self._handover.lost()
         self._head.stop()
         self._stalls.stop()
+        self._idle.stop()
         self._ending.stop()
         self.resume_writing()
-        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.parse(data)
 
+    # What the hot route calls.
+
     def begun(self) -> None:
         """A request was taken before the parser saw it, the first since this was asked for."""
         self._head.stop()
-        if self.timeout_keep_alive_task is None:
-            self._expect_idleness(self.timeout_keep_alive)
+        self._idle.watch(self._close)
 
     def keep(self, data: bytes) -> None:
         """Keeps what came behind a request that is being answered, until it is."""
         if not self._ending.lingers:
-            self._behind += data
+            self._handover.keep(data)
             self.flow.pause_reading()
 
     def parse(self, data: bytes) -> None:
@@ -137,13 +131,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_header()
         elif head.is_open and not head.left_open(self._header_late):
             self._refuse_header()
-        if self._reads is not None:
-            # An empty line before a request is nobody's, and begins none.
-            self._reads.free = self._idle_since is not None
+        # An empty line before a request is nobody's, and begins none.
+        self._handover.parser_rests(self._idle.rests)
 
     def read_on(self) -> None:
         """The request is answered that others were received behind."""
-        behind, self._behind = self._behind, b""
+        behind = self._handover.take_behind()
         self.flow.resume_reading()
         self.data_received(behind)
 
@@ -163,33 +156,49 @@ class BoundedProtocol(HttpToolsProtocol):
 
         `error` is what became of it; where it says after which pause to try again, this is done.
         """
-        started = perf_counter() - seconds
-        pause: float | None = getattr(error, "_retry_after", None)
+        pause, begun = begun_before(identity, seconds, error, asked)
         if pause is None:
-            self._go_on(request, Begun(identity, started, 1, error, asked))
+            self._go_on(request, begun)
         else:
-            begun = Begun(identity, started, 2, None, asked)
             self.loop.call_later(pause, self._go_on, request, begun)
 
     def _go_on(self, request: bytes, begun: Begun) -> None:
-        assert self._reads is not None
-        self._reads.released()
+        self._handover.release()
         if self.transport.is_closing() or self._ending.lingers:
             return
-        self._begun = begun
+        self._handover.begun = begun
         self.parse(request)
-        if self._behind:
+        if self._handover.has_behind:
             self.read_on()
+
+    # What the parser and the application call.
+
+    def _parsed(self, data: bytes) -> bytes:
+        """Feeds the parser; what is to be fed to it next, if anything."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            method = self.parser.get_method()
+            if method != b"CONNECT":
+                self.parser = httptools.HttpRequestParser(self)
+                read_on(self.parser)
+                return without_upgrade(method, self.url, self.headers) + data[upgrade.args[0] :]
+            self._refuse(refusal.NO_PROXY)
+        except httptools.HttpParserError:
+            if self._stalls.in_body and self._head.trailers.too_large:
+                self._refuse_header()
+            elif not self._ending.has_last:
+                self._refuse(refusal.MALFORMED)
+        return b""
 
     def on_message_begin(self) -> None:
         if self._ending.has_last:
             raise ValueError("behind the last request")
         super().on_message_begin()
-        if self._begun is not None:
-            self.scope[BEGUN] = self._begun  # type: ignore[literal-required]
-            self._begun = None
+        if self._handover.begun is not None:
+            self.scope[BEGUN] = self._handover.take_begun()  # type: ignore[literal-required]
         self._head.begin()
-        self._idle_since = None
+        self._idle.rests = False
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -241,76 +250,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _rest(self) -> None:
         """All requests that have begun are there and answered."""
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._expect_idleness(self.timeout_keep_alive)
-        if self._reads is not None:
-            self._reads.free = True
+        self._idle.rest(self._close)
+        self._handover.parser_rests(True)
+
+    # What the transport and the server call.
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._reads is not None:
-            self._reads.stalled = True
+        self._handover.stalled(True)
         self._stalls.response_waits(self._answers.wrapped)
 
     def resume_writing(self) -> None:
         self._stalls.response_moves()
-        if self._reads is not None:
-            self._reads.stalled = False
+        self._handover.stalled(False)
         super().resume_writing()
 
     def shutdown(self) -> None:
-        if self._reads is not None and self._reads.busy:
-            self._reads.end()
-        else:
+        if not self._handover.end():
             super().shutdown()
 
-    def timeout_keep_alive_handler(self) -> None:
-        # Looks once per period instead of being cancelled and armed again by every request.
-        self.timeout_keep_alive_task = None
-        if self._reads is not None:
-            self._reads.watch()
-        idle_since = self._quiet_since()
-        if idle_since is None:
-            return
-        remaining = idle_since + self.timeout_keep_alive - self.loop.time()
-        if remaining <= 0:
-            super().timeout_keep_alive_handler()
-        else:
-            self._expect_idleness(remaining)
-
-    def _quiet_since(self) -> float | None:
-        """When the last answer was complete; None while the parser's requests have one to come."""
-        reads, idle_since = self._reads, self._idle_since
-        if reads is None or idle_since is None:
-            return idle_since
-        if reads.busy:
-            return self.loop.time()
-        # Its clock is finer than the loop's, and else the same.
-        return max(idle_since, reads.answered_at)
-
-    def _expect_idleness(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
-
-    def _parsed(self, data: bytes) -> bytes:
-        """Feeds the parser; what is to be fed to it next, if anything."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            method = self.parser.get_method()
-            if method != b"CONNECT":
-                self.parser = httptools.HttpRequestParser(self)
-                read_on(self.parser)
-                return without_upgrade(method, self.url, self.headers) + data[upgrade.args[0] :]
-            self._refuse(refusal.NO_PROXY)
-        except httptools.HttpParserError:
-            if self._stalls.in_body and self._head.trailers.too_large:
-                self._refuse_header()
-            elif not self._ending.has_last:
-                self._refuse(refusal.MALFORMED)
-        return b""
+    # How it ends.
 
     def _header_late(self) -> None:
         if self._admitted:
