@@ -243,10 +243,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif not (self._head.is_open or self._stalls.in_body):
-            self._rest()
-        if self._stalls.in_body:
+        elif self._stalls.in_body:
             self._stalls.body_owed(self._close)
+        elif not self._head.is_open:
+            self._rest()
 
     def _rest(self) -> None:
         """All requests that have begun are there and answered."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.process import ServerProcess
-from tests.server.test_hot_routes import Conversation, get, hot_requests
+from tests.server.test_hot_routes import Conversation, get, hot_requests, post
 from tests.server.test_lifecycle import until
 
 
@@ -82,6 +82,20 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
         connection.sendall(b"}")
         assert connection.recv(1) == b""
         assert 2 < time.monotonic() - answered < 8
+
+
+def test_a_body_behind_another_request_has_its_own_time(any_store: RedisServer) -> None:
+    """Not what is left for the rest of a body whose request is answered."""
+    one = post({"service": "ranking", "entities": {"user_id": ["u1"]}})
+    settings = {"header_timeout": 0.3, "body_timeout": 10}
+    with ServerProcess(any_store.url, **settings) as process, connected(process) as connection:
+        connection.sendall(one + one[:-10])
+        first = connection.recv(65536)
+        assert first.startswith(OK)
+        answered = time.monotonic()
+        until(lambda: time.monotonic() - answered > 0.6)
+        connection.sendall(one[-10:])
+        assert connection.recv(65536).startswith(OK)
 
 
 # How many.
