@@ -21,7 +21,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReclaimProgress:
-    """How far the removal is: the share of all keys looked at, 0 to 1, and the keys removed."""
+    """How far the removal is: the share of its work, 0 to 1, and the keys removed.
+
+    The last tenth is for looking whether anything is left. The share goes back when the server was
+    restarted.
+    """
 
     share: float
     removed: int

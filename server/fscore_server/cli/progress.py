@@ -137,12 +137,12 @@ class _Lines:
         self._say(f"{view}: {100 * done // max(total, 1)} % written, {detail}")
 
     def removing(self, share: float, removed: int) -> None:
-        """Say how much of the keys is looked at."""
-        self._say(f"{100 * share:.0f} % of the keys looked at, {removed} removed")
+        """Say how much of a removal is done."""
+        self._say(f"{100 * share:.0f} % done, {removed} keys removed")
 
     def migrating(self, phase: str, share: float, rows: int) -> None:
         """Say how much of a phase is done."""
-        self._say(f"{phase}: {100 * share:.0f} % of the keys looked at, {rows} rows")
+        self._say(f"{phase}: {100 * share:.0f} % done, {rows} rows")
 
     def _say(self, line: str) -> None:
         if time.perf_counter() - self._said >= _LINE_SECONDS:
