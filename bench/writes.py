@@ -28,7 +28,7 @@ from fscore import Bool, Entity, FeatureView, FlagView, Float64, Int64, Payload,
 from fscore import window as over
 from fscore._client import Ordering
 
-FIRST_MS = 1_900_000_000_000
+FIRST_MS = 1_700_000_000_000
 PIPELINE = 2_000
 
 user = Entity("user", join_keys={"user_id": Int64})

@@ -120,7 +120,7 @@ class Client(ClientCore):
         - of flags: True or False for any of them; None leaves one as it is.
 
         Rows may have an `event_time` (aware datetimes or epoch ms), which otherwise is the argument
-        of that name, or now.
+        of that name, or now. It is from 1990 on, and at most five minutes ahead of the clock.
 
         With `ordering="event_time"` the newest row of an entity stays, in whatever order they
         arrive and from however many writers. Each row is then the whole row of its view: what it

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fscore._moment import FUTURE_MS, expectation, moment_reader
+from fscore._fscore import event_time_fault, event_time_limits
+from fscore._moment import expectation, moment_reader
 from fscore._projection import Cell, EventColumns, SourceProjection, Values
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.source import cell_text
@@ -34,7 +35,7 @@ class _Reading:
         self._required = dict.fromkeys(cell.column for cell in projection.required)
         self._keys = {cell.column for view in projection.views for _, cell in view.keys}
         self._source = projection.source.name
-        self._latest_ms = now_ms + FUTURE_MS
+        self._now_ms = now_ms
 
     def columns(self, events: Any) -> EventColumns:
         wanted = list(dict.fromkeys(cell.column for cell in self._cells))
@@ -140,18 +141,19 @@ class _Reading:
 
     def _times(self, cell: Cell, values: Values) -> Values:
         times = np.asarray(self._moments(cell, values), dtype=np.int64)
-        for wrong, why in (
-            (times < 0, "is before 1970"),
-            (times > self._latest_ms, "is more than 5 minutes ahead of the clock"),
-        ):
-            if wrong.any():
-                number = int(wrong.argmax())
-                raise InvalidValue(
-                    f"event {number} of {self._source}: {cell.column} is {_shown(values[number])}, "
-                    f"which {why}",
-                    feature=cell.column,
-                    row=number,
-                )
+        earliest, latest = event_time_limits(self._now_ms)
+        wrong = (times < earliest) | (times > latest)
+        if wrong.any():
+            number = int(wrong.argmax())
+            value = values[number]
+            unit = None if isinstance(value, date | np.datetime64) else cell.timestamp_format
+            fault = event_time_fault(int(times[number]), self._now_ms, unit)
+            raise InvalidValue(
+                f"event {number} of {self._source}: {cell.column} is {_shown(value)}, "
+                f"which is {fault}",
+                feature=cell.column,
+                row=number,
+            )
         return times
 
     def _moments(self, cell: Cell, values: Values) -> Values:

@@ -32,6 +32,8 @@ __all__ = [
     "WriteBatch",
     "WritePlan",
     "api_key_hash",
+    "event_time_fault",
+    "event_time_limits",
     "format_expression",
     "is_request_id",
     "key_slot",
@@ -191,6 +193,16 @@ def is_request_id(value: bytes) -> bool:
 
 def parse_timeout_ms(value: bytes) -> int | None:
     """Whole milliseconds from 1 of at most nine digits, or None of anything else."""
+
+def event_time_limits(now_ms: int) -> tuple[int, int]:
+    """Return the first and the last time that an event may have now, in epoch milliseconds."""
+
+def event_time_fault(time_ms: int, now_ms: int, timestamp_format: str | None = None) -> str | None:
+    """Say what is wrong with the time of an event, to go on after "which is"; None if nothing is.
+
+    `timestamp_format` says in which unit a number was read, "unix" or "unix_ms", and is None for
+    what was no number.
+    """
 
 def parse_as_of(text: str) -> int:
     """The epoch milliseconds that `text` says: an integer, or RFC 3339 with an offset from UTC.

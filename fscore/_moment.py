@@ -12,9 +12,6 @@ from typing import Any
 
 import numpy as np
 
-FUTURE_MS = 5 * 60 * 1000
-"""How far ahead of the clock an event may be; a clock that is wrong by more has to be set."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _ISO = re.compile(

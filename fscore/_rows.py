@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from fscore._fscore import WriteBatch, WritePlan
+from fscore._fscore import WriteBatch, WritePlan, event_time_fault
 from fscore.errors import InvalidKeys, InvalidValue
 
 _ROWS_PER_BATCH = 2_000
@@ -33,7 +34,7 @@ def encode(
 def _encode_dicts(
     plan: WritePlan, rows: Sequence[Mapping[str, Any]], event_time: Any, version: int
 ) -> list[WriteBatch]:
-    written = now_ms() if event_time is None else one_time(event_time)
+    written = now_ms() if event_time is None else _one_event_time(event_time)
     whole = rows if isinstance(rows, list) else list(rows)
     return plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
 
@@ -158,21 +159,54 @@ def _times(event_time: Any, rows: int, written: int) -> np.ndarray[Any, np.dtype
     if isinstance(event_time, tuple):
         values, nulls = event_time
     elif isinstance(event_time, datetime | int):
-        return np.full(rows, one_time(event_time), dtype=np.int64)
+        return np.full(rows, _one_event_time(event_time), dtype=np.int64)
     else:
         values, nulls = _from_values(event_time)
     if isinstance(values, list):
-        values = [written if value is None else one_time(value) for value in values]
+        values = _listed_times(values, written)
     times = np.array(values, dtype=np.int64)
     if nulls is not None:
         times[nulls] = written
-    if times.size and times.min() < 0:
-        raise InvalidValue("an event time is before 1970", feature="event_time")
     return times
 
 
+def _listed_times(values: list[Any], written: int) -> Any:
+    if set(map(type, values)) == {int}:
+        with suppress(OverflowError):
+            return np.array(values, dtype=np.int64)
+    return [
+        written if value is None else _time_of_row(row, value) for row, value in enumerate(values)
+    ]
+
+
+def _time_of_row(row: int, event_time: Any) -> int:
+    try:
+        return _time_ms(event_time)
+    except InvalidValue as error:
+        message = error.message.replace("event_time is", f"event_time (row {row}) is", 1)
+        raise InvalidValue(message, feature="event_time", row=row) from None
+
+
+def _one_event_time(event_time: Any) -> int:
+    """Return the event time of all rows; InvalidValue where it is none that an event may have."""
+    time_ms = _time_ms(event_time)
+    if fault := event_time_fault(time_ms, now_ms(), "unix_ms"):
+        raise InvalidValue(f"event_time is {event_time}, which is {fault}", feature="event_time")
+    return time_ms
+
+
 def one_time(event_time: Any) -> int:
-    """Return an event time in epoch milliseconds; InvalidValue where it is none."""
+    """Return a time from 1970 on in epoch milliseconds; InvalidValue where it is none."""
+    time_ms = _time_ms(event_time)
+    if time_ms < 0:
+        raise InvalidValue(
+            f"event_time is {event_time}, which is before 1970", feature="event_time"
+        )
+    return time_ms
+
+
+def _time_ms(event_time: Any) -> int:
+    """Return a time in epoch milliseconds; InvalidValue where it is none."""
     if isinstance(event_time, datetime):
         if event_time.tzinfo is None:
             raise InvalidValue(
@@ -184,10 +218,11 @@ def one_time(event_time: Any) -> int:
         since = event_time - epoch
         return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
     if isinstance(event_time, int) and not isinstance(event_time, bool):
-        if event_time in range(1 << 63):
+        if -(1 << 63) <= event_time < 1 << 63:
             return event_time
-        place = "before 1970" if event_time < 0 else "beyond 64 bits"
-        raise InvalidValue(f"event_time is {event_time}, which is {place}", feature="event_time")
+        raise InvalidValue(
+            f"event_time is {event_time}, which is beyond 64 bits", feature="event_time"
+        )
     raise InvalidValue(
         f"event_time is {event_time!r}; it must be a datetime with a time zone, or epoch ms",
         feature="event_time",

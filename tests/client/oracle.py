@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-EPOCH = 1_900_000_000_000
+from tests.event_times import RECENT_MS
+
+EPOCH = RECENT_MS
 FEATURES = ["age", "country"]
 
 

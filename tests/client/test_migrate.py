@@ -28,6 +28,7 @@ from tests.client.migration import (
     same,
     values,
 )
+from tests.event_times import shortly_ahead
 from tests.redis_server import RedisServer
 
 BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
@@ -75,11 +76,12 @@ def test_values_statuses_and_versions_stay(client: Any, witness: Any, to: str) -
 
 @BOTH
 def test_keys_live_as_long_as_before(client: Any, witness: Any, to: str) -> None:
-    client.write("row", [{"user_id": 1, **row(1)}], event_time=NOW + DAY_MS)
+    ahead = shortly_ahead()
+    client.write("row", [{"user_id": 1, **row(1)}], event_time=ahead)
     begin(client, to)
     client.migrate("row", to, **FAST)
     key = "user:{1}:v1:row" if to == "packed" else "user:{1}:v1"
-    assert witness.pexpiretime(key) == NOW + 31 * DAY_MS
+    assert witness.pexpiretime(key) == ahead + 30 * DAY_MS
 
 
 def test_the_time_of_writing_is_carried_over(client: Any, witness: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fscore import Entity, FeatureView, Int64, List, Registry, String
 from tests.client.driver import PATIENCE, Driver
+from tests.event_times import PAST_MS
 
 user = Entity("user", join_keys={"user_id": Int64})
 HOT = list(range(12))
@@ -92,7 +93,7 @@ def write(client: Any, log: Log, entities: list[int], ordering: str) -> None:
             client.delete("row", [entity])
         else:
             written = [{"user_id": entity, **row(number)}]
-            client.write("row", written, ordering=ordering, event_time=1_000 + number)
+            client.write("row", written, ordering=ordering, event_time=PAST_MS + number)
         log.ended[entity] = number
 
 

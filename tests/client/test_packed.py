@@ -20,6 +20,7 @@ from fscore import (
 from fscore._packed import fingerprint
 from fscore.types import Status
 from tests.client.driver import Driver
+from tests.event_times import PAST_MS
 
 NEVER = 3600.0
 
@@ -52,11 +53,15 @@ def test_old_rows_with_new_definitions_and_new_rows_with_old_ones(
 ) -> None:
     old = driver.connect(redis_url, registry_poll=NEVER)
     old.apply(OLD)
-    old.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=5)
+    old.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=PAST_MS)
     behind = old.prepare("all")
     new = driver.connect(redis_url)
     new.apply(NEW)
-    new.write("profile", [{"user_id": 2, "age": 30, "country": None, "score": 0.5}], event_time=6)
+    new.write(
+        "profile",
+        [{"user_id": 2, "age": 30, "country": None, "score": 0.5}],
+        event_time=PAST_MS + 1,
+    )
 
     assert row(new, 1) == (
         {"score": None, "country": "US", "age": 29},
@@ -99,12 +104,12 @@ def test_a_schema_that_is_nowhere_costs_one_look(
 def test_a_changed_ttl_counts_at_once(driver: Driver, redis_url: str, consistency: Any) -> None:
     client = driver.connect(redis_url)
     client.apply(registry(None, age=Int64, country=String))
-    client.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=1_000)
-    how = {"as_of": 61_000, "consistency": consistency}
+    client.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=PAST_MS)
+    how = {"as_of": PAST_MS + 60_000, "consistency": consistency}
     assert row(client, 1, **how)[1] == ["PRESENT", "PRESENT"]
     client.apply(registry("1m", age=Int64, country=String))
     assert row(client, 1, **how) == ({"age": None, "country": "??"}, ["EXPIRED", "EXPIRED"])
-    assert row(client, 1, as_of=60_999)[1] == ["PRESENT", "PRESENT"]
+    assert row(client, 1, as_of=PAST_MS + 59_999)[1] == ["PRESENT", "PRESENT"]
     client.apply(registry("2m", age=Int64, country=String))
     assert row(client, 1, **how)[1] == ["PRESENT", "PRESENT"]
 

@@ -37,9 +37,9 @@ from fscore import (
 )
 from tests.client.driver import Driver
 from tests.client.shop import HOUR_MS, REGISTRY, wide_registry
+from tests.event_times import RECENT_MS
 
-NOW = 1_900_000_000_000
-"""Long after today, so that rows of this event time do not expire while the test runs."""
+NOW = RECENT_MS
 
 PROFILE = {
     "age": "29",

@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-T1, T2 = 1_900_000_000_000, 1_900_000_000_500
+from tests.event_times import RECENT_MS
+
+T1, T2 = RECENT_MS, RECENT_MS + 500
 
 USER = {
     "user_id": 1,

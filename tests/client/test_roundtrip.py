@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.client.driver import AsyncioDriver, BlockingDriver
 from tests.client.shop import REGISTRY
+from tests.event_times import RECENT_MS
 from tests.redis_server import RedisServer
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -196,7 +197,7 @@ def test_dicts_lists_and_arrays_store_the_same(store: Store, columns: dict[str, 
                 name: np.array(columns[name], dtype=dtypes[name]) for name in columns
             }
             given = {"user_id": np.array(ids, dtype=np.int64), **arrays}
-        client.write("profile", given, event_time=1_900_000_000_000)
+        client.write("profile", given, event_time=RECENT_MS)
         table = prepared.get(ids)
         answers.append((table.to_dicts(), table.to_numpy().tobytes()))
     assert same(answers[0][0], answers[1][0])

@@ -33,6 +33,7 @@ from fscore import (
 from fscore import _version_changes as changes
 from fscore._versions import Pointers, live_versions
 from tests.client.driver import Driver
+from tests.event_times import PAST_MS
 
 user = Entity("user", join_keys={"user_id": Int64})
 product = Entity("product", join_keys={"sku": Int64})
@@ -363,10 +364,10 @@ def test_rows_go_to_every_live_version(client: Any, witness: Any) -> None:
 def test_one_moment_for_all_versions(client: Any, witness: Any) -> None:
     client.versions.create("ranking")
     client.write("profile", [{"user_id": 1, "age": 1}])
-    client.write("profile", {"user_id": [2], "age": [1], "event_time": [5]})
+    client.write("profile", {"user_id": [2], "age": [1], "event_time": [PAST_MS]})
     times = [witness.hget(f"user:{{{n}}}:v{v}", "_ts:profile") for n in (1, 2) for v in (1, 2)]
     assert times[0] == times[1]
-    assert times[2:] == [b"5", b"5"]
+    assert times[2:] == [b"%d" % PAST_MS] * 2
 
 
 def test_versions_of_an_entity_are_those_of_the_services_that_read_it(client: Any) -> None:

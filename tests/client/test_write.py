@@ -12,8 +12,9 @@ import pytest
 
 from fscore import FeatureViewNotFound, InvalidKeys, InvalidValue
 from tests.client.driver import Driver
+from tests.event_times import RECENT_MS
 
-T1 = 1_900_000_000_000
+T1 = RECENT_MS
 
 
 def row(witness: Any, key: str) -> dict[str, bytes]:
@@ -78,7 +79,7 @@ def test_dicts_are_stored_as_the_format_says(client: Any, witness: Any) -> None:
 
 
 def test_none_is_null_and_what_is_absent_stays(client: Any, witness: Any) -> None:
-    client.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=1_000)
+    client.write("profile", [{"user_id": 1, "age": 29, "country": "US"}], event_time=T1 - 1_000)
     client.write("profile", [{"user_id": 1, "age": None}], event_time=T1)
     assert row(witness, "user:{1}:v1") == {"country": b"US", "_ts:profile": b"%d" % T1}
     table = client.prepare(features=["age", "country", "score"]).get([1])
@@ -103,7 +104,7 @@ def test_now_is_the_event_time_where_none_is_given(client: Any, witness: Any) ->
         assert before <= int(row(witness, f"user:{{{user}}}:v1")["_ts:profile"]) <= after
 
 
-AWARE = dt.datetime(2030, 3, 17, 17, 46, 40, tzinfo=dt.UTC)
+AWARE = dt.datetime.fromtimestamp(T1 // 1_000, dt.UTC)
 ELSEWHERE = AWARE.astimezone(dt.timezone(dt.timedelta(hours=-7)))
 
 

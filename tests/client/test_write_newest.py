@@ -15,8 +15,9 @@ from fscore import ConfigError, InvalidValue
 from tests.client.driver import PATIENCE, Driver
 from tests.client.kinds import DAY_MS, REGISTRY
 from tests.client.shop import wide_registry
+from tests.event_times import EARLIEST_MS, PAST_MS, shortly_ahead
 
-T = 1_900_000_000_000
+T = PAST_MS
 KEY = "user:{1}:v1"
 
 
@@ -80,15 +81,23 @@ def test_of_one_moment_the_greatest_text_stays_in_each_field(client: Any, witnes
 
 
 @pytest.mark.parametrize(
-    "stored", ["text", "", "-5", "1e99", "0x7fffffffffff", " 1", "9223372036854775808", "1" * 40]
+    "stored",
+    ["text", "", "-5", "1e99", "0x7fffffffffff", f" {T}", "9223372036854775808", "1" * 40],
 )
 def test_what_is_no_event_time_is_older_than_any(client: Any, witness: Any, stored: str) -> None:
     witness.hset(KEY, mapping={"age": "1", "country": "US", "_ts:profile": stored})
-    assert write(client, {"age": 2, "event_time": 0}) == 0
-    assert hashed(witness) == {"age": "2", "_ts:profile": "0"}
+    assert write(client, {"age": 2, "event_time": EARLIEST_MS}) == 0
+    assert hashed(witness) == {"age": "2", "_ts:profile": str(EARLIEST_MS)}
 
 
-@pytest.mark.parametrize("time", [0, 1, 2**53, 2**53 + 1, 2**63 - 2], ids=str)
+@pytest.mark.parametrize("stored", [2**53, 2**53 + 1, 2**63 - 1], ids=str)
+def test_a_row_that_others_wrote_far_ahead_stays(client: Any, witness: Any, stored: int) -> None:
+    witness.hset(KEY, mapping={"age": "1", "_ts:profile": f"0{stored}"})
+    assert write(client, {"age": 2, "event_time": T}) == 1
+    assert hashed(witness)["age"] == "1"
+
+
+@pytest.mark.parametrize("time", [EARLIEST_MS, 999_999_999_999, T], ids=str)
 def test_times_are_compared_exactly(client: Any, witness: Any, time: int) -> None:
     witness.hset(KEY, mapping={"age": "1", "_ts:profile": f"00{time + 1}"})
     assert write(client, {"age": 2, "event_time": time}) == 1
@@ -146,16 +155,11 @@ def test_other_orderings_are_refused(client: Any, witness: Any) -> None:
 
 
 def test_only_a_row_that_stays_moves_the_expiry(client: Any, witness: Any) -> None:
-    ahead = client_now(witness) + DAY_MS
+    ahead = shortly_ahead()
     for user, rows in enumerate([[ahead, ahead - 1], [ahead - 1, ahead]]):
         for time in rows:
             client.write("row", [packed(user_id=user, event_time=time)], ordering="event_time")
         assert witness.pexpiretime(f"user:{{{user}}}:v1:row") == ahead + 30 * DAY_MS
-
-
-def client_now(witness: Any) -> int:
-    seconds, microseconds = witness.time()
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 # Packed rows
@@ -182,9 +186,13 @@ def test_packed_rows(client: Any, witness: Any) -> None:
     assert stored() == {"points": None, "name": None}
 
 
-@pytest.mark.parametrize("time", [0, 255, 256, 2**31, 2**32 - 1, 2**53, 2**63 - 2], ids=str)
-def test_times_of_packed_rows_are_compared_exactly(client: Any, witness: Any, time: int) -> None:
-    key = "user:{1}:v1:row"
+# The bytes of a time are compared in two halves, of which the lower one begins anew here.
+EDGE = PAST_MS >> 32 << 32
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 255, 256, 2**31 - 1, 2**31, 2**32 - 1], ids=str)
+def test_times_of_packed_rows_are_compared_exactly(client: Any, witness: Any, offset: int) -> None:
+    time, key = EDGE + offset, "user:{1}:v1:row"
     early, late = packed(event_time=time, name="z"), packed(event_time=time + 1)
     client.write("row", [late], ordering="event_time")
     row = witness.get(key)
@@ -195,14 +203,18 @@ def test_times_of_packed_rows_are_compared_exactly(client: Any, witness: Any, ti
     assert witness.get(key) == row
 
 
-def test_packed_rows_of_before_1970_are_older(client: Any, witness: Any) -> None:
+@pytest.mark.parametrize("stored", [-(2**63), -1, 0, 2**53, 2**63 - 1], ids=str)
+def test_packed_rows_that_others_wrote_may_be_of_any_time(
+    client: Any, witness: Any, stored: int
+) -> None:
     key = "user:{1}:v1:row"
-    client.write("row", [packed(event_time=0)])
-    row = bytearray(witness.get(key))
-    row[5:13] = (-1).to_bytes(8, "little", signed=True)
-    witness.set(key, bytes(row))
-    assert client.write("row", [packed(event_time=0)], ordering="event_time").unchanged == 0
-    assert witness.get(key)[5:13] == bytes(8)
+    client.write("row", [packed()])
+    row = witness.get(key)
+    other = row[:5] + stored.to_bytes(8, "little", signed=True) + row[13:]
+    witness.set(key, other)
+    stays = stored > T
+    assert client.write("row", [packed()], ordering="event_time").unchanged == stays
+    assert witness.get(key) == (other if stays else row)
 
 
 # Whatever the order

@@ -13,8 +13,9 @@ import pytest
 from fscore import InvalidValue, Registry
 from tests.client.driver import Driver
 from tests.client.kinds import DAY_MS, REGISTRY
+from tests.event_times import PAST_MS, shortly_ahead
 
-T = 1_900_000_000_000
+T = PAST_MS
 KEY = "user:{1}:v1:row"
 ROW = {"points": 7, "name": "é", "active": True, "tags": ["a", "b"]}
 
@@ -75,8 +76,9 @@ def test_a_row_brings_every_feature(client: Any, witness: Any, ordering: str) ->
 
 def test_a_row_lives_as_long_as_it_counts(client: Any, witness: Any) -> None:
     now = int(time.time() * 1000)
-    client.write("row", [{"user_id": 1, **ROW}], event_time=now + DAY_MS)
-    assert witness.pexpiretime(KEY) == now + 31 * DAY_MS
+    ahead = shortly_ahead()
+    client.write("row", [{"user_id": 1, **ROW}], event_time=ahead)
+    assert witness.pexpiretime(KEY) == ahead + 30 * DAY_MS
     client.write("row", [{"user_id": 1, **ROW}], event_time=now - 90 * DAY_MS)
     assert 0 <= witness.pexpiretime(KEY) - now - 30 * DAY_MS < 60_000
 

@@ -12,9 +12,10 @@ from fscore import ConfigError, Unavailable, WriteRejected
 from tests.client.driver import PATIENCE, Driver
 from tests.client.kinds import HOUR_MS, REGISTRY
 from tests.client.proxy import FaultProxy
+from tests.event_times import PAST_HOUR_MS
 from tests.redis_server import RedisServer
 
-T = 1_900_000_800_000
+T = PAST_HOUR_MS
 NEVER = 3600.0
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from fscore import ConfigError
 from tests.client.driver import Driver
 from tests.client.kinds import DAY_MS, HOUR_MS, REGISTRY
+from tests.event_times import PAST_HOUR_MS
 
-T = 1_900_000_800_000
+T = PAST_HOUR_MS
 """The start of a tile."""
 KEY = "tiled:user:{1}"
 TILES = f"{KEY}:t{HOUR_MS}"

@@ -33,6 +33,7 @@ from fscore import (
     total,
 )
 from fscore_server.ingest import InputError, aggregate, load, stream
+from tests.event_times import PAST_MS
 from tests.ingest.sink import Sink
 
 pair = Entity("pair", join_keys={"user_id": String, "shop_id": Int64})
@@ -67,7 +68,7 @@ event_lists = st.lists(
         {
             "user_id": st.sampled_from(["ann", "bob"]),
             "shop": st.integers(1, 2),
-            "at": st.integers(0, 5),
+            "at": st.integers(PAST_MS, PAST_MS + 5),
             "kind": st.sampled_from(["a", "b", "c", None]),
             "amount": st.none() | st.integers(0, 5) | st.just(2**62),
         }

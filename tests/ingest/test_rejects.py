@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import bz2
+import copy
 import datetime as dt
 import gzip
 import json
@@ -80,8 +81,8 @@ BAD_CSV = {
     "bob,2024-01-01,29,0.5,maybe": "member: expected 1, 0, true or false, found 'maybe'",
     "bob,2024-01-01,29,0.5": "4 columns where the header has 5",
     "bob,2024-01-01,29,0.5,1,more": "6 columns where the header has 5",
-    f"bob,{FAR},29,0.5,1": f"at: '{FAR}' is more than 5 minutes in the future",
-    "bob,1969-12-31,29,0.5,1": "at: '1969-12-31' is before 1970",
+    f"bob,{FAR},29,0.5,1": f"at: '{FAR}' is more than 5 minutes ahead of the clock",
+    "bob,1989-12-31,29,0.5,1": "at: '1989-12-31' is before 1990",
     f"{'b' * 513},2024-01-01,29,0.5,1": "user_id: an id has at most 512 bytes, this has 513",
     f"{'é' * 257},2024-01-01,29,0.5,1": "user_id: an id has at most 512 bytes, this has 514",
 }
@@ -109,6 +110,28 @@ def test_all_kinds_of_bad_csv_rows_together(tmp_path: Path, sink: Sink) -> None:
     assert report.rejected == len(BAD_CSV)
     assert sum(report.files[0].reasons.values()) == len(BAD_CSV)
     assert rejects_of(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("timestamp_format", "moment", "why"),
+    [
+        ("unix_ms", 1_704_067_200, "before 1990; is it in seconds? It is read as milliseconds"),
+        ("unix_ms", 1_704_067_200_000_000, "ahead of the clock; is it in microseconds? It is read"),
+        ("unix", 1_704_067_200_000, "ahead of the clock; is it in milliseconds? It is read as sec"),
+        ("unix_ms", 5, "before 1990; it is read as milliseconds since 1970"),
+    ],
+)
+def test_moments_in_another_unit_are_told(
+    tmp_path: Path, sink: Sink, timestamp_format: str, moment: int, why: str
+) -> None:
+    definitions = copy.deepcopy(DEFINITIONS)
+    definitions["views"]["sample"]["source"]["timestamp_format"] = timestamp_format
+    path = tmp_path / "in.csv"
+    path.write_text(f"{HEADER}\nann,{moment},29,0.5,1\n")
+    assert load(sink, definitions, [path]).rejected == 1
+    (reject,) = rejects_of(path)
+    assert reject["reason"].startswith(f"at: '{moment}' is ")
+    assert why in reject["reason"]
 
 
 @pytest.mark.parametrize("block", [1, 2, 7, 64, 1 << 20])

@@ -9,6 +9,7 @@ import pytest
 
 from fscore import InvalidDefinition
 from fscore._fscore import WritePlan
+from tests.event_times import PAST_MS
 
 COMMON: dict[str, Any] = {
     **{"entity": "user", "join_keys": [["user_id", "Int64"]], "view": "v"},
@@ -54,7 +55,7 @@ def test_what_holds_for_batches_of_each_kind() -> None:
         row: dict[str, Any] = {"user_id": 1}
         if spec["kind"] == "packed" or spec["also"] is not None:
             row["a"] = "x"
-        [batch] = plan.encode_rows([row], 1, 5)
+        [batch] = plan.encode_rows([row], 1, PAST_MS)
         return batch.idempotent, batch.counted, batch.in_order
 
     assert holds(HASH) == (False, False, False)
@@ -72,10 +73,10 @@ def test_what_holds_for_batches_of_each_kind() -> None:
 def test_batches_are_cut_by_rows_and_by_bytes(spec: dict[str, Any], event_time_order: bool) -> None:
     plan = WritePlan(spec, "", event_time_order=event_time_order)
     rows = [{"user_id": user, "a": "x"} for user in range(25)]
-    assert [batch.rows for batch in plan.encode_rows(rows, 1, 5, 10)] == [10, 10, 5]
-    assert [batch.rows for batch in plan.encode_rows([], 1, 5, 10)] == []
+    assert [batch.rows for batch in plan.encode_rows(rows, 1, PAST_MS, 10)] == [10, 10, 5]
+    assert [batch.rows for batch in plan.encode_rows([], 1, PAST_MS, 10)] == []
     wide = [{"user_id": user, "a": "x" * (1 << 20)} for user in range(10)]
-    sizes = [batch.bytes for batch in plan.encode_rows(wide, 1, 5)]
+    sizes = [batch.bytes for batch in plan.encode_rows(wide, 1, PAST_MS)]
     assert len(sizes) >= 2
     assert max(sizes) < 8 << 20
 
@@ -85,12 +86,12 @@ def test_what_is_kept_back_leaves_with_its_batch(spec: dict[str, Any]) -> None:
     plan = WritePlan(spec, "")
     users = np.arange(25) % 3
     columns: list[Any] = [] if spec is not FLAGS else [("seen", np.ones(25, dtype=bool), None)]
-    batches = plan.encode_columns({"user_id": users}, columns, None, 1, 5, 10)
+    batches = plan.encode_columns({"user_id": users}, columns, None, 1, PAST_MS, 10)
     assert [batch.rows for batch in batches] == [10, 10, 5]
     # Events of an entity leave together, bits one by one.
     assert [batch.commands for batch in batches] == ([10, 10, 5] if spec is FLAGS else [3, 3, 3])
     if spec is SERIES:
         pages = [{"user_id": user, "page": "x" * (1 << 20)} for user in range(10)]
-        sizes = [batch.bytes for batch in plan.encode_rows(pages, 1, 5)]
+        sizes = [batch.bytes for batch in plan.encode_rows(pages, 1, PAST_MS)]
         assert len(sizes) >= 2
         assert max(sizes) < 8 << 20

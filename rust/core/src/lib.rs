@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod connection;
 pub mod convert;
 pub mod error;
+pub mod event_time;
 pub mod expression;
 pub mod flag;
 pub mod http;

@@ -12,6 +12,7 @@ mod command;
 mod config;
 mod connection;
 mod errors;
+mod event_time;
 mod expression;
 mod http;
 mod input;
@@ -40,6 +41,8 @@ mod _fscore {
     use crate::blocking::BlockingPool;
     #[pymodule_export]
     use crate::connection::Connection;
+    #[pymodule_export]
+    use crate::event_time::{event_time_fault, event_time_limits};
     #[pymodule_export]
     use crate::expression::{CompiledExpression, format_expression};
     #[pymodule_export]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from fscore._moment import FUTURE_MS
+from fscore._fscore import event_time_fault, event_time_limits
 from fscore._projection import FlagProjection
 from fscore_server.ingest.aggregate import selected
 from fscore_server.ingest.chunk import Chunk
@@ -43,7 +43,7 @@ class EventReader:
 
     def read(self, chunk: Chunk) -> tuple[pl.DataFrame, list[Reject]]:
         """The chunk's good rows, and its rejects in the order of the file."""
-        latest_ms = time.time_ns() // 1_000_000 + FUTURE_MS
+        now_ms = time.time_ns() // 1_000_000
         columns: list[pl.Series] = []
         checks: list[_Check] = []
         for cell in self._cells:
@@ -52,7 +52,7 @@ class EventReader:
             if cell in self._required and values.dtype == pl.String:
                 values = values.replace("", None)
             columns.append(values.alias(self.names[cell]))
-            checks += self._checks(cell, found, values, latest_ms)
+            checks += self._checks(cell, found, values, now_ms)
         events = pl.DataFrame(columns)
         checks += [self._id_check(view, events) for view in self._flags]
         verdict = np.full(chunk.frame.height, -1, dtype=np.int64)
@@ -65,9 +65,7 @@ class EventReader:
         rejects = self._rejects(chunk, checks, verdict, bad)
         return events.filter(pl.Series(verdict == -1)), rejects
 
-    def _checks(
-        self, cell: Cell, found: pl.Series, values: pl.Series, latest_ms: int
-    ) -> list[_Check]:
+    def _checks(self, cell: Cell, found: pl.Series, values: pl.Series, now_ms: int) -> list[_Check]:
         name = cell.column
         checks = [
             _Check(
@@ -88,15 +86,16 @@ class EventReader:
                 )
             )
         if cell.spelling == "event_time":
-            checks += [
+            unit = None if found.dtype.is_temporal() else cell.timestamp_format
+            checks.append(
                 _Check(
-                    values > latest_ms,
+                    ~values.is_between(*event_time_limits(now_ms)),
                     lambda row: (
-                        f"{name}: {_shown(found[row])} is more than 5 minutes in the future"
+                        f"{name}: {_shown(found[row])} is"
+                        f" {event_time_fault(values[row], now_ms, unit)}"
                     ),
-                ),
-                _Check(values < 0, lambda row: f"{name}: {_shown(found[row])} is before 1970"),
-            ]
+                )
+            )
         return checks
 
     def _id_check(self, view: FlagProjection, events: pl.DataFrame) -> _Check:

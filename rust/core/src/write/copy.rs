@@ -226,7 +226,7 @@ impl LayoutCopy {
         }
         encoder.end_row(row, batch).map_err(|error| match error {
             RowError::Column(column, reason) => (Some(column), reason.0.to_owned()),
-            RowError::Time(reason) => (None, reason.0.to_owned()),
+            RowError::Time(fault) => (None, format!("has an event time {fault}")),
         })?;
         encoder.close(batch);
         Ok(())

@@ -18,6 +18,7 @@ mod tiles;
 use std::fmt;
 
 use crate::convert::index_u32;
+use crate::event_time::EventTimeFault;
 use crate::keys::{EntityKeys, KeyColumn, KeysError};
 use crate::types::Scalar;
 use crate::value::{self, Invalid, Value};
@@ -127,8 +128,10 @@ pub struct Row<'a> {
     pub number: u32,
     /// Its destination.
     pub destination: Destination<'a>,
-    /// The event time, in epoch milliseconds; [`NO_TIME`](crate::table::NO_TIME) for a row that is
-    /// copied without one.
+    /// The event time in epoch milliseconds, which [`event_time::check`] has let pass. A row that is
+    /// copied may have any, or [`NO_TIME`](crate::table::NO_TIME).
+    ///
+    /// [`event_time::check`]: crate::event_time::check
     pub time_ms: i64,
     /// The id of the event, if it has one.
     pub event_id: Option<&'a [u8]>,
@@ -185,7 +188,7 @@ pub enum RowError {
     /// The value of a column is wrong.
     Column(usize, Invalid),
     /// Its event time is wrong.
-    Time(Invalid),
+    Time(EventTimeFault),
 }
 
 /// The expiry of a row's key: `ttl_ms` after its event time. For a late row it is `ttl_ms` from

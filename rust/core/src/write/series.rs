@@ -12,8 +12,6 @@ use crate::resp::encode::{write_blob, write_integer};
 use crate::series::member;
 use crate::value::{self, Invalid, Value};
 
-/// The latest event time: scores are doubles, which are exact for integers up to here.
-const LATEST: i64 = 1 << 53;
 /// The most events of an entity in one command.
 const EVENTS_PER_COMMAND: usize = 500;
 
@@ -182,11 +180,6 @@ impl RowEncoder for SeriesEncoder<'_> {
         let Destination::Key(entity, key) = row.destination else {
             return Ok(());
         };
-        if row.time_ms > LATEST {
-            return Err(RowError::Time(Invalid(
-                "is beyond 2^53 ms, the latest time of an event",
-            )));
-        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let key = self.span(start);

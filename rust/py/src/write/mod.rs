@@ -8,6 +8,7 @@ mod values;
 
 use std::time::SystemTime;
 
+use fscore_core::event_time::TimeUnit;
 use fscore_core::keys::{KeyColumns, KeyType};
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::write::{
@@ -311,19 +312,14 @@ impl WritePlan {
         if time.is_none() {
             return Ok(now_ms);
         }
-        let ms = if let Ok(time) = time.cast::<PyDateTime>() {
-            epoch_ms(time).map_err(|reason| invalid(&reason))?
+        if let Ok(time) = time.cast::<PyDateTime>() {
+            epoch_ms(time).map_err(|reason| invalid(&reason))
         } else if time.is_instance_of::<PyInt>() && !time.is_instance_of::<PyBool>() {
-            time.extract().map_err(|_| invalid("is beyond 64 bits"))?
+            time.extract().map_err(|_| invalid("is beyond 64 bits"))
         } else {
-            return Err(invalid(
+            Err(invalid(
                 "must be a datetime with a time zone, or epoch milliseconds",
-            ));
-        };
-        if ms < 0 {
-            Err(invalid("is before 1970"))
-        } else {
-            Ok(ms)
+            ))
         }
     }
 
@@ -354,7 +350,11 @@ impl WritePlan {
             RowError::Column(column, reason) => {
                 self.invalid(py, &self.columns[*column].name, row, reason.0)
             }
-            RowError::Time(reason) => self.invalid(py, "event_time", row, reason.0),
+            RowError::Time(fault) => {
+                let reason = fault.of_number(TimeUnit::Milliseconds);
+                let reason = format!("is {}, which is {reason}", fault.time_ms());
+                self.invalid(py, "event_time", row, &reason)
+            }
         }
     }
 

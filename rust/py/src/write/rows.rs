@@ -1,6 +1,7 @@
 //! Puts rows into batches, in every layout that the view is written in.
 
 use fscore_core::convert::index_u32;
+use fscore_core::event_time;
 use fscore_core::keys::{KeyColumns, KeyType, KeysError};
 use fscore_core::write::{
     Destinations, Given, Layout, Row, RowEncoder, RowError, WriteBatch as CoreWriteBatch,
@@ -20,6 +21,7 @@ pub(super) struct Rows<'a> {
     /// Rows in `current`.
     taken: usize,
     most: usize,
+    clock_ms: i64,
     kind: BatchKind,
 }
 
@@ -41,6 +43,7 @@ impl<'a> Rows<'a> {
             current: CoreWriteBatch::default(),
             taken: 0,
             most,
+            clock_ms,
             kind: BatchKind {
                 idempotent: layouts.iter().all(|layout| layout.is_idempotent()),
                 // In two layouts a row may change something in only one of them.
@@ -74,13 +77,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Ends row `index` of the call.
+    /// Ends row `index` of the call. Its time is checked here, whatever form and layout it has.
     pub(super) fn end(
         &mut self,
         index: usize,
         time_ms: i64,
         event_id: Option<&[u8]>,
     ) -> Result<(), RowError> {
+        event_time::check(time_ms, self.clock_ms).map_err(RowError::Time)?;
         for (encoder, destinations) in self.encoders.iter_mut().zip(&self.destinations) {
             let row = Row {
                 number: index_u32(index),

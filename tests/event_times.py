@@ -1,0 +1,19 @@
+"""Times that events of tests have: a write takes those from 1990 to five minutes ahead of now."""
+
+from __future__ import annotations
+
+import time
+
+EARLIEST_MS = 631_152_000_000
+"""The first of 1990."""
+PAST_MS = 1_700_000_000_000
+"""In November 2023: what happened then has expired, where it has a TTL at all."""
+PAST_HOUR_MS = 1_700_002_800_000
+"""The same, at the beginning of an hour."""
+RECENT_MS = time.time_ns() // 1_000_000_000 * 1_000
+"""The second in which the tests began: what happened then does not expire while they run."""
+
+
+def shortly_ahead() -> int:
+    """A time that is as far ahead of the clock as an event may well be."""
+    return time.time_ns() // 1_000_000 + 4 * 60_000
