@@ -9,10 +9,10 @@ from fscore._check import Path as DefinitionPath
 from fscore._declaration import Origin, text_of
 from fscore._registry_load import Declaration
 from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceFeature
-from fscore._view_declaration import DeclaredFeature, View, ViewDeclaration, declaration_of
+from fscore._view_declaration import DeclaredFeature, ViewDeclaration, declaration_of
 from fscore._view_model import FeatureDefinition, ViewDefinition
 from fscore.entity import Entity
-from fscore.expression import Expression
+from fscore.expression import Expression, ViewClass
 from fscore.service import FeatureService
 
 
@@ -22,11 +22,11 @@ class Collector:
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         self.entities: dict[str, Entity] = {}
-        self.views: dict[str, tuple[type[View], ViewDeclaration]] = {}
+        self.views: dict[str, tuple[object, ViewDeclaration]] = {}
         self.services: dict[str, FeatureService] = {}
         self.unjudged: set[DefinitionPath] = set()
 
-    def add(self, declaration: Declaration) -> None:
+    def add(self, declaration: Declaration | ViewClass) -> None:
         """Take a declaration and everything that it refers to."""
         if isinstance(declaration, Entity):
             self._add_once(

@@ -23,13 +23,13 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from fscore import _expiries
 from fscore._expiries import Expiries
+from fscore._data_type import DataType
 from fscore._packed import fingerprint
 from fscore._resolved import Schemas
 from fscore._view_model import Columns
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
-from fscore.types import DataType
 
 Command = tuple[str | bytes | int, ...]
 T = TypeVar("T")

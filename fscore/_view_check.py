@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fscore._check import Path, Problem, check_name, check_texts, is_integer
+from fscore._data_type import SCALARS
 from fscore._declaration import MAX_TTL_MS, duration_text, listed
 from fscore._registry_model import EntityDefinition
 from fscore._view_model import (
@@ -17,7 +18,6 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.types import SCALARS
 from fscore.window import WindowFunction
 
 # In a row to be written these stand beside the join keys.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
 
+from fscore._data_type import DataType
 from fscore._declaration import (
     Origin,
     declaring_frame,
@@ -23,7 +24,7 @@ from fscore._declaration import (
 from fscore._view_model import ViewDefinition
 from fscore.entity import Entity
 from fscore.source import FileSource
-from fscore.types import Annotation, DataType, FeatureRef, annotation_of
+from fscore.types import Annotation, FeatureRef, annotation_of
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")
 """The arguments that every kind takes, beside `entity`."""
@@ -185,7 +186,7 @@ class View(metaclass=ViewMeta):
     __fscore_kind__: ClassVar[ViewKind]
 
 
-def declaration_of(view: type) -> ViewDeclaration | None:
+def declaration_of(view: object) -> ViewDeclaration | None:
     """Return what the class statement said; None for the base of a kind and other classes."""
     return getattr(view, "__fscore_view__", None) if isinstance(view, ViewMeta) else None
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
+from fscore._data_type import DataType
 from fscore.expression import Expression
 from fscore.source import Conditions, FeatureMapping, FileSource, checked_where, where_json
-from fscore.types import DataType
 from fscore.window import WindowFunction
 
 LAYOUTS = ("hash", "packed")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fscore._columns import Column, by_name, column
 from fscore._data_type import DataType, epoch_ms
-from fscore._view_declaration import DeclaredFeature
+from fscore._view_declaration import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
 from fscore.expression import Expression, Operand, operand
 from fscore.types import FeatureRef, annotation_of
@@ -100,7 +100,7 @@ def _parts_of(
 ) -> tuple[Expression, dict[str, str], DeclaredFeature | None]:
     """The expression, the types that are known, and the feature on request that it computes."""
     if isinstance(expression, FeatureRef):
-        declared = expression.view.__fscore_view__
+        declared = declaration_of(expression.view)
         feature = None if declared is None else declared.features.get(expression.name)
         if declared is not None and feature is not None:
             own = feature.options.follows_from

@@ -31,20 +31,24 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 
 from fscore._data_type import epoch_ms
 from fscore._fscore import MAX_EXPRESSION_DEPTH, CompiledExpression, format_expression
 
-if TYPE_CHECKING:
-    from fscore._view_declaration import View
-
 __all__ = ["Expression", "Operand", "Request", "request"]
 
 _FLATTENED = frozenset({"+", "*", "&", "|"})
 """Operations of any number of operands, which are taken from the left to the right."""
+
+
+class ViewClass(Protocol):
+    """The class of a view: features and expressions know which one they are of."""
+
+    __name__: str
+    __fscore_view__: Any
 
 
 class Operand:
@@ -166,14 +170,14 @@ class Expression(Operand):
     _tree: Any
     _types: Mapping[str, str]
     _truth: bool | None
-    _views: tuple[type[View], ...]
+    _views: tuple[ViewClass, ...]
 
     def __init__(
         self,
         tree: Any,
         types: Mapping[str, str] | None = None,
         truth: bool | None = None,
-        views: tuple[type[View], ...] = (),
+        views: tuple[ViewClass, ...] = (),
     ) -> None:
         object.__setattr__(self, "_tree", tree)
         object.__setattr__(self, "_types", {} if types is None else types)
@@ -224,7 +228,7 @@ class Expression(Operand):
         """
         return dict(self._types)
 
-    def views(self) -> tuple[type[View], ...]:
+    def views(self) -> tuple[ViewClass, ...]:
         """Return the views whose features it was written with; JSON and pickles have none."""
         return self._views
 
@@ -328,7 +332,7 @@ request = Request()
 """What a request brings."""
 
 
-def feature(reference: str, data_type: str, view: type[View]) -> Expression:
+def feature(reference: str, data_type: str, view: ViewClass) -> Expression:
     """Return a feature of a view, `view:feature`, as an expression."""
     return Expression({"feature": reference}, {reference: data_type}, views=(view,))
 

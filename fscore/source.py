@@ -46,8 +46,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from fscore._data_type import DataType
 from fscore._declaration import name_problem
-from fscore.types import DataType
 
 __all__ = [
     "FeatureMapping",

@@ -28,12 +28,10 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, Union, get_args, get_origin
 
 from fscore._data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_type
-from fscore.expression import Expression, Operand, feature
+from fscore.expression import Expression, Operand, ViewClass, feature
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
-
-    from fscore._view_declaration import View
 
     UnitT = TypeVar("UnitT", bound=str, default=Literal["ms"])
 else:
@@ -103,7 +101,7 @@ class FeatureRef(Operand):
     __slots__ = ("data_type", "name", "output", "view")
 
     def __init__(
-        self, view: type[View], name: str, data_type: DataType, output: str | None = None
+        self, view: ViewClass, name: str, data_type: DataType, output: str | None = None
     ) -> None:
         self.view = view
         self.name = name

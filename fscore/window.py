@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
+from fscore._data_type import DataType
 from fscore._declaration import MAX_TTL_MS, duration_ms, duration_text, listed
-from fscore.types import DataType
 
 __all__ = [
     "avg",
