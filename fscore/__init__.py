@@ -5,6 +5,7 @@ from __future__ import annotations
 from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
+from fscore._file_source import FileSource
 from fscore._fscore import FeatureTable, parse_read_request
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
@@ -51,17 +52,7 @@ from fscore.registry_resolve import ResolvedSet, resolve
 from fscore.request_view import RequestView
 from fscore.series_view import Payload, SeriesView
 from fscore.service import FeatureService
-from fscore.source import (
-    FileSource,
-    count,
-    distinct,
-    ever,
-    first,
-    largest,
-    latest,
-    smallest,
-    total,
-)
+from fscore.source import count, distinct, ever, first, largest, latest, smallest, total
 from fscore.types import (
     Bool,
     Bytes,

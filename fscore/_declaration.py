@@ -1,58 +1,16 @@
-"""What all declarations share.
-
-Where they stand in the user's files, how names look, how durations are written.
-"""
+"""How names look and how durations are written, in definitions and in messages about them."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
-import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from types import FrameType
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MAX_NAME = 200
 MAX_TTL_MS = 100 * 365 * _UNIT_MS["d"]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The line of the user's file at which something was declared."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        """Return `file:line`, the file relative to the working folder where it is inside it."""
-        return f"{shown_path(self.file)}:{self.line}"
-
-
-def shown_path(file: str) -> str:
-    """Return the path as messages show it: relative to the working folder where it is inside it."""
-    if file.startswith("<"):
-        return file
-    relative = os.path.relpath(file)
-    return file if relative.startswith(os.pardir) else relative
-
-
-def declaring_frame() -> FrameType:
-    """Return the nearest frame that is not fscore's own: the user's file."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return frame
-
-
-def declared_at() -> Origin:
-    """Return where the user's code stands now."""
-    frame = declaring_frame()
-    return Origin(frame.f_code.co_filename, frame.f_lineno)
 
 
 def name_problem(what: str, name: object) -> str | None:

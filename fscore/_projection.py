@@ -16,13 +16,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fscore._file_source import FileSource
+from fscore._mapping import Conditions
 from fscore._view_model import (
     FeatureViewDefinition,
     FlagViewDefinition,
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.source import Conditions, FileSource
 
 __all__ = ["Cell", "EventColumns", "SourceProjection", "Values", "ViewRows", "typed_cell"]
 

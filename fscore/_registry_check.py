@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 
 from fscore._check import Problem, check_name, check_texts, is_integer
 from fscore._declaration import listed
+from fscore._file_source import FileSource
 from fscore._packed import fingerprint
-from fscore._registry_model import EntityDefinition, ServiceDefinition
+from fscore._registry_model import JOIN_KEY_TYPES, EntityDefinition, ServiceDefinition
 from fscore._request_check import check_request_view, hidden_join_keys
 from fscore._view_check import check_view
 from fscore._view_model import (
@@ -24,8 +25,6 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.entity import JOIN_KEY_TYPES
-from fscore.source import FileSource
 
 MAX_VERSION = 2**63 - 1
 

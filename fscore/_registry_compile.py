@@ -6,7 +6,8 @@ import contextlib
 from typing import Any
 
 from fscore._check import Path as DefinitionPath
-from fscore._declaration import Origin, text_of
+from fscore._declaration import text_of
+from fscore._origin import Origin
 from fscore._registry_load import Declaration
 from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceFeature
 from fscore._view_declaration import DeclaredFeature, ViewDeclaration, declaration_of

@@ -19,7 +19,7 @@ from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from fscore._declaration import Origin, shown_path
+from fscore._origin import Origin, shown_path
 from fscore._view_declaration import View, declaration_of
 from fscore.entity import Entity
 from fscore.errors import InvalidDefinition

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+JOIN_KEY_TYPES = ("Int64", "String")
+
 
 @dataclass(frozen=True, slots=True)
 class EntityDefinition:

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from fscore import _expiries
-from fscore._expiries import Expiries
 from fscore._data_type import DataType
+from fscore._expiries import Expiries
 from fscore._packed import fingerprint
 from fscore._resolved import Schemas
 from fscore._view_model import Columns

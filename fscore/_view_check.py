@@ -18,7 +18,7 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.window import WindowFunction
+from fscore._window_function import WindowFunction
 
 # In a row to be written these stand beside the join keys.
 RESERVED_FEATURES = frozenset({"event_time"})

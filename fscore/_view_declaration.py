@@ -13,17 +13,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
 
 from fscore._data_type import DataType
-from fscore._declaration import (
-    Origin,
-    declaring_frame,
-    duration_ms,
-    listed,
-    snake_case,
-    text_of,
-)
+from fscore._declaration import duration_ms, listed, snake_case, text_of
+from fscore._file_source import FileSource
+from fscore._origin import Origin, declaring_frame
 from fscore._view_model import ViewDefinition
 from fscore.entity import Entity
-from fscore.source import FileSource
 from fscore.types import Annotation, FeatureRef, annotation_of
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 from fscore._data_type import DataType
+from fscore._file_source import FileSource
+from fscore._mapping import Conditions, FeatureMapping, checked_where, where_json
+from fscore._window_function import WindowFunction
 from fscore.expression import Expression
-from fscore.source import Conditions, FeatureMapping, FileSource, checked_where, where_json
-from fscore.window import WindowFunction
 
 LAYOUTS = ("hash", "packed")
 """The layouts that a feature view may have."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fscore._declaration import declared_at
+from fscore._origin import declared_at
+from fscore._registry_model import JOIN_KEY_TYPES
 from fscore.types import Int64, String
 
 __all__ = ["Entity"]
-
-JOIN_KEY_TYPES = ("Int64", "String")
 
 # In place of keys that are reported already, so that their absence is not reported as well.
 _STAND_IN = ("id", "String")

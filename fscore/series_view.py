@@ -20,12 +20,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fscore._data_type import DataType
+from fscore._file_source import FileSource
+from fscore._mapping import Where, checked_where
 from fscore._view_declaration import View, ViewDeclaration, ViewKind, duration_option
 from fscore._view_model import PayloadField, SeriesViewDefinition
+from fscore._window_function import WindowFunction
 from fscore.entity import Entity
-from fscore.source import FileSource, Where, checked_where
 from fscore.types import Annotation
-from fscore.window import WindowFunction
 
 __all__ = ["Payload", "SeriesView"]
 

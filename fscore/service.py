@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fscore._declaration import declared_at
+from fscore._origin import declared_at
 from fscore._view_declaration import View, ViewMeta, declaration_of
 from fscore.types import FeatureRef
 

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from enum import IntEnum
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, Union, get_args, get_origin
 
 from fscore._data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_type
+from fscore._status import Status
 from fscore.expression import Expression, Operand, ViewClass, feature
 
 if TYPE_CHECKING:
@@ -57,23 +57,6 @@ __all__ = [
     "Vector",
     "annotation_of",
 ]
-
-
-class Status(IntEnum):
-    """What became of one value of a result."""
-
-    PRESENT = 0
-    """There, and of its type."""
-    NULL = 1
-    """The view's row was written without it."""
-    NOT_FOUND = 2
-    """Nobody wrote that row."""
-    EXPIRED = 3
-    """Older than its view's TTL."""
-    INVALID = 4
-    """What is stored is not of its type."""
-    UNAVAILABLE = 5
-    """Could not be read in time."""
 
 
 @dataclass(frozen=True, slots=True)

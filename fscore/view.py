@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fscore._file_source import FileSource
+from fscore._mapping import FeatureMapping
 from fscore._view_declaration import FeatureOptions, View, ViewKind, duration_option
 from fscore._view_model import FeatureViewDefinition
 from fscore.entity import Entity
-from fscore.source import FeatureMapping, FileSource
 
 __all__ = ["Feature", "FeatureView"]
 

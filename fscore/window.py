@@ -17,8 +17,6 @@ registry stores them as JSON, and reading computes them.
 | `session_length` | ms from the first to the newest event of the current session | | `Int64` | 0 |
 
 Lists begin with the newest event. Null payload fields are passed over by every function of a field.
-The JSON form is `{"op": str, "field": str | null, "window_ms": int, "n": int, "gap_ms": int}`,
-where 0 stands for what the function does not have, and a `window_ms` of 0 for everything retained.
 
     >>> from fscore import window
     >>> window.sum("price", "7d").to_json()
@@ -27,14 +25,11 @@ where 0 stands for what the function does not have, and a `window_ms` of 0 for e
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
-from fscore._data_type import DataType
-from fscore._declaration import MAX_TTL_MS, duration_ms, duration_text, listed
+from fscore._declaration import duration_ms
+from fscore._window_function import WindowFunction
 
 __all__ = [
     "avg",
@@ -49,134 +44,7 @@ __all__ = [
     "time_since_last",
 ]
 
-MAX_LAST = 10_000
-"""How many events `last` and `last_times` may list."""
-
 Window = str | timedelta | None
-
-_NUMBERS = ("Int64", "Float32", "Float64")
-_MEMBERS = ("op", "field", "window_ms", "n", "gap_ms")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """What a function has, and what it gives; `types` are spellings, empty where the field says."""
-
-    types: tuple[str, ...] = ()
-    fields: tuple[str, ...] | None = ()
-    """Kinds of payload field that it reads: none of them, or any where this is None."""
-    windowed: bool = True
-    listing: bool = False
-    gap: bool = False
-    tiled: bool = False
-
-
-_RULES = {
-    "count": _Rule(("Int64", "Float64"), tiled=True),
-    "sum": _Rule(fields=_NUMBERS, tiled=True),
-    "avg": _Rule(("Float64",), fields=_NUMBERS, tiled=True),
-    "min": _Rule(fields=(*_NUMBERS, "Timestamp"), tiled=True),
-    "max": _Rule(fields=(*_NUMBERS, "Timestamp"), tiled=True),
-    "distinct": _Rule(("Int64",), fields=None),
-    "last": _Rule(fields=None, windowed=False, listing=True),
-    "last_times": _Rule(("List[Timestamp]",), windowed=False, listing=True),
-    "time_since_last": _Rule(("Int64",), windowed=False),
-    "session_length": _Rule(("Int64",), windowed=False, gap=True),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class WindowFunction:
-    """One function over the events of a series; `mistakes` are what its arguments got wrong."""
-
-    op: str
-    field: str | None = None
-    window_ms: int = 0
-    n: int = 0
-    gap_ms: int = 0
-    mistakes: tuple[str, ...] = ()
-
-    @property
-    def tiled(self) -> bool:
-        """Whether it can be put together from tiles."""
-        return self.op in _RULES and _RULES[self.op].tiled
-
-    def __str__(self) -> str:
-        """Return it as it is written, but for the module: `sum("price", "7d")`."""
-        arguments = [str(self.n)] if self.n else []
-        arguments += [f'"{self.field}"'] if self.field is not None else []
-        arguments += [f'"{duration_text(self.window_ms)}"'] if self.window_ms else []
-        arguments += [f'gap="{duration_text(self.gap_ms)}"'] if self.gap_ms else []
-        return f"{self.op}({', '.join(arguments)})"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
-        return {name: getattr(self, name) for name in _MEMBERS}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """Read the registry's form; what does not fit is noted and comes back from `problems`."""
-        if not isinstance(data, dict) or set(data) != set(_MEMBERS):
-            return cls("", mistakes=(f"a window has {', '.join(_MEMBERS)}, not {data!r}",))
-        return cls(**data)
-
-    def problems(self, data_type: DataType, payload: Mapping[str, DataType]) -> list[str]:
-        """Return what is wrong with this function for a feature of this type.
-
-        `payload` are the fields of the view's events.
-        """
-        if self.mistakes:
-            return list(self.mistakes)
-        if not isinstance(self.op, str) or self.op not in _RULES:
-            return [f"{self.op!r} is no window function: use one of {', '.join(_RULES)}"]
-        rule = _RULES[self.op]
-        found = [*self._number_problems(rule)]
-        of = None
-        if rule.fields == ():
-            if self.field is not None:
-                found.append(f"window.{self.op}() has no field, not {self.field!r}")
-        elif not isinstance(self.field, str) or self.field not in payload:
-            return [*found, self._unknown_field(payload)]
-        else:
-            of = payload[self.field]
-            if rule.fields is not None and of.kind not in rule.fields:
-                found.append(
-                    f"window.{self.op}() cannot read {self.field} ({of}): the field must be one "
-                    f"of {', '.join(rule.fields)}"
-                )
-                return found
-        types = _types(self.op, rule, of)
-        if str(data_type) not in types:
-            source = "" if of is None else f" of {self.field} ({of})"
-            found.append(
-                f"window.{self.op}(){source} is {' or '.join(types)}, not {data_type}: "
-                "change the annotation"
-            )
-        return found
-
-    def _number_problems(self, rule: _Rule) -> list[str]:
-        found = []
-        if not _in_range(self.window_ms, 0, MAX_TTL_MS if rule.windowed else 0):
-            found.append(f"window.{self.op}() has no window of {self.window_ms!r} ms")
-        if rule.listing and not _in_range(self.n, 1, MAX_LAST):
-            found.append(f"window.{self.op}() lists 1 to {MAX_LAST:,} events, not {self.n!r}")
-        elif not rule.listing and not _in_range(self.n, 0, 0):
-            found.append(f"window.{self.op}() lists no events, and n must be 0, not {self.n!r}")
-        if rule.gap and not _in_range(self.gap_ms, 1, MAX_TTL_MS):
-            found.append(
-                f'window.{self.op}() needs the pause that ends a session, like gap="30m", not '
-                f"{self.gap_ms!r} ms"
-            )
-        elif not rule.gap and not _in_range(self.gap_ms, 0, 0):
-            found.append(f"window.{self.op}() has no gap, and gap_ms must be 0")
-        return found
-
-    def _unknown_field(self, payload: Mapping[str, DataType]) -> str:
-        near = difflib.get_close_matches(str(self.field), payload, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"its payload is {listed(payload)}"
-        return (
-            f"window.{self.op}() reads payload field {self.field!r}, which the view has not; {hint}"
-        )
 
 
 def count(window: Window = None) -> Any:
@@ -247,18 +115,3 @@ def _duration(what: str, duration: Any) -> tuple[int, tuple[str, ...]]:
         return duration_ms(duration), ()
     except ValueError as error:
         return 0, (f"{what}: {error}",)
-
-
-def _types(op: str, rule: _Rule, of: DataType | None) -> tuple[str, ...]:
-    """The types that a feature of this function may have."""
-    if rule.types or of is None:
-        return rule.types
-    if op == "sum":
-        return ("Int64", "Float64") if of.kind == "Int64" else ("Float64",)
-    if op == "last":
-        return (str(DataType("List", element=of.kind, unit=of.unit)),)
-    return (str(of),)
-
-
-def _in_range(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fscore._file_source import FileSource
+from fscore._mapping import Conditions
 from fscore._projection import Cell, FlagProjection, SourceProjection, typed_cell
 from fscore.registry import (
     FeatureDefinition,
@@ -16,7 +18,6 @@ from fscore.registry import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.source import Conditions, FileSource
 from fscore_server.ingest.failures import InputError
 
 __all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"]
