@@ -23,7 +23,7 @@ from bench.peers import Unavailable
 from bench.process import HttpServer, serving
 from bench.servers import Server, free_port
 from bench.workload import Layout, Workload, values
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 
 Request = tuple[str, str, str]
 

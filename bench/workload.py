@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.resp import encode
 from bench.servers import Server
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 
 Layout = Literal["hash", "packed"]
 

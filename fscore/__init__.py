@@ -5,7 +5,6 @@ from __future__ import annotations
 from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
-from fscore._file_source import FileSource
 from fscore._fscore import FeatureTable, parse_read_request
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
@@ -44,8 +43,9 @@ from fscore.errors import (
     WriteRejected,
 )
 from fscore.evaluation import Evaluation, evaluate
-from fscore.expression import Expression, request
 from fscore.flag_view import FlagView
+from fscore.model.expression import Expression, request
+from fscore.model.source import FileSource
 from fscore.registry import Registry
 from fscore.registry_diff import Change, RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve

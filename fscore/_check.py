@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fscore._declaration import name_problem
+from fscore.model.names import name_problem
 
 Path = tuple[str, ...]
 """Where something stands, such as `("views", "user_activity", "age")`."""

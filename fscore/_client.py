@@ -31,9 +31,9 @@ from fscore._projection import SourceProjection
 from fscore._rows import encode, now_ms, one_time
 from fscore._scan import PacedOperation
 from fscore._server import expires_hash_fields
-from fscore._view_model import FlagViewDefinition, SeriesViewDefinition
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
+from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, delete_spec, resolve, write_spec

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fscore.expression import Operand
+from fscore.model.expression import Operand
 
 __all__ = ["Column", "by_name", "column"]
 

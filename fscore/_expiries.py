@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from fscore._view_model import FeatureViewDefinition, SeriesViewDefinition, ViewDefinition
+from fscore.model.views import FeatureViewDefinition, SeriesViewDefinition, ViewDefinition
 from fscore.registry import Registry
 
 __all__ = [

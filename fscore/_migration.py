@@ -26,8 +26,8 @@ from fscore._migration_scans import Removed, copy_rows, remove_rows
 from fscore._registry_store import StoredRegistry
 from fscore._rows import now_ms
 from fscore._scan import AWAY, PacedOperation, Pause, patiently, require_identity
-from fscore._view_model import LAYOUTS, FeatureViewDefinition
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
+from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.registry import Registry
 from fscore.registry_resolve import write_spec
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fscore._file_source import FileSource
-from fscore._mapping import Conditions
-from fscore._view_model import (
+from fscore.model.mapping import Conditions
+from fscore.model.source import FileSource
+from fscore.model.views import (
     FeatureViewDefinition,
     FlagViewDefinition,
     SeriesViewDefinition,

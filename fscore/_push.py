@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fscore._client import ClientCore, WriteResult
-from fscore._declaration import listed
 from fscore._events import read_events
 from fscore._fscore import WriteBatch
 from fscore._projection import SourceProjection, ViewRows
 from fscore._rows import now_ms
 from fscore.errors import InvalidKeys, InvalidValue, SourceNotFound
+from fscore.model.names import listed
 from fscore.registry import Registry
 
 __all__ = ["PushResult", "encode_push", "project_source"]

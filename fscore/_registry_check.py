@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fscore._check import Problem, check_name, check_texts, is_integer
-from fscore._declaration import listed
-from fscore._file_source import FileSource
-from fscore._packed import fingerprint
-from fscore._registry_model import JOIN_KEY_TYPES, EntityDefinition, ServiceDefinition
 from fscore._request_check import check_request_view, hidden_join_keys
 from fscore._view_check import check_view
-from fscore._view_model import (
+from fscore.model.entities import JOIN_KEY_TYPES, EntityDefinition, ServiceDefinition
+from fscore.model.fingerprint import fingerprint
+from fscore.model.names import listed
+from fscore.model.source import FileSource
+from fscore.model.views import (
     Columns,
     FeatureViewDefinition,
     FlagViewDefinition,

@@ -6,14 +6,14 @@ import contextlib
 from typing import Any
 
 from fscore._check import Path as DefinitionPath
-from fscore._declaration import text_of
 from fscore._origin import Origin
 from fscore._registry_load import Declaration
-from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceFeature
 from fscore._view_declaration import DeclaredFeature, ViewDeclaration, declaration_of
-from fscore._view_model import FeatureDefinition, ViewDefinition
 from fscore.entity import Entity
-from fscore.expression import Expression, ViewClass
+from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
+from fscore.model.expression import Expression, ViewClass
+from fscore.model.names import text_of
+from fscore.model.views import FeatureDefinition, ViewDefinition
 from fscore.service import FeatureService
 
 

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from fscore import _expiries
-from fscore._data_type import DataType
 from fscore._expiries import Expiries
-from fscore._packed import fingerprint
 from fscore._resolved import Schemas
-from fscore._view_model import Columns
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
+from fscore.model.data_type import DataType
+from fscore.model.fingerprint import fingerprint
+from fscore.model.views import Columns
 from fscore.registry import Registry
 from fscore.registry_diff import RegistryDiff, diff
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fscore._check import Path, Problem, check_name
-from fscore._declaration import listed
-from fscore._registry_model import EntityDefinition
-from fscore._view_model import FeatureDefinition, RequestViewDefinition, ViewDefinition
-from fscore.expression import Expression
+from fscore.model.entities import EntityDefinition
+from fscore.model.expression import Expression
+from fscore.model.names import listed
+from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
 
 
 def check_request_view(

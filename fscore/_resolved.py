@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from fscore._packed import fingerprint
-from fscore._view_model import (
+from fscore.model.expression import Expression
+from fscore.model.fingerprint import fingerprint
+from fscore.model.views import (
     Columns,
     FeatureDefinition,
     FeatureViewDefinition,
@@ -15,7 +16,6 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.expression import Expression
 
 Schemas: TypeAlias = Mapping[int, Columns]
 """Columns of packed rows by the fingerprint that the rows bear."""

@@ -19,7 +19,7 @@ meaning.
 
 from __future__ import annotations
 
-from fscore._data_type import DataType
+from fscore.model.data_type import DataType
 
 _TEXTUAL = frozenset({"String", "Bytes"})
 _SAFE_SCALARS: dict[str, frozenset[str]] = {

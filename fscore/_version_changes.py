@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from fscore import _registry_store as store
-from fscore._registry_model import ServiceDefinition
 from fscore._registry_store import Operation
 from fscore._versions import (
     FILLING,
@@ -39,6 +38,7 @@ from fscore.errors import (
     VersionNotFound,
     VersionRetired,
 )
+from fscore.model.entities import ServiceDefinition
 from fscore.registry import Registry
 
 T = TypeVar("T")

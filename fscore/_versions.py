@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Self
 
-from fscore._registry_model import ServiceDefinition
 from fscore._registry_store import Operation
-from fscore._view_model import FeatureViewDefinition
 from fscore.errors import ConfigError
+from fscore.model.entities import ServiceDefinition
+from fscore.model.views import FeatureViewDefinition
 from fscore.registry import Registry
 from fscore.registry_resolve import resolve
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fscore._check import Path, Problem, check_name, check_texts, is_integer
-from fscore._data_type import SCALARS
-from fscore._declaration import MAX_TTL_MS, duration_text, listed
-from fscore._registry_model import EntityDefinition
-from fscore._view_model import (
+from fscore.model.data_type import SCALARS
+from fscore.model.entities import EntityDefinition
+from fscore.model.names import MAX_TTL_MS, duration_text, listed
+from fscore.model.views import (
     LAYOUTS,
     FeatureDefinition,
     FeatureViewDefinition,
@@ -18,7 +18,7 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore._window_function import WindowFunction
+from fscore.model.window import WindowFunction
 
 # In a row to be written these stand beside the join keys.
 RESERVED_FEATURES = frozenset({"event_time"})

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
 
-from fscore._data_type import DataType
-from fscore._declaration import duration_ms, listed, snake_case, text_of
-from fscore._file_source import FileSource
 from fscore._origin import Origin, declaring_frame
-from fscore._view_model import ViewDefinition
 from fscore.entity import Entity
+from fscore.model.data_type import DataType
+from fscore.model.names import duration_ms, listed, snake_case, text_of
+from fscore.model.source import FileSource
+from fscore.model.views import ViewDefinition
 from fscore.types import Annotation, FeatureRef, annotation_of
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fscore._change import Change, as_text, counted, names_of, plain_changes
-from fscore._declaration import duration_text
 from fscore._type_change import type_change_is_safe
-from fscore._view_model import (
+from fscore.model.expression import Expression
+from fscore.model.names import duration_text
+from fscore.model.views import (
     LAYOUTS,
     Columns,
     FeatureDefinition,
@@ -17,7 +18,6 @@ from fscore._view_model import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.expression import Expression
 
 _LEFT = "its data stays in Redis and nothing reads it"
 _STORED_NOWHERE = "nothing of it is stored"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fscore._packed import fingerprint
-from fscore._view_model import (
+from fscore.errors import InvalidValue
+from fscore.model.fingerprint import fingerprint
+from fscore.model.views import (
     LAYOUTS,
     FeatureViewDefinition,
     FlagViewDefinition,
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.errors import InvalidValue
 from fscore.registry import Registry
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fscore._origin import declared_at
-from fscore._registry_model import JOIN_KEY_TYPES
+from fscore.model.entities import JOIN_KEY_TYPES
 from fscore.types import Int64, String
 
 __all__ = ["Entity"]

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fscore._columns import Column, by_name, column
-from fscore._data_type import DataType, epoch_ms
 from fscore._view_declaration import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
-from fscore.expression import Expression, Operand, operand
+from fscore.model.data_type import DataType, epoch_ms
+from fscore.model.expression import Expression, Operand, operand
 from fscore.types import FeatureRef, annotation_of
 
 __all__ = ["Evaluation", "evaluate"]

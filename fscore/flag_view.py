@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._file_source import FileSource
-from fscore._mapping import FeatureMapping
 from fscore._view_declaration import View, ViewKind
-from fscore._view_model import FlagViewDefinition
 from fscore.entity import Entity
+from fscore.model.mapping import FeatureMapping
+from fscore.model.source import FileSource
+from fscore.model.views import FlagViewDefinition
 
 __all__ = ["FlagView"]
 

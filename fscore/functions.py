@@ -22,7 +22,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from fscore.expression import Expression, Operand, call
+from fscore.model.expression import Expression, Operand, call
 
 __all__ = [
     "Value",

@@ -25,8 +25,9 @@ from typing import Any, Self, TypeVar
 from fscore._registry_check import check
 from fscore._registry_compile import Collector
 from fscore._registry_load import Declaration, load_declarations
-from fscore._registry_model import EntityDefinition, ServiceDefinition, ServiceFeature
-from fscore._view_model import (
+from fscore.errors import InvalidDefinition
+from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
+from fscore.model.views import (
     VIEW_KINDS,
     FeatureDefinition,
     FeatureViewDefinition,
@@ -37,7 +38,6 @@ from fscore._view_model import (
     ViewDefinition,
     view_from_json,
 )
-from fscore.errors import InvalidDefinition
 
 __all__ = [
     "VIEW_KINDS",

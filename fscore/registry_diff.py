@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fscore._change import SIGNS, Change, counted, names_of, plain_changes
-from fscore._registry_model import EntityDefinition, ServiceDefinition
 from fscore._type_change import type_change_is_safe
 from fscore._view_diff import added_view, removed_view, view_changes
-from fscore._view_model import ViewDefinition
+from fscore.model.entities import EntityDefinition, ServiceDefinition
+from fscore.model.views import ViewDefinition
 from fscore.registry import Registry
 
 __all__ = ["Change", "RegistryDiff", "diff", "type_change_is_safe"]

@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fscore._declaration import MAX_NAME, listed
-from fscore._registry_model import ServiceDefinition
 from fscore._request_check import hidden_join_keys
 from fscore._resolved import (
     Output,
@@ -29,7 +27,6 @@ from fscore._resolved import (
     ResolvedSet,
     ResolvedView,
 )
-from fscore._view_model import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore._write_spec import delete_spec_of, write_spec_of
 from fscore.errors import (
     AmbiguousFeature,
@@ -38,7 +35,10 @@ from fscore.errors import (
     FeatureServiceNotFound,
     FeatureViewNotFound,
 )
-from fscore.expression import Expression
+from fscore.model.entities import ServiceDefinition
+from fscore.model.expression import Expression
+from fscore.model.names import MAX_NAME, listed
+from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore.registry import Registry
 
 __all__ = [

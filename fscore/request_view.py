@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fscore._view_declaration import View, ViewDeclaration, ViewKind
-from fscore._view_model import RequestViewDefinition
 from fscore.entity import Entity
-from fscore.expression import Expression, Operand, operand
+from fscore.model.expression import Expression, Operand, operand
+from fscore.model.views import RequestViewDefinition
 from fscore.types import annotation_of
 
 __all__ = ["RequestView"]

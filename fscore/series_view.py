@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._data_type import DataType
-from fscore._file_source import FileSource
-from fscore._mapping import Where, checked_where
 from fscore._view_declaration import View, ViewDeclaration, ViewKind, duration_option
-from fscore._view_model import PayloadField, SeriesViewDefinition
-from fscore._window_function import WindowFunction
 from fscore.entity import Entity
+from fscore.model.data_type import DataType
+from fscore.model.mapping import Where, checked_where
+from fscore.model.source import FileSource
+from fscore.model.views import PayloadField, SeriesViewDefinition
+from fscore.model.window import WindowFunction
 from fscore.types import Annotation
 
 __all__ = ["Payload", "SeriesView"]

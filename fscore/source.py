@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fscore._mapping import FeatureMapping, Where, checked_where
+from fscore.model.mapping import FeatureMapping, Where, checked_where
 
 __all__ = [
     "count",

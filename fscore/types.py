@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, Union, get_args, get_origin
 
-from fscore._data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_type
-from fscore._status import Status
-from fscore.expression import Expression, Operand, ViewClass, feature
+from fscore.model.data_type import FIXED_TYPES, MAX_DIM, SCALARS, DataType, unknown_type
+from fscore.model.expression import Expression, Operand, ViewClass, feature
+from fscore.model.status import Status
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -76,7 +76,7 @@ class FeatureRef(Operand):
 
     Base of the type markers: what is annotated `String` is a `String`. `view` is the view's class,
     `name` the feature's name, `data_type` its type, and `output` its name in a service. Operators
-    make expressions of on-request features of it, `==` included: see `fscore.expression`.
+    make expressions of on-request features of it, `==` included: see `fscore.model.expression`.
     """
 
     kind: ClassVar[str] = ""

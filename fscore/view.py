@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._file_source import FileSource
-from fscore._mapping import FeatureMapping
 from fscore._view_declaration import FeatureOptions, View, ViewKind, duration_option
-from fscore._view_model import FeatureViewDefinition
 from fscore.entity import Entity
+from fscore.model.mapping import FeatureMapping
+from fscore.model.source import FileSource
+from fscore.model.views import FeatureViewDefinition
 
 __all__ = ["Feature", "FeatureView"]
 

@@ -28,8 +28,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fscore._declaration import duration_ms
-from fscore._window_function import WindowFunction
+from fscore.model.names import duration_ms
+from fscore.model.window import WindowFunction
 
 __all__ = [
     "avg",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 
 VECTORS = json.loads(
     (Path(__file__).parent / "vectors" / "storage" / "packed.json").read_text("utf-8")

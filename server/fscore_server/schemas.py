@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fscore._view_model import LAYOUTS
+from fscore.model.views import LAYOUTS
 from fscore.registry import Registry, RequestViewDefinition
 from fscore.registry_resolve import resolve
 from fscore_server.metrics import VALUE_STATUSES

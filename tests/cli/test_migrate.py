@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import fscore as library
-from fscore._view_model import FeatureViewDefinition
+from fscore.model.views import FeatureViewDefinition
 from tests.cli.command import Done, Fscore
 
 DEFINITIONS = """

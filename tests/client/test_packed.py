@@ -17,7 +17,7 @@ from fscore import (
     Registry,
     String,
 )
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 from fscore.types import Status
 from tests.client.driver import Driver
 from tests.event_times import PAST_MS

@@ -23,7 +23,7 @@ from fscore import (
     SeriesView,
     window,
 )
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 from fscore.types import Status
 from tests.client.driver import PATIENCE, Driver
 

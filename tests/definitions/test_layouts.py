@@ -18,8 +18,8 @@ from fscore import (
     String,
 )
 from fscore import _registry_check as registry_check
-from fscore._packed import fingerprint
 from fscore._view_check import MAX_PACKED_COLUMNS
+from fscore.model.fingerprint import fingerprint
 from fscore.registry import FeatureDefinition, FeatureViewDefinition
 from fscore.types import DataType
 from tests.definitions.conftest import Problems

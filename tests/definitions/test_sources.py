@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fscore import FileSource, count, distinct, ever, first, largest, latest, smallest, total
-from fscore._mapping import FeatureMapping, cell_text
+from fscore.model.mapping import FeatureMapping, cell_text
 from fscore.types import DataType
 from tests.definitions.conftest import Problems
 

@@ -21,7 +21,7 @@ from fscore import (
     resolve,
     window,
 )
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 from fscore.registry_resolve import delete_spec, write_spec
 
 HOUR, DAY = 3_600_000, 86_400_000

@@ -24,7 +24,7 @@ from fscore import (
     resolve,
 )
 from fscore import _registry_store as store
-from fscore._packed import fingerprint
+from fscore.model.fingerprint import fingerprint
 
 user = Entity("user", join_keys={"user_id": String})
 

@@ -23,7 +23,7 @@ from fscore import (
     Timestamp,
     Vector,
 )
-from fscore._data_type import MAX_DIM
+from fscore.model.data_type import MAX_DIM
 from fscore.types import SCALARS, DataType, annotation_of
 
 # Checkers know these by their Literals only; people who run none write less.

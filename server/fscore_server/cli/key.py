@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from fscore._declaration import duration_ms
 from fscore._fscore import API_KEY_PREFIX, api_key_hash
+from fscore.model.names import duration_ms
 from fscore_server import api_keys
 from fscore_server.api_keys import KEY_NAME, KeyEntry
 from fscore_server.cli.outcome import CommandFailed

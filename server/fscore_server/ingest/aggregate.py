@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from fscore._mapping import Conditions
+from fscore.model.mapping import Conditions
 from fscore_server.ingest.convert import STORED
 from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.plan import Cell, FeaturePlan, ViewPlan

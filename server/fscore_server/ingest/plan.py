@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._file_source import FileSource
-from fscore._mapping import Conditions
 from fscore._projection import Cell, FlagProjection, SourceProjection, typed_cell
+from fscore.model.mapping import Conditions
+from fscore.model.source import FileSource
 from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,

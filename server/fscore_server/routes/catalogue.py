@@ -9,7 +9,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import Caller
-from fscore.expression import Expression
+from fscore.model.expression import Expression
 from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,

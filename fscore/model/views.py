@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
-from fscore._data_type import DataType
-from fscore._file_source import FileSource
-from fscore._mapping import Conditions, FeatureMapping, checked_where, where_json
-from fscore._window_function import WindowFunction
-from fscore.expression import Expression
+from fscore.model.data_type import DataType
+from fscore.model.expression import Expression
+from fscore.model.mapping import Conditions, FeatureMapping, checked_where, where_json
+from fscore.model.source import FileSource
+from fscore.model.window import WindowFunction
 
 LAYOUTS = ("hash", "packed")
 """The layouts that a feature view may have."""

@@ -27,7 +27,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from fscore._data_type import DataType
+from fscore.model.data_type import DataType
 
 WhereValue = str | int | float | bool | None
 Where = Mapping[str, WhereValue | Collection[WhereValue]]

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fscore._data_type import DataType
-from fscore._declaration import MAX_TTL_MS, duration_text, listed
+from fscore.model.data_type import DataType
+from fscore.model.names import MAX_TTL_MS, duration_text, listed
 
 MAX_LAST = 10_000
 """How many events `last` and `last_times` may list."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from fscore._declaration import name_problem
+from fscore.model.names import name_problem
 
 
 @dataclass(frozen=True)

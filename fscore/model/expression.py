@@ -35,8 +35,8 @@ from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 
-from fscore._data_type import epoch_ms
 from fscore._fscore import MAX_EXPRESSION_DEPTH, CompiledExpression, format_expression
+from fscore.model.data_type import epoch_ms
 
 __all__ = ["Expression", "Operand", "Request", "request"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from fscore._data_type import DataType
+from fscore.model.data_type import DataType
 
 
 def fingerprint(columns: Sequence[tuple[str, str]]) -> int:
