@@ -10,7 +10,34 @@ from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
 from fscore._registry_store import ApplyResult
 from fscore.config import RedisSettings
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.mappings import (
+    count,
+    distinct,
+    ever,
+    first,
+    largest,
+    latest,
+    smallest,
+    total,
+)
+from fscore.definitions.markers import (
+    Bool,
+    Bytes,
+    Float32,
+    Float64,
+    Int64,
+    List,
+    Status,
+    String,
+    Timestamp,
+    Vector,
+)
+from fscore.definitions.service import FeatureService
+from fscore.definitions.views.features import Feature, FeatureView
+from fscore.definitions.views.flags import FlagView
+from fscore.definitions.views.on_request import RequestView
+from fscore.definitions.views.series import Payload, SeriesView
 from fscore.errors import (
     AmbiguousFeature,
     AuthenticationFailed,
@@ -43,29 +70,11 @@ from fscore.errors import (
     WriteRejected,
 )
 from fscore.evaluation import Evaluation, evaluate
-from fscore.flag_view import FlagView
 from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
 from fscore.registry import Registry
 from fscore.registry_diff import Change, RegistryDiff, diff
 from fscore.registry_resolve import ResolvedSet, resolve
-from fscore.request_view import RequestView
-from fscore.series_view import Payload, SeriesView
-from fscore.service import FeatureService
-from fscore.source import count, distinct, ever, first, largest, latest, smallest, total
-from fscore.types import (
-    Bool,
-    Bytes,
-    Float32,
-    Float64,
-    Int64,
-    List,
-    Status,
-    String,
-    Timestamp,
-    Vector,
-)
-from fscore.view import Feature, FeatureView
 
 __all__ = [
     "AmbiguousFeature",

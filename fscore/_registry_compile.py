@@ -6,15 +6,19 @@ import contextlib
 from typing import Any
 
 from fscore._check import Path as DefinitionPath
-from fscore._origin import Origin
-from fscore._registry_load import Declaration
-from fscore._view_declaration import DeclaredFeature, ViewDeclaration, declaration_of
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.folder import Declaration
+from fscore.definitions.origin import Origin
+from fscore.definitions.service import FeatureService
+from fscore.definitions.views.declaring import (
+    DeclaredFeature,
+    ViewDeclaration,
+    declaration_of,
+)
 from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
 from fscore.model.expression import Expression, ViewClass
 from fscore.model.names import text_of
 from fscore.model.views import FeatureDefinition, ViewDefinition
-from fscore.service import FeatureService
 
 
 class Collector:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fscore._columns import Column, by_name, column
-from fscore._view_declaration import DeclaredFeature, declaration_of
+from fscore.definitions.markers import FeatureRef, annotation_of
+from fscore.definitions.views.declaring import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
 from fscore.model.data_type import DataType, epoch_ms
 from fscore.model.expression import Expression, Operand, operand
-from fscore.types import FeatureRef, annotation_of
 
 __all__ = ["Evaluation", "evaluate"]
 

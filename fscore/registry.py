@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 
 from fscore._registry_check import check
 from fscore._registry_compile import Collector
-from fscore._registry_load import Declaration, load_declarations
+from fscore.definitions.folder import Declaration, load_declarations
 from fscore.errors import InvalidDefinition
 from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
 from fscore.model.views import (

@@ -127,7 +127,7 @@ class Spans:
         if asked is not None:
             service, attributes["fscore.rows"] = asked
             if service is not None:
-                attributes["fscore.service"] = service
+                attributes["fscore.definitions.service"] = service
         if status == CLIENT_GONE:
             # No status was sent.
             attributes["error.type"] = "client_gone"

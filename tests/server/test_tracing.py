@@ -138,7 +138,7 @@ class TestSpans:
                 "http.response.status_code": 200,
                 "url.scheme": "http",
                 "server.address": "127.0.0.1",
-                "fscore.service": "ranking",
+                "fscore.definitions.service": "ranking",
                 "fscore.rows": 1,
                 "fscore.request_id": "find-me",
             }
@@ -247,9 +247,12 @@ class TestSpans:
             ("GET /v1/features", "GET", 504, "deadline_exceeded", ERROR),
         ]
         # Only of services that there are.
-        assert [span.attributes.get("fscore.service") for span in spans[:2]] == [None, None]
+        assert [span.attributes.get("fscore.definitions.service") for span in spans[:2]] == [
+            None,
+            None,
+        ]
         late = spans[-1].attributes
-        assert (late["fscore.service"], late["fscore.rows"]) == ("ranking", 1)
+        assert (late["fscore.definitions.service"], late["fscore.rows"]) == ("ranking", 1)
         assert spans[-1].seconds >= 0.2
 
     def test_nothing_that_was_asked_for_or_answered_is_sent(
@@ -370,7 +373,7 @@ def test_a_caller_that_left_has_a_span(proxy: FaultProxy, collector: Collector) 
         (span,) = collector.wait_for(1)
     assert span.attributes["error.type"] == "client_gone"
     assert "http.response.status_code" not in span.attributes
-    assert (span.status, span.attributes["fscore.service"]) == (UNSET, "ranking")
+    assert (span.status, span.attributes["fscore.definitions.service"]) == (UNSET, "ranking")
 
 
 def test_each_worker_sends_its_own(any_store: RedisServer, collector: Collector) -> None:

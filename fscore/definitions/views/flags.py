@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._view_declaration import View, ViewKind
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.views.declaring import View, ViewKind
 from fscore.model.mapping import FeatureMapping
 from fscore.model.source import FileSource
 from fscore.model.views import FlagViewDefinition

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fscore._origin import declared_at
+from fscore.definitions.markers import Int64, String
+from fscore.definitions.origin import declared_at
 from fscore.model.entities import JOIN_KEY_TYPES
-from fscore.types import Int64, String
 
 __all__ = ["Entity"]
 

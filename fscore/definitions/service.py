@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fscore._origin import declared_at
-from fscore._view_declaration import View, ViewMeta, declaration_of
-from fscore.types import FeatureRef
+from fscore.definitions.markers import FeatureRef
+from fscore.definitions.origin import declared_at
+from fscore.definitions.views.declaring import View, ViewMeta, declaration_of
 
 __all__ = ["FeatureService"]
 

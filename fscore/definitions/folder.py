@@ -19,11 +19,11 @@ from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from fscore._origin import Origin, shown_path
-from fscore._view_declaration import View, declaration_of
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.origin import Origin, shown_path
+from fscore.definitions.service import FeatureService
+from fscore.definitions.views.declaring import View, declaration_of
 from fscore.errors import InvalidDefinition
-from fscore.service import FeatureService
 
 Declaration = Entity | FeatureService | type[View]
 

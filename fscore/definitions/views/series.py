@@ -19,14 +19,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._view_declaration import View, ViewDeclaration, ViewKind, duration_option
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.markers import Annotation
+from fscore.definitions.views.declaring import (
+    View,
+    ViewDeclaration,
+    ViewKind,
+    duration_option,
+)
 from fscore.model.data_type import DataType
 from fscore.model.mapping import Where, checked_where
 from fscore.model.source import FileSource
 from fscore.model.views import PayloadField, SeriesViewDefinition
 from fscore.model.window import WindowFunction
-from fscore.types import Annotation
 
 __all__ = ["Payload", "SeriesView"]
 

@@ -19,8 +19,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._view_declaration import FeatureOptions, View, ViewKind, duration_option
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.views.declaring import (
+    FeatureOptions,
+    View,
+    ViewKind,
+    duration_option,
+)
 from fscore.model.mapping import FeatureMapping
 from fscore.model.source import FileSource
 from fscore.model.views import FeatureViewDefinition

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fscore._view_declaration import View, ViewDeclaration, ViewKind
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.markers import annotation_of
+from fscore.definitions.views.declaring import View, ViewDeclaration, ViewKind
 from fscore.model.expression import Expression, Operand, operand
 from fscore.model.views import RequestViewDefinition
-from fscore.types import annotation_of
 
 __all__ = ["RequestView"]
 

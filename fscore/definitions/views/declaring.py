@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_origin, overload
 
-from fscore._origin import Origin, declaring_frame
-from fscore.entity import Entity
+from fscore.definitions.entity import Entity
+from fscore.definitions.markers import Annotation, FeatureRef, annotation_of
+from fscore.definitions.origin import Origin, declaring_frame
 from fscore.model.data_type import DataType
 from fscore.model.names import duration_ms, listed, snake_case, text_of
 from fscore.model.source import FileSource
 from fscore.model.views import ViewDefinition
-from fscore.types import Annotation, FeatureRef, annotation_of
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")
 """The arguments that every kind takes, beside `entity`."""

@@ -1,0 +1,1 @@
+"""What people write: entities, views, services, and the folders that hold them."""

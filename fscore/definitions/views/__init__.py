@@ -1,0 +1,1 @@
+"""The four kinds of views, as class statements."""
