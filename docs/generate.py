@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from fscore import errors
 from fscore.config import RedisSettings
-from fscore.registry_diff import type_change_is_safe
+from fscore.registry.diff.registries import type_change_is_safe
 from fscore.types import FIXED_TYPES, DataType
 from fscore_server import problems
 from fscore_server.cli.program import program

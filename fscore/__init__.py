@@ -72,8 +72,8 @@ from fscore.errors import (
 from fscore.evaluation import Evaluation, evaluate
 from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
-from fscore.registry import Registry
-from fscore.registry_diff import Change, RegistryDiff, diff
+from fscore.registry.diff.registries import Change, RegistryDiff, diff
+from fscore.registry.registry import Registry
 from fscore.registry_resolve import ResolvedSet, resolve
 
 __all__ = [

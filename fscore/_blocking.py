@@ -28,8 +28,8 @@ from fscore._reclaim import drive_paced
 from fscore._scan import PacedOperation
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
-from fscore.registry import Registry
-from fscore.registry_diff import RegistryDiff
+from fscore.registry.diff.registries import RegistryDiff
+from fscore.registry.registry import Registry
 
 
 def connect(

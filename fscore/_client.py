@@ -34,8 +34,8 @@ from fscore._server import expires_hash_fields
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
-from fscore.registry import Registry
-from fscore.registry_diff import RegistryDiff, diff
+from fscore.registry.diff.registries import RegistryDiff, diff
+from fscore.registry.registry import Registry
 from fscore.registry_resolve import ResolvedSet, delete_spec, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns

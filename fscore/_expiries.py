@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from fscore.model.views import FeatureViewDefinition, SeriesViewDefinition, ViewDefinition
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 
 __all__ = [
     "Expiries",

@@ -28,7 +28,7 @@ from fscore._rows import now_ms
 from fscore._scan import AWAY, PacedOperation, Pause, patiently, require_identity
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 from fscore.registry_resolve import write_spec
 
 _ATTEMPTS = 50

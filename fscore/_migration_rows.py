@@ -22,7 +22,7 @@ from fscore._versions import Records, entities_of, is_retired, live_of, read_poi
 from fscore._write_spec import layout_spec
 from fscore.errors import FscoreError
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 
 # A row that changed so often between being read and stored is stored by its writers, who all write
 # both layouts.

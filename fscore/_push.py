@@ -18,7 +18,7 @@ from fscore._projection import SourceProjection, ViewRows
 from fscore._rows import now_ms
 from fscore.errors import InvalidKeys, InvalidValue, SourceNotFound
 from fscore.model.names import listed
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 
 __all__ = ["PushResult", "encode_push", "project_source"]
 

@@ -28,8 +28,8 @@ from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, Unsa
 from fscore.model.data_type import DataType
 from fscore.model.fingerprint import fingerprint
 from fscore.model.views import Columns
-from fscore.registry import Registry
-from fscore.registry_diff import RegistryDiff, diff
+from fscore.registry.diff.registries import RegistryDiff, diff
+from fscore.registry.registry import Registry
 
 Command = tuple[str | bytes | int, ...]
 T = TypeVar("T")

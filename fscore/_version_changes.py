@@ -39,7 +39,7 @@ from fscore.errors import (
     VersionRetired,
 )
 from fscore.model.entities import ServiceDefinition
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 
 T = TypeVar("T")
 

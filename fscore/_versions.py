@@ -23,7 +23,7 @@ from fscore._registry_store import Operation
 from fscore.errors import ConfigError
 from fscore.model.entities import ServiceDefinition
 from fscore.model.views import FeatureViewDefinition
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 from fscore.registry_resolve import resolve
 
 FILLING: Final = "filling"

@@ -13,7 +13,7 @@ from fscore.model.views import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore.registry import Registry
+from fscore.registry.registry import Registry
 
 
 def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fscore._request_check import hidden_join_keys
 from fscore._resolved import (
     Output,
     ResolvedComputed,
@@ -39,7 +38,8 @@ from fscore.model.entities import ServiceDefinition
 from fscore.model.expression import Expression
 from fscore.model.names import MAX_NAME, listed
 from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
-from fscore.registry import Registry
+from fscore.registry.check.on_request import hidden_join_keys
+from fscore.registry.registry import Registry
 
 __all__ = [
     "ResolvedComputed",

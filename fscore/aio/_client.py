@@ -33,8 +33,8 @@ from fscore.aio._subscription import Subscription
 from fscore.aio._versions import Versions
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
-from fscore.registry import Registry
-from fscore.registry_diff import RegistryDiff
+from fscore.registry.diff.registries import RegistryDiff
+from fscore.registry.registry import Registry
 
 _BATCHES_IN_FLIGHT = 4
 

@@ -17,7 +17,7 @@ from fscore.registry import (
     ServiceDefinition,
     ServiceFeature,
 )
-from fscore.registry_diff import type_change_is_safe
+from fscore.registry.diff.registries import type_change_is_safe
 from fscore.types import DataType
 
 SPELLINGS = [

@@ -17,10 +17,10 @@ from fscore import (
     Registry,
     String,
 )
-from fscore import _registry_check as registry_check
-from fscore._view_check import MAX_PACKED_COLUMNS
 from fscore.model.fingerprint import fingerprint
 from fscore.registry import FeatureDefinition, FeatureViewDefinition
+from fscore.registry.check import whole as registry_check
+from fscore.registry.check.views import MAX_PACKED_COLUMNS
 from fscore.types import DataType
 from tests.definitions.conftest import Problems
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from fscore._check import Problem, check_name, check_texts, is_integer
-from fscore._request_check import check_request_view, hidden_join_keys
-from fscore._view_check import check_view
 from fscore.model.entities import JOIN_KEY_TYPES, EntityDefinition, ServiceDefinition
 from fscore.model.fingerprint import fingerprint
 from fscore.model.names import listed
@@ -25,6 +22,9 @@ from fscore.model.views import (
     SeriesViewDefinition,
     ViewDefinition,
 )
+from fscore.registry.check.on_request import check_request_view, hidden_join_keys
+from fscore.registry.check.problem import Problem, check_name, check_texts, is_integer
+from fscore.registry.check.views import check_view
 
 MAX_VERSION = 2**63 - 1
 

@@ -6,11 +6,11 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from fscore._check import Path, Problem, check_name
 from fscore.model.entities import EntityDefinition
 from fscore.model.expression import Expression
 from fscore.model.names import listed
 from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
+from fscore.registry.check.problem import Path, Problem, check_name
 
 
 def check_request_view(

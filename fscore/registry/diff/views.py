@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fscore._change import Change, as_text, counted, names_of, plain_changes
-from fscore._type_change import type_change_is_safe
 from fscore.model.expression import Expression
 from fscore.model.names import duration_text
 from fscore.model.views import (
@@ -18,6 +16,8 @@ from fscore.model.views import (
     SeriesViewDefinition,
     ViewDefinition,
 )
+from fscore.registry.diff.change import Change, as_text, counted, names_of, plain_changes
+from fscore.registry.diff.types import type_change_is_safe
 
 _LEFT = "its data stays in Redis and nothing reads it"
 _STORED_NOWHERE = "nothing of it is stored"

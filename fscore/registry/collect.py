@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from fscore._check import Path as DefinitionPath
 from fscore.definitions.entity import Entity
 from fscore.definitions.folder import Declaration
 from fscore.definitions.origin import Origin
@@ -19,6 +18,7 @@ from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFe
 from fscore.model.expression import Expression, ViewClass
 from fscore.model.names import text_of
 from fscore.model.views import FeatureDefinition, ViewDefinition
+from fscore.registry.check.problem import Path as DefinitionPath
 
 
 class Collector:

@@ -22,8 +22,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from fscore._registry_check import check
-from fscore._registry_compile import Collector
 from fscore.definitions.folder import Declaration, load_declarations
 from fscore.errors import InvalidDefinition
 from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
@@ -38,6 +36,8 @@ from fscore.model.views import (
     ViewDefinition,
     view_from_json,
 )
+from fscore.registry.check.whole import check
+from fscore.registry.collect import Collector
 
 __all__ = [
     "VIEW_KINDS",

@@ -26,12 +26,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._change import SIGNS, Change, counted, names_of, plain_changes
-from fscore._type_change import type_change_is_safe
-from fscore._view_diff import added_view, removed_view, view_changes
 from fscore.model.entities import EntityDefinition, ServiceDefinition
 from fscore.model.views import ViewDefinition
-from fscore.registry import Registry
+from fscore.registry.diff.change import SIGNS, Change, counted, names_of, plain_changes
+from fscore.registry.diff.types import type_change_is_safe
+from fscore.registry.diff.views import added_view, removed_view, view_changes
+from fscore.registry.registry import Registry
 
 __all__ = ["Change", "RegistryDiff", "diff", "type_change_is_safe"]
 

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from fscore._check import Path, Problem, check_name, check_texts, is_integer
 from fscore.model.data_type import SCALARS
 from fscore.model.entities import EntityDefinition
 from fscore.model.names import MAX_TTL_MS, duration_text, listed
@@ -19,6 +18,7 @@ from fscore.model.views import (
     ViewDefinition,
 )
 from fscore.model.window import WindowFunction
+from fscore.registry.check.problem import Path, Problem, check_name, check_texts, is_integer
 
 # In a row to be written these stand beside the join keys.
 RESERVED_FEATURES = frozenset({"event_time"})

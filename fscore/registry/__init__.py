@@ -1,0 +1,37 @@
+"""All definitions together, as plain data: built, checked and compared.
+
+The definitions of entities, views and services are what `Registry` holds; `resolve` finds what a
+service or a choice of features reads, `diff` what a change means for data that is there.
+"""
+
+from __future__ import annotations
+
+from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
+from fscore.model.views import (
+    LAYOUTS,
+    VIEW_KINDS,
+    FeatureDefinition,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    PayloadField,
+    RequestViewDefinition,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+from fscore.registry.registry import Registry
+
+__all__ = [
+    "LAYOUTS",
+    "VIEW_KINDS",
+    "EntityDefinition",
+    "FeatureDefinition",
+    "FeatureViewDefinition",
+    "FlagViewDefinition",
+    "PayloadField",
+    "Registry",
+    "RequestViewDefinition",
+    "SeriesViewDefinition",
+    "ServiceDefinition",
+    "ServiceFeature",
+    "ViewDefinition",
+]

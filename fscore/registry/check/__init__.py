@@ -1,0 +1,1 @@
+"""What is wrong with definitions, each problem with its place."""

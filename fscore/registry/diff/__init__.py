@@ -1,0 +1,1 @@
+"""What a change of the definitions means for the data that is there."""
