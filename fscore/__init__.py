@@ -74,7 +74,7 @@ from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
 from fscore.registry.registry import Registry
-from fscore.registry_resolve import ResolvedSet, resolve
+from fscore.specs.resolve import ResolvedSet, resolve
 
 __all__ = [
     "AmbiguousFeature",

@@ -36,7 +36,7 @@ from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
-from fscore.registry_resolve import ResolvedSet, delete_spec, resolve, write_spec
+from fscore.specs.resolve import ResolvedSet, delete_spec, resolve, write_spec
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column where there is one join key."""

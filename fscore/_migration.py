@@ -29,7 +29,7 @@ from fscore._scan import AWAY, PacedOperation, Pause, patiently, require_identit
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.registry.registry import Registry
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 
 _ATTEMPTS = 50
 # Before a change is tried again whose answer was lost.

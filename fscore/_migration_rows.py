@@ -19,10 +19,10 @@ from fscore._registry_store import Command, Operation, StoredRegistry
 from fscore._rows import now_ms
 from fscore._scan import PacedOperation, is_error
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
-from fscore._write_spec import layout_spec
 from fscore.errors import FscoreError
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.registry.registry import Registry
+from fscore.specs.write import layout_spec
 
 # A row that changed so often between being read and stored is stored by its writers, who all write
 # both layouts.

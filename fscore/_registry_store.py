@@ -23,13 +23,13 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from fscore import _expiries
 from fscore._expiries import Expiries
-from fscore._resolved import Schemas
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
 from fscore.model.data_type import DataType
 from fscore.model.fingerprint import fingerprint
 from fscore.model.views import Columns
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
+from fscore.specs.read import Schemas
 
 Command = tuple[str | bytes | int, ...]
 T = TypeVar("T")

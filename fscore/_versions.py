@@ -24,7 +24,7 @@ from fscore.errors import ConfigError
 from fscore.model.entities import ServiceDefinition
 from fscore.model.views import FeatureViewDefinition
 from fscore.registry.registry import Registry
-from fscore.registry_resolve import resolve
+from fscore.specs.resolve import resolve
 
 FILLING: Final = "filling"
 """Made, and written from then on; no service has read it yet."""

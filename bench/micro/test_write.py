@@ -13,7 +13,7 @@ from bench.definitions import registry
 from bench.servers import Server
 from bench.workload import EVENT_TIME, Workload, values
 from fscore._fscore import WriteBatch, WritePlan
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 
 WORKLOAD = Workload(1000, 10, 10)
 IDS = list(range(WORKLOAD.entities))

@@ -14,7 +14,7 @@ from fscore.errors import (
     FscoreError,
 )
 from fscore.registry import Registry
-from fscore.registry_resolve import resolve
+from fscore.specs.resolve import resolve
 from fscore_server.problems import Problem
 from fscore_server.state import Cache
 

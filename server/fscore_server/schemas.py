@@ -7,7 +7,7 @@ from typing import Any
 
 from fscore.model.views import LAYOUTS
 from fscore.registry import Registry, RequestViewDefinition
-from fscore.registry_resolve import resolve
+from fscore.specs.resolve import resolve
 from fscore_server.metrics import VALUE_STATUSES
 from fscore_server.problems import KINDS
 from fscore_server.routes.features import CONSISTENCIES

@@ -29,7 +29,7 @@ from fscore import (
     window,
 )
 from fscore.registry import RequestViewDefinition
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})

@@ -25,7 +25,7 @@ from fscore import (
     Vector,
     resolve,
 )
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 
 user = Entity("user", join_keys={"user_id": String})
 product = Entity("product", join_keys={"product_id": Int64})

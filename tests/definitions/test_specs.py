@@ -22,7 +22,7 @@ from fscore import (
     window,
 )
 from fscore.model.fingerprint import fingerprint
-from fscore.registry_resolve import delete_spec, write_spec
+from fscore.specs.resolve import delete_spec, write_spec
 
 HOUR, DAY = 3_600_000, 86_400_000
 user = Entity("user", join_keys={"user_id": String})

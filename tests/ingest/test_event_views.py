@@ -29,7 +29,7 @@ from fscore import (
     window,
 )
 from fscore._fscore import WritePlan
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 from fscore_server.ingest import InputError, LoadReport, load, loader
 from tests.ingest.sink import Sink
 

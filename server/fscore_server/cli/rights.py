@@ -5,7 +5,7 @@ from __future__ import annotations
 import fscore
 from fscore._server import expires_hash_fields
 from fscore.registry import FeatureViewDefinition, Registry, SeriesViewDefinition
-from fscore.registry_resolve import write_spec
+from fscore.specs.resolve import write_spec
 
 __all__ = ["refused"]
 

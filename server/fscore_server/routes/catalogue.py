@@ -19,7 +19,7 @@ from fscore.registry import (
     ServiceDefinition,
     ViewDefinition,
 )
-from fscore.registry_resolve import resolve
+from fscore.specs.resolve import resolve
 from fscore_server import access, query
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.limits import request_timeout

@@ -18,15 +18,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fscore._resolved import (
-    Output,
-    ResolvedComputed,
-    ResolvedEntity,
-    ResolvedFeature,
-    ResolvedSet,
-    ResolvedView,
-)
-from fscore._write_spec import delete_spec_of, write_spec_of
 from fscore.errors import (
     AmbiguousFeature,
     EntityNotFound,
@@ -40,6 +31,15 @@ from fscore.model.names import MAX_NAME, listed
 from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore.registry.check.on_request import hidden_join_keys
 from fscore.registry.registry import Registry
+from fscore.specs.read import (
+    Output,
+    ResolvedComputed,
+    ResolvedEntity,
+    ResolvedFeature,
+    ResolvedSet,
+    ResolvedView,
+)
+from fscore.specs.write import delete_spec_of, write_spec_of
 
 __all__ = [
     "ResolvedComputed",

@@ -1,0 +1,1 @@
+"""From names to the plain data that the Rust core compiles."""
