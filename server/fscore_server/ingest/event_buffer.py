@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from fscore._projection import Cell, EventColumns, SourceProjection, Values, ViewProjection
+from fscore.events.projection import (
+    Cell,
+    EventColumns,
+    SourceProjection,
+    Values,
+    ViewProjection,
+)
 
 __all__ = ["EventBuffer", "event_columns"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from fscore._fscore import event_time_fault, event_time_limits
-from fscore._projection import FlagProjection
+from fscore.events.projection import FlagProjection
 from fscore_server.ingest.aggregate import selected
 from fscore_server.ingest.chunk import Chunk
 from fscore_server.ingest.convert import convert, expectation

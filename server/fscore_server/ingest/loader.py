@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from fscore._projection import FlagProjection, SourceProjection, ViewRows
+from fscore.events.projection import FlagProjection, SourceProjection, ViewRows
 from fscore_server.ingest.aggregate import Aggregation
 from fscore_server.ingest.event_buffer import EventBuffer
 from fscore_server.ingest.failures import InputError

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._projection import Cell, FlagProjection, SourceProjection, typed_cell
+from fscore.events.projection import Cell, FlagProjection, SourceProjection, typed_cell
 from fscore.model.mapping import Conditions
 from fscore.model.source import FileSource
 from fscore.registry import (

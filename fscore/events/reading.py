@@ -10,8 +10,8 @@ import numpy as np
 
 from fscore._fscore import event_time_fault, event_time_limits
 from fscore._moment import expectation, moment_reader
-from fscore._projection import Cell, EventColumns, SourceProjection, Values
 from fscore.errors import InvalidKeys, InvalidValue
+from fscore.events.projection import Cell, EventColumns, SourceProjection, Values
 from fscore.model.mapping import cell_text
 
 _SHOWN = 80
