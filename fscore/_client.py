@@ -27,12 +27,12 @@ from fscore._fscore import (
     WritePlan,
 )
 from fscore._migration import Course, Migration, MigrationProgress, migrate
-from fscore._rows import encode, now_ms, one_time
 from fscore._scan import PacedOperation
 from fscore._server import expires_hash_fields
 from fscore.config import RedisSettings
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.events.projection import SourceProjection
+from fscore.interop.rows import encode, now_ms, one_time
 from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry

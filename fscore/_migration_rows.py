@@ -16,10 +16,10 @@ from typing import Any, Self, TypeAlias
 from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
 from fscore._registry_store import Command, Operation, StoredRegistry
-from fscore._rows import now_ms
 from fscore._scan import PacedOperation, is_error
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore.errors import FscoreError
+from fscore.interop.rows import now_ms
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.registry.registry import Registry
 from fscore.specs.write import layout_spec

@@ -13,10 +13,10 @@ from typing import Any
 
 from fscore._client import ClientCore, WriteResult
 from fscore._fscore import WriteBatch
-from fscore._rows import now_ms
 from fscore.errors import InvalidKeys, InvalidValue, SourceNotFound
 from fscore.events.projection import SourceProjection, ViewRows
 from fscore.events.reading import read_events
+from fscore.interop.rows import now_ms
 from fscore.model.names import listed
 from fscore.registry.registry import Registry
 

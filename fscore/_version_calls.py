@@ -11,9 +11,9 @@ from fscore import _versions as versions
 from fscore._client import ClientCore
 from fscore._reclaim import Progress, reclaim
 from fscore._registry_store import Operation, T
-from fscore._rows import now_ms
 from fscore._scan import PacedOperation, patiently, require_identity
 from fscore.errors import InvalidKeys
+from fscore.interop.rows import now_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fscore._columns import Column, by_name, column
 from fscore.definitions.markers import FeatureRef, annotation_of
 from fscore.definitions.views.declaring import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
+from fscore.interop.columns import Column, by_name, column
 from fscore.model.data_type import DataType, epoch_ms
 from fscore.model.expression import Expression, Operand, operand
 

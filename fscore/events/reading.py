@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fscore._fscore import event_time_fault, event_time_limits
-from fscore._moment import expectation, moment_reader
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.events.projection import Cell, EventColumns, SourceProjection, Values
+from fscore.interop.moments import expectation, moment_reader
 from fscore.model.mapping import cell_text
 
 _SHOWN = 80
@@ -67,7 +67,7 @@ class _Reading:
             self._require_columns(wanted, events.dtype.names)
             return {column: _values(events[column]) for column in wanted}
         if hasattr(events, "__arrow_c_stream__") or hasattr(events, "__arrow_c_array__"):
-            from fscore import _arrow
+            from fscore.interop import arrow as _arrow
 
             table = _arrow.as_table(events)
             self._require_columns(wanted, table.column_names)

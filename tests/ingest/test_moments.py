@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fscore._moment import moment_reader
+from fscore.interop.moments import moment_reader
 from fscore_server.ingest.convert import convert
 from fscore_server.ingest.plan import Cell
 

@@ -273,7 +273,7 @@ impl FeatureTable {
     /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
     fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        py.import(intern!(py, "fscore._arrow"))?
+        py.import(intern!(py, "fscore.interop.arrow"))?
             .call_method1(intern!(py, "table"), (slf,))
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from fscore._moment import expectation as expected_moment
+from fscore.interop.moments import expectation as expected_moment
 from fscore.types import DataType
 from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.plan import Cell

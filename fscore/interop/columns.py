@@ -104,7 +104,7 @@ def _fits_int64(values: npt.NDArray[Any]) -> bool:
 def _from_arrow(values: Any) -> Column:
     import pyarrow as pa
 
-    from fscore import _arrow
+    from fscore.interop import arrow as _arrow
 
     columns = _arrow.columns(pa.table({"": values})) or {}
     read, nulls = columns[""]

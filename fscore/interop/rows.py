@@ -46,7 +46,7 @@ def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
     if isinstance(rows, np.ndarray) and rows.dtype.names is not None:
         return {name: _from_values(rows[name]) for name in rows.dtype.names}
     if type(rows).__module__.partition(".")[0] == "pyarrow":
-        from fscore import _arrow
+        from fscore.interop import arrow as _arrow
 
         if (columns := _arrow.columns(rows)) is not None:
             return columns

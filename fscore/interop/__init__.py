@@ -1,0 +1,1 @@
+"""What callers bring and take: columns, rows, Arrow, timestamps."""
