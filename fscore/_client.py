@@ -28,8 +28,8 @@ from fscore._fscore import (
 )
 from fscore._migration import Course, Migration, MigrationProgress, migrate
 from fscore._scan import PacedOperation
-from fscore._server import expires_hash_fields
 from fscore.config import RedisSettings
+from fscore.connection.server import expires_hash_fields
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.events.projection import SourceProjection
 from fscore.interop.rows import encode, now_ms, one_time

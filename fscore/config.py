@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fscore._endpoint import Endpoint, parse_url
+from fscore.connection.endpoint import Endpoint, parse_url
 from fscore.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379"

@@ -13,10 +13,10 @@ from time import monotonic
 from typing import Any, cast
 
 from fscore._client import ReadOptions
-from fscore._endpoint import Endpoint
 from fscore._fscore import Connection, FeatureTable, ReadPlan, ReconnectBackoff, WriteBatch
 from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
+from fscore.connection.endpoint import Endpoint
 from fscore.errors import ConfigError, FscoreError, Unavailable
 
 # uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import cast
 
-from fscore._endpoint import Endpoint
 from fscore._fscore import ReconnectBackoff
-from fscore._subscriber import Subscriber
 from fscore.aio._transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
+from fscore.connection.endpoint import Endpoint
+from fscore.connection.subscriber import Subscriber
 from fscore.errors import FscoreError, Unavailable
 
 # After this many seconds without a message the server is asked for an answer, and after as many

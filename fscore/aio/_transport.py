@@ -7,8 +7,8 @@ import socket
 import ssl
 from typing import Any
 
-from fscore._endpoint import Endpoint
 from fscore.config import RedisSettings
+from fscore.connection.endpoint import Endpoint
 from fscore.errors import ConfigError
 
 _USER_TIMEOUT_MS = 1_500

@@ -226,7 +226,7 @@ def test_a_long_path_gets_a_port_in_place_of_a_socket(tmp_path: Path) -> None:
 
 
 def test_odd_characters_in_the_path(tmp_path: Path) -> None:
-    from fscore._endpoint import parse_url
+    from fscore.connection.endpoint import parse_url
 
     with embedded.start(tmp_path / 'a "quoted"\né%41 # folder') as server:
         assert parse_url(server.url).path == server.running.socket

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fscore import AuthenticationFailed, ConfigError, FscoreError, ProtocolError, Unavailable
-from fscore._subscriber import Subscriber
+from fscore.connection.subscriber import Subscriber
 
 CONFIRMED = b"*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
 MESSAGE = b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$2\r\nhi\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fscore
-from fscore._server import expires_hash_fields
+from fscore.connection.server import expires_hash_fields
 from fscore.registry import FeatureViewDefinition, Registry, SeriesViewDefinition
 from fscore.specs.resolve import write_spec
 

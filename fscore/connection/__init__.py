@@ -1,0 +1,1 @@
+"""Servers: their addresses, what they can do, what a subscription hears. No sockets."""
