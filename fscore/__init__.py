@@ -8,7 +8,6 @@ from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
-from fscore._registry_store import ApplyResult
 from fscore.config import RedisSettings
 from fscore.definitions.entity import Entity
 from fscore.definitions.mappings import (
@@ -72,6 +71,7 @@ from fscore.errors import (
 from fscore.evaluation import Evaluation, evaluate
 from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
+from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import ResolvedSet, resolve

@@ -7,7 +7,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from fscore import _registry_store as store
 from fscore._blocking_versions import Versions
 from fscore._client import (
     ClientCore,
@@ -25,9 +24,10 @@ from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
 from fscore._reclaim import drive_paced
-from fscore._scan import PacedOperation
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
+from fscore.operations import registry as store
+from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
 

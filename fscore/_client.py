@@ -14,9 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from fscore import _registry_store as store
 from fscore import _versions as versions
-from fscore._expiries import Outdated, outdated_of
 from fscore._fscore import (
     FeatureTable,
     KeyColumns,
@@ -27,13 +25,15 @@ from fscore._fscore import (
     WritePlan,
 )
 from fscore._migration import Course, Migration, MigrationProgress, migrate
-from fscore._scan import PacedOperation
 from fscore.config import RedisSettings
 from fscore.connection.server import expires_hash_fields
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.events.projection import SourceProjection
 from fscore.interop.rows import encode, now_ms, one_time
 from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
+from fscore.operations import registry as store
+from fscore.operations.expiries import Outdated, outdated_of
+from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import ResolvedSet, delete_spec, resolve, write_spec

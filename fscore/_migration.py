@@ -20,14 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from fscore import _registry_store as store
 from fscore._migration_rows import Copied, Definitions, Rows
 from fscore._migration_scans import Removed, copy_rows, remove_rows
-from fscore._registry_store import StoredRegistry
-from fscore._scan import AWAY, PacedOperation, Pause, patiently, require_identity
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
 from fscore.interop.rows import now_ms
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
+from fscore.operations import registry as store
+from fscore.operations.registry import StoredRegistry
+from fscore.operations.scan import AWAY, PacedOperation, Pause, patiently, require_identity
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import write_spec
 

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
-from fscore import _registry_store as store
 from fscore._fscore import LayoutCopy
-from fscore._registry_store import Command, Operation, StoredRegistry
-from fscore._scan import PacedOperation, is_error
 from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore.errors import FscoreError
 from fscore.interop.rows import now_ms
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
+from fscore.operations import registry as store
+from fscore.operations.registry import Command, Operation, StoredRegistry
+from fscore.operations.scan import PacedOperation, is_error
 from fscore.registry.registry import Registry
 from fscore.specs.write import layout_spec
 

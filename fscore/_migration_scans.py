@@ -22,7 +22,15 @@ from fscore._migration_rows import (
     remove,
     retired_versions,
 )
-from fscore._scan import PacedOperation, Visit, first_part, last_part, patiently, scan, sweep
+from fscore.operations.scan import (
+    PacedOperation,
+    Visit,
+    first_part,
+    last_part,
+    patiently,
+    scan,
+    sweep,
+)
 
 # How often what appears in both layouts meanwhile is looked at again.
 _ATTEMPTS = 100

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from fscore._registry_store import Command
-from fscore._scan import PacedOperation, Pause, sweep
 from fscore.errors import ConfigError, FscoreError
+from fscore.operations.registry import Command
+from fscore.operations.scan import PacedOperation, Pause, sweep
 
 T = TypeVar("T")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fscore import _registry_store as store
 from fscore import _version_changes as changes
 from fscore import _versions as versions
 from fscore._client import ClientCore
 from fscore._reclaim import Progress, reclaim
-from fscore._registry_store import Operation, T
-from fscore._scan import PacedOperation, patiently, require_identity
 from fscore.errors import InvalidKeys
 from fscore.interop.rows import now_ms
+from fscore.operations import registry as store
+from fscore.operations.registry import Operation, T
+from fscore.operations.scan import PacedOperation, patiently, require_identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from fscore import _registry_store as store
-from fscore._registry_store import Operation
 from fscore._versions import (
     FILLING,
     LARGEST,
@@ -39,6 +37,8 @@ from fscore.errors import (
     VersionRetired,
 )
 from fscore.model.entities import ServiceDefinition
+from fscore.operations import registry as store
+from fscore.operations.registry import Operation
 from fscore.registry.registry import Registry
 
 T = TypeVar("T")

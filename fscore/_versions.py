@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Self
 
-from fscore._registry_store import Operation
 from fscore.errors import ConfigError
 from fscore.model.entities import ServiceDefinition
 from fscore.model.views import FeatureViewDefinition
+from fscore.operations.registry import Operation
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import resolve
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from fscore import _registry_store as store
 from fscore._client import (
     ClientCore,
     Consistency,
@@ -26,13 +25,14 @@ from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
 from fscore._reclaim import drive_paced_async
-from fscore._scan import PacedOperation
 from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
 from fscore.aio._versions import Versions
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
+from fscore.operations import registry as store
+from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
 

@@ -23,8 +23,8 @@ from fscore import (
     Vector,
 )
 from fscore._migration import Course, migrate
-from fscore._scan import Pause
 from fscore.errors import FscoreError
+from fscore.operations.scan import Pause
 
 NOW = int(time.time() * 1000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000

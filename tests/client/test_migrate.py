@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
-from fscore._scan import Pause
 from fscore.errors import FeatureViewNotFound
+from fscore.operations.scan import Pause
 from tests.client.driver import Driver
 from tests.client.migration import (
     DAY_MS,

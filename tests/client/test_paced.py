@@ -18,9 +18,9 @@ from fscore import (
     Registry,
     String,
     Unavailable,
-    _scan,
 )
-from fscore._scan import PacedOperation
+from fscore.operations import scan as _scan
+from fscore.operations.scan import PacedOperation
 from tests.client.driver import PATIENCE, Driver
 from tests.client.proxy import FaultProxy
 

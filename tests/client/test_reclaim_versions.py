@@ -9,7 +9,7 @@ import pytest
 
 from fscore import ConfigError, Entity, FeatureService, FeatureView, Int64, Registry, String
 from fscore._reclaim import ReclaimProgress, reclaim
-from fscore._scan import Pause, share_scanned
+from fscore.operations.scan import Pause, share_scanned
 from tests.client.driver import Driver
 
 user = Entity("user", join_keys={"user_id": String})

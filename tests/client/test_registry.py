@@ -23,7 +23,7 @@ from fscore import (
     String,
     UnsafeChange,
 )
-from fscore import _registry_store as store
+from fscore.operations import registry as store
 from tests.client.driver import Driver, make_driver
 from tests.client.shop import REGISTRY
 

@@ -22,8 +22,8 @@ from fscore import (
     Registry,
     String,
     Unavailable,
-    _scan,
 )
+from fscore.operations import scan as _scan
 from tests.client.driver import Driver
 from tests.redis_server import RedisServer
 

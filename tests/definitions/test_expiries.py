@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 
 from fscore import Entity, Feature, FeatureView, Int64, Registry, SeriesView, window
-from fscore._expiries import (
-    LATE_MS,
-    from_json,
-    outdated,
-    outdated_of,
-    to_json,
-)
+from fscore.operations.expiries import LATE_MS, from_json, outdated, outdated_of, to_json
 
 DAY_MS = 86_400_000
 NOW_MS = 1_700_000_000_000

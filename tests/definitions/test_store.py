@@ -23,8 +23,8 @@ from fscore import (
     UnsafeChange,
     resolve,
 )
-from fscore import _registry_store as store
 from fscore.model.fingerprint import fingerprint
+from fscore.operations import registry as store
 
 user = Entity("user", join_keys={"user_id": String})
 

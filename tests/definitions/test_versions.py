@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError
-from fscore import _registry_store as store
 from fscore._versions import (
     Pointers,
     VersionRecord,
@@ -17,6 +16,7 @@ from fscore._versions import (
     read_records,
     rollback_target,
 )
+from fscore.operations import registry as store
 
 RECORD = VersionRecord(2, "live", 5, "ann", "é", 6, 1, None, None)
 TEXT = (

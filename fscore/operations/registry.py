@@ -21,12 +21,12 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from fscore import _expiries
-from fscore._expiries import Expiries
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
 from fscore.model.data_type import DataType
 from fscore.model.fingerprint import fingerprint
 from fscore.model.views import Columns
+from fscore.operations import expiries as _expiries
+from fscore.operations.expiries import Expiries
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.specs.read import Schemas

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-from fscore._registry_store import Command
 from fscore.errors import ConfigError, DeadlineExceeded, FscoreError, Unavailable
+from fscore.operations.registry import Command
 
 T = TypeVar("T")
 

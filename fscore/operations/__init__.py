@@ -1,0 +1,1 @@
+"""Generators that yield commands: the same code for both drivers."""
