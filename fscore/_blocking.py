@@ -23,13 +23,13 @@ from fscore._client import (
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
-from fscore._reclaim import drive_paced
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.operations import registry as store
 from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
+from fscore.versions.removal import drive_paced
 
 
 def connect(

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from fscore import _versions as versions
 from fscore._fscore import (
     FeatureTable,
     KeyColumns,
@@ -37,6 +36,7 @@ from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import ResolvedSet, delete_spec, resolve, write_spec
+from fscore.versions import records as versions
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column where there is one join key."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 from fscore._fscore import LayoutCopy
-from fscore._versions import Records, entities_of, is_retired, live_of, read_pointers, read_records
 from fscore.errors import FscoreError
 from fscore.interop.rows import now_ms
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
@@ -23,6 +22,14 @@ from fscore.operations.registry import Command, Operation, StoredRegistry
 from fscore.operations.scan import PacedOperation, is_error
 from fscore.registry.registry import Registry
 from fscore.specs.write import layout_spec
+from fscore.versions.records import (
+    Records,
+    entities_of,
+    is_retired,
+    live_of,
+    read_pointers,
+    read_records,
+)
 
 # A row that changed so often between being read and stored is stored by its writers, who all write
 # both layouts.

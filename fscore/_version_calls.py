@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fscore import _version_changes as changes
-from fscore import _versions as versions
 from fscore._client import ClientCore
-from fscore._reclaim import Progress, reclaim
 from fscore.errors import InvalidKeys
 from fscore.interop.rows import now_ms
 from fscore.operations import registry as store
 from fscore.operations.registry import Operation, T
 from fscore.operations.scan import PacedOperation, patiently, require_identity
+from fscore.versions import changes
+from fscore.versions import records as versions
+from fscore.versions.removal import Progress, reclaim
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,6 @@ from fscore._client import (
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
 from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
-from fscore._reclaim import drive_paced_async
-from fscore._versions import revision_key
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
 from fscore.aio._versions import Versions
@@ -35,6 +33,8 @@ from fscore.operations import registry as store
 from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
+from fscore.versions.records import revision_key
+from fscore.versions.removal import drive_paced_async
 
 _BATCHES_IN_FLIGHT = 4
 

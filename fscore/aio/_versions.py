@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fscore._reclaim import Progress
 from fscore._version_calls import Retirement, VersionCalls, checked_rate
-from fscore._version_changes import Switch
-from fscore._versions import ServiceVersions
 from fscore.config import RECLAIM_RATE
+from fscore.versions.changes import Switch
+from fscore.versions.records import ServiceVersions
+from fscore.versions.removal import Progress
 
 if TYPE_CHECKING:
     from fscore.aio._client import Client

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError, Entity, FeatureService, FeatureView, Int64, Registry, String
-from fscore._reclaim import ReclaimProgress, reclaim
 from fscore.operations.scan import Pause, share_scanned
+from fscore.versions.removal import ReclaimProgress, reclaim
 from tests.client.driver import Driver
 
 user = Entity("user", join_keys={"user_id": String})

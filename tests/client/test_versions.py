@@ -30,8 +30,8 @@ from fscore import (
     WriteResult,
     window,
 )
-from fscore import _version_changes as changes
-from fscore._versions import Pointers, live_versions
+from fscore.versions import changes
+from fscore.versions.records import Pointers, live_versions
 from tests.client.driver import Driver
 from tests.event_times import PAST_MS
 

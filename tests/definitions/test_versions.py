@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError
-from fscore._versions import (
+from fscore.operations import registry as store
+from fscore.versions.records import (
     Pointers,
     VersionRecord,
     is_retired,
@@ -16,7 +17,6 @@ from fscore._versions import (
     read_records,
     rollback_target,
 )
-from fscore.operations import registry as store
 
 RECORD = VersionRecord(2, "live", 5, "ann", "é", 6, 1, None, None)
 TEXT = (

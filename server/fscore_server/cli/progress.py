@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from fscore import MigrationProgress
-from fscore._reclaim import ReclaimProgress
+from fscore.versions.removal import ReclaimProgress
 from fscore_server.ingest.file_events import Progress as Watcher
 from fscore_server.ingest.file_events import Silent
 

@@ -14,8 +14,8 @@ from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.moment import shown_moment
 
 if TYPE_CHECKING:
-    from fscore._version_changes import Switch
-    from fscore._versions import ServiceVersions, VersionRecord
+    from fscore.versions.changes import Switch
+    from fscore.versions.records import ServiceVersions, VersionRecord
 
 __all__ = ["version_command"]
 

@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from fscore._versions import (
+from fscore.errors import (
+    InvalidKeys,
+    VersionConflict,
+    VersionInUse,
+    VersionNotFound,
+    VersionRetired,
+)
+from fscore.model.entities import ServiceDefinition
+from fscore.operations import registry as store
+from fscore.operations.registry import Operation
+from fscore.registry.registry import Registry
+from fscore.versions.records import (
     FILLING,
     LARGEST,
     LIVE,
@@ -29,17 +40,6 @@ from fscore._versions import (
     revision_key,
     rollback_target,
 )
-from fscore.errors import (
-    InvalidKeys,
-    VersionConflict,
-    VersionInUse,
-    VersionNotFound,
-    VersionRetired,
-)
-from fscore.model.entities import ServiceDefinition
-from fscore.operations import registry as store
-from fscore.operations.registry import Operation
-from fscore.registry.registry import Registry
 
 T = TypeVar("T")
 
