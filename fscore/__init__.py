@@ -6,7 +6,6 @@ from fscore import window
 from fscore._blocking import Client, Prepared, connect
 from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
-from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult
 from fscore.config import RedisSettings
 from fscore.definitions.entity import Entity
@@ -69,6 +68,7 @@ from fscore.errors import (
     WriteRejected,
 )
 from fscore.evaluation import Evaluation, evaluate
+from fscore.migration.course import Migration, MigrationProgress
 from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
 from fscore.operations.registry import ApplyResult

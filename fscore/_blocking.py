@@ -21,10 +21,10 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
-from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
+from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations import registry as store
 from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff

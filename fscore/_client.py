@@ -23,12 +23,12 @@ from fscore._fscore import (
     WriteBatch,
     WritePlan,
 )
-from fscore._migration import Course, Migration, MigrationProgress, migrate
 from fscore.config import RedisSettings
 from fscore.connection.server import expires_hash_fields
 from fscore.errors import ConfigError, InvalidKeys, InvalidValue
 from fscore.events.projection import SourceProjection
 from fscore.interop.rows import encode, now_ms, one_time
+from fscore.migration.course import Course, Migration, MigrationProgress, migrate
 from fscore.model.views import FlagViewDefinition, SeriesViewDefinition
 from fscore.operations import registry as store
 from fscore.operations.expiries import Outdated, outdated_of

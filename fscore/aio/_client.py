@@ -22,13 +22,13 @@ from fscore._client import (
     written,
 )
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
-from fscore._migration import Migration, MigrationProgress
 from fscore._push import PushResult, encode_push
 from fscore.aio._node import Node
 from fscore.aio._subscription import Subscription
 from fscore.aio._versions import Versions
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
+from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations import registry as store
 from fscore.operations.scan import PacedOperation
 from fscore.registry.diff.registries import RegistryDiff

@@ -22,8 +22,8 @@ from fscore import (
     Timestamp,
     Vector,
 )
-from fscore._migration import Course, migrate
 from fscore.errors import FscoreError
+from fscore.migration.course import Course, migrate
 from fscore.operations.scan import Pause
 
 NOW = int(time.time() * 1000)

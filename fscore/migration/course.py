@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from fscore._migration_rows import Copied, Definitions, Rows
-from fscore._migration_scans import Removed, copy_rows, remove_rows
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
 from fscore.interop.rows import now_ms
+from fscore.migration.rows import Copied, Definitions, Rows
+from fscore.migration.scans import Removed, copy_rows, remove_rows
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.operations import registry as store
 from fscore.operations.registry import StoredRegistry

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fscore._migration_rows import (
+from fscore.migration.rows import (
     Copied,
     Keys,
     Look,

@@ -1,0 +1,1 @@
+"""A view on its way from one layout to the other."""
