@@ -26,7 +26,7 @@ from bench.resp import Connection, encode
 from bench.servers import KINDS, Server, running
 from fscore import Bool, Entity, FeatureView, FlagView, Float64, Int64, Payload, SeriesView, String
 from fscore import window as over
-from fscore._client import Ordering
+from fscore.client.core import Ordering
 
 FIRST_MS = 1_700_000_000_000
 PIPELINE = 2_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fscore import window
 from fscore._blocking import Client, Prepared, connect
-from fscore._client import WriteResult
 from fscore._fscore import FeatureTable, parse_read_request
-from fscore._push import PushResult
+from fscore.client.core import WriteResult
+from fscore.client.push import PushResult
 from fscore.config import RedisSettings
 from fscore.definitions.entity import Entity
 from fscore.definitions.mappings import (

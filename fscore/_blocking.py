@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from fscore._blocking_versions import Versions
-from fscore._client import (
+from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
+from fscore.client.core import (
     ClientCore,
     Consistency,
     Deadline,
@@ -20,8 +21,7 @@ from fscore._client import (
     WriteResult,
     written,
 )
-from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
-from fscore._push import PushResult, encode_push
+from fscore.client.push import PushResult, encode_push
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import ServerFault
 from fscore.migration.course import Migration, MigrationProgress

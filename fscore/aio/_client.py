@@ -10,7 +10,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from fscore._client import (
+from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
+from fscore.aio._node import Node
+from fscore.aio._subscription import Subscription
+from fscore.aio._versions import Versions
+from fscore.client.core import (
     ClientCore,
     Consistency,
     Deadline,
@@ -21,11 +25,7 @@ from fscore._client import (
     WriteResult,
     written,
 )
-from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
-from fscore._push import PushResult, encode_push
-from fscore.aio._node import Node
-from fscore.aio._subscription import Subscription
-from fscore.aio._versions import Versions
+from fscore.client.push import PushResult, encode_push
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
 from fscore.errors import FscoreError, ServerFault
 from fscore.migration.course import Migration, MigrationProgress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fscore._version_calls import Retirement, VersionCalls, checked_rate
+from fscore.client.versions import Retirement, VersionCalls, checked_rate
 from fscore.config import RECLAIM_RATE
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions

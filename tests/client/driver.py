@@ -18,7 +18,7 @@ import uvloop
 
 import fscore
 import fscore.aio
-from fscore._version_calls import VersionCalls
+from fscore.client.versions import VersionCalls
 
 DRIVERS = ("blocking", "asyncio")
 PATIENCE = 30.0

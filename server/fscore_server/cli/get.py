@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 import orjson
 
-from fscore._client import Consistency
 from fscore._fscore import parse_as_of
+from fscore.client.core import Consistency
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option

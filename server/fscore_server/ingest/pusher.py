@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from fscore._push import project_source
+from fscore.client.push import project_source
 from fscore.events.projection import SeriesProjection
 from fscore.registry import Registry
 from fscore_server.ingest.event_buffer import event_columns

@@ -8,8 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 import fscore.aio
 from fscore import FeatureTable
-from fscore._client import Consistency
 from fscore._fscore import parse_read_request
+from fscore.client.core import Consistency
 from fscore_server import query
 from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
 from fscore_server.hot import HotRoutes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fscore._client import ClientCore
+from fscore.client.core import ClientCore
 from fscore.errors import InvalidKeys
 from fscore.interop.rows import now_ms
 from fscore.operations import registry as store

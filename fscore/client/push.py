@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fscore._client import ClientCore, WriteResult
 from fscore._fscore import WriteBatch
+from fscore.client.core import ClientCore, WriteResult
 from fscore.errors import InvalidKeys, InvalidValue, SourceNotFound
 from fscore.events.projection import SourceProjection, ViewRows
 from fscore.events.reading import read_events
