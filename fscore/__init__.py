@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fscore import window
-from fscore._blocking import Client, Prepared, connect
 from fscore._fscore import FeatureTable, parse_read_request
+from fscore.blocking.client import Client, Prepared, connect
 from fscore.client.core import WriteResult
 from fscore.client.push import PushResult
 from fscore.config import RedisSettings

@@ -7,8 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from fscore._blocking_versions import Versions
 from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
+from fscore.blocking.versions import Versions
 from fscore.client.core import (
     ClientCore,
     Consistency,

@@ -11,7 +11,7 @@ from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
 if TYPE_CHECKING:
-    from fscore._blocking import Client
+    from fscore.blocking.client import Client
 
 
 class Versions(VersionCalls):
