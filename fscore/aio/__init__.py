@@ -9,6 +9,6 @@
 
 from __future__ import annotations
 
-from fscore.aio._client import Client, Prepared, connect
+from fscore.aio.client import Client, Prepared, connect
 
 __all__ = ["Client", "Prepared", "connect"]

@@ -12,7 +12,7 @@ import pytest
 
 import fscore
 from fscore import Entity, FeatureService, FeatureView, Int64, Registry
-from fscore.aio import _subscription
+from fscore.aio import subscription as _subscription
 from tests.client.driver import PATIENCE, AsyncioDriver, Driver, make_driver, until
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer

@@ -11,7 +11,7 @@ from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
 if TYPE_CHECKING:
-    from fscore.aio._client import Client
+    from fscore.aio.client import Client
 
 
 class Versions(VersionCalls):

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from fscore._fscore import FeatureTable, WriteBatch, reconnect_pause
-from fscore.aio._node import Node
-from fscore.aio._subscription import Subscription
-from fscore.aio._versions import Versions
+from fscore.aio.node import Node
+from fscore.aio.subscription import Subscription
+from fscore.aio.versions import Versions
 from fscore.client.core import (
     ClientCore,
     Consistency,

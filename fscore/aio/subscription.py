@@ -11,7 +11,7 @@ from time import monotonic
 from typing import cast
 
 from fscore._fscore import ReconnectBackoff
-from fscore.aio._transport import keep_alive, open_transport, tls_context
+from fscore.aio.transport import keep_alive, open_transport, tls_context
 from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.connection.subscriber import Subscriber

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, cast
 
 from fscore._fscore import Connection, FeatureTable, ReadPlan, ReconnectBackoff, WriteBatch
-from fscore.aio._transport import keep_alive, open_transport, tls_context
+from fscore.aio.transport import keep_alive, open_transport, tls_context
 from fscore.client.core import ReadOptions
 from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
