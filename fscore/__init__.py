@@ -67,10 +67,10 @@ from fscore.errors import (
     VersionRetired,
     WriteRejected,
 )
-from fscore.evaluation import Evaluation, evaluate
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.model.expression import Expression, request
 from fscore.model.source import FileSource
+from fscore.offline.evaluate import Evaluation, evaluate
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
 from fscore.registry.registry import Registry

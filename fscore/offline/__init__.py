@@ -1,0 +1,7 @@
+"""Features of data at hand, for training."""
+
+from __future__ import annotations
+
+from fscore.offline.evaluate import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate"]
