@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.routing import Route, Router
 
-from fscore_server.authentication import Authentication
+from fscore_server.auth.authentication import Authentication
 from fscore_server.boundary import Boundary
 from fscore_server.hot import HotRoutes
 from fscore_server.invalid_values import InvalidValues

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import Traces, is_request_id
 from fscore_server import request_id
-from fscore_server.authentication import Authentication, refused
+from fscore_server.auth.authentication import Authentication, refused
 from fscore_server.exchange import BEGUN, Begun, Exchange
 from fscore_server.hot import HotRoutes
 from fscore_server.limits import ClientGone

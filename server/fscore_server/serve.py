@@ -24,7 +24,7 @@ import uvicorn
 from fscore.errors import ConfigError
 from fscore_server import __version__, logs
 from fscore_server.app import create_app
-from fscore_server.authentication import check_file
+from fscore_server.auth.authentication import check_file
 from fscore_server.logs import LOGGER
 from fscore_server.problems import Header
 from fscore_server.protocol import ProtocolLimits, bounded

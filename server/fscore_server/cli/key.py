@@ -11,8 +11,8 @@ import click
 
 from fscore._fscore import API_KEY_PREFIX, api_key_hash
 from fscore.model.names import duration_ms
-from fscore_server import api_keys
-from fscore_server.api_keys import KEY_NAME, KeyEntry
+from fscore_server.auth import key_file as api_keys
+from fscore_server.auth.key_file import KEY_NAME, KeyEntry
 from fscore_server.cli.outcome import CommandFailed
 
 __all__ = ["key_command"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore_server.authentication import Authentication
+from fscore_server.auth.authentication import Authentication
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.metrics import MEDIA_TYPE, Metrics
 from fscore_server.state import State

@@ -1,0 +1,1 @@
+"""Who may send requests, and what each key may read."""
