@@ -12,14 +12,14 @@ from starlette.routing import Route, Router
 from fscore_server.auth.authentication import Authentication
 from fscore_server.boundary import Boundary
 from fscore_server.hot import HotRoutes
-from fscore_server.invalid_values import InvalidValues
-from fscore_server.metrics import Metrics
 from fscore_server.routes import catalogue, health
 from fscore_server.routes.documentation import DocsPage, OpenApiDocument
 from fscore_server.routes.features import Features
 from fscore_server.settings import ServerSettings
 from fscore_server.state import State
-from fscore_server.tracing import spans_of, traces_of
+from fscore_server.telemetry.invalid_values import InvalidValues
+from fscore_server.telemetry.metrics import Metrics
+from fscore_server.telemetry.tracing import spans_of, traces_of
 
 
 def create_app(

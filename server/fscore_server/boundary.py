@@ -20,14 +20,14 @@ from fscore_server.auth.authentication import Authentication, refused
 from fscore_server.exchange import BEGUN, Begun, Exchange
 from fscore_server.hot import HotRoutes
 from fscore_server.limits import ClientGone
-from fscore_server.logs import LOGGER, RateLimited, log_access, trace_fields
-from fscore_server.metrics import CLIENT_GONE, Metrics
 from fscore_server.problems import RETRY_AFTER, Problem, problem_of
-from fscore_server.tracing import header_values, trace_of
+from fscore_server.telemetry.logs import LOGGER, RateLimited, log_access, trace_fields
+from fscore_server.telemetry.metrics import CLIENT_GONE, Metrics
+from fscore_server.telemetry.tracing import header_values, trace_of
 
 if TYPE_CHECKING:
-    from fscore_server.spans import Spans
     from fscore_server.state import State
+    from fscore_server.telemetry.spans import Spans
 
 # Only these are refused under load: a probe that is shed would have the process restarted for it.
 _SHEDDABLE = "/v1/"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import fscore.aio
 from fscore._fscore import HotReads, Trace, Traces
-from fscore_server.invalid_values import InvalidValues
-from fscore_server.logs import log_access
-from fscore_server.metrics import Metrics
 from fscore_server.selection import Selection
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry.invalid_values import InvalidValues
+from fscore_server.telemetry.logs import log_access
+from fscore_server.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from fscore_server.spans import Spans
+    from fscore_server.telemetry.spans import Spans
 
 PATH = "/v1/features"
 

@@ -12,7 +12,6 @@ from fscore._fscore import MAX_REQUEST_ID
 from fscore.registry import Registry
 from fscore_server import __version__, query
 from fscore_server.exchange import ARROW_STREAM
-from fscore_server.metrics import MEDIA_TYPE as METRICS_TYPE
 from fscore_server.problems import KINDS
 from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.routes.features import CONSISTENCIES
@@ -30,6 +29,7 @@ from fscore_server.schemas import (
     service_schema,
 )
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry.metrics import MEDIA_TYPE as METRICS_TYPE
 
 # What any route may answer, because it is decided before the route is known or while it runs.
 _ANYWHERE = (400, 408, 431)

@@ -22,14 +22,15 @@ from types import FrameType
 import uvicorn
 
 from fscore.errors import ConfigError
-from fscore_server import __version__, logs
+from fscore_server import __version__
 from fscore_server.app import create_app
 from fscore_server.auth.authentication import check_file
-from fscore_server.logs import LOGGER
 from fscore_server.problems import Header
 from fscore_server.protocol import ProtocolLimits, bounded
 from fscore_server.settings import ServerSettings
-from fscore_server.tracing import check_installed
+from fscore_server.telemetry import logs
+from fscore_server.telemetry.logs import LOGGER
+from fscore_server.telemetry.tracing import check_installed
 
 BACKLOG = 2048
 _LAST_REQUESTS = 0.1

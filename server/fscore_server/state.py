@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 import fscore.aio
 from fscore.errors import ConfigError, FscoreError, Unavailable
 from fscore.registry import Registry
-from fscore_server.logs import LOGGER
-from fscore_server.metrics import Metrics
 from fscore_server.problems import RETRY_AFTER, Problem
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry.logs import LOGGER
+from fscore_server.telemetry.metrics import Metrics
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0

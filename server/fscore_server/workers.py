@@ -26,10 +26,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from fscore_server import logs
-from fscore_server.logs import LOGGER
 from fscore_server.serve import Worker, banner, bind, run_worker
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry import logs
+from fscore_server.telemetry.logs import LOGGER
 
 # A worker that ends before it served so many times in a row will not be helped by another start.
 _MOST_FAILED_STARTS = 3

@@ -12,7 +12,7 @@ import fscore
 
 LEFT_OUT = {"fscore": {"pyarrow", "uvloop", "fscore_server"}, "fscore_server": {"opentelemetry"}}
 # Imported by who asks for it alone, and each for one of those.
-FOR_THE_OPTIONAL = {"fscore.interop.arrow", "fscore_server.spans"}
+FOR_THE_OPTIONAL = {"fscore.interop.arrow", "fscore_server.telemetry.spans"}
 
 package = importlib.import_module(sys.argv[1])
 left_out = LEFT_OUT[package.__name__]

@@ -18,9 +18,9 @@ from fscore._fscore import ApiKeys, Caller
 from fscore.errors import ConfigError
 from fscore_server.admission import PROBES
 from fscore_server.auth import key_file as api_keys
-from fscore_server.logs import LOGGER
-from fscore_server.metrics import Metrics
 from fscore_server.problems import Header, Problem
+from fscore_server.telemetry.logs import LOGGER
+from fscore_server.telemetry.metrics import Metrics
 
 _LOOK_EVERY = 0.5
 

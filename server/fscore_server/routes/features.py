@@ -13,13 +13,13 @@ from fscore.client.core import Consistency
 from fscore_server import query
 from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
 from fscore_server.hot import HotRoutes
-from fscore_server.invalid_values import InvalidValues
 from fscore_server.limits import read_body, request_timeout
-from fscore_server.metrics import Metrics
 from fscore_server.negotiation import require_json, response_type
 from fscore_server.problems import Problem
 from fscore_server.selection import PreparedSets, Selection
 from fscore_server.state import State
+from fscore_server.telemetry.invalid_values import InvalidValues
+from fscore_server.telemetry.metrics import Metrics
 
 CONSISTENCIES = get_args(Consistency)
 

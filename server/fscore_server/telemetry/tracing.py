@@ -18,7 +18,7 @@ from fscore.errors import ConfigError
 from fscore_server.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from fscore_server.spans import Spans
+    from fscore_server.telemetry.spans import Spans
 
 _PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 # Probes and scrapes come all day, and nobody looks for their traces.
@@ -64,7 +64,7 @@ def spans_of(settings: ServerSettings, routes: Collection[str]) -> Spans | None:
         return None
     check_installed(settings)
     # Imported here: it takes as long as the rest of the server, and who records nothing needs none.
-    from fscore_server.spans import Spans
+    from fscore_server.telemetry.spans import Spans
 
     try:
         return Spans(settings, routes)

@@ -34,11 +34,11 @@ from opentelemetry.trace import (
 
 from fscore._fscore import Trace
 from fscore_server import __version__
-from fscore_server.complaints import hear
 from fscore_server.exchange import Asked
-from fscore_server.logs import LOGGER
-from fscore_server.metrics import CLIENT_GONE
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry.logs import LOGGER
+from fscore_server.telemetry.metrics import CLIENT_GONE
+from fscore_server.telemetry.otel_log import hear
 
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}

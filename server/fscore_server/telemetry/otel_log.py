@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from fscore_server.logs import LOGGER, RateLimited
+from fscore_server.telemetry.logs import LOGGER, RateLimited
 
 # What OpenTelemetry may fill into its complaints: its words for spans, and reasons of HTTP's.
 _WORDS = frozenset({"Span", "spans", *(status.phrase for status in HTTPStatus)})
