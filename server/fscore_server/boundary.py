@@ -26,7 +26,7 @@ from fscore_server.telemetry.metrics import CLIENT_GONE, Metrics
 from fscore_server.telemetry.tracing import header_values, trace_of
 
 if TYPE_CHECKING:
-    from fscore_server.state import State
+    from fscore_server.reading.connection import State
     from fscore_server.telemetry.spans import Spans
 
 # Only these are refused under load: a probe that is shed would have the process restarted for it.

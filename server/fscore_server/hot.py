@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import fscore.aio
 from fscore._fscore import HotReads, Trace, Traces
-from fscore_server.selection import Selection
+from fscore_server.reading.selection import Selection
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.invalid_values import InvalidValues
 from fscore_server.telemetry.logs import log_access

@@ -17,8 +17,8 @@ from fscore.errors import ERRORS, ConfigError, FscoreError, InvalidRequest, Over
 from fscore_server import query, request_id
 from fscore_server.negotiation import response_type
 from fscore_server.problems import KINDS, Problem, problem_of
+from fscore_server.reading.connection import Cache
 from fscore_server.settings import load_settings
-from fscore_server.state import Cache
 from fscore_server.telemetry.logs import JsonFormatter, RateLimited, TextFormatter
 from fscore_server.telemetry.metrics import Metrics
 

@@ -20,12 +20,13 @@ from fscore.registry import (
     ViewDefinition,
 )
 from fscore.specs.resolve import resolve
-from fscore_server import access, query
+from fscore_server import query
 from fscore_server.exchange import JSON, exchange_of
 from fscore_server.limits import request_timeout
 from fscore_server.negotiation import response_type
 from fscore_server.problems import Problem
-from fscore_server.state import State
+from fscore_server.reading import access
+from fscore_server.reading.connection import State
 
 Listing = Callable[[Registry, Caller | None], list[dict[str, Any]]]
 

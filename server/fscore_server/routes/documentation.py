@@ -16,9 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import Caller
 from fscore.registry import Registry
-from fscore_server import access, openapi
+from fscore_server import openapi
 from fscore_server.exchange import JSON, exchange_of
-from fscore_server.state import State
+from fscore_server.reading import access
+from fscore_server.reading.connection import State
 
 HTML = b"text/html; charset=utf-8"
 

@@ -16,10 +16,10 @@ from fscore.errors import (
 from fscore.registry import Registry
 from fscore.specs.resolve import resolve
 from fscore_server.problems import Problem
-from fscore_server.state import Cache
+from fscore_server.reading.connection import Cache
 
 if TYPE_CHECKING:
-    from fscore_server.selection import Selection
+    from fscore_server.reading.selection import Selection
 
 NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, AmbiguousFeature)
 

@@ -9,9 +9,9 @@ import fscore.aio
 from fscore._fscore import Caller
 from fscore.errors import AmbiguousFeature
 from fscore.registry import Registry
-from fscore_server import access
 from fscore_server.problems import Problem
-from fscore_server.state import Cache, State
+from fscore_server.reading import access
+from fscore_server.reading.connection import Cache, State
 
 _LONGEST_NAME = 512
 
