@@ -23,10 +23,10 @@ import uvicorn
 
 from fscore.errors import ConfigError
 from fscore_server import __version__
-from fscore_server.app import create_app
 from fscore_server.auth.authentication import check_file
+from fscore_server.http.app import create_app
+from fscore_server.http.connection.protocol import ProtocolLimits, bounded
 from fscore_server.problems import Header
-from fscore_server.protocol import ProtocolLimits, bounded
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry import logs
 from fscore_server.telemetry.logs import LOGGER

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from fscore._fscore import is_request_id
 from fscore.errors import ERRORS, ConfigError, FscoreError, InvalidRequest, Overloaded
-from fscore_server import query, request_id
-from fscore_server.negotiation import response_type
+from fscore_server.http import query, request_id
+from fscore_server.http.negotiation import response_type
 from fscore_server.problems import KINDS, Problem, problem_of
 from fscore_server.reading.connection import Cache
 from fscore_server.settings import load_settings

@@ -429,7 +429,7 @@ def test_without_the_extra_it_says_what_to_install(any_store: RedisServer) -> No
 
 def test_who_records_nothing_imports_nothing(any_store: RedisServer) -> None:
     run = run_without_opentelemetry(
-        "from fscore_server.app import create_app\n"
+        "from fscore_server.http.app import create_app\n"
         "from fscore_server.settings import ServerSettings\n"
         f"create_app(ServerSettings(redis_url={any_store.url!r}))\n"
     )

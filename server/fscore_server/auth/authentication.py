@@ -16,8 +16,8 @@ from pathlib import Path
 
 from fscore._fscore import ApiKeys, Caller
 from fscore.errors import ConfigError
-from fscore_server.admission import PROBES
 from fscore_server.auth import key_file as api_keys
+from fscore_server.http.connection.admission import PROBES
 from fscore_server.problems import Header, Problem
 from fscore_server.telemetry.logs import LOGGER
 from fscore_server.telemetry.metrics import Metrics

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from fscore_server.http.connection.trailers import Trailers
 from fscore_server.problems import Header
-from fscore_server.trailers import Trailers
 
 
 class HeadGuard:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from fscore_server import request_id
+from fscore_server.http import request_id
 from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 
 _next_id = request_id.generator()

@@ -8,8 +8,8 @@ from typing import Any
 from fscore.model.views import LAYOUTS
 from fscore.registry import Registry, RequestViewDefinition
 from fscore.specs.resolve import resolve
+from fscore_server.http.routes.features import CONSISTENCIES
 from fscore_server.problems import KINDS
-from fscore_server.routes.features import CONSISTENCIES
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.metrics import VALUE_STATUSES
 

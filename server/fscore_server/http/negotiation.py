@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fscore_server.limits import header
+from fscore_server.http.limits import header
 from fscore_server.problems import Header, Problem
 
 

@@ -15,11 +15,11 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import Traces, is_request_id
-from fscore_server import request_id
 from fscore_server.auth.authentication import Authentication, refused
-from fscore_server.exchange import BEGUN, Begun, Exchange
-from fscore_server.hot import HotRoutes
-from fscore_server.limits import ClientGone
+from fscore_server.http import request_id
+from fscore_server.http.exchange import BEGUN, Begun, Exchange
+from fscore_server.http.hot import HotRoutes
+from fscore_server.http.limits import ClientGone
 from fscore_server.problems import RETRY_AFTER, Problem, problem_of
 from fscore_server.telemetry.logs import LOGGER, RateLimited, log_access, trace_fields
 from fscore_server.telemetry.metrics import CLIENT_GONE, Metrics

@@ -18,18 +18,18 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from fscore_server import refusal
-from fscore_server.admission import PROBES, Admission
-from fscore_server.answer_transport import AnswerTransport
-from fscore_server.ending import Ending
-from fscore_server.exchange import BEGUN, Asked, Begun
-from fscore_server.handover import Handover, begun_before
-from fscore_server.head_guard import HeadGuard
-from fscore_server.hot import HotRoutes
-from fscore_server.idle_guard import IdleGuard
+from fscore_server.http.connection import refusal
+from fscore_server.http.connection.admission import PROBES, Admission
+from fscore_server.http.connection.answer_transport import AnswerTransport
+from fscore_server.http.connection.ending import Ending
+from fscore_server.http.connection.handover import Handover, begun_before
+from fscore_server.http.connection.head_guard import HeadGuard
+from fscore_server.http.connection.idle_guard import IdleGuard
+from fscore_server.http.connection.request_parser import read_on, without_upgrade
+from fscore_server.http.connection.stall_guard import StallGuard
+from fscore_server.http.exchange import BEGUN, Asked, Begun
+from fscore_server.http.hot import HotRoutes
 from fscore_server.problems import Problem
-from fscore_server.request_parser import read_on, without_upgrade
-from fscore_server.stall_guard import StallGuard
 
 _PROBES = PROBES.encode()
 

@@ -10,12 +10,12 @@ from typing import Any
 from starlette.routing import Route, Router
 
 from fscore_server.auth.authentication import Authentication
-from fscore_server.boundary import Boundary
-from fscore_server.hot import HotRoutes
+from fscore_server.http.boundary import Boundary
+from fscore_server.http.hot import HotRoutes
+from fscore_server.http.routes import catalogue, health
+from fscore_server.http.routes.documentation import DocsPage, OpenApiDocument
+from fscore_server.http.routes.features import Features
 from fscore_server.reading.connection import State
-from fscore_server.routes import catalogue, health
-from fscore_server.routes.documentation import DocsPage, OpenApiDocument
-from fscore_server.routes.features import Features
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.invalid_values import InvalidValues
 from fscore_server.telemetry.metrics import Metrics

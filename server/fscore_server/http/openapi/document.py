@@ -10,12 +10,10 @@ from typing import Any
 
 from fscore._fscore import MAX_REQUEST_ID
 from fscore.registry import Registry
-from fscore_server import __version__, query
-from fscore_server.exchange import ARROW_STREAM
-from fscore_server.problems import KINDS
-from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
-from fscore_server.routes.features import CONSISTENCIES
-from fscore_server.schemas import (
+from fscore_server import __version__
+from fscore_server.http import query
+from fscore_server.http.exchange import ARROW_STREAM
+from fscore_server.http.openapi.schemas import (
     AS_OF,
     CONSISTENCY,
     KEYS_OF,
@@ -28,6 +26,9 @@ from fscore_server.schemas import (
     schemas,
     service_schema,
 )
+from fscore_server.http.routes.features import CONSISTENCIES
+from fscore_server.problems import KINDS
+from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.metrics import MEDIA_TYPE as METRICS_TYPE
 

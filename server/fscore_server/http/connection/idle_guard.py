@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fscore_server.handover import Handover
+from fscore_server.http.connection.handover import Handover
 
 
 class IdleGuard:

@@ -10,11 +10,11 @@ import fscore.aio
 from fscore import FeatureTable
 from fscore._fscore import parse_read_request
 from fscore.client.core import Consistency
-from fscore_server import query
-from fscore_server.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
-from fscore_server.hot import HotRoutes
-from fscore_server.limits import read_body, request_timeout
-from fscore_server.negotiation import require_json, response_type
+from fscore_server.http import query
+from fscore_server.http.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
+from fscore_server.http.hot import HotRoutes
+from fscore_server.http.limits import read_body, request_timeout
+from fscore_server.http.negotiation import require_json, response_type
 from fscore_server.problems import Problem
 from fscore_server.reading.connection import State
 from fscore_server.reading.selection import PreparedSets, Selection

@@ -20,10 +20,10 @@ from fscore.registry import (
     ViewDefinition,
 )
 from fscore.specs.resolve import resolve
-from fscore_server import query
-from fscore_server.exchange import JSON, exchange_of
-from fscore_server.limits import request_timeout
-from fscore_server.negotiation import response_type
+from fscore_server.http import query
+from fscore_server.http.exchange import JSON, exchange_of
+from fscore_server.http.limits import request_timeout
+from fscore_server.http.negotiation import response_type
 from fscore_server.problems import Problem
 from fscore_server.reading import access
 from fscore_server.reading.connection import State

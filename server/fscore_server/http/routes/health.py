@@ -6,7 +6,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from fscore_server.auth.authentication import Authentication
-from fscore_server.exchange import JSON, exchange_of
+from fscore_server.http.exchange import JSON, exchange_of
 from fscore_server.reading.connection import State
 from fscore_server.telemetry.metrics import MEDIA_TYPE, Metrics
 

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from fscore._fscore import Caller
 from fscore.registry import Registry
-from fscore_server import openapi
-from fscore_server.exchange import JSON, exchange_of
+from fscore_server.http.exchange import JSON, exchange_of
+from fscore_server.http.openapi import document as openapi
 from fscore_server.reading import access
 from fscore_server.reading.connection import State
 
@@ -46,7 +46,7 @@ class DocsPage:
     """The page, read once."""
 
     def __init__(self) -> None:
-        self._page = files("fscore_server").joinpath("docs.html").read_bytes()
+        self._page = files("fscore_server.http.openapi").joinpath("docs.html").read_bytes()
         policy = (
             "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
             f" connect-src 'self'; img-src data:; script-src {_hash(self._page, b'script')};"

@@ -1,0 +1,1 @@
+"""One connection of a caller, before ASGI: the protocol and the guards that bound it."""
