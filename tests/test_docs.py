@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fscore_server import embedded
+from fscore_server.process import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])

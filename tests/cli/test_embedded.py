@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from fscore.errors import ConfigError, Unavailable
-from fscore_server import embedded
-from fscore_server.embedded import Running
+from fscore_server.process import embedded
+from fscore_server.process.embedded import Running
 
 WAIT = 20.0
 

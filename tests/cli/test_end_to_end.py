@@ -21,7 +21,7 @@ import pytest
 
 import fscore as library
 import fscore.aio
-from fscore_server import embedded
+from fscore_server.process import embedded
 from tests.cli.command import Fscore
 from tests.client.proxy import FaultProxy
 from tests.example import CHECKOUT, CLICKSTREAM, EXAMPLE

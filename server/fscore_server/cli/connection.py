@@ -10,7 +10,7 @@ import click
 
 import fscore
 from fscore.config import load_settings
-from fscore_server import embedded
+from fscore_server.process import embedded
 
 __all__ = ["connected", "redis_url_option", "server_url"]
 

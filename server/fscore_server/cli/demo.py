@@ -19,11 +19,11 @@ import click
 
 import fscore
 from fscore.registry import Registry
-from fscore_server import embedded
-from fscore_server.child import spawn
 from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import redis_url_option, server_url
 from fscore_server.cli.outcome import CommandFailed
+from fscore_server.process import embedded
+from fscore_server.process.child import spawn
 
 if TYPE_CHECKING:
     from rich.console import Console

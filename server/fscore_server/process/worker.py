@@ -57,7 +57,7 @@ def run(settings: ServerSettings) -> int:
         check_file(settings.api_keys_file)
     if settings.workers > 1:
         # Imported here: the parent of workers is a program of its own, which imports this one.
-        from fscore_server import workers
+        from fscore_server.process import supervisor as workers
 
         return workers.supervise(settings)
     listener = bind(settings.host, settings.port, shared=False)

@@ -1,4 +1,4 @@
-"""The parent of several worker processes: `python -m fscore_server.workers` is one of them.
+"""The parent of several worker processes: `python -m fscore_server.process.supervisor` is one of them.
 
 Every worker has a listening socket of its own on the shared port, over which the kernel spreads
 connections. The parent keeps the sockets open: a worker that dies is started again on the same one,
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from fscore_server.serve import Worker, banner, bind, run_worker
+from fscore_server.process.worker import Worker, banner, bind, run_worker
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry import logs
 from fscore_server.telemetry.logs import LOGGER
@@ -186,7 +186,13 @@ class _Slot:
         self.reports, reports_writer = os.pipe()
         listener = self.listener.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "fscore_server.workers", str(listener), str(reports_writer)],
+            [
+                sys.executable,
+                "-m",
+                "fscore_server.process.supervisor",
+                str(listener),
+                str(reports_writer),
+            ],
             stdin=subprocess.PIPE,
             pass_fds=(listener, reports_writer),
         )

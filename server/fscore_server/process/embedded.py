@@ -25,7 +25,7 @@ from typing import IO, Self
 from urllib.parse import quote
 
 from fscore.errors import ConfigError, Unavailable
-from fscore_server.child import spawn
+from fscore_server.process.child import spawn
 
 __all__ = ["Embedded", "Running", "data_folder", "find", "start"]
 

@@ -1,0 +1,1 @@
+"""Processes: one worker, several under a supervisor, and the embedded Valkey."""
