@@ -9,7 +9,7 @@ import click
 
 from fscore.registry import Registry
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.outcome import UNSAFE
+from fscore_server.cli.output.outcome import UNSAFE
 
 __all__ = ["apply_command", "counted", "plan_command"]
 

@@ -21,7 +21,7 @@ import fscore
 from fscore.registry import Registry
 from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import redis_url_option, server_url
-from fscore_server.cli.outcome import CommandFailed
+from fscore_server.cli.output.outcome import CommandFailed
 from fscore_server.process import embedded
 from fscore_server.process.child import spawn
 
@@ -104,7 +104,7 @@ def _require_free(port: int) -> None:
 
 def _apply_and_load(console: Console, url: str, folder: Path, clickstream: Path) -> None:
     from fscore_server.cli.load import say_report
-    from fscore_server.cli.progress import watching
+    from fscore_server.cli.output.progress import watching
     from fscore_server.ingest import load
 
     _step(console, f"fscore apply {folder}")

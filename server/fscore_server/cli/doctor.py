@@ -14,7 +14,7 @@ import fscore
 from fscore.errors import FscoreError
 from fscore_server.cli.apply import counted
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.outcome import FAILED
+from fscore_server.cli.output.outcome import FAILED
 from fscore_server.cli.rights import refused
 
 __all__ = ["doctor_command"]

@@ -15,8 +15,8 @@ from fscore.client.core import Consistency
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.moment import shown_moment
-from fscore_server.cli.outcome import CommandFailed
+from fscore_server.cli.output.moment import shown_moment
+from fscore_server.cli.output.outcome import CommandFailed
 
 if TYPE_CHECKING:
     import fscore

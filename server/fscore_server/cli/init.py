@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fscore_server.cli.outcome import CommandFailed
+from fscore_server.cli.output.outcome import CommandFailed
 
 __all__ = ["init_command"]
 

@@ -10,8 +10,8 @@ import click
 
 from fscore.registry import Registry, SeriesViewDefinition, ViewDefinition
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.file_reports import FORMATS, exit_code, say_files, say_views
-from fscore_server.cli.outcome import CommandFailed
+from fscore_server.cli.output.file_reports import FORMATS, exit_code, say_files, say_views
+from fscore_server.cli.output.outcome import CommandFailed
 
 if TYPE_CHECKING:
     import fscore
@@ -68,7 +68,7 @@ def load_command(
     loaded and the exit code is 1. Loading the same files again leaves the same values.
     """
     # Imported here: the libraries that read files take longer to import than other commands run.
-    from fscore_server.cli.progress import watching
+    from fscore_server.cli.output.progress import watching
     from fscore_server.ingest import load
     from fscore_server.ingest.plan import plan_load
     from fscore_server.ingest.writing import ClientWriter

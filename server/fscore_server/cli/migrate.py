@@ -59,7 +59,7 @@ def migrate_command(
     layout. If it was interrupted, the same command continues, and --to the old layout goes back.
     """
     # Imported here: it takes longer to import than most commands run.
-    from fscore_server.cli.progress import watching_migration
+    from fscore_server.cli.output.progress import watching_migration
 
     with connected(redis_url, "migrate") as client:
         try:

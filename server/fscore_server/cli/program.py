@@ -16,7 +16,7 @@ from fscore_server.cli.init import init_command
 from fscore_server.cli.key import key_command
 from fscore_server.cli.load import load_command
 from fscore_server.cli.migrate import migrate_command
-from fscore_server.cli.outcome import ended
+from fscore_server.cli.output.outcome import ended
 from fscore_server.cli.push import push_command
 from fscore_server.cli.serve import serve_command
 from fscore_server.cli.version import version_command

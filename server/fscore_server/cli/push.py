@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.file_reports import FORMATS, exit_code, say_files, say_views
+from fscore_server.cli.output.file_reports import FORMATS, exit_code, say_files, say_views
 
 __all__ = ["push_command"]
 
@@ -54,7 +54,7 @@ def push_command(
     or in another order, changes nothing.
     """
     # Imported here: the libraries that read files take longer to import than other commands run.
-    from fscore_server.cli.progress import watching
+    from fscore_server.cli.output.progress import watching
     from fscore_server.ingest import push
     from fscore_server.ingest.writing import ClientWriter
 

@@ -11,7 +11,7 @@ import click
 from fscore.config import RECLAIM_RATE
 from fscore.errors import DeadlineExceeded, Unavailable
 from fscore_server.cli.connection import connected, redis_url_option
-from fscore_server.cli.moment import shown_moment
+from fscore_server.cli.output.moment import shown_moment
 
 if TYPE_CHECKING:
     from fscore.versions.changes import Switch
@@ -110,7 +110,7 @@ def retire_command(
     the rest.
     """
     # Imported here: it takes longer to import than most commands run.
-    from fscore_server.cli.progress import watching_removal
+    from fscore_server.cli.output.progress import watching_removal
 
     with connected(redis_url, "version retire") as client:
         try:

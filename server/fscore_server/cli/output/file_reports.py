@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fscore_server.cli.outcome import FAILED
+from fscore_server.cli.output.outcome import FAILED
 
 if TYPE_CHECKING:
     from fscore_server.ingest.file_events import FileReport
