@@ -32,7 +32,8 @@ from fscore import (
     smallest,
     total,
 )
-from fscore_server.ingest import InputError, aggregate, load, stream
+from fscore_server.ingest import InputError, aggregate, load
+from fscore_server.ingest.formats import bytes as stream
 from tests.event_times import PAST_MS
 from tests.ingest.sink import Sink
 

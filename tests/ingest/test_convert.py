@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from fscore_server.ingest import InputError
-from fscore_server.ingest.convert import convert
 from fscore_server.ingest.plan import Cell
+from fscore_server.ingest.rows.convert import convert
 
 MOMENT = dt.datetime(2024, 3, 13, 10, 21, 14)
 MOMENT_MS = 1_710_325_274_000

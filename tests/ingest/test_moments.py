@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fscore.interop.moments import moment_reader
-from fscore_server.ingest.convert import convert
 from fscore_server.ingest.plan import Cell
+from fscore_server.ingest.rows.convert import convert
 
 TEXTS = [
     "2024-03-13 10:21:14",

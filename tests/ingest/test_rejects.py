@@ -30,7 +30,8 @@ from fscore import (
     distinct,
     latest,
 )
-from fscore_server.ingest import InputError, LoadReport, load, stream
+from fscore_server.ingest import InputError, LoadReport, load
+from fscore_server.ingest.formats import bytes as stream
 from tests.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})

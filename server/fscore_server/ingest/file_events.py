@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from fscore_server.ingest.events import EventReader
-from fscore_server.ingest.failures import InputError, Reject
-from fscore_server.ingest.files import open_file
+from fscore_server.ingest.formats import open_file
 from fscore_server.ingest.plan import Reading
-from fscore_server.ingest.reject_file import RejectFile
+from fscore_server.ingest.rows.failures import InputError, Reject
+from fscore_server.ingest.rows.reader import EventReader
+from fscore_server.ingest.rows.reject_file import RejectFile
 
 __all__ = ["FileEvents", "FileReport", "Progress", "Silent"]
 

@@ -15,9 +15,9 @@ import polars as pl
 from fscore.events.projection import FlagProjection, SourceProjection, ViewRows
 from fscore_server.ingest.aggregate import Aggregation
 from fscore_server.ingest.event_buffer import EventBuffer
-from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent
 from fscore_server.ingest.plan import ViewPlan, plan_load
+from fscore_server.ingest.rows.failures import InputError
 from fscore_server.ingest.writing import ViewReport, Writer, write
 
 __all__ = ["LoadReport", "load"]

@@ -18,7 +18,7 @@ from fscore.registry import (
     SeriesViewDefinition,
     ViewDefinition,
 )
-from fscore_server.ingest.failures import InputError
+from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"]
 

@@ -77,7 +77,7 @@ def _message(error: Exception) -> str:
 
 def _is_input_error(error: Exception) -> bool:
     # Not imported for this: its package takes longer to import than most commands run.
-    failures = sys.modules.get("fscore_server.ingest.failures")
+    failures = sys.modules.get("fscore_server.ingest.rows.failures")
     return failures is not None and isinstance(error, failures.InputError)
 
 

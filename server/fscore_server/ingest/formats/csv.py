@@ -19,9 +19,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from fscore_server.ingest.chunk import Chunk, absent
-from fscore_server.ingest.failures import InputError, Reject, missing_columns
-from fscore_server.ingest.stream import Stream, open_stream
+from fscore_server.ingest.formats.bytes import Stream, open_stream
+from fscore_server.ingest.formats.chunk import Chunk, absent
+from fscore_server.ingest.rows.failures import InputError, Reject, missing_columns
 
 __all__ = ["CsvFile"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from fscore_server.ingest.failures import InputError, Reject
-from fscore_server.ingest.stream import STANDARD_INPUT
+from fscore_server.ingest.formats.bytes import STANDARD_INPUT
+from fscore_server.ingest.rows.failures import InputError, Reject
 
 __all__ = ["RejectFile"]
 

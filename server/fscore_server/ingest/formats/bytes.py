@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
-from fscore_server.ingest.failures import InputError
+from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["COMPRESSIONS", "READ_BYTES", "STANDARD_INPUT", "Stream", "open_stream", "reading"]
 

@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from fscore_server.ingest.chunk import Chunk, absent
-from fscore_server.ingest.failures import InputError, Reject, missing_columns
-from fscore_server.ingest.stream import Stream, open_stream
+from fscore_server.ingest.formats.bytes import Stream, open_stream
+from fscore_server.ingest.formats.chunk import Chunk, absent
+from fscore_server.ingest.rows.failures import InputError, Reject, missing_columns
 
 __all__ = ["NdjsonFile", "kind_of"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from fscore_server.ingest.chunk import Chunk, absent
-from fscore_server.ingest.failures import missing_columns
-from fscore_server.ingest.stream import reading
+from fscore_server.ingest.formats.bytes import reading
+from fscore_server.ingest.formats.chunk import Chunk, absent
+from fscore_server.ingest.rows.failures import missing_columns
 
 __all__ = ["ParquetFile"]
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from fscore.interop.moments import expectation as expected_moment
 from fscore.types import DataType
-from fscore_server.ingest.failures import InputError
 from fscore_server.ingest.plan import Cell
+from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["STORED", "convert", "expectation"]
 

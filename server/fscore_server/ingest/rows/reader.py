@@ -13,10 +13,10 @@ import polars as pl
 from fscore._fscore import event_time_fault, event_time_limits
 from fscore.events.projection import FlagProjection
 from fscore_server.ingest.aggregate import selected
-from fscore_server.ingest.chunk import Chunk
-from fscore_server.ingest.convert import convert, expectation
-from fscore_server.ingest.failures import Reject
+from fscore_server.ingest.formats.chunk import Chunk
 from fscore_server.ingest.plan import Cell, Reading
+from fscore_server.ingest.rows.convert import convert, expectation
+from fscore_server.ingest.rows.failures import Reject
 
 __all__ = ["EventReader"]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
-from fscore_server.ingest.failures import Reject
+from fscore_server.ingest.rows.failures import Reject
 
 __all__ = ["Chunk", "Reader"]
 

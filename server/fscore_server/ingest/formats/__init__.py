@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fscore_server.ingest.chunk import Reader
-from fscore_server.ingest.csv_file import CsvFile
-from fscore_server.ingest.failures import InputError
-from fscore_server.ingest.ndjson_file import NdjsonFile
-from fscore_server.ingest.parquet_file import ParquetFile
+from fscore_server.ingest.formats.bytes import COMPRESSIONS, STANDARD_INPUT, reading
+from fscore_server.ingest.formats.chunk import Reader
+from fscore_server.ingest.formats.csv import CsvFile
+from fscore_server.ingest.formats.ndjson import NdjsonFile
+from fscore_server.ingest.formats.parquet import ParquetFile
 from fscore_server.ingest.plan import Reading
-from fscore_server.ingest.stream import COMPRESSIONS, STANDARD_INPUT, reading
+from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["FORMATS", "format_of", "open_file"]
 
