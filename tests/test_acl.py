@@ -9,10 +9,10 @@ from typing import Any, Literal
 import pytest
 
 import fscore
-from tests.cli.command import Fscore
 from tests.client import kinds
 from tests.client.driver import make_driver, until
 from tests.redis_server import RedisServer
+from tests.server.cli.command import Fscore
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs/guides/connect.md"

@@ -20,7 +20,7 @@ FILES = [
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ("tests/server/test_tracing.py", {"server/test_tracing.py"}),
+        ("tests/server/telemetry/test_tracing.py", {"server/test_tracing.py"}),
         ("server/fscore_server/tracing.py", {"server/test_tracing.py", "server/test_read_one.py"}),
         ("server/fscore_server/spans.py", {"server/test_read_one.py"}),
         ("server/fscore_server/cli/migrate.py", {"cli/test_migrate.py", "cli/test_get.py"}),
@@ -30,7 +30,7 @@ FILES = [
         ("fscore/_view_diff.py", {"native", "client/test_roundtrip.py"}),
         ("rust/core/src/write/plan.rs", {"native", "client/test_roundtrip.py"}),
         ("rust/py/src/lib.rs", {"native", "client/test_roundtrip.py"}),
-        ("tests/server/process.py", {"server/test_read_one.py"}),
+        ("tests/server/server_process.py", {"server/test_read_one.py"}),
         ("tests/redis_server.py", {"client/test_roundtrip.py"}),
         ("docs/guides/python.md", {"test_docs.py"}),
         ("Makefile", set()),
@@ -41,7 +41,7 @@ def test_what_a_change_touches(changed: str, expected: set[str]) -> None:
 
 
 def test_changes_add_up() -> None:
-    both = ["tests/ingest/test_rejects.py", "server/fscore_server/ingest/loader.py"]
+    both = ["tests/server/ingest/test_rejects.py", "server/fscore_server/ingest/loader.py"]
     assert touched(both[:1], FILES) == sorted([*ALWAYS, "ingest/test_rejects.py"])
     assert touched(both, FILES) == sorted([*ALWAYS, "ingest"])
 

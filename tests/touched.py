@@ -5,7 +5,7 @@
 What has changed is what git shows against the revision: by default what is not committed yet, or
 else the last commit. A changed test is touched. A changed source touches the smoke tests of its
 part (see PARTS), and of the suites of that part each file that has a word of the source's path in
-its name: `fscore_server/tracing.py` touches `tests/server/test_tracing.py`. What lies between
+its name: `fscore_server/tracing.py` touches `tests/server/telemetry/test_tracing.py`. What lies between
 tests, such as a fixture, touches the smoke tests of its suite.
 
 It is a first look. What nobody named so is found by `make test`.
@@ -40,8 +40,8 @@ PARTS = {
     "examples/": Part((), ("ingest/test_ecommerce.py",)),
     "docs/": Part((), ("test_docs.py",)),
     "tests/server/": Part((), ("server/test_read_one.py",)),
-    "tests/cli/": Part((), ("cli/test_get.py",)),
-    "tests/ingest/": Part((), ("ingest",)),
+    "tests/server/cli/": Part((), ("cli/test_get.py",)),
+    "tests/server/ingest/": Part((), ("ingest",)),
     "tests/replay/": Part((), ("replay",)),
     "tests/native/": Part((), ("native",)),
     "tests/": Part((), ("client/test_roundtrip.py",)),

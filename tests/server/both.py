@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from tests.server.process import ServerProcess
+from tests.server.server_process import ServerProcess
 
 # What the server makes anew for each request, in headers and in problem documents.
 _MADE_ID = re.compile(rb"\b[0-9a-f]{16}-[0-9a-f]+\b")

@@ -16,7 +16,7 @@ import fscore
 from tests.redis_server import SERVERS, RedisServer, binary
 from tests.server import kinds
 from tests.server.both import asking_both
-from tests.server.process import ServerProcess
+from tests.server.server_process import ServerProcess
 from tests.server.shop import REGISTRY
 
 NOW_MS = int(time.time() * 1000)

@@ -1,0 +1,316 @@
+"""Starting, following definitions, faults of Redis, several workers, and ending under load."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+import fscore
+from tests.redis_server import RedisServer
+from tests.server.conftest import fill
+from tests.server.server_process import ServerProcess
+from tests.server.shop import REGISTRY, Profile
+
+ONE = "/v1/features?user_id=u1&service=ranking"
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    """Asks again until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_the_first_line_says_where_and_what(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url) as process:
+        first = next(line for line in process.log if "serves at" in line["message"])
+    assert first["url"] == process.url
+    assert first["redis"] == any_store.url
+    assert first["revision"] == 1
+
+
+def test_it_starts_without_redis_and_serves_once_redis_is_there() -> None:
+    redis = RedisServer("valkey")
+    try:
+        with ServerProcess(redis.url, startup_wait=0.1) as process:
+            ready = process.client.get("/health/ready")
+            assert ready.status_code == 503
+            assert [reason["code"] for reason in ready.json()["reasons"]] == ["redis_unreachable"]
+            assert process.client.get("/health/live").status_code == 200
+            refused = process.client.get(ONE)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            redis.start()
+            fill(redis.url)
+            until(lambda: process.client.get(ONE).status_code == 200)
+            until(lambda: process.client.get("/health/ready").status_code == 200)
+    finally:
+        redis.stop()
+
+
+def test_without_definitions_it_is_not_ready_and_says_why(redis_url: str) -> None:
+    with ServerProcess(redis_url, registry_poll=0.05) as process:
+        ready = process.client.get("/health/ready")
+        assert [reason["code"] for reason in ready.json()["reasons"]] == ["registry_absent"]
+        response = process.client.get(ONE)
+        assert response.status_code == 503
+        assert response.json()["type"] == "/docs#registry_absent"
+        assert process.client.get("/openapi.json").status_code == 200
+        with fscore.connect(redis_url) as client:
+            client.apply(REGISTRY)
+        until(lambda: process.client.get("/health/ready").status_code == 200)
+        assert process.client.get(ONE).status_code == 200
+
+
+def test_a_new_revision_is_served_without_a_restart(own_store: RedisServer) -> None:
+    with ServerProcess(own_store.url, registry_poll=0.05) as process:
+        assert process.client.get("/v1/features?user_id=u1&service=fresh").status_code == 404
+        fresh = fscore.FeatureService("fresh", features=[Profile.country])
+        with fscore.connect(own_store.url) as client:
+            client.apply(fscore.Registry.from_definitions([fresh]), allow_unsafe=True)
+        until(lambda: process.client.get("/v1/services").json()["revision"] == 2)
+        response = process.client.get("/v1/features?user_id=u1&service=fresh")
+        assert response.json()["features"] == {"country": "US"}
+        # What is no longer defined is no longer answered from what was compiled before.
+        assert process.client.get(ONE).status_code == 404
+
+
+def test_a_store_that_came_back_empty_is_noticed(own_store: RedisServer) -> None:
+    with ServerProcess(own_store.url, registry_poll=0.05) as process:
+        assert process.client.get(ONE).status_code == 200
+        own_store.kill()
+        until(lambda: process.client.get("/health/ready").status_code == 503)
+        own_store.start()
+
+        def reasons() -> list[str]:
+            found = process.client.get("/health/ready").json()["reasons"]
+            return [reason["code"] for reason in found]
+
+        until(lambda: reasons() == ["registry_absent"])
+        fill(own_store.url)
+        until(lambda: reasons() == [])
+        assert process.client.get(ONE).status_code == 200
+
+
+def test_a_dead_redis_is_503_and_a_silent_one_504(own_store: RedisServer) -> None:
+    with ServerProcess(own_store.url, request_timeout_ms=200) as process:
+        assert process.client.get(ONE).status_code == 200
+        own_store.pause()
+        try:
+            started = time.monotonic()
+            response = process.client.get(ONE)
+            took = time.monotonic() - started
+            assert response.status_code == 504
+            assert response.json()["type"] == "/docs#deadline_exceeded"
+            assert took < 2
+            started = time.monotonic()
+            shorter = process.client.get(ONE, headers={"X-Request-Timeout-Ms": "20"})
+            assert shorter.status_code == 504
+        finally:
+            own_store.resume()
+        until(lambda: process.client.get(ONE).status_code == 200)
+        own_store.kill()
+        statuses = {process.client.get(ONE).status_code for _ in range(10)}
+        assert statuses <= {503, 504}
+        until(lambda: process.client.get(ONE).headers.get("retry-after") == "1")
+        own_store.start()
+        fill(own_store.url)
+        until(lambda: process.client.get(ONE).status_code == 200)
+    assert not any("Traceback" in line for line in process.raw_log)
+
+
+def test_a_redis_that_cannot_save_serves_reads(own_store: RedisServer) -> None:
+    own_store.command("CONFIG", "SET", "save", "3600 1")
+    # Its folder is gone, so saving fails, and from then on it refuses writes, and PING too.
+    shutil.rmtree(own_store.folder)
+    own_store.command("BGSAVE")
+    until(lambda: own_store.command("PING").startswith(b"-MISCONF"))
+    with ServerProcess(own_store.url) as process:
+        assert process.client.get("/health/ready").status_code == 200
+        assert process.client.get(ONE).json()["features"]["age"] == 29
+
+
+def test_unknown_names_are_404_while_redis_is_away(own_store: RedisServer) -> None:
+    with ServerProcess(own_store.url) as process:
+        assert process.client.get(ONE).status_code == 200
+        own_store.kill()
+        until(lambda: process.client.get("/health/ready").status_code == 503)
+        assert process.client.get("/v1/features?user_id=u1&service=no").status_code == 404
+        assert process.client.get("/v1/features?user_id=u1&colour=red").status_code == 422
+        assert process.client.get("/v1/services").status_code == 200
+
+
+def test_requests_over_the_limit_are_429(own_store: RedisServer) -> None:
+    async def burst(url: str) -> Counter[int]:
+        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+            responses = await asyncio.gather(*(client.get(ONE) for _ in range(20)))
+        return Counter(response.status_code for response in responses)
+
+    with ServerProcess(own_store.url, max_requests=4, request_timeout_ms=500) as process:
+        assert process.client.get(ONE).status_code == 200
+        own_store.pause()
+        try:
+            found = asyncio.run(burst(process.url))
+        finally:
+            own_store.resume()
+    assert found[429] >= 1
+    assert found[504] >= 1
+    assert set(found) == {429, 504}
+
+
+# Ending.
+
+
+async def _load(url: str, stopped: asyncio.Event, outcomes: Counter[str]) -> None:
+    """Asks until the server sends it elsewhere, and notes what came of every request."""
+    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        while True:
+            try:
+                response = await client.get(ONE)
+            except httpx.HTTPError as error:
+                outcomes[type(error).__name__] += 1
+                return
+            outcomes[str(response.status_code)] += 1
+            if outcomes["200"] >= 50:
+                stopped.set()
+            if response.headers.get("connection") == "close":
+                return
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ending_under_load_loses_no_request(any_store: RedisServer, workers: int) -> None:
+    process = ServerProcess(any_store.url, drain=0.5, workers=workers).start()
+    outcomes: Counter[str] = Counter()
+
+    async def scenario() -> float:
+        stopped = asyncio.Event()
+        load = asyncio.gather(*(_load(process.url, stopped, outcomes) for _ in range(8)))
+        await stopped.wait()
+        started = time.monotonic()
+        process.signal(signal.SIGTERM)
+        async with httpx.AsyncClient(base_url=process.url) as client:
+            # Answered still, but with the advice to go elsewhere.
+            deadline = time.monotonic() + 0.4
+            ready = await client.get("/health/ready")
+            while ready.status_code == 200 and time.monotonic() < deadline:
+                ready = await client.get("/health/ready")
+            assert ready.status_code == 503
+            assert [reason["code"] for reason in ready.json()["reasons"]] == ["shutting_down"]
+            assert ready.headers["connection"] == "close"
+        await load
+        return started
+
+    started = asyncio.run(scenario())
+    assert process.wait() == 0
+    assert time.monotonic() - started < 10
+    assert set(outcomes) == {"200"}, outcomes
+    process.stop()
+
+
+def test_a_request_in_flight_is_answered_before_the_end(own_store: RedisServer) -> None:
+    process = ServerProcess(own_store.url, request_timeout_ms=1000).start()
+    own_store.pause()
+
+    async def scenario() -> int:
+        async with httpx.AsyncClient(base_url=process.url, timeout=20) as client:
+            asked = asyncio.create_task(client.get(ONE))
+            # In flight once the server counts two: this one and the scrape.
+            await asyncio.to_thread(
+                until, lambda: process.metric("fscore_http_requests_in_flight") == 2
+            )
+            process.signal(signal.SIGTERM)
+            return (await asked).status_code
+
+    try:
+        assert asyncio.run(scenario()) == 504
+        assert process.wait() == 0
+    finally:
+        own_store.resume()
+    process.stop()
+
+
+def test_a_request_that_does_not_end_does_not_keep_the_server(any_store: RedisServer) -> None:
+    process = ServerProcess(any_store.url, grace=1, body_timeout=600).start()
+    with socket.create_connection(("127.0.0.1", process.port)) as connection:
+        connection.sendall(b"POST /v1/features HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        until(lambda: process.metric("fscore_http_requests_in_flight") == 2)
+        started = time.monotonic()
+        assert process.stop() == 0
+    assert time.monotonic() - started < 8
+    assert not any("Traceback" in line for line in process.raw_log)
+
+
+# Workers.
+
+
+def test_workers_share_the_port_and_their_counters(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
+        for _ in range(40):
+            # A connection each, so that the kernel has something to spread.
+            with httpx.Client(base_url=process.url) as client:
+                assert client.get(ONE).status_code == 200
+
+        def served(worker: str) -> float:
+            return process.metric(
+                "fscore_http_requests_total", worker=worker, route="/v1/features", status="200"
+            )
+
+        assert served("0") + served("1") == 40
+        assert min(served("0"), served("1")) > 0
+
+
+def _children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:
+        return [int(child) for child in listing.read().split()]
+
+
+def test_a_worker_that_dies_is_replaced(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
+        before = _children(process.process.pid)
+        os.kill(before[0], signal.SIGKILL)
+        process.wait_for("a worker process ended")
+        until(lambda: len(set(_children(process.process.pid)) - set(before)) == 1)
+        for _ in range(20):
+            with httpx.Client(base_url=process.url, timeout=20) as client:
+                assert client.get(ONE).status_code == 200
+
+
+def test_workers_end_when_their_parent_is_killed(any_store: RedisServer) -> None:
+    process = ServerProcess(any_store.url, workers=2).start()
+    children = _children(process.process.pid)
+    process.signal(signal.SIGKILL)
+    process.process.wait()
+    until(lambda: not any(os.path.exists(f"/proc/{child}") for child in children))
+    process.stop()
+
+
+def test_a_port_in_use_is_said_and_not_shared(any_store: RedisServer) -> None:
+    with ServerProcess(any_store.url, workers=2) as process:
+        for workers in (1, 2):
+            second = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    "from fscore_server.process.worker import run\n"
+                    "from fscore_server.settings import ServerSettings\n"
+                    f"run(ServerSettings(redis_url={any_store.url!r}, port={process.port},"
+                    f" workers={workers}))",
+                ],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert second.returncode != 0
+            assert f"cannot listen on 127.0.0.1 port {process.port}" in second.stderr
