@@ -151,7 +151,7 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
 	cargo fmt --all --check
 	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
-	@for folder in bench/constant_rate bench/peers/rust; do \
+	@for folder in bench/measure/constant_rate bench/peers/rust; do \
 		cargo fmt --manifest-path $$folder/Cargo.toml --check && \
 		cargo metadata --locked --format-version 1 --manifest-path $$folder/Cargo.toml >/dev/null || exit 1; done
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
@@ -174,7 +174,7 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	cargo fmt --all
-	@for folder in rust/fuzz bench/constant_rate bench/peers/rust; do \
+	@for folder in rust/fuzz bench/measure/constant_rate bench/peers/rust; do \
 		cargo fmt --manifest-path $$folder/Cargo.toml || exit 1; done
 
 constraints: $(STAMPS)/venv ## Take the newest versions of all that pip installs, on each Python that is here

@@ -1,6 +1,6 @@
 """Everything that is measured, or some parts of it: `python -m bench [part …] [--quick]`.
 
-Each part but micro also runs by itself with options of its own: `python -m bench.library --help`.
+Each part but micro also runs by itself with options of its own: `python -m bench.suites.library --help`.
 Results are printed and kept under bench/results/, with a report of the run, report.md, and plots.
 """
 
@@ -14,22 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import (
+from bench.measure import publish, report
+from bench.measure.servers import KINDS, data_folder
+from bench.suites import (
     growth,
     hash_plan,
     http,
     library,
     packed,
     profile,
-    publish,
     rates,
-    report,
     roundtrip,
     snapshot,
     users,
     writes,
 )
-from bench.servers import KINDS, data_folder
 
 Bars = list[dict[str, Any]]
 
@@ -146,7 +145,7 @@ def _micro(kind: str, quick: bool) -> tuple[str, Bars]:
     """pytest-benchmark does its own repetition and prints its own tables."""
     folder = Path(__file__).parent
     command = [
-        sys.executable, "-m", "pytest", str(folder / "micro"), "-q", "--benchmark-sort=name",
+        sys.executable, "-m", "pytest", str(folder / "suites" / "micro"), "-q", "--benchmark-sort=name",
         "--benchmark-columns=median,iqr,min,rounds",
         f"--benchmark-json={data_folder() / 'micro.json'}",
     ]  # fmt: skip

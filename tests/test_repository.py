@@ -19,7 +19,7 @@ TOP_LEVEL = {
 
 # Lock files name the registry that their checksums belong to; this file names what it looks for.
 NOT_SEARCHED = {
-    *("Cargo.lock", "bench/constant_rate/Cargo.lock", "bench/peers/rust/Cargo.lock"),
+    *("Cargo.lock", "bench/measure/constant_rate/Cargo.lock", "bench/peers/rust/Cargo.lock"),
     "rust/fuzz/Cargo.lock",
     "tests/test_repository.py",
 }

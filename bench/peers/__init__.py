@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy.typing as npt
 
-from bench.servers import Server
-from bench.workload import Workload
+from bench.measure.servers import Server
+from bench.measure.workload import Workload
 
 # Lists of floats or an array; the comparison with what is expected takes either.
 Matrix = npt.ArrayLike

@@ -9,10 +9,10 @@ from typing import Any, cast
 import hiredis
 import redis.asyncio
 
+from bench.measure.servers import Server
+from bench.measure.workload import Workload
 from bench.peers import Matrix, Unavailable
 from bench.peers.commands import Commands
-from bench.servers import Server
-from bench.workload import Workload
 
 
 class RedisAsyncio:

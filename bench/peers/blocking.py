@@ -5,12 +5,12 @@ from __future__ import annotations
 import hiredis
 import redis
 
+from bench.measure.resp import encode
+from bench.measure.servers import Server
+from bench.measure.tap import Exchange
+from bench.measure.workload import Workload
 from bench.peers import Matrix
 from bench.peers.commands import Commands, connect
-from bench.resp import encode
-from bench.servers import Server
-from bench.tap import Exchange
-from bench.workload import Workload
 
 MARK = b"end-of-the-handshake"
 

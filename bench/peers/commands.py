@@ -9,10 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+from bench.measure.resp import encode
+from bench.measure.servers import Server
+from bench.measure.workload import Workload
 from bench.peers import Matrix
-from bench.resp import encode
-from bench.servers import Server
-from bench.workload import Workload
 
 Row = list[bytes]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fscore
 import fscore.aio
+from bench.measure.servers import Server
+from bench.measure.workload import Workload
 from bench.peers import Matrix
-from bench.servers import Server
-from bench.workload import Workload
 
 # Nothing is timed that was not answered in full: what is late raises instead of being left out.
 TIMEOUT = 30.0

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.workload import Workload
+from bench.measure.workload import Workload
 
 
 class Features:

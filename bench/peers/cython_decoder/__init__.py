@@ -15,11 +15,11 @@ import sysconfig
 from pathlib import Path
 from types import ModuleType
 
+from bench.measure.resp import encode
+from bench.measure.servers import Server
+from bench.measure.workload import Workload
 from bench.peers import Matrix, Unavailable
 from bench.peers.commands import connect
-from bench.resp import encode
-from bench.servers import Server
-from bench.workload import Workload
 
 SOURCE = Path(__file__).parent / "decoder.pyx"
 HEADER = "#include <stdio.h>\n#include <hiredis/read.h>\nint main(void) { return REDIS_OK; }\n"

@@ -27,7 +27,7 @@ const LISTPACK_FIELDS: u64 = 512;
 /// HMGET searches a listpack once for each field asked for, and HGETALL goes through it once. One
 /// value of more than 64 bytes makes the hash a hash table (`wide_values`). There HMGET pays only
 /// for the fields asked for. The constants are tenths of nanoseconds: the mean of Redis 7.0 and
-/// Valkey 9 as `bench/hash_plan.py` measures it, and 25 ns a field for the client, which steps over
+/// Valkey 9 as `bench/suites/hash_plan.py` measures it, and 25 ns a field for the client, which steps over
 /// fields that were not asked for.
 pub fn choose(asked: usize, total: usize, wide_values: bool) -> Strategy {
     let asked = asked as u64;
