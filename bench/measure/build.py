@@ -45,7 +45,9 @@ def rust_server() -> Path:
 @cache
 def constant_rate() -> Path:
     """The load generator for constant rates, bench/measure/constant_rate, in release."""
-    return _released("the load generator", PEERS.parent / "measure" / "constant_rate", "fscore-constant-rate")
+    return _released(
+        "the load generator", PEERS.parent / "measure" / "constant_rate", "fscore-constant-rate"
+    )
 
 
 @cache

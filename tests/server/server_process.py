@@ -15,7 +15,7 @@ import httpx
 
 _PROGRAM = """
 import json, sys
-from fscore_server.process.worker import run
+from fscore_server.process.run import run
 from fscore_server.settings import ServerSettings
 sys.exit(run(ServerSettings(**json.loads(sys.argv[1]))))
 """

@@ -41,7 +41,7 @@ def serve_command(redis_url: str | None, **options: Any) -> int:
     Every setting is also an environment variable FSCORE_…; options take precedence.
     """
     # Imported here: the web stack takes longer to import than most other commands run.
-    from fscore_server.process.worker import run
+    from fscore_server.process.run import run
     from fscore_server.settings import load_settings
 
     settings = load_settings(redis_url=redis_url, **options)

@@ -11,12 +11,10 @@ from starlette.types import Scope, Send
 from fscore._fscore import Caller, Trace
 from fscore_server.problems import MEDIA_TYPE as PROBLEM
 from fscore_server.problems import Header, Problem
+from fscore_server.telemetry.asked import Asked
 
 JSON = b"application/json"
 ARROW_STREAM = b"application/vnd.apache.arrow.stream"
-
-# The service, if one was named, and how many rows.
-Asked = tuple[str | None, int]
 
 _SCOPE_KEY = "fscore.exchange"
 # Where the protocol leaves a `Begun`.

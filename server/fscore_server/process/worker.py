@@ -23,14 +23,11 @@ import uvicorn
 
 from fscore.errors import ConfigError
 from fscore_server import __version__
-from fscore_server.auth.authentication import check_file
 from fscore_server.http.app import create_app
 from fscore_server.http.connection.protocol import ProtocolLimits, bounded
 from fscore_server.problems import Header
 from fscore_server.settings import ServerSettings
-from fscore_server.telemetry import logs
 from fscore_server.telemetry.logs import LOGGER
-from fscore_server.telemetry.tracing import check_installed
 
 BACKLOG = 2048
 _LAST_REQUESTS = 0.1
@@ -43,26 +40,6 @@ class Worker:
     number: int = 0
     of: int = 1
     metrics: Path | None = None
-
-
-def run(settings: ServerSettings) -> int:
-    """Serves until a signal ends it; the exit code.
-
-    Raises `ConfigError` when the address cannot be listened on, the API keys cannot be used, or
-    what it needs is not installed.
-    """
-    check_installed(settings)
-    logs.configure(settings.log_level, settings.log_format)
-    if settings.api_keys_file is not None:
-        check_file(settings.api_keys_file)
-    if settings.workers > 1:
-        # Imported here: the parent of workers is a program of its own, which imports this one.
-        from fscore_server.process import supervisor as workers
-
-        return workers.supervise(settings)
-    listener = bind(settings.host, settings.port, shared=False)
-    announce = banner(settings, listener)
-    return run_worker(settings, Worker(), listener, ready=announce)
 
 
 def bind(host: str, port: int, *, shared: bool) -> socket.socket:

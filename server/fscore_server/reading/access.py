@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeGuard
+from collections.abc import Sequence
+from typing import NoReturn, TypeGuard
 
 from fscore._fscore import Caller
 from fscore.errors import (
@@ -16,10 +16,7 @@ from fscore.errors import (
 from fscore.registry import Registry
 from fscore.specs.resolve import resolve
 from fscore_server.problems import Problem
-from fscore_server.reading.connection import Cache
-
-if TYPE_CHECKING:
-    from fscore_server.reading.selection import Selection
+from fscore_server.reading.selection import Selection
 
 NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, AmbiguousFeature)
 
@@ -27,28 +24,6 @@ NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, Amb
 def is_scoped(caller: Caller | None) -> TypeGuard[Caller]:
     """Whether there is something that the caller may not read."""
     return caller is not None and caller.scoped
-
-
-class Rendered:
-    """An answer made from the registry alone and what of it the caller may read.
-
-    It is kept for everybody who may read everything, once per registry. Those of scoped keys are
-    not: there may be as many as there are keys.
-    """
-
-    def __init__(self, render: Callable[[Registry | None, Caller | None], bytes]) -> None:
-        self._render = render
-        self._kept: Cache[bytes] = Cache(1)
-
-    def of(self, registry: Registry | None, caller: Caller | None) -> bytes:
-        """The answer under these definitions."""
-        if is_scoped(caller):
-            return self._render(registry, caller)
-        body = self._kept.get("", registry)
-        if body is None:
-            body = self._render(registry, None)
-            self._kept.put("", registry, body)
-        return body
 
 
 def check(caller: Caller | None, service: str | None, views: Sequence[str]) -> None:

@@ -34,8 +34,8 @@ from opentelemetry.trace import (
 
 from fscore._fscore import Trace
 from fscore_server import __version__
-from fscore_server.http.exchange import Asked
 from fscore_server.settings import ServerSettings
+from fscore_server.telemetry.asked import Asked
 from fscore_server.telemetry.logs import LOGGER
 from fscore_server.telemetry.metrics import CLIENT_GONE
 from fscore_server.telemetry.otel_log import hear

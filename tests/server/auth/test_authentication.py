@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fscore.errors import ConfigError
-from fscore_server.process.worker import run
+from fscore_server.process.run import run
 from fscore_server.settings import load_settings
 from tests.redis_server import RedisServer
 from tests.server import keys

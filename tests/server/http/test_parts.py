@@ -17,7 +17,7 @@ from fscore.errors import ERRORS, ConfigError, FscoreError, InvalidRequest, Over
 from fscore_server.http import query, request_id
 from fscore_server.http.negotiation import response_type
 from fscore_server.problems import KINDS, Problem, problem_of
-from fscore_server.reading.connection import Cache
+from fscore_server.reading.cache import Cache
 from fscore_server.settings import load_settings
 from fscore_server.telemetry.logs import JsonFormatter, RateLimited, TextFormatter
 from fscore_server.telemetry.metrics import Metrics

@@ -302,7 +302,7 @@ def test_a_port_in_use_is_said_and_not_shared(any_store: RedisServer) -> None:
                 [
                     sys.executable,
                     "-c",
-                    "from fscore_server.process.worker import run\n"
+                    "from fscore_server.process.run import run\n"
                     "from fscore_server.settings import ServerSettings\n"
                     f"run(ServerSettings(redis_url={any_store.url!r}, port={process.port},"
                     f" workers={workers}))",

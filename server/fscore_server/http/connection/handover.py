@@ -6,8 +6,9 @@ import asyncio
 from time import perf_counter
 
 from fscore._fscore import HotConnection
-from fscore_server.http.exchange import Asked, Begun
+from fscore_server.http.exchange import Begun
 from fscore_server.http.hot import HotRoutes
+from fscore_server.telemetry.asked import Asked
 
 
 class Handover:

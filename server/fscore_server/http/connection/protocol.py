@@ -27,9 +27,10 @@ from fscore_server.http.connection.head_guard import HeadGuard
 from fscore_server.http.connection.idle_guard import IdleGuard
 from fscore_server.http.connection.request_parser import read_on, without_upgrade
 from fscore_server.http.connection.stall_guard import StallGuard
-from fscore_server.http.exchange import BEGUN, Asked, Begun
+from fscore_server.http.exchange import BEGUN, Begun
 from fscore_server.http.hot import HotRoutes
 from fscore_server.problems import Problem
+from fscore_server.telemetry.asked import Asked
 
 _PROBES = PROBES.encode()
 

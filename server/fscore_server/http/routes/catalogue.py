@@ -24,6 +24,7 @@ from fscore_server.http import query
 from fscore_server.http.exchange import JSON, exchange_of
 from fscore_server.http.limits import request_timeout
 from fscore_server.http.negotiation import response_type
+from fscore_server.http.rendered import Rendered
 from fscore_server.problems import Problem
 from fscore_server.reading import access
 from fscore_server.reading.connection import State
@@ -38,7 +39,7 @@ class Catalogue:
         self._state = state
         self._name = name
         self._listing = listing
-        self._rendered = access.Rendered(self._render)
+        self._rendered = Rendered(self._render)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response_type(scope["headers"], (JSON,))

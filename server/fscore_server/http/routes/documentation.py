@@ -18,6 +18,7 @@ from fscore._fscore import Caller
 from fscore.registry import Registry
 from fscore_server.http.exchange import JSON, exchange_of
 from fscore_server.http.openapi import document as openapi
+from fscore_server.http.rendered import Rendered
 from fscore_server.reading import access
 from fscore_server.reading.connection import State
 
@@ -29,7 +30,7 @@ class OpenApiDocument:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._rendered = access.Rendered(self._render)
+        self._rendered = Rendered(self._render)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)

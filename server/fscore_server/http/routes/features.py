@@ -17,7 +17,8 @@ from fscore_server.http.limits import read_body, request_timeout
 from fscore_server.http.negotiation import require_json, response_type
 from fscore_server.problems import Problem
 from fscore_server.reading.connection import State
-from fscore_server.reading.selection import PreparedSets, Selection
+from fscore_server.reading.prepared import PreparedSets
+from fscore_server.reading.selection import Selection
 from fscore_server.telemetry.invalid_values import InvalidValues
 from fscore_server.telemetry.metrics import Metrics
 
