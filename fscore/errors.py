@@ -63,6 +63,8 @@ class FscoreError(Exception):
     """Stable name of the error; never changes once released."""
     status: ClassVar[int] = 500
     """HTTP status that the server answers this error with."""
+    redis_code: str | None = None
+    """The first word of the server's error reply, such as `WRONGTYPE`; None if none is the cause."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -153,9 +153,14 @@ impl Fault {
             ErrorKind::AuthenticationFailed => "AuthenticationFailed",
         };
         let error = new(py, class, &self.message, |attributes| match self.kind {
-            ErrorKind::WriteRejected => attributes.set_item("reason", self.reason),
+            ErrorKind::WriteRejected => attributes.set_item("reason", &self.reason),
             _ => Ok(()),
         });
+        if let Some(code) = &self.reason
+            && let Err(error) = error.value(py).setattr("redis_code", code)
+        {
+            return error;
+        }
         if let Some(pause) = self.pause {
             // The asyncio driver reads this attribute, and sends the request again.
             if let Err(error) = error.value(py).setattr("_retry_after", pause.as_secs_f64()) {
