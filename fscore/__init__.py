@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fscore import window
 from fscore._fscore import FeatureTable, parse_read_request
-from fscore.blocking.client import Client, Prepared, connect
-from fscore.client.core import WriteResult
+from fscore.blocking.client import Client, connect
+from fscore.blocking.prepared import Prepared
 from fscore.client.push import PushResult
+from fscore.client.results import WriteResult
 from fscore.config import RedisSettings
 from fscore.definitions.entity import Entity
 from fscore.definitions.mappings import (

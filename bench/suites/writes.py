@@ -26,7 +26,7 @@ from bench.measure.resp import Connection, encode
 from bench.measure.servers import KINDS, Server, running
 from fscore import Bool, Entity, FeatureView, FlagView, Float64, Int64, Payload, SeriesView, String
 from fscore import window as over
-from fscore.client.core import Ordering
+from fscore.client.options import Ordering
 
 FIRST_MS = 1_700_000_000_000
 PIPELINE = 2_000

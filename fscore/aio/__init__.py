@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
-from fscore.aio.client import Client, Prepared, connect
+from fscore.aio.client import Client, connect
+from fscore.aio.prepared import Prepared
 
 __all__ = ["Client", "Prepared", "connect"]

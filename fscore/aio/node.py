@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from fscore._fscore import Connection, FeatureTable, ReadPlan, ReconnectBackoff, WriteBatch
 from fscore.aio.transport import keep_alive, open_transport, tls_context
-from fscore.client.core import ReadOptions
+from fscore.client.options import ReadOptions
 from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.errors import ConfigError, FscoreError, Unavailable

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fscore.client.versions import Retirement, VersionCalls, checked_rate
+from fscore.aio.driver import Driver
+from fscore.client import versions as calls
+from fscore.client.core import Core
+from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
-if TYPE_CHECKING:
-    from fscore.aio.client import Client
 
-
-class Versions(VersionCalls):
+class Versions:
     """The versions of feature services; see the blocking client's `versions`."""
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(client)
-        self._client = client
+    def __init__(self, core: Core, driver: Driver) -> None:
+        self._core = core
+        self._driver = driver
 
     async def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
         """Make a new version and return its number; see the blocking client."""
-        return await self._client._run(self._creating(service, comment, created_by))
+        return await self._driver.run(calls.creating(self._core, service, comment, created_by))
 
     async def promote(self, service: str, version: int) -> Switch:
         """Have every request for the service that pins no version read this one."""
-        return await self._client._run(self._promoting(service, version))
+        return await self._driver.run(calls.promoting(self._core, service, version))
 
     async def rollback(self, service: str) -> Switch:
         """Have requests read the version again that was read before the current one."""
-        return await self._client._run(self._rolling_back(service))
+        return await self._driver.run(calls.rolling_back(self._core, service))
 
     async def retire(
         self,
@@ -43,11 +41,13 @@ class Versions(VersionCalls):
         progress: Progress | None = None,
     ) -> Retirement:
         """End a version and remove its keys, `rate` a second; see the blocking client."""
-        retiring = self._retiring(service, version, force, checked_rate(rate), progress)
-        return await self._client._run_paced(retiring)
+        retiring = calls.retiring(
+            self._core, service, version, force=force, rate=rate, progress=progress
+        )
+        return await self._driver.run(retiring)
 
     async def list(
         self, service: str | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
         """Read which versions there are of a service, or of all, sorted by name."""
-        return await self._client._run(self._listing(service), timeout)
+        return await self._driver.run(calls.listing(self._core, service), timeout)

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from fscore._fscore import BlockingPool, FeatureTable, WriteBatch
+from fscore.blocking.driver import Driver
+from fscore.blocking.prepared import Prepared
 from fscore.blocking.versions import Versions
-from fscore.client.core import (
-    ClientCore,
-    Consistency,
-    Deadline,
-    Keys,
-    Ordering,
-    PreparedCore,
-    ReadOptions,
-    RequestValues,
-    WriteResult,
-    written,
-)
-from fscore.client.push import PushResult, encode_push
+from fscore.client.core import Core
+from fscore.client.options import Keys, Ordering
+from fscore.client.push import PushResult
+from fscore.client.results import WriteResult
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
-from fscore.errors import ServerFault
+from fscore.connection.endpoint import Endpoint
 from fscore.migration.course import Migration, MigrationProgress
-from fscore.operations import registry as store
-from fscore.operations.scan import PacedOperation
+from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
-from fscore.versions.removal import drive_paced
 
 
 def connect(
@@ -48,36 +37,41 @@ def connect(
     return Client(load_settings(url, settings, overrides))
 
 
-class Client(ClientCore):
+class Client:
     """A connection pool and the definitions.
 
     Made by `fscore.connect`, closed by `close` or at the end of `with`.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
-        super().__init__(settings)
-        self.versions = Versions(self)
-        endpoint = self.endpoint
-        self._timeout = settings.timeout
-        self._closed = False
-        files = {
-            "tls_ca_file": settings.tls_ca_file,
-            "tls_cert_file": settings.tls_cert_file,
-            "tls_key_file": settings.tls_key_file,
-        }
-        self._pool = BlockingPool(
-            host=None if endpoint.path is not None else endpoint.host,
-            port=endpoint.port,
-            path=endpoint.path,
-            tls=endpoint.tls,
-            tls_server_name=settings.tls_server_name,
-            tls_verify=settings.tls_verify,
-            max_connections=settings.max_connections,
-            **{name: None if path is None else str(path) for name, path in files.items()},
-            **settings.connection(),
-        )
-        self._pool.connect(settings.connect_timeout)
-        self._run(self._loading())
+        self.settings = settings
+        self.driver = driver = Driver(settings.endpoint(), settings)
+        self.core = core = Core(settings, lambda: driver.server)
+        self.versions = Versions(core, driver)
+        driver.run(core.loading())
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server is; its password is not shown."""
+        return self.core.endpoint
+
+    @property
+    def registry(self) -> Registry:
+        """The definitions as last read from Redis."""
+        return self.core.followed.registry
+
+    @property
+    def revision(self) -> int:
+        """The revision of `registry`; 0 if nothing was applied yet."""
+        return self.core.followed.stored.revision
+
+    @property
+    def current_versions(self) -> dict[str, int]:
+        """The version that each feature service reads, as last read from Redis.
+
+        A service whose pointer is not a version is left out.
+        """
+        return self.core.followed.current_versions()
 
     def prepare(
         self,
@@ -94,9 +88,10 @@ class Client(ClientCore):
         Raises FeatureServiceNotFound, FeatureNotFound, EntityNotFound, AmbiguousFeature.
         """
         # Always a fresh look: what is asked for may have been applied a moment ago.
-        self._poll_at = 0.0
-        self._follow(self._timeout)
-        return Prepared(self, service, features, entity)
+        core, driver = self.core, self.driver
+        core.look_now()
+        driver.run(core.following(core.settings.timeout), core.settings.timeout)
+        return Prepared(core, driver, service, features, entity)
 
     def write(
         self,
@@ -138,9 +133,8 @@ class Client(ClientCore):
         of feature views ordered by arrival is sent again by itself, while there is time.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
-        timeout = self._follow_lists(timeout, version)
-        batches, live = self._encode_write(view, rows, event_time, version, ordering, self.server)
-        return written(batches, [self._send(batch, timeout) for batch in batches], live)
+        writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
+        return self.driver.run(writing, timeout)
 
     def push(
         self,
@@ -167,14 +161,7 @@ class Client(ClientCore):
         events may be there: push them all again. `version` and `timeout` are those of `write`.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
-        timeout = self._follow_lists(timeout, version)
-        push = encode_push(self, source, events, version, self.server)
-        return push.result(
-            {
-                view: written(batches, [self._send(batch, timeout) for batch in batches], live)
-                for view, (batches, live) in push.views.items()
-            }
-        )
+        return self.driver.run(self.core.pushing(source, events, version, timeout), timeout)
 
     def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
@@ -186,26 +173,23 @@ class Client(ClientCore):
         the view's other layout goes too.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
-        timeout = self._follow_lists(timeout, version)
-        batches = self._encode_delete(view, keys, version)
-        return max(self._send(batch, timeout) for batch in batches)
+        return self.driver.run(self.core.deleting(view, keys, version, timeout), timeout)
 
     def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
         """Run any command of the server and return its reply; raises its error reply."""
-        timeout = self.settings.write_timeout if timeout is None else timeout
-        return self._pool.command(list(arguments), timeout)
+        return self.driver.command(arguments, timeout)
 
     def plan(self, registry: Registry) -> RegistryDiff:
         """What applying these definitions would change."""
-        return self._run(self._planning(registry))
+        return self.driver.run(self.core.planning(registry))
 
-    def apply(self, registry: Registry, *, allow_unsafe: bool = False) -> store.ApplyResult:
+    def apply(self, registry: Registry, *, allow_unsafe: bool = False) -> ApplyResult:
         """Store these definitions as a new revision, which servers and clients then follow.
 
         Raises UnsafeChange where stored data would not survive, RegistryConflict where somebody
         else applied in between.
         """
-        return self._run(self._applying(registry, allow_unsafe))
+        return self.driver.run(self.core.applying(registry, allow_unsafe))
 
     def migrate(
         self,
@@ -230,22 +214,21 @@ class Client(ClientCore):
         or such rows stay in the old layout; RegistryConflict where somebody else changes the view
         meanwhile; ConfigError where somebody goes on writing the old layout.
         """
-        migrating = self._migrating(view, to, rate, settle, invalid_as_null, progress, self.server)
-        return self._run_paced(migrating)
+        migrating = self.core.migrating(view, to, rate, settle, invalid_as_null, progress)
+        return self.driver.run(migrating)
 
     def refresh(self) -> bool:
         """Look for new definitions and other versions now; True where there was anything new."""
-        return self._run(self._refreshing())
+        return self.driver.run(self.core.refreshing())
 
     @property
     def server(self) -> dict[str, Any]:
         """What the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
-        return self._pool.server
+        return self.driver.server
 
     def close(self) -> None:
         """Close the connections; calls under way end first."""
-        self._closed = True
-        self._pool.close()
+        self.driver.close()
 
     def __enter__(self) -> Self:
         return self
@@ -259,125 +242,4 @@ class Client(ClientCore):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<fscore.Client {self.endpoint}, revision {self.revision}>"
-
-    def _follow(self, timeout: float) -> float:
-        """Looks for a new revision where the last look is a while ago.
-
-        Returns what that leaves of `timeout`. Where the server is away, what comes next tells.
-        """
-        if not self._is_look_due():
-            return timeout
-        deadline = Deadline(timeout)
-        try:
-            self._run(self._refreshing(), timeout)
-        except ServerFault:
-            if not deadline.left():
-                raise
-        return deadline.left()
-
-    def _follow_lists(self, timeout: float, version: int | None) -> float:
-        """The same for a write, which goes to every live version where it pins none."""
-        timeout = self._follow(timeout)
-        if version is not None or self._know_records():
-            return timeout
-        deadline = Deadline(timeout)
-        self._run(self._reading_records(), timeout)
-        return deadline.left()
-
-    def _run(self, operation: store.Operation[store.T], timeout: float | None = None) -> store.T:
-        """Runs an operation, by default with the deadline of a write for each of its commands."""
-        deadline = None if timeout is None else Deadline(timeout)
-
-        def left() -> float:
-            return self.settings.write_timeout if deadline is None else deadline.left()
-
-        return store.drive(
-            operation,
-            lambda *command: self.execute(*command, timeout=left()),
-            lambda commands: self._pool.pipeline(commands, left()),
-        )
-
-    def _run_paced(self, operation: PacedOperation[store.T]) -> store.T:
-        """Runs an operation that takes its time."""
-        return drive_paced(
-            operation,
-            self.execute,
-            lambda commands: self._pool.pipeline(commands, self.settings.write_timeout),
-            lambda: self._closed,
-        )
-
-    def _send(self, batch: WriteBatch, timeout: float) -> int:
-        # An uncertain write is not sent again behind the caller's back where a newer one of others
-        # may have come in between.
-        return self._pool.write(batch, timeout, idempotent=batch.idempotent)[0]
-
-
-class Prepared(PreparedCore):
-    """A compiled read of a blocking client; see `Client.prepare`."""
-
-    def __init__(
-        self,
-        client: Client,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
-    ) -> None:
-        super().__init__(client, service, features, entity)
-        self._client = client
-
-    def get(
-        self,
-        keys: Keys,
-        *,
-        timeout: float | None = None,
-        partial: bool = True,
-        version: int | None = None,
-        consistency: Consistency = "eventual",
-        as_of: datetime | int | None = None,
-        request: RequestValues | None = None,
-    ) -> FeatureTable:
-        """Read the features of these entities, one row for each, in their order.
-
-        `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length, or is the
-        one column where there is one join key. `timeout` is in seconds and covers everything.
-
-        Where some of the answer is not there in time the rest has the status UNAVAILABLE, or, with
-        `partial=False` or where nothing is there, DeadlineExceeded or Unavailable is raised.
-
-        `as_of` (epoch ms or a datetime with a zone; default: now) is the moment at which windows
-        end and against which rows expire. `consistency="snapshot"` reads everything of one entity
-        at one moment; rows of different entities are of different ones.
-
-        `request` are the inputs that features computed on request need, as `prepared.request` lists
-        them: `{"amount": [12.5, 3.0]}` with a value for each row, or `{"amount": 12.5}` for all.
-
-        InvalidKeys says what is wrong with the keys, InvalidValue with the inputs; more rows than
-        `max_keys` are RequestTooLarge.
-        """
-        client = self._client
-        timeout = client._follow(client._timeout if timeout is None else timeout)
-        deadline = Deadline(timeout)
-        options = self._current(version, consistency, as_of, partial, request)
-        table = self._read(keys, options, timeout)
-        while again := self._promoted(options, table):
-            options = again
-            table = self._read(keys, options, deadline.left())
-        if table.unknown_schemas:
-            learned: bool = client._run(self._learning(table), deadline.left())
-            if learned:
-                table = self._read(keys, options, deadline.left())
-        return table
-
-    def _read(self, keys: Keys, options: ReadOptions, timeout: float) -> FeatureTable:
-        return self._client._pool.read(
-            self._plan,
-            keys,
-            options.version,
-            options.as_of_ms,
-            timeout,
-            partial=options.partial,
-            snapshot=options.snapshot,
-            pointer=options.pointer,
-            request=options.request,
-        )
+        return f"<fscore.Client {self.core.endpoint}, revision {self.revision}>"

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fscore.client.versions import Retirement, VersionCalls, checked_rate
+from fscore.blocking.driver import Driver
+from fscore.client import versions as calls
+from fscore.client.core import Core
+from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
-if TYPE_CHECKING:
-    from fscore.blocking.client import Client
 
-
-class Versions(VersionCalls):
+class Versions:
     """The versions of feature services: made, switched over to, switched back from, retired.
 
     A service is named as in the definitions; FeatureServiceNotFound where there is none. See
     docs/concepts/versions.md.
     """
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(client)
-        self._client = client
+    def __init__(self, core: Core, driver: Driver) -> None:
+        self._core = core
+        self._driver = driver
 
     def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
         """Make a new version and return its number; whoever writes rows then fills it too.
@@ -31,7 +29,7 @@ class Versions(VersionCalls):
         It is the next number that is free for every service that shares an entity with this one.
         Clients that write look once per `registry_poll`, so all of them fill it that much later.
         """
-        return self._client._run(self._creating(service, comment, created_by))
+        return self._driver.run(calls.creating(self._core, service, comment, created_by))
 
     def promote(self, service: str, version: int) -> Switch:
         """Have every request for the service that pins no version read this one.
@@ -39,14 +37,14 @@ class Versions(VersionCalls):
         Raises VersionNotFound, VersionRetired, and VersionConflict where somebody else switched the
         service meanwhile.
         """
-        return self._client._run(self._promoting(service, version))
+        return self._driver.run(calls.promoting(self._core, service, version))
 
     def rollback(self, service: str) -> Switch:
         """Have requests read the version again that was read before the current one was promoted.
 
         Raises VersionNotFound where there is none that is not retired, and VersionConflict.
         """
-        return self._client._run(self._rolling_back(service))
+        return self._driver.run(calls.rolling_back(self._core, service))
 
     def retire(
         self,
@@ -68,8 +66,10 @@ class Versions(VersionCalls):
         or would go back to it in a rollback, which `force` allows; VersionNotFound; ConfigError
         when there are always new keys, because somebody goes on writing the version.
         """
-        retiring = self._retiring(service, version, force, checked_rate(rate), progress)
-        return self._client._run_paced(retiring)
+        retiring = calls.retiring(
+            self._core, service, version, force=force, rate=rate, progress=progress
+        )
+        return self._driver.run(retiring)
 
     def list(
         self, service: str | None = None, *, timeout: float | None = None
@@ -78,4 +78,4 @@ class Versions(VersionCalls):
 
         `timeout` in seconds is for all of it.
         """
-        return self._client._run(self._listing(service), timeout)
+        return self._driver.run(calls.listing(self._core, service), timeout)

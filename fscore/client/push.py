@@ -1,4 +1,4 @@
-"""What `push` of both clients has in common: everything but waiting.
+"""From the events of a push to batches of commands.
 
 The events of a call become rows of every view that they fill, and these become batches of commands,
 before any is sent.
@@ -6,21 +6,21 @@ before any is sent.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from fscore._fscore import WriteBatch
-from fscore.client.core import ClientCore, WriteResult
-from fscore.errors import InvalidKeys, InvalidValue, SourceNotFound
+from fscore.client.results import WriteResult
+from fscore.errors import InvalidKeys, InvalidValue
 from fscore.events.projection import SourceProjection, ViewRows
 from fscore.events.reading import read_events
 from fscore.interop.rows import now_ms
-from fscore.model.names import listed
-from fscore.registry.registry import Registry
 
-__all__ = ["PushResult", "encode_push", "project_source"]
+__all__ = ["Encoded", "PushResult", "encode_push"]
+
+Encoded: TypeAlias = tuple[list[WriteBatch], tuple[int, ...]]
+"""Batches of commands, and the versions that they write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class PushResult:
 
     `views` has for each view what was written to it: events of a series, rows of a feature view
     (one for each entity, the newest), entities of which a flag was set. `left_out` has the views
-    that events one at a time cannot fill, each with why; loading files fills them.
+    that events one at a time cannot fill, each with the reason; loading files fills them.
     """
 
     events: int
@@ -42,7 +42,7 @@ class EncodedPush:
     """A push that can be sent: for each view its batches, and the versions that they write."""
 
     events: int
-    views: Mapping[str, tuple[list[WriteBatch], tuple[int, ...]]]
+    views: Mapping[str, Encoded]
     left_out: Mapping[str, str]
 
     def result(self, views: Mapping[str, WriteResult]) -> PushResult:
@@ -51,39 +51,22 @@ class EncodedPush:
 
 
 def encode_push(
-    core: ClientCore, source: str, events: Any, version: int | None, server: Mapping[str, Any]
+    projection: SourceProjection,
+    source: str,
+    events: Any,
+    encode_rows: Callable[[ViewRows], Encoded],
 ) -> EncodedPush:
     """Encode everything that these events change; InvalidValue and InvalidKeys name the event."""
-    projection = _projected(core, source)
     columns = read_events(events, projection, now_ms())
-    encoded = {}
+    encoded: dict[str, Encoded] = {}
     for rows in projection.rows(columns):
-        encoded[rows.view] = (
-            _encode(core, source, rows, version, server) if rows.events.size else ([], ())
-        )
+        encoded[rows.view] = _encode(rows, source, encode_rows) if rows.events.size else ([], ())
     return EncodedPush(columns.count, encoded, projection.left_out)
 
 
-def _projected(core: ClientCore, source: str) -> SourceProjection:
-    registry = core.registry
-    known, projections = core._projections
-    if known is not registry:
-        projections = {}
-        core._projections = registry, projections
-    if source not in projections:
-        projections[source] = project_source(registry, source)
-    return projections[source]
-
-
-def _encode(
-    core: ClientCore,
-    source: str,
-    rows: ViewRows,
-    version: int | None,
-    server: Mapping[str, Any],
-) -> tuple[list[WriteBatch], tuple[int, ...]]:
+def _encode(rows: ViewRows, source: str, encode_rows: Callable[[ViewRows], Encoded]) -> Encoded:
     try:
-        return core._encode_write(rows.view, rows.columns, None, version, rows.ordering, server)
+        return encode_rows(rows)
     except InvalidValue as error:
         message, event = _placed(error.message, error.row, rows, source)
         column = rows.sources.get(error.feature or "", error.feature)
@@ -95,37 +78,8 @@ def _encode(
 
 
 def _placed(message: str, row: int | None, rows: ViewRows, source: str) -> tuple[str, int | None]:
-    """What is wrong with a row, said of the event that it is of."""
+    """Return what is wrong with a row, said of the event that it is of."""
     if row is None:
         return f"events of {source}: {message}", None
     event = int(rows.events[row])
     return f"event {event} of {source}: {message.replace(f' (row {row})', '')}", event
-
-
-def project_source(registry: Registry, source: str) -> SourceProjection:
-    """Return how the events of a source become rows.
-
-    Raises SourceNotFound, and InvalidValue where the events fill no view by themselves.
-    """
-    sources = {
-        view.source.name: view.source for view in registry.views.values() if view.source is not None
-    }
-    if source not in sources:
-        near = difflib.get_close_matches(source, sources, n=3)
-        hint = f"did you mean {near[0]}?" if near else f"the sources are {listed(sources)}"
-        raise SourceNotFound(
-            f"no view has a source named {source!r}; {hint}", name=source, suggestions=near
-        )
-    chosen = sources[source]
-    projection = SourceProjection(
-        chosen,
-        [view for view in registry.views.values() if view.source == chosen],
-        {name: entity.join_keys for name, entity in registry.entities.items()},
-    )
-    if not projection.views:
-        reasons = "; ".join(f"{view}: {why}" for view, why in projection.left_out.items())
-        raise InvalidValue(
-            f"events of {source} fill no view by themselves, load them from files with "
-            f"`fscore load`: {reasons}"
-        )
-    return projection

@@ -181,49 +181,43 @@ def _listed_times(values: list[Any], written: int) -> Any:
 
 def _time_of_row(row: int, event_time: Any) -> int:
     try:
-        return _time_ms(event_time)
+        return _time_ms(event_time, f"event_time (row {row})")
     except InvalidValue as error:
-        message = error.message.replace("event_time is", f"event_time (row {row}) is", 1)
-        raise InvalidValue(message, feature="event_time", row=row) from None
+        raise InvalidValue(error.message, feature="event_time", row=row) from None
 
 
 def _one_event_time(event_time: Any) -> int:
-    """Return the event time of all rows; InvalidValue where it is none that an event may have."""
-    time_ms = _time_ms(event_time)
+    """Return the event time of all rows; InvalidValue if no event can have it."""
+    time_ms = _time_ms(event_time, "event_time")
     if fault := event_time_fault(time_ms, now_ms(), "unix_ms"):
         raise InvalidValue(f"event_time is {event_time}, which is {fault}", feature="event_time")
     return time_ms
 
 
-def one_time(event_time: Any) -> int:
-    """Return a time from 1970 on in epoch milliseconds; InvalidValue where it is none."""
-    time_ms = _time_ms(event_time)
+def one_time(value: Any, name: str) -> int:
+    """Return a time from 1970 on in epoch milliseconds; InvalidValue, which names it, if not."""
+    time_ms = _time_ms(value, name)
     if time_ms < 0:
-        raise InvalidValue(
-            f"event_time is {event_time}, which is before 1970", feature="event_time"
-        )
+        raise InvalidValue(f"{name} is {value}, which is before 1970", feature=name)
     return time_ms
 
 
-def _time_ms(event_time: Any) -> int:
-    """Return a time in epoch milliseconds; InvalidValue where it is none."""
-    if isinstance(event_time, datetime):
-        if event_time.tzinfo is None:
+def _time_ms(value: Any, name: str) -> int:
+    """Return a time in epoch milliseconds; InvalidValue, which names it, if it is not one."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
             raise InvalidValue(
-                f"event_time is {event_time} without a time zone; give it one, "
-                "such as datetime.UTC",
-                feature="event_time",
+                f"{name} is {value} without a time zone; give it one, such as datetime.UTC",
+                feature=name,
             )
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        since = event_time - epoch
+        since = value - epoch
         return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    if isinstance(event_time, int) and not isinstance(event_time, bool):
-        if -(1 << 63) <= event_time < 1 << 63:
-            return event_time
-        raise InvalidValue(
-            f"event_time is {event_time}, which is beyond 64 bits", feature="event_time"
-        )
+    if isinstance(value, int) and not isinstance(value, bool):
+        if -(1 << 63) <= value < 1 << 63:
+            return value
+        raise InvalidValue(f"{name} is {value}, which is beyond 64 bits", feature=name)
     raise InvalidValue(
-        f"event_time is {event_time!r}; it must be a datetime with a time zone, or epoch ms",
-        feature="event_time",
+        f"{name} is {value!r}; it must be a datetime with a time zone, or epoch ms",
+        feature=name,
     )

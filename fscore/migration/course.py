@@ -26,8 +26,9 @@ from fscore.migration.rows import Copied, Definitions, Rows
 from fscore.migration.scans import Removed, copy_rows, remove_rows
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.operations import registry as store
+from fscore.operations.operation import Operation, Pause
 from fscore.operations.registry import StoredRegistry
-from fscore.operations.scan import AWAY, PacedOperation, Pause, patiently, require_identity
+from fscore.operations.scan import AWAY, patiently, require_identity
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import write_spec
 
@@ -99,7 +100,7 @@ class Course:
         return LAYOUTS[1 - LAYOUTS.index(self.to)]
 
 
-def migrate(course: Course) -> PacedOperation[Migration]:
+def migrate(course: Course) -> Operation[Migration]:
     """Move a view to a layout, from wherever an earlier call has left it.
 
     Raises FeatureViewNotFound; InvalidValue where the view has no layout; UnsafeChange where values
@@ -133,7 +134,7 @@ def migrate(course: Course) -> PacedOperation[Migration]:
     return Migration(course.view, to, revision, copied.rows, removed.rows, copied.invalid)
 
 
-def _copying(course: Course) -> PacedOperation[Copied]:
+def _copying(course: Course) -> Operation[Copied]:
     yield Pause(course.settle)
     layouts = (course.old, course.to)
     stored = yield from _look_again(course, layouts)
@@ -155,7 +156,7 @@ def _copying(course: Course) -> PacedOperation[Copied]:
     return copied
 
 
-def _removing(course: Course, stored: StoredRegistry) -> PacedOperation[Removed]:
+def _removing(course: Course, stored: StoredRegistry) -> Operation[Removed]:
     removed = yield from remove_rows(
         _rows(course, stored),
         _looking(course, (course.to,)),
@@ -202,22 +203,22 @@ def _told(course: Course, phase: str) -> Callable[[float, int], None]:
     return tell
 
 
-def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], PacedOperation[Definitions]]:
+def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation[Definitions]]:
     """Return what reads the definitions again when a script has found others."""
 
-    def look() -> PacedOperation[Definitions]:
+    def look() -> Operation[Definitions]:
         stored = yield from _look_again(course, layouts)
         return Definitions(_rows(course, stored))
 
     return look
 
 
-def _look(course: Course) -> PacedOperation[tuple[StoredRegistry, tuple[str, ...]]]:
+def _look(course: Course) -> Operation[tuple[StoredRegistry, tuple[str, ...]]]:
     stored = yield from patiently(store.load(course.prefix))
     return stored, _view(stored.registry, course.view).layouts
 
 
-def _look_again(course: Course, layouts: tuple[str, ...]) -> PacedOperation[StoredRegistry]:
+def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredRegistry]:
     stored, found = yield from _look(course)
     _expect(course, layouts, stored, found)
     if not stored.registry.packed_views:
@@ -242,7 +243,7 @@ def _expect(
 
 def _switch(
     course: Course, before: tuple[str, ...], after: tuple[str, ...]
-) -> PacedOperation[StoredRegistry]:
+) -> Operation[StoredRegistry]:
     """Give the view these layouts, the one that is read first; others may apply beside it."""
     uncertain = False
     for attempt in range(_ATTEMPTS):

@@ -18,8 +18,8 @@ from fscore.errors import FscoreError
 from fscore.interop.rows import now_ms
 from fscore.model.views import LAYOUTS, FeatureViewDefinition
 from fscore.operations import registry as store
-from fscore.operations.registry import Command, Operation, StoredRegistry
-from fscore.operations.scan import PacedOperation, is_error
+from fscore.operations.operation import Command, Operation, is_error, unless_refused
+from fscore.operations.registry import StoredRegistry
 from fscore.registry.registry import Registry
 from fscore.specs.write import layout_spec
 from fscore.versions.records import (
@@ -177,7 +177,7 @@ class Definitions:
     rows: Rows
 
 
-Look: TypeAlias = Callable[[], PacedOperation[Definitions]]
+Look: TypeAlias = Callable[[], Operation[Definitions]]
 
 
 class Scripts:
@@ -187,7 +187,7 @@ class Scripts:
         self.rows = rows
         self._look = look
 
-    def call(self, calls: Sequence[Sequence[bytes]]) -> PacedOperation[list[Any]]:
+    def call(self, calls: Sequence[Sequence[bytes]]) -> Operation[list[Any]]:
         """Return what became of each: an integer of the script, or an error reply."""
         outcomes: list[Any] = [_OTHER_REGISTRY] * len(calls)
         left = list(range(len(calls)))
@@ -228,7 +228,7 @@ def copy(
     *,
     invalid_as_null: bool,
     moving: bool = False,
-) -> PacedOperation[dict[bytes, bytes]]:
+) -> Operation[dict[bytes, bytes]]:
     """Store rows in the target's layout too; or, `moving`, there instead.
 
     Only what the target does not have is moved; returns the rest of it.
@@ -258,7 +258,7 @@ def copy(
 
 def _read(
     rows: Rows, keys: Keys, copied: Copied, invalid_as_null: bool, moving: bool
-) -> PacedOperation[list[_Call]]:
+) -> Operation[list[_Call]]:
     """Read rows; those that are gone, and those that cannot be copied, are left out."""
     if not keys:
         return []
@@ -271,7 +271,7 @@ def _read(
             if not invalid_as_null:
                 copied.block(source, "it holds another type than a row")
             continue
-        store.unless_refused(read)
+        unless_refused(read)
         values = read[0] if rows.source == "hash" else read[:1]
         if all(value is None for value in values):
             # Of other views alone; or gone, and whoever removes it does so in both layouts.
@@ -286,7 +286,7 @@ def _read(
     return calls
 
 
-def prune(scripts: Scripts, targets: Keys) -> PacedOperation[None]:
+def prune(scripts: Scripts, targets: Keys) -> Operation[None]:
     """Remove rows of the target's layout that the source's does not have."""
     if not targets:
         return
@@ -299,7 +299,7 @@ def prune(scripts: Scripts, targets: Keys) -> PacedOperation[None]:
             raise outcome
 
 
-def remove(scripts: Scripts, sources: Keys) -> PacedOperation[tuple[int, dict[bytes, bytes]]]:
+def remove(scripts: Scripts, sources: Keys) -> Operation[tuple[int, dict[bytes, bytes]]]:
     """Remove rows of the source's layout of which the target has one.
 
     Returns how many there were, and those that the target does not have.
@@ -317,7 +317,7 @@ def remove(scripts: Scripts, sources: Keys) -> PacedOperation[tuple[int, dict[by
     return outcomes.count(_DONE), alone
 
 
-def is_there(rows: Rows, keys: Iterable[bytes], layout: str) -> PacedOperation[list[bool | None]]:
+def is_there(rows: Rows, keys: Iterable[bytes], layout: str) -> Operation[list[bool | None]]:
     """Return of each key of a layout whether it has a row; None when it holds another type."""
     keys = list(keys)
     if layout == "packed":
@@ -332,7 +332,7 @@ def is_there(rows: Rows, keys: Iterable[bytes], layout: str) -> PacedOperation[l
     return found
 
 
-def _found(commands: list[Command]) -> PacedOperation[list[bool | None]]:
+def _found(commands: list[Command]) -> Operation[list[bool | None]]:
     if not commands:
         return []
     found: list[bool | None] = []
@@ -353,7 +353,7 @@ def retired_versions(rows: Rows) -> Operation[frozenset[int]]:
     entity, services = rows.view.entity, rows.registry.services
     names = [name for name in services if entity in entities_of(rows.registry, name)]
     pointers = yield from read_pointers(rows.prefix, names)
-    records: Records = yield from store.refusing(read_records(rows.prefix, names))
+    records: Records = yield from read_records(rows.prefix, names)
     live: set[int] = set()
     for name in names:
         live |= live_of(pointers.current(services[name], rows.prefix), records[name])

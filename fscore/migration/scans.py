@@ -22,15 +22,8 @@ from fscore.migration.rows import (
     remove,
     retired_versions,
 )
-from fscore.operations.scan import (
-    PacedOperation,
-    Visit,
-    first_part,
-    last_part,
-    patiently,
-    scan,
-    sweep,
-)
+from fscore.operations.operation import Operation
+from fscore.operations.scan import Visit, first_part, last_part, patiently, scan, sweep
 
 # How often what appears in both layouts meanwhile is looked at again.
 _ATTEMPTS = 100
@@ -40,7 +33,7 @@ Tell: TypeAlias = Callable[[float, int], None]
 
 def copy_rows(
     rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
-) -> PacedOperation[Copied]:
+) -> Operation[Copied]:
     """Store every row of the view in the target's layout too, `rate` rows a second.
 
     What is there in the target's layout alone is removed: it was left by an earlier migration, and
@@ -51,13 +44,13 @@ def copy_rows(
     copied, again = Copied(), Copied()
     retired = yield from patiently(retired_versions(rows))
 
-    def store(keys: list[bytes]) -> PacedOperation[int]:
+    def store(keys: list[bytes]) -> Operation[int]:
         sources, targets = scripts.rows.sort(keys, retired)
         yield from copy(scripts, sources, copied, invalid_as_null=invalid_as_null)
         yield from prune(scripts, targets)
         return len(sources) + len(targets)
 
-    def verify(keys: list[bytes]) -> PacedOperation[int]:
+    def verify(keys: list[bytes]) -> Operation[int]:
         sources, _ = scripts.rows.sort(keys, retired)
         there = yield from is_there(scripts.rows, sources.values(), scripts.rows.target)
         pairs = zip(sources.items(), there, strict=True)
@@ -91,7 +84,7 @@ class Removed:
 
 def remove_rows(
     rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
-) -> PacedOperation[Removed]:
+) -> Operation[Removed]:
     """Remove the rows of the source's layout, in which nobody reads or writes any more.
 
     A row of which the target has none is moved there: it was never copied, or its copy is lost.
@@ -105,7 +98,7 @@ def remove_rows(
         # What could not be moved is found by each scan.
         removed.moved.unblock()
 
-        def visit(keys: list[bytes]) -> PacedOperation[int]:
+        def visit(keys: list[bytes]) -> Operation[int]:
             sources, _ = scripts.rows.sort(keys, retired)
             if number:
                 # After the first scan nearly all of these are hashes of other views.
@@ -129,7 +122,7 @@ def remove_rows(
 
 def _remove(
     scripts: Scripts, sources: Keys, removed: Removed, invalid_as_null: bool
-) -> PacedOperation[None]:
+) -> Operation[None]:
     left = sources
     for _ in range(_ATTEMPTS):
         count, alone = yield from remove(scripts, left)

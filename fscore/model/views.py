@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from fscore.model.data_type import DataType
 from fscore.model.expression import Expression
@@ -19,6 +19,8 @@ LAYOUTS = ("hash", "packed")
 Tiles = Literal["none", "exact", "granular"]
 Columns = tuple[tuple[str, str], ...]
 """Names and types, as the registry spells them."""
+Schemas: TypeAlias = Mapping[int, Columns]
+"""Columns of packed rows by the fingerprint that the rows bear."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,6 @@
 """The registry in Redis: reading it, asking for its revision, replacing it.
 
-Nothing here does I/O. Each operation is a generator that yields commands (tuples) and is sent their
-replies, so the blocking and the asyncio client run the same code:
-
-    reply = execute(next(operation)); operation.send(reply); ...; StopIteration.value is the result
-
-`drive` and `drive_async` do that. A list of commands, which may leave together, is sent the list of
-their replies. Error replies are raised by `execute` and pass through. The hash
+Operations without I/O. The hash
 `{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
 (SHA-256 of it), `applied_at` (epoch milliseconds) and `expiries` (see `_expiries`). The hash
 `{prefix}fscore:schemas` has every schema that packed rows were ever written with: fingerprint (8
@@ -17,23 +11,19 @@ registry, so that it is never older.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn
 
 from fscore.errors import ConfigError, InvalidDefinition, RegistryConflict, UnsafeChange
 from fscore.model.data_type import DataType
 from fscore.model.fingerprint import fingerprint
-from fscore.model.views import Columns
+from fscore.model.views import Columns, Schemas
 from fscore.operations import expiries as _expiries
 from fscore.operations.expiries import Expiries
+from fscore.operations.operation import Operation
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
-from fscore.specs.read import Schemas
-
-Command = tuple[str | bytes | int, ...]
-T = TypeVar("T")
-Operation: TypeAlias = Generator[Command | list[Command], Any, T]
 
 # Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there]. A
 # fingerprint that is taken by another schema refuses everything: [-1, the fingerprint].
@@ -68,6 +58,11 @@ class StoredRegistry:
     """Every schema that packed rows may bear, by its fingerprint."""
     expiries: Expiries = field(default_factory=dict)
     """Until when keys may have an expiry that earlier definitions gave them."""
+
+    def is_same_as(self, other: StoredRegistry) -> bool:
+        """Whether another look found the same, whenever it was applied."""
+        mine = (self.revision, self.schemas, self.expiries, self.registry)
+        return mine == (other.revision, other.schemas, other.expiries, other.registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,69 +194,6 @@ def replace(
             found=int(found),
         )
     return int(found)
-
-
-def drive(
-    operation: Operation[T],
-    execute: Callable[..., Any],
-    pipeline: Callable[[list[Command]], list[Any]] | None = None,
-) -> T:
-    """Run an operation with a blocking `execute(*command)`, and `pipeline(commands)` if there is.
-
-    What an operation asks for together is otherwise executed one by one.
-    """
-    try:
-        step = next(operation)
-        while True:
-            if isinstance(step, tuple):
-                step = operation.send(execute(*step))
-            elif pipeline is not None:
-                step = operation.send(unless_refused(pipeline(step)))
-            else:
-                step = operation.send([execute(*command) for command in step])
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-
-
-async def drive_async(
-    operation: Operation[T],
-    execute: Callable[..., Awaitable[Any]],
-    pipeline: Callable[[list[Command]], Awaitable[list[Any]]] | None = None,
-) -> T:
-    """Run an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
-    try:
-        step = next(operation)
-        while True:
-            if isinstance(step, tuple):
-                step = operation.send(await execute(*step))
-            elif pipeline is not None:
-                step = operation.send(unless_refused(await pipeline(step)))
-            else:
-                step = operation.send([await execute(*command) for command in step])
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-
-
-def unless_refused(replies: list[Any]) -> list[Any]:
-    """Raise the first error reply among these."""
-    for reply in replies:
-        if isinstance(reply, BaseException):
-            raise reply
-    return replies
-
-
-def refusing(operation: Operation[T]) -> Operation[T]:
-    """Run an operation where error replies of commands that leave together are values."""
-    try:
-        step = next(operation)
-        while True:
-            reply = yield step
-            step = operation.send(unless_refused(reply) if isinstance(step, list) else reply)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
 
 
 def _refuse(difference: RegistryDiff) -> NoReturn:

@@ -1,20 +1,16 @@
 """Walking over the keys of a server, at a rate that leaves it to its readers.
 
-Operations without I/O, as in `_registry_store`, that also yield pauses: each is sent the time when
-it is over, in seconds of a monotonic clock. Whatever takes long and looks at all keys uses `scan`.
+Operations that take long and look at all keys use `scan`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from fscore.errors import ConfigError, DeadlineExceeded, FscoreError, Unavailable
-from fscore.operations.registry import Command
-
-T = TypeVar("T")
+from fscore.operations.operation import Command, Operation, Pause, Step, T, is_error
 
 # Keys that one SCAN looks at: 65 us of a Valkey 9.1's time, 151 us of a Redis 7.0's.
 _KEYS_PER_SCAN = 250
@@ -37,20 +33,11 @@ _PATIENCE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """So many seconds in which nothing is to be sent."""
-
-    seconds: float
-
-
-PacedOperation: TypeAlias = Generator[Command | list[Command] | Pause, Any, T]
-
 AWAY: Final = (Unavailable, DeadlineExceeded)
 """What is raised while the server is away, or cannot answer yet; the command may have run."""
 
 
-def patiently(operation: PacedOperation[T]) -> PacedOperation[T]:
+def patiently(operation: Operation[T]) -> Operation[T]:
     """Run an operation that outlives a server which is away for a while.
 
     What was cut off is sent again, all of it, so every step of the operation has to be safe to
@@ -68,7 +55,7 @@ def patiently(operation: PacedOperation[T]) -> PacedOperation[T]:
         operation.close()
 
 
-def _answered(step: Command | list[Command]) -> PacedOperation[Any]:
+def _answered(step: Step) -> Operation[Any]:
     pause = _FIRST_PAUSE
     since: float | None = None
     while True:
@@ -96,12 +83,7 @@ def _away(reply: Any) -> FscoreError | None:
     return None
 
 
-def is_error(reply: object, code: str) -> bool:
-    """Return whether it is the error reply that begins with this word."""
-    return isinstance(reply, FscoreError) and f'answered "{code} ' in reply.message
-
-
-Visit: TypeAlias = Callable[[list[bytes]], PacedOperation[int]]
+Visit: TypeAlias = Callable[[list[bytes]], Operation[int]]
 """What is done about some keys; returns how many of them took work."""
 
 
@@ -112,7 +94,7 @@ def scan(
     rate: float,
     tell: Callable[[float], None],
     begin_again: Callable[[], None] | None = None,
-) -> PacedOperation[None]:
+) -> Operation[None]:
     """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
 
     A cursor means nothing to another process: after a restart or a failover it would pass over
@@ -136,9 +118,7 @@ def scan(
     )
 
 
-def _walk(
-    match: str, visit: Visit, rate: float, tell: Callable[[float], None]
-) -> PacedOperation[bool]:
+def _walk(match: str, visit: Visit, rate: float, tell: Callable[[float], None]) -> Operation[bool]:
     """Return whether one process answered from the first page to the end."""
     cursor, handled, looked_at = 0, 0, 0
     server = ""
@@ -175,7 +155,7 @@ def sweep(
     *,
     rate: float,
     tell: Callable[[float], None],
-) -> PacedOperation[bool]:
+) -> Operation[bool]:
     """Scan until a whole scan removes nothing more, as `removed` counts it.
 
     The scan after the one that removes is the proof that nothing is left; `visit` makes a visit for
@@ -207,7 +187,7 @@ def last_part(tell: Callable[[float], None], *, ends: bool = True) -> Callable[[
     return told
 
 
-def require_identity() -> PacedOperation[None]:
+def require_identity() -> Operation[None]:
     """Raise what `scan` would raise when the server does not say who it is, before any change."""
     (who,) = yield from _answered([_WHO])
     _identity(who)

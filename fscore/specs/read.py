@@ -13,12 +13,11 @@ from fscore.model.views import (
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
+    Schemas,
     SeriesViewDefinition,
     ViewDefinition,
 )
 
-Schemas: TypeAlias = Mapping[int, Columns]
-"""Columns of packed rows by the fingerprint that the rows bear."""
 Output: TypeAlias = tuple[Literal["read", "computed"], int]
 
 

@@ -20,7 +20,7 @@ from fscore.errors import (
 )
 from fscore.model.entities import ServiceDefinition
 from fscore.operations import registry as store
-from fscore.operations.registry import Operation
+from fscore.operations.operation import Command, Operation
 from fscore.registry.registry import Registry
 from fscore.versions.records import (
     FILLING,
@@ -309,7 +309,7 @@ def _looking(prefix: str, service: str) -> Operation[_Seen]:
     return _Seen(registry, stored.revision, family, pointers, records)
 
 
-def _command(prefix: str, seen: _Seen, change: _Change[T], now_ms: int) -> store.Command:
+def _command(prefix: str, seen: _Seen, change: _Change[T], now_ms: int) -> Command:
     names = [member.name for member in seen.family]
     keys = [
         store.registry_key(prefix),

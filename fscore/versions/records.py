@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn, Self
 from fscore.errors import ConfigError
 from fscore.model.entities import ServiceDefinition
 from fscore.model.views import FeatureViewDefinition
-from fscore.operations.registry import Operation
+from fscore.operations.operation import Operation, together
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import resolve
 
@@ -181,7 +181,7 @@ def read_records(prefix: str, services: Sequence[str]) -> Operation[Records]:
     if not services:
         return {}
     keys = [records_key(prefix, name) for name in services]
-    replies = yield [("HGETALL", key) for key in keys]
+    replies = yield from together([("HGETALL", key) for key in keys])
     return {
         name: _records(key, reply) for name, key, reply in zip(services, keys, replies, strict=True)
     }

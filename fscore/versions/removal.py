@@ -5,18 +5,14 @@ An operation without I/O, as in `_scan`.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
-from fscore.errors import ConfigError, FscoreError
-from fscore.operations.registry import Command
-from fscore.operations.scan import PacedOperation, Pause, sweep
-
-T = TypeVar("T")
+from fscore.errors import ConfigError
+from fscore.operations.operation import Operation, Pause
+from fscore.operations.scan import sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ def reclaim(
     rate: float,
     settle: float,
     progress: Progress | None = None,
-) -> PacedOperation[int]:
+) -> Operation[int]:
     """Remove the keys of these entities' version, `rate` a second; returns how many there were.
 
     It begins after `settle` seconds, in which everybody who writes hears that the version is
@@ -59,7 +55,7 @@ def reclaim(
     match = f"{prefix}{entity}*}}:v{version}*"
     removed = 0
 
-    def remove(keys: list[bytes]) -> PacedOperation[int]:
+    def remove(keys: list[bytes]) -> Operation[int]:
         nonlocal removed
         found = [key for key in keys if belongs.fullmatch(key)]
         count = int((yield ("UNLINK", *found))) if found else 0
@@ -79,69 +75,6 @@ def reclaim(
             "the version again"
         )
     return removed
-
-
-def drive_paced(
-    operation: PacedOperation[T],
-    execute: Callable[..., Any],
-    pipeline: Callable[[list[Command]], list[Any]],
-    is_closed: Callable[[], bool],
-) -> T:
-    """Run such an operation with a blocking `execute(*command)`, and `pipeline(commands)`.
-
-    Of commands that leave together, error replies are values. What else goes wrong is raised where
-    the operation waits for its replies, so that it may catch it; but not once the client is closed.
-    """
-    reply: Any
-    try:
-        step = next(operation)
-        while True:
-            try:
-                if isinstance(step, Pause):
-                    if step.seconds:
-                        time.sleep(step.seconds)
-                    reply = time.monotonic()
-                else:
-                    reply = pipeline(step) if isinstance(step, list) else execute(*step)
-            except FscoreError as error:
-                if is_closed():
-                    raise
-                step = operation.throw(error)
-            else:
-                step = operation.send(reply)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-
-
-async def drive_paced_async(
-    operation: PacedOperation[T],
-    execute: Callable[..., Awaitable[Any]],
-    pipeline: Callable[[list[Command]], Awaitable[list[Any]]],
-    is_closed: Callable[[], bool],
-) -> T:
-    """Run such an operation with an asyncio `execute(*command)`, and `pipeline` likewise."""
-    reply: Any
-    try:
-        step = next(operation)
-        while True:
-            try:
-                if isinstance(step, Pause):
-                    if step.seconds:
-                        await asyncio.sleep(step.seconds)
-                    reply = time.monotonic()
-                else:
-                    sent = pipeline(step) if isinstance(step, list) else execute(*step)
-                    reply = await sent
-            except FscoreError as error:
-                if is_closed():
-                    raise
-                step = operation.throw(error)
-            else:
-                step = operation.send(reply)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
 
 
 def _pattern(prefix: str, entities: Sequence[str], version: int) -> re.Pattern[bytes]:

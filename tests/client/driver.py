@@ -18,7 +18,8 @@ import uvloop
 
 import fscore
 import fscore.aio
-from fscore.client.versions import VersionCalls
+from fscore.aio.driver import Driver as AioDriver
+from fscore.aio.versions import Versions
 
 DRIVERS = ("blocking", "asyncio")
 PATIENCE = 30.0
@@ -123,17 +124,17 @@ class _OnLoop:
     """A client or prepared handle of the asyncio driver, called from outside the loop."""
 
     def __init__(self, driver: AsyncioDriver, inner: Any) -> None:
-        self.driver = driver
-        self.inner = inner
+        self._driver = driver
+        self._inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        member = getattr(self.inner, name)
-        if isinstance(member, VersionCalls):
-            return _OnLoop(self.driver, member)
-        return _Method(self.driver, member) if inspect.iscoroutinefunction(member) else member
+        member = getattr(self._inner, name)
+        if isinstance(member, Versions | AioDriver):
+            return _OnLoop(self._driver, member)
+        return _Method(self._driver, member) if inspect.iscoroutinefunction(member) else member
 
     def __repr__(self) -> str:
-        return repr(self.inner)
+        return repr(self._inner)
 
 
 class _Method:

@@ -24,7 +24,7 @@ from fscore import (
 )
 from fscore.errors import FscoreError
 from fscore.migration.course import Course, migrate
-from fscore.operations.scan import Pause
+from fscore.operations.operation import Operation, Pause, Step
 
 NOW = int(time.time() * 1000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -157,13 +157,15 @@ class Steps:
             if step.seconds:
                 self.pauses.append(step.seconds)
             return self.clock
-        if isinstance(step, list):
-            return self._client._pool.pipeline(step, 10.0)
-        return self._client.execute(*step)
+        return self._client.driver.run(_once(step))
 
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+
+
+def _once(step: Step) -> Operation[Any]:
+    return (yield step)
 
 
 def course(to: str, **options: Any) -> Course:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from fscore import (
 )
 from fscore.model.fingerprint import fingerprint
 from fscore.operations import registry as store
+from fscore.operations.operation import Command, Operation, Step, drive, drive_async
 
 user = Entity("user", join_keys={"user_id": String})
 
@@ -52,16 +53,16 @@ def stored(registry: Registry, revision: int) -> list[Any]:
     ]
 
 
-def answered(operation: store.Operation[Any], *replies: Any) -> tuple[Any, list[store.Command]]:
+def answered(operation: Operation[Any], *replies: Any) -> tuple[Any, list[Command]]:
     """Run an operation on these replies; return its result and what it asked."""
-    asked: list[store.Command] = []
+    asked: list[Command] = []
     waiting = iter(replies)
 
-    def execute(*command: Any) -> Any:
+    def execute(command: Any) -> Any:
         asked.append(command)
         return next(waiting)
 
-    result = store.drive(operation, execute)
+    result = drive(operation, execute)
     assert list(waiting) == []
     return result, asked
 
@@ -168,16 +169,16 @@ def test_somebody_elses_apply_in_between_is_a_conflict() -> None:
 
 
 def test_an_error_of_the_driver_passes_through_both_ways_of_driving() -> None:
-    def refuse(*command: Any) -> Any:
+    def refuse(step: Step) -> Any:
         raise ConnectionError("gone")
 
-    async def refuse_later(*command: Any) -> Any:
+    async def refuse_later(step: Step) -> Any:
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError, match="gone"):
-        store.drive(store.load(), refuse)
+        drive(store.load(), refuse)
     with pytest.raises(ConnectionError, match="gone"):
-        asyncio.run(store.drive_async(store.load(), refuse_later))
+        asyncio.run(drive_async(store.load(), refuse_later))
 
 
 class Packed(FeatureView, entity=user, layout="packed"):
@@ -242,35 +243,39 @@ def client(redis_url: str) -> Iterator[Redis]:
         yield connected
 
 
+def sent_by(client: Redis) -> Callable[[Any], Any]:
+    return lambda step: client.execute_command(*step)
+
+
 def test_a_real_server_keeps_revisions_and_notices_conflicts(client: Redis) -> None:
     def apply(registry: Registry) -> store.ApplyResult:
         operation = store.apply("acme:", registry, now_ms=1_700_000_000_000)
-        return store.drive(operation, client.execute_command)
+        return drive(operation, sent_by(client))
 
-    assert store.drive(store.revision("acme:"), client.execute_command) == 0
+    assert drive(store.revision("acme:"), sent_by(client)) == 0
     assert apply(WHOLE).revision == 1
     assert apply(WHOLE).revision == 1
     assert apply(REAL).revision == 2
-    loaded = store.drive(store.load("acme:"), client.execute_command)
+    loaded = drive(store.load("acme:"), sent_by(client))
     assert loaded == store.StoredRegistry(REAL, 2, 1_700_000_000_000)
     assert client.type("acme:fscore:registry") == b"hash"
 
     late = store.apply("acme:", TEXT, now_ms=0)
-    reply = client.execute_command(*next(late))
-    command = late.send(reply)
+    send = sent_by(client)
+    command = late.send(send(next(late)))
     apply(with_age_as(String))
     with pytest.raises(RegistryConflict):
-        late.send(client.execute_command(*command))
-    assert store.drive(store.revision("acme:"), client.execute_command) == 3
+        late.send(send(command))
+    assert drive(store.revision("acme:"), sent_by(client)) == 3
 
 
 def test_asyncio_runs_the_same_operations(client: Redis) -> None:
-    async def execute(*command: Any) -> Any:
-        return client.execute_command(*command)
+    async def execute(step: Any) -> Any:
+        return client.execute_command(*step)
 
     async def run() -> store.StoredRegistry:
-        await store.drive_async(store.apply("", WHOLE, now_ms=5), execute)
-        return await store.drive_async(store.load(), execute)
+        await drive_async(store.apply("", WHOLE, now_ms=5), execute)
+        return await drive_async(store.load(), execute)
 
     assert asyncio.run(run()) == store.StoredRegistry(WHOLE, 1, 5)
 
@@ -283,12 +288,12 @@ def test_a_real_server_keeps_every_schema_that_was_ever_applied(client: Redis) -
 
     def apply(registry: Registry) -> store.ApplyResult:
         operation = store.apply("acme:", registry, now_ms=1_700_000_000_000)
-        return store.drive(operation, client.execute_command)
+        return drive(operation, sent_by(client))
 
     wider = Registry.from_definitions([Wider])
     apply(PACKED)
     apply(wider)
-    loaded = store.drive(store.load("acme:"), client.execute_command)
+    loaded = drive(store.load("acme:"), sent_by(client))
     assert loaded.registry == wider
     assert [list(dict(columns)) for columns in loaded.schemas.values()] == [
         *(["age", "score"], ["age", "score", "size"]),
@@ -307,5 +312,5 @@ def test_a_real_server_keeps_every_schema_that_was_ever_applied(client: Redis) -
 def test_a_real_server_refuses_a_fingerprint_that_is_taken(client: Redis) -> None:
     client.hset("fscore:schemas", f"{NUMBER:08x}", '[["other","Int64"]]')
     with pytest.raises(InvalidDefinition, match=f"view packed has .* fingerprint {NUMBER:08x} of"):
-        store.drive(store.apply("", PACKED, now_ms=0), client.execute_command)
-    assert store.drive(store.revision(), client.execute_command) == 0
+        drive(store.apply("", PACKED, now_ms=0), sent_by(client))
+    assert drive(store.revision(), sent_by(client)) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError
-from fscore.operations import registry as store
+from fscore.operations.operation import Operation, drive
 from fscore.versions.records import (
     Pointers,
     VersionRecord,
@@ -25,7 +25,7 @@ TEXT = (
 )
 
 
-def answered(operation: store.Operation[Any], *replies: Any) -> tuple[Any, list[Any]]:
+def answered(operation: Operation[Any], *replies: Any) -> tuple[Any, list[Any]]:
     """Run an operation on these replies, one for each step; return its result and its steps."""
     asked: list[Any] = []
     try:
@@ -87,28 +87,22 @@ def test_a_damaged_list_is_told_with_its_key(fields: Any, says: str) -> None:
     assert says in caught.value.message
 
 
-def test_what_is_asked_for_together_is_asked_one_by_one_where_there_is_no_pipeline() -> None:
+def test_lists_are_asked_for_in_one_pipeline_and_the_first_refusal_is_raised() -> None:
     asked: list[Any] = []
 
-    def execute(*command: Any) -> Any:
-        asked.append(command)
-        return {}
-
-    def pipeline(commands: list[store.Command]) -> list[Any]:
+    def pipeline(commands: Any) -> list[Any]:
         asked.append(commands)
         return [{} for _ in commands]
 
-    def refused(commands: list[store.Command]) -> list[Any]:
+    def refused(commands: Any) -> list[Any]:
         return [{}, ConfigError("NOPERM"), ConfigError("later")]
 
     names = ["a", "b", "c"]
     expected: dict[str, Any] = {name: {} for name in names}
-    assert store.drive(read_records("", names), execute) == expected
-    assert asked == [("HGETALL", f"fscore:versions:{name}") for name in names]
-    assert store.drive(read_records("", names), execute, pipeline) == expected
-    assert len(asked) == 4
+    assert drive(read_records("", names), pipeline) == expected
+    assert asked == [[("HGETALL", f"fscore:versions:{name}") for name in names]]
     with pytest.raises(ConfigError, match="NOPERM"):
-        store.drive(read_records("", names), execute, refused)
+        drive(read_records("", names), refused)
 
 
 def chain(

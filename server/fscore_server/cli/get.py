@@ -11,7 +11,7 @@ import click
 import orjson
 
 from fscore._fscore import parse_as_of
-from fscore.client.core import Consistency
+from fscore.client.options import Consistency
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option

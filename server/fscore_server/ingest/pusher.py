@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from fscore.client.push import project_source
 from fscore.events.projection import SeriesProjection
+from fscore.events.source import project_source
 from fscore.registry import Registry
 from fscore_server.ingest.event_buffer import event_columns
 from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent

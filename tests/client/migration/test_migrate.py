@@ -10,7 +10,7 @@ import pytest
 
 from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
 from fscore.errors import FeatureViewNotFound
-from fscore.operations.scan import Pause
+from fscore.operations.operation import Pause
 from tests.client.driver import Driver
 from tests.client.migrating import (
     DAY_MS,

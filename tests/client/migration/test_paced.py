@@ -20,7 +20,7 @@ from fscore import (
     Unavailable,
 )
 from fscore.operations import scan as _scan
-from fscore.operations.scan import PacedOperation
+from fscore.operations.operation import Operation, Pause
 from tests.client.driver import PATIENCE, Driver
 from tests.client.proxy import FaultProxy
 
@@ -57,13 +57,13 @@ def everything(client: Any) -> Any:
     return client.prepare("all").get(USERS).to_dicts()
 
 
-def run(client: Any, operation: PacedOperation[Any]) -> Any:
+def run(client: Any, operation: Operation[Any]) -> Any:
     """What comes of an operation that a client of either driver runs."""
-    return client._run_paced(operation)
+    return client.driver.run(operation)
 
 
 def test_an_operation_may_catch_what_its_command_raised(driver: Driver, redis_url: str) -> None:
-    def operation() -> PacedOperation[str]:
+    def operation() -> Operation[str]:
         try:
             yield ("NOSUCHCOMMAND",)
         except ConfigError as error:
@@ -76,7 +76,7 @@ def test_an_operation_may_catch_what_its_command_raised(driver: Driver, redis_ur
 
 
 def test_what_an_operation_does_not_catch_is_raised(driver: Driver, redis_url: str) -> None:
-    def operation() -> PacedOperation[None]:
+    def operation() -> Operation[None]:
         yield ("NOSUCHCOMMAND",)
 
     with pytest.raises(ConfigError, match="unknown command"):
@@ -180,13 +180,13 @@ def test_a_closed_client_waits_for_nobody(driver: Driver, filled: Any, proxy: Fa
     client = driver.connect(proxy.url, registry_poll=0.01)
     reached = threading.Event()
 
-    def operation() -> PacedOperation[None]:
+    def operation() -> Operation[None]:
         reached.set()
         while True:
             yield ("PING",)
-            yield _scan.Pause(0.001)
+            yield Pause(0.001)
 
-    running = driver.start(client._run_paced, _scan.patiently(operation()))
+    running = driver.start(client.driver.run, _scan.patiently(operation()))
     assert reached.wait(PATIENCE)
     client.close()
     with pytest.raises(Unavailable, match=r"closed|ended|given up"):

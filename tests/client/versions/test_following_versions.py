@@ -97,7 +97,7 @@ def test_an_answer_that_was_overtaken_is_not_believed(
     """Two looks at once: the one that was answered first arrives last."""
     with fscore.connect(redis_url, registry_poll=NEVER) as client:
         prepared = client.prepare("ranking")
-        looking = client._looking_at_versions()
+        looking = client.core.looking_at_versions()
         command = next(looking)
         assert isinstance(command, tuple)
         answer = client.execute(*command)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fscore import ConfigError, Entity, FeatureService, FeatureView, Int64, Registry, String
-from fscore.operations.scan import Pause, share_scanned
+from fscore.operations.operation import Pause
+from fscore.operations.scan import share_scanned
 from fscore.versions.removal import ReclaimProgress, reclaim
 from tests.client.driver import Driver
 
@@ -211,6 +212,7 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
                 count = max(count - 1, 0)
                 step = operation.send([b"run_id:a", [count, found]])
             else:
+                assert isinstance(step, tuple)
                 step = operation.send(len(step) - 1)
     except StopIteration:
         return [pause for pause in pauses if pause]

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 import fscore.aio
 from fscore import FeatureTable
 from fscore._fscore import parse_read_request
-from fscore.client.core import Consistency
+from fscore.client.options import Consistency
 from fscore_server.http import query
 from fscore_server.http.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
 from fscore_server.http.hot import HotRoutes

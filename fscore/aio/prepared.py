@@ -1,0 +1,71 @@
+"""A compiled read of the asyncio client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from datetime import datetime
+from typing import Self
+
+from fscore._fscore import FeatureTable
+from fscore.aio.driver import Driver
+from fscore.aio.following import Following
+from fscore.client.core import Core
+from fscore.client.options import Consistency, Deadline, Keys, RequestValues
+from fscore.client.prepared import PreparedCore, is_final
+
+
+class Prepared(PreparedCore):
+    """A compiled read of an asyncio client; see `Client.prepare`."""
+
+    def __init__(
+        self,
+        core: Core,
+        driver: Driver,
+        following: Following,
+        service: str | None,
+        features: Sequence[str] | None,
+        entity: str | None,
+    ) -> None:
+        super().__init__(core, service, features, entity)
+        self._driver = driver
+        self._node = driver.node
+        self._following = following
+        self._timeout = core.settings.timeout
+        self._attempt = 1
+
+    def after(self, attempts: int) -> Self:
+        """Return the same read for a request of which so many attempts were made elsewhere."""
+        made = copy(self)
+        made._attempt = attempts + 1
+        return made
+
+    async def get(
+        self,
+        keys: Keys,
+        *,
+        timeout: float | None = None,
+        partial: bool = True,
+        version: int | None = None,
+        consistency: Consistency = "eventual",
+        as_of: datetime | int | None = None,
+        request: RequestValues | None = None,
+    ) -> FeatureTable:
+        """Read the features of these entities, one row for each, in their order.
+
+        Arguments, errors and result are those of the blocking client's `get`. If the caller is
+        cancelled, its reply is read and discarded.
+        """
+        core = self._core
+        timeout = self._timeout if timeout is None else timeout
+        if core.is_out_of_date():
+            timeout = await self._driver.run(core.following(timeout), timeout)
+        elif core.is_look_due():
+            self._following.follow_soon()
+        compiled = self.compiled()
+        options = compiled.options(version, consistency, as_of, partial, request)
+        deadline = Deadline(timeout)
+        table = await self._node.read(compiled.plan, keys, options, timeout, self._attempt)
+        if is_final(table, options):
+            return table
+        return await self._driver.run(self.reading_again(keys, options, table), deadline.left())

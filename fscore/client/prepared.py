@@ -1,0 +1,171 @@
+"""A choice of features, compiled once; requests bring only keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fscore._fscore import FeatureTable, ReadPlan
+from fscore.client.core import Core
+from fscore.client.followed import Definitions, Followed
+from fscore.client.options import (
+    Keys,
+    Read,
+    ReadOptions,
+    RequestValues,
+    checked_version,
+    read_options,
+)
+from fscore.errors import ConfigError, InvalidKeys
+from fscore.operations.operation import Operation
+from fscore.specs.read import ResolvedSet
+from fscore.specs.resolve import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What is read under one look: the plan, and the version that the service has.
+
+    `fault` is why the service's pointer cannot be used; requests that pin a version do not need it.
+    """
+
+    followed: Followed
+    resolved: ResolvedSet
+    plan: ReadPlan
+    current: int
+    fault: ConfigError | None = None
+
+    def version(self, pinned: int | None) -> int:
+        """Return the version to read; ConfigError if there is none to go by."""
+        if pinned is not None:
+            return checked_version(pinned)
+        if self.fault is not None:
+            raise self.fault
+        return self.current
+
+    def options(
+        self,
+        version: int | None,
+        consistency: str,
+        as_of: datetime | int | None,
+        partial: bool,
+        request: RequestValues | None,
+    ) -> ReadOptions:
+        """Return how to read, of one version."""
+        return read_options(
+            self.version(version),
+            consistency,
+            as_of,
+            partial,
+            request,
+            is_pinned=version is not None,
+        )
+
+
+def is_final(table: FeatureTable, options: ReadOptions) -> bool:
+    """Whether reading again would not say more."""
+    return not table.unknown_schemas and table.pointer in (None, options.version)
+
+
+class PreparedCore:
+    """A feature service, or a choice of features, compiled once; requests bring only keys.
+
+    A new revision of the definitions is compiled when it is first used.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        service: str | None,
+        features: Sequence[str] | None,
+        entity: str | None,
+    ) -> None:
+        if isinstance(features, str):
+            raise InvalidKeys("features must be a list of names, not one string")
+        self._core = core
+        self._asked = (service, None if features is None else list(features), entity)
+        # One object, replaced as a whole, so that threads never see half of it.
+        self._compiled = self._compile(core.followed)
+
+    def compiled(self) -> Compiled:
+        """Return what is read under what the client follows now."""
+        compiled = self._compiled
+        followed = self._core.followed
+        if compiled.followed is not followed:
+            compiled = self._compiled = self._compile(followed, compiled)
+        return compiled
+
+    def reading_again(
+        self, keys: Keys, options: ReadOptions, table: FeatureTable
+    ) -> Operation[FeatureTable]:
+        """Read again while a snapshot finds another version, or rows have unknown schemas."""
+        while table.pointer is not None and table.pointer != options.version:
+            options = replace(options, version=table.pointer)
+            table = yield Read(self.compiled().plan, keys, options)
+        unknown = table.unknown_schemas
+        if unknown and (yield from self._core.learning(unknown)):
+            table = yield Read(self.compiled().plan, keys, options)
+        return table
+
+    def _compile(self, followed: Followed, known: Compiled | None = None) -> Compiled:
+        if known is not None and known.followed.definitions is followed.definitions:
+            resolved, plan = known.resolved, known.plan
+        else:
+            resolved, plan = self._plan(followed.definitions)
+        current, fault = resolved.version, None
+        if resolved.service is not None:
+            try:
+                current = followed.current_version(resolved.service)
+            except ConfigError as error:
+                fault = error
+        return Compiled(followed, resolved, plan, current, fault)
+
+    def _plan(self, definitions: Definitions) -> tuple[ResolvedSet, ReadPlan]:
+        resolved = resolve(definitions.registry, *self._asked)
+        spec = resolved.to_spec(definitions.stored.schemas)
+        return resolved, ReadPlan(spec, definitions.key_prefix, self._core.settings.max_keys)
+
+    @property
+    def service(self) -> str | None:
+        """The feature service, if it is one."""
+        return self._compiled.resolved.service
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the results."""
+        return self._compiled.resolved.names
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Types of the features, in the same order."""
+        return self._compiled.resolved.types
+
+    @property
+    def join_keys(self) -> dict[str, str]:
+        """Join keys that a request brings, and their types."""
+        return self._compiled.resolved.join_keys
+
+    @property
+    def request(self) -> dict[str, str]:
+        """Inputs that a request brings beside its join keys, and their types."""
+        return dict(self._compiled.resolved.request)
+
+    @property
+    def version(self) -> int:
+        """The version that a request reads if it pins none.
+
+        The version that was promoted for the service, as far as the client knows; the one in the
+        service's definition if none was promoted; 1 without a service.
+        """
+        return self.compiled().version(None)
+
+    @property
+    def strategies(self) -> dict[str, str]:
+        """The command that reads the hash of each entity that has one: HMGET or HGETALL."""
+        compiled = self._compiled
+        return dict(zip(compiled.resolved.hashes, compiled.plan.strategies, strict=True))
+
+    def __repr__(self) -> str:
+        what = self.service or ", ".join(self.features[:3])
+        return f"<{type(self).__name__} {what!r}: {len(self.features)} features>"
