@@ -8,6 +8,7 @@ from fscore.blocking.client import Client, connect
 from fscore.blocking.prepared import Prepared
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
+from fscore.client.versions import Retirement
 from fscore.config import RedisSettings
 from fscore.definitions.entity import Entity
 from fscore.definitions.mappings import (
@@ -76,6 +77,9 @@ from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.specs.resolve import ResolvedSet, resolve
+from fscore.versions.changes import Switch
+from fscore.versions.records import ServiceVersions, VersionRecord
+from fscore.versions.removal import ReclaimProgress
 
 __all__ = [
     "AmbiguousFeature",
@@ -119,6 +123,7 @@ __all__ = [
     "Prepared",
     "ProtocolError",
     "PushResult",
+    "ReclaimProgress",
     "RedisSettings",
     "Registry",
     "RegistryConflict",
@@ -126,11 +131,14 @@ __all__ = [
     "RequestTooLarge",
     "RequestView",
     "ResolvedSet",
+    "Retirement",
     "SeriesView",
     "ServerFault",
+    "ServiceVersions",
     "SourceNotFound",
     "Status",
     "String",
+    "Switch",
     "Timestamp",
     "Unavailable",
     "UnsafeChange",
@@ -138,6 +146,7 @@ __all__ = [
     "VersionConflict",
     "VersionInUse",
     "VersionNotFound",
+    "VersionRecord",
     "VersionRetired",
     "WriteRejected",
     "WriteResult",

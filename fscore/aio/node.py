@@ -163,7 +163,7 @@ class Node:
         self._tls = tls_context(settings) if endpoint.tls else None
         self._tls_name = settings.tls_server_name or endpoint.host
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._link: _Link | None = None
+        self.link: _Link | None = None
         self._retired: set[_Link] = set()
         self._backoff = ReconnectBackoff()
         self._fault: BaseException | None = None
@@ -237,7 +237,7 @@ class Node:
         now = monotonic()
         deadline = now + timeout
         while True:
-            link = self._link or self._dial(loop, now)
+            link = self.link or self._dial(loop, now)
             waiter = loop.create_future()
             ticket = submit(link.core, waiter, deadline, now, attempt)
             link.submitted(deadline)
@@ -261,7 +261,7 @@ class Node:
     def _explained(self, error: FscoreError) -> FscoreError:
         """The error that says most: without a connection a passed deadline does not say why."""
         fault = self._fault
-        if fault is None or (self._link is not None and self._link.core.ready):
+        if fault is None or (self.link is not None and self.link.core.ready):
             return error
         if isinstance(fault, ConfigError):
             return fault.with_traceback(None)
@@ -279,7 +279,7 @@ class Node:
         if isinstance(self._fault, ConfigError) and self._backoff.pause(now) > 0:
             # The next dial would most likely fail alike, so nobody is kept waiting for it.
             raise self._fault.with_traceback(None)
-        link = self._link = _Link(self, loop)
+        link = self.link = _Link(self, loop)
         link.dialling = loop.create_task(self._connect(loop, link))
         return link
 
@@ -289,7 +289,7 @@ class Node:
         Requests wait in `link` meanwhile, each until its own deadline.
         """
         endpoint = self.endpoint
-        while not link.core.is_closed and self._link is link:
+        while not link.core.is_closed and self.link is link:
             if (pause := self._backoff.pause(monotonic())) > 0:
                 await asyncio.sleep(pause)
                 continue
@@ -324,8 +324,8 @@ class Node:
         """`link` is silent: new requests go elsewhere, those on it may still be answered."""
         link.retired = True
         self._retired.add(link)
-        if self._link is link:
-            self._link = None
+        if self.link is link:
+            self.link = None
 
     def lost(self, link: _Link) -> None:
         """`link` has ended; the next request dials again."""
@@ -338,16 +338,16 @@ class Node:
             self._backoff.failed(monotonic())
         if (error := link.core.error) is not None:
             self._fault = error
-        if self._link is link:
-            self._link = None
+        if self.link is link:
+            self.link = None
 
     async def close(self) -> None:
         """Closes the connection; whoever waits hears it."""
         self._closed = True
         links = [*self._retired]
-        if self._link is not None:
-            links.append(self._link)
-        self._link = None
+        if self.link is not None:
+            links.append(self.link)
+        self.link = None
         for link in links:
             link.abandon()
         dials = [link.dialling for link in links if link.dialling is not None]

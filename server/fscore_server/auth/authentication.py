@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fscore._fscore import ApiKeys, Caller
 from fscore.errors import ConfigError
+from fscore.serving import ApiKeys, Caller
 from fscore_server.auth import key_file as api_keys
 from fscore_server.http.connection.admission import PROBES
 from fscore_server.problems import Header, Problem

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fscore._fscore import API_KEY_PREFIX, ApiKeys
 from fscore.errors import ConfigError
+from fscore.serving import API_KEY_PREFIX, ApiKeys
 
 __all__ = ["KEY_NAME", "KeyEntry", "append", "compiled", "parse", "read", "shown_moment"]
 

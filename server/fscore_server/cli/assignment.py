@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fscore._fscore import parse_timestamp
+from fscore.serving import parse_timestamp
 
 __all__ = ["assigned", "typed_inputs", "typed_key"]
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 import orjson
 
-from fscore._fscore import parse_as_of
-from fscore.client.options import Consistency
+from fscore.serving import Consistency, parse_as_of
 from fscore.types import Status
 from fscore_server.cli.assignment import assigned, typed_inputs, typed_key
 from fscore_server.cli.connection import connected, redis_url_option
@@ -20,7 +19,7 @@ from fscore_server.cli.output.outcome import CommandFailed
 
 if TYPE_CHECKING:
     import fscore
-    from fscore._fscore import FeatureTable
+    from fscore import FeatureTable
 
 __all__ = ["get_command"]
 

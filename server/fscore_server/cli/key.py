@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from fscore._fscore import API_KEY_PREFIX, api_key_hash
-from fscore.model.names import duration_ms
+from fscore.serving import API_KEY_PREFIX, api_key_hash, duration_ms
 from fscore_server.auth import key_file as api_keys
 from fscore_server.auth.key_file import KEY_NAME, KeyEntry
 from fscore_server.cli.output.outcome import CommandFailed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fscore
-from fscore.connection.server import expires_hash_fields
+from fscore.ingestion import write_spec
 from fscore.registry import FeatureViewDefinition, Registry, SeriesViewDefinition
-from fscore.specs.resolve import write_spec
+from fscore.serving import expires_hash_fields
 
 __all__ = ["refused"]
 

@@ -14,8 +14,7 @@ from fscore_server.cli.connection import connected, redis_url_option
 from fscore_server.cli.output.moment import shown_moment
 
 if TYPE_CHECKING:
-    from fscore.versions.changes import Switch
-    from fscore.versions.records import ServiceVersions, VersionRecord
+    from fscore import ServiceVersions, Switch, VersionRecord
 
 __all__ = ["version_command"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from fscore._fscore import Traces, is_request_id
+from fscore.serving import Traces, is_request_id
 from fscore_server.auth.authentication import Authentication, refused
 from fscore_server.http import request_id
 from fscore_server.http.exchange import BEGUN, Begun, Exchange

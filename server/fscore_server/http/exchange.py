@@ -8,7 +8,7 @@ from time import perf_counter
 
 from starlette.types import Scope, Send
 
-from fscore._fscore import Caller, Trace
+from fscore.serving import Caller, Trace
 from fscore_server.problems import MEDIA_TYPE as PROBLEM
 from fscore_server.problems import Header, Problem
 from fscore_server.telemetry.asked import Asked

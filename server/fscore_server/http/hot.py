@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import fscore.aio
-from fscore._fscore import HotReads, Trace, Traces
+from fscore.serving import HotReads, Trace, Traces
 from fscore_server.reading.selection import Selection
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.invalid_values import InvalidValues
@@ -58,11 +58,12 @@ class HotRoutes:
             max_learned=settings.prepared_features,
         )
 
-    def learn(self, selection: Selection, prepared: fscore.aio.Prepared) -> None:
+    def learn(
+        self, client: fscore.aio.Client, selection: Selection, prepared: fscore.aio.Prepared
+    ) -> None:
         """Has requests for this selection answered here from now on, as it was just read."""
-        client = prepared._client
-        followed, version = prepared._seen
-        if followed is not client._followed:
+        compiled = prepared.compiled()
+        if compiled.fault is not None:
             return
         features = selection.features
         self.reads.learn(
@@ -70,9 +71,9 @@ class HotRoutes:
             selection.service,
             None if features is None else list(features),
             list(selection.names),
-            prepared._plan,
-            version,
-            list(prepared._resolved.view_names),
+            compiled.plan,
+            compiled.current,
+            list(compiled.resolved.view_names),
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Receive
 
-from fscore._fscore import parse_timeout_ms
+from fscore.serving import parse_timeout_ms
 from fscore_server.problems import Header, Problem
 
 

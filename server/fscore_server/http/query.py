@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from fscore._fscore import ReadQuery, parse_query
 from fscore.errors import MalformedRequest
+from fscore.serving import ReadQuery, parse_query
 from fscore_server.problems import Problem
 
 # The types of inputs that a query string can hold.

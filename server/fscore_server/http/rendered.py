@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fscore._fscore import Caller
 from fscore.registry import Registry
+from fscore.serving import Caller
 from fscore_server.reading.access import is_scoped
 from fscore_server.reading.cache import Cache
 

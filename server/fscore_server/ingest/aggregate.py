@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from fscore.model.mapping import Conditions
+from fscore.ingestion import Conditions
 from fscore_server.ingest.plan import Cell, FeaturePlan, ViewPlan
 from fscore_server.ingest.rows.convert import STORED
 from fscore_server.ingest.rows.failures import InputError

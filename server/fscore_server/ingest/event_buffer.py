@@ -6,13 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from fscore.events.projection import (
-    Cell,
-    EventColumns,
-    SourceProjection,
-    Values,
-    ViewProjection,
-)
+from fscore.ingestion import Cell, EventColumns, SourceProjection, Values, ViewProjection
 
 __all__ = ["EventBuffer", "event_columns"]
 

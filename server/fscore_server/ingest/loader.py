@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from fscore.events.projection import FlagProjection, SourceProjection, ViewRows
+from fscore.ingestion import FlagProjection, SourceProjection, ViewRows
 from fscore_server.ingest.aggregate import Aggregation
 from fscore_server.ingest.event_buffer import EventBuffer
 from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fscore.events.projection import Cell, FlagProjection, SourceProjection, typed_cell
-from fscore.model.mapping import Conditions
-from fscore.model.source import FileSource
+from fscore import FileSource
+from fscore.ingestion import Cell, Conditions, FlagProjection, SourceProjection, typed_cell
 from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,

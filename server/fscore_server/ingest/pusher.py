@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from fscore.events.projection import SeriesProjection
-from fscore.events.source import project_source
+from fscore.ingestion import SeriesProjection, project_source
 from fscore.registry import Registry
 from fscore_server.ingest.event_buffer import event_columns
 from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent

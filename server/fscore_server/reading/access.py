@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn, TypeGuard
 
-from fscore._fscore import Caller
+from fscore import resolve
 from fscore.errors import (
     AmbiguousFeature,
     FeatureNotFound,
@@ -14,7 +14,7 @@ from fscore.errors import (
     FscoreError,
 )
 from fscore.registry import Registry
-from fscore.specs.resolve import resolve
+from fscore.serving import Caller
 from fscore_server.problems import Problem
 from fscore_server.reading.selection import Selection
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import fscore.aio
-from fscore._fscore import Caller
 from fscore.errors import AmbiguousFeature
 from fscore.registry import Registry
+from fscore.serving import Caller
 from fscore_server.problems import Problem
 from fscore_server.reading import access
 from fscore_server.reading.cache import Cache
@@ -31,13 +31,13 @@ class PreparedSets:
         registry = client.registry
         found = self._cache.get(selection, registry)
         if found is not None:
-            access.check(caller, selection.service, found._resolved.view_names)
+            access.check(caller, selection.service, found.compiled().resolved.view_names)
             return found
         try:
             made = self._prepare(client, registry, selection, caller)
         except access.NAME_FAULTS as error:
             access.refuse_names(caller, selection, error)
-        access.check(caller, selection.service, made._resolved.view_names)
+        access.check(caller, selection.service, made.compiled().resolved.view_names)
         if selection.service is not None or selection.features is not None:
             inputs = made.request if selection.is_flat else {}
             check_names(selection.names, made.join_keys, inputs)
@@ -60,15 +60,15 @@ class PreparedSets:
                 entity = entity_of(registry, selection.names)
             except Problem as problem:
                 access.refuse_join_keys(caller, problem)
-            return fscore.aio.Prepared(client, None, None, entity)
+            return client.compile(entity=entity)
         try:
-            return fscore.aio.Prepared(client, service, features, None)
+            return client.compile(service, features=features)
         except AmbiguousFeature:
             # Names that several entities have are those of the entity whose keys are given.
             only = _only_entity_of(registry, selection.names)
             if service is not None or only is None:
                 raise
-            return fscore.aio.Prepared(client, None, features, only)
+            return client.compile(features=features, entity=only)
 
     def _check_names(self, selection: Selection) -> None:
         """Bounds what is looked up: unknown names are compared with all others, to suggest one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fscore import FeatureTable
-from fscore._fscore import Trace
+from fscore.serving import Trace
 from fscore_server.telemetry.logs import LOGGER, RateLimited, trace_fields
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
-    from fscore._fscore import Trace
+    from fscore.serving import Trace
 
 LOGGER = logging.getLogger("fscore.server")
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fscore import Status
-from fscore._fscore import RouteCounters
+from fscore.serving import RouteCounters
 from fscore_server.problems import KINDS
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"

@@ -32,7 +32,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from fscore._fscore import Trace
+from fscore.serving import Trace
 from fscore_server import __version__
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.asked import Asked

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
-from fscore._fscore import Trace, Traces
 from fscore.errors import ConfigError
+from fscore.serving import Trace, Traces
 from fscore_server.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -60,10 +60,12 @@ pub(super) struct RouteLimits {
     pub(super) max_learned: usize,
 }
 
-/// The client and node that it reads from.
+/// The parts of a client that it reads by.
 struct Store {
-    /// Has the state that is followed, and the time of the next look.
-    client: Py<PyAny>,
+    /// Says what is followed, and when to look again.
+    core: Py<PyAny>,
+    /// Looks again.
+    following: Py<PyAny>,
     /// Has the connection.
     node: Py<PyAny>,
 }
@@ -177,14 +179,18 @@ impl HotReads {
         let py = client.py();
         let store = self.store.get_or_try_init(py, || -> PyResult<_> {
             Ok(Store {
-                client: client.clone().unbind(),
-                node: client.getattr(intern!(py, "_node"))?.unbind(),
+                core: client.getattr(intern!(py, "core"))?.unbind(),
+                following: client.getattr(intern!(py, "following"))?.unbind(),
+                node: client
+                    .getattr(intern!(py, "driver"))?
+                    .getattr(intern!(py, "node"))?
+                    .unbind(),
             })
         })?;
-        if !store.client.is(client) {
+        if !store.core.is(&client.getattr(intern!(py, "core"))?) {
             return Ok(());
         }
-        let followed = client.getattr(intern!(py, "_followed"))?;
+        let followed = store.core.bind(py).getattr(intern!(py, "followed"))?;
         let named = Named::new(service, features.as_deref(), &join_keys);
         let plan = Arc::clone(&plan.get().inner);
         let mut inner = self.lock();
@@ -279,20 +285,25 @@ impl HotReads {
     /// There is none if the last look at the definitions is out of date, as it is when the process
     /// goes on after it was stopped: the application looks before it reads.
     pub(super) fn lane(&self, py: Python<'_>, now: f64) -> PyResult<Option<Lane>> {
-        let Some(Store { client, node }) = self.store.get(py) else {
+        let Some(Store {
+            core,
+            following,
+            node,
+        }) = self.store.get(py)
+        else {
             return Ok(None);
         };
-        let client = client.bind(py);
-        let current_until: f64 = client.getattr(intern!(py, "_current_until"))?.extract()?;
+        let core = core.bind(py);
+        let current_until: f64 = core.getattr(intern!(py, "current_until"))?.extract()?;
         if now > current_until {
             return Ok(None);
         }
-        let poll_at: f64 = client.getattr(intern!(py, "_poll_at"))?.extract()?;
+        let poll_at: f64 = core.getattr(intern!(py, "poll_at"))?.extract()?;
         if now >= poll_at {
-            client.call_method0(intern!(py, "_follow_soon"))?;
+            following.call_method0(py, intern!(py, "follow_soon"))?;
         }
-        let followed = client.getattr(intern!(py, "_followed"))?;
-        let link = node.bind(py).getattr(intern!(py, "_link"))?;
+        let followed = core.getattr(intern!(py, "followed"))?;
+        let link = node.bind(py).getattr(intern!(py, "link"))?;
         if link.is_none() {
             return Ok(None);
         }

@@ -14,8 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fscore import MigrationProgress
-from fscore.versions.removal import ReclaimProgress
+from fscore import MigrationProgress, ReclaimProgress
 from fscore_server.ingest.file_events import Progress as Watcher
 from fscore_server.ingest.file_events import Silent
 

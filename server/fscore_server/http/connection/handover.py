@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from fscore._fscore import HotConnection
+from fscore.serving import HotConnection
 from fscore_server.http.exchange import Begun
 from fscore_server.http.hot import HotRoutes
 from fscore_server.telemetry.asked import Asked

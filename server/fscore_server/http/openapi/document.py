@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fscore._fscore import MAX_REQUEST_ID
 from fscore.registry import Registry
+from fscore.serving import MAX_REQUEST_ID
 from fscore_server import __version__
 from fscore_server.http import query
 from fscore_server.http.exchange import ARROW_STREAM

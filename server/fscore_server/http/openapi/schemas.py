@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fscore.model.views import LAYOUTS
-from fscore.registry import Registry, RequestViewDefinition
-from fscore.specs.resolve import resolve
+from fscore import resolve
+from fscore.registry import LAYOUTS, Registry, RequestViewDefinition
 from fscore_server.http.routes.features import CONSISTENCIES
 from fscore_server.problems import KINDS
 from fscore_server.settings import ServerSettings

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore._fscore import Caller
-from fscore.model.expression import Expression
+from fscore import Expression, resolve
 from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,
@@ -19,7 +18,7 @@ from fscore.registry import (
     ServiceDefinition,
     ViewDefinition,
 )
-from fscore.specs.resolve import resolve
+from fscore.serving import Caller
 from fscore_server.http import query
 from fscore_server.http.exchange import JSON, exchange_of
 from fscore_server.http.limits import request_timeout

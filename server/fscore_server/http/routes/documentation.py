@@ -14,8 +14,8 @@ from importlib.resources import files
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from fscore._fscore import Caller
 from fscore.registry import Registry
+from fscore.serving import Caller
 from fscore_server.http.exchange import JSON, exchange_of
 from fscore_server.http.openapi import document as openapi
 from fscore_server.http.rendered import Rendered

@@ -8,8 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 import fscore.aio
 from fscore import FeatureTable
-from fscore._fscore import parse_read_request
-from fscore.client.options import Consistency
+from fscore.serving import Consistency, parse_read_request
 from fscore_server.http import query
 from fscore_server.http.exchange import ARROW_STREAM, JSON, Exchange, exchange_of
 from fscore_server.http.hot import HotRoutes
@@ -66,8 +65,8 @@ class Features:
         exchange = exchange_of(scope)
         prepared = self._prepared_sets.prepared(selection, exchange.caller)
         exchange.asked = asked.service, 1
-        table = await prepared.get(
-            asked.key_columns(prepared._plan),
+        table = await _left_of(exchange, prepared).get(
+            asked.key_columns(prepared.compiled().plan),
             timeout=exchange.left_of(timeout),
             partial=asked.partial is not False,
             version=asked.version,
@@ -75,7 +74,6 @@ class Features:
             consistency=cast(Consistency, asked.consistency or "eventual"),
             as_of=asked.as_of,
             request=asked if prepared.request else None,
-            _attempt=exchange.attempt,
         )
         self._count(table, exchange)
         self._learn(selection, prepared)
@@ -102,7 +100,7 @@ class Features:
         if prepared.request and request.inputs is None:
             raise _without_inputs(prepared.request)
         self._check_size(request.rows, prepared)
-        table = await prepared.get(
+        table = await _left_of(exchange, prepared).get(
             request.entities,
             timeout=exchange.left_of(timeout),
             partial=request.partial is not False,
@@ -111,7 +109,6 @@ class Features:
             consistency=cast(Consistency, request.consistency or "eventual"),
             as_of=request.as_of,
             request=request.inputs,
-            _attempt=exchange.attempt,
         )
         self._count(table, exchange)
         self._learn(selection, prepared)
@@ -124,7 +121,7 @@ class Features:
 
     def _learn(self, selection: Selection, prepared: fscore.aio.Prepared) -> None:
         if self._hot is not None:
-            self._hot.learn(selection, prepared)
+            self._hot.learn(self._state.client, selection, prepared)
 
     def _check_size(self, rows: int, prepared: fscore.aio.Prepared) -> None:
         columns = len(prepared.features)
@@ -143,6 +140,12 @@ class Features:
         self._metrics.values(table.count_statuses())
         if table.invalid:
             self._invalid_values.log(table, exchange.request_id, exchange.trace)
+
+
+def _left_of(exchange: Exchange, prepared: fscore.aio.Prepared) -> fscore.aio.Prepared:
+    """The read, with the attempts that the hot path has left of it."""
+    made = exchange.attempt - 1
+    return prepared.after(made) if made else prepared
 
 
 def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:

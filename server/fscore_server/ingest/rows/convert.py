@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from fscore.interop.moments import expectation as expected_moment
+from fscore.ingestion import expectation as expected_moment
 from fscore.types import DataType
 from fscore_server.ingest.plan import Cell
 from fscore_server.ingest.rows.failures import InputError

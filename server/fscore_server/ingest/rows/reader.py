@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from fscore._fscore import event_time_fault, event_time_limits
-from fscore.events.projection import FlagProjection
+from fscore.ingestion import FlagProjection, event_time_fault, event_time_limits
 from fscore_server.ingest.aggregate import selected
 from fscore_server.ingest.formats.chunk import Chunk
 from fscore_server.ingest.plan import Cell, Reading

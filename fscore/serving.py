@@ -1,0 +1,53 @@
+"""What a server of features is built from, beside the asyncio client.
+
+Plain reads before any web framework (`HotReads`), parsers of requests, API keys, trace contexts.
+fscore's own server uses these; they may change with any minor version.
+"""
+
+from __future__ import annotations
+
+from fscore._fscore import (
+    API_KEY_PREFIX,
+    MAX_REQUEST_ID,
+    ApiKeys,
+    Caller,
+    HotConnection,
+    HotReads,
+    ReadQuery,
+    RouteCounters,
+    Trace,
+    Traces,
+    api_key_hash,
+    is_request_id,
+    parse_as_of,
+    parse_query,
+    parse_read_request,
+    parse_timeout_ms,
+    parse_timestamp,
+)
+from fscore.client.options import Consistency
+from fscore.connection.server import expires_hash_fields
+from fscore.model.names import duration_ms
+
+__all__ = [
+    "API_KEY_PREFIX",
+    "MAX_REQUEST_ID",
+    "ApiKeys",
+    "Caller",
+    "Consistency",
+    "HotConnection",
+    "HotReads",
+    "ReadQuery",
+    "RouteCounters",
+    "Trace",
+    "Traces",
+    "api_key_hash",
+    "duration_ms",
+    "expires_hash_fields",
+    "is_request_id",
+    "parse_as_of",
+    "parse_query",
+    "parse_read_request",
+    "parse_timeout_ms",
+    "parse_timestamp",
+]
