@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+
+from fscore import Registry
 
 EARLIEST_MS = 631_152_000_000
 """The first of 1990."""
@@ -17,3 +20,12 @@ RECENT_MS = time.time_ns() // 1_000_000_000 * 1_000
 def shortly_ahead() -> int:
     """A time that is as far ahead of the clock as an event may well be."""
     return time.time_ns() // 1_000_000 + 4 * 60_000
+
+
+def with_times_in(registry: Registry, timestamp_format: str) -> Registry:
+    """The definitions, of sources whose times are written like this."""
+    views = {}
+    for name, view in registry.views.items():
+        assert view.source is not None
+        views[name] = replace(view, source=replace(view.source, timestamp_format=timestamp_format))
+    return replace(registry, views=views)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -114,7 +113,7 @@ def _apply_and_load(console: Console, url: str, folder: Path, clickstream: Path)
         console.print(f"{counted(registry)}; revision {result.revision}")
         _step(console, f"fscore load {folder} {clickstream}")
         with watching(quiet=True) as progress:
-            report = load(client, json.loads(registry.to_json()), [clickstream], progress=progress)
+            report = load(client, registry, [clickstream], progress=progress)
     if report.failure is not None:
         raise CommandFailed(report.failure)
     say_report(report)

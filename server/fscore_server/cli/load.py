@@ -74,14 +74,13 @@ def load_command(
     from fscore_server.ingest.writing import ClientWriter
 
     registry = Registry.load(definitions)
-    described = json.loads(registry.to_json())
-    plan = plan_load(described, source)
+    plan = plan_load(registry, source)
 
     def run(client: fscore.Client | None) -> LoadReport:
         with watching(quiet=as_json) as progress:
             return load(
                 None if client is None else ClientWriter(client, version),
-                described,
+                registry,
                 files,
                 source=source,
                 format_name=format_name,

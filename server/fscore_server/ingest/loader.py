@@ -5,7 +5,7 @@ into series and flags.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from fscore.ingestion import FlagProjection, SourceProjection, ViewRows
+from fscore.registry import Registry
 from fscore_server.ingest.aggregate import Aggregation
 from fscore_server.ingest.event_buffer import EventBuffer
 from fscore_server.ingest.file_events import FileEvents, FileReport, Progress, Silent
@@ -66,7 +67,7 @@ class LoadReport:
 
 def load(
     client: Writer | None,
-    definitions: Mapping[str, Any],
+    registry: Registry,
     files: Sequence[Path],
     *,
     source: str | None = None,
@@ -77,13 +78,13 @@ def load(
 ) -> LoadReport:
     """Load files into every view of their source; all the files together are the source's events.
 
-    `definitions` is the registry's JSON form. Without a `client` it is a dry run: everything is
+    Without a `client` it is a dry run: everything is
     read and checked, and nothing is written, neither to Redis nor beside the files. Nothing is
     written to Redis before every file was read to its end. Raises :class:`InputError` when a file
     is unusable as a whole; rows that are come back counted, and stand in `<file>.rejects.ndjson`.
     The report has a `failure` when every row was rejected, or more than `max_rejects`.
     """
-    plan = plan_load(definitions, source)
+    plan = plan_load(registry, source)
     watcher = progress or Silent()
     _refuse_repeated(files)
     started = time.perf_counter()

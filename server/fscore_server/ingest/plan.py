@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fscore import FileSource
 from fscore.ingestion import Cell, Conditions, FlagProjection, SourceProjection, typed_cell
@@ -124,13 +122,11 @@ class LoadPlan:
         )
 
 
-def plan_load(definitions: Mapping[str, Any], source: str | None = None) -> LoadPlan:
+def plan_load(registry: Registry, source: str | None = None) -> LoadPlan:
     """Work out the load of the file source named `source`, which may be left out when there is one.
 
-    `definitions` is the registry's JSON form. Raises :class:`InputError` when no view, or no
-    single source, fits.
+    Raises :class:`InputError` when no view, or no single source, fits.
     """
-    registry = Registry.from_json(json.dumps(definitions))
     sources = {
         view.source.name: view.source for view in registry.views.values() if view.source is not None
     }

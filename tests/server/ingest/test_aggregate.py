@@ -61,7 +61,7 @@ class Everything(FeatureView, entity=pair, source=events):
     first_at: Timestamp = Feature(smallest("at"))
 
 
-DEFINITIONS = json.loads(Registry.from_definitions([Everything]).to_json())
+DEFINITIONS = Registry.from_definitions([Everything])
 
 Event = dict[str, Any]
 event_lists = st.lists(
@@ -162,7 +162,7 @@ def test_rows_are_written_in_parts_of_thousands(tmp_path: Path, sink: Sink) -> N
 
     path = tmp_path / "in.csv"
     path.write_text("user_id,at\n" + "".join(f"{n},2024-01-01\n" for n in range(12_345)))
-    definitions = json.loads(Registry.from_definitions([Counted]).to_json())
+    definitions = Registry.from_definitions([Counted])
     load(sink, definitions, [path])
     assert sink.batches == [5_000, 5_000, 2_345]
     assert list(sink.views["counted"]) == list(range(12_345))
@@ -183,8 +183,8 @@ def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
     path = tmp_path / "in.csv"
     path.write_text("user_id,at\nann,2024-01-01\n")
 
-    def definitions(*views: type[FeatureView]) -> Any:
-        return json.loads(Registry.from_definitions(views).to_json())
+    def definitions(*views: type[FeatureView]) -> Registry:
+        return Registry.from_definitions(views)
 
     with pytest.raises(InputError, match="with --source: clicks, orders"):
         load(sink, definitions(Clicks, Orders, Manual), [path])
@@ -204,5 +204,5 @@ def test_entities_that_are_expired_already_are_counted(tmp_path: Path, sink: Sin
 
     path = tmp_path / "in.csv"
     path.write_text("user_id,at\nann,2024-01-01\n")
-    definitions = json.loads(Registry.from_definitions([Brief]).to_json())
+    definitions = Registry.from_definitions([Brief])
     assert load(sink, definitions, [path]).views[0].expired == 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fscore import Registry
 from fscore_server.ingest import load
 from tests.server.ingest.sink import Sink
 
@@ -95,9 +96,9 @@ def expected(clickstream: Path) -> Expected:
 
 
 def test_every_feature_of_every_user_is_what_an_independent_count_says(
-    ecommerce: dict[str, Any], clickstream: Path, expected: Expected, sink: Sink
+    shop: Registry, clickstream: Path, expected: Expected, sink: Sink
 ) -> None:
-    report = load(sink, ecommerce, [clickstream])
+    report = load(sink, shop, [clickstream])
     assert (report.rows, report.rejected, report.failure) == (31_106, 0, None)
     kinds = Counter(event["event"] for event in read_events(clickstream))
     promo_users = {e["user_id"] for e in read_events(clickstream) if e["event"] == "promo_page"}
@@ -112,16 +113,14 @@ def test_every_feature_of_every_user_is_what_an_independent_count_says(
     assert sink.views == expected
 
 
-def test_the_definitions_count_every_kind_of_event(
-    ecommerce: dict[str, Any], clickstream: Path
-) -> None:
+def test_the_definitions_count_every_kind_of_event(shop: Registry, clickstream: Path) -> None:
     assert {event["event"] for event in read_events(clickstream)} == set(TOTALS)
-    features = {feature["name"] for feature in ecommerce["views"]["user_activity"]["features"]}
+    features = {feature.name for feature in shop.views["user_activity"].features}
     assert set(TOTALS.values()) < features
 
 
-def test_the_service_has_the_features_that_the_readme_shows(ecommerce: dict[str, Any]) -> None:
-    features = [item["feature"] for item in ecommerce["services"]["recommendation"]["features"]]
+def test_the_service_has_the_features_that_the_readme_shows(shop: Registry) -> None:
+    features = [item.feature for item in shop.services["recommendation"].features]
     assert {
         *ATTRIBUTES,
         "events_total",
@@ -134,7 +133,7 @@ def test_the_service_has_the_features_that_the_readme_shows(ecommerce: dict[str,
 
 
 def test_all_formats_and_compressions_give_the_same(
-    ecommerce: dict[str, Any], clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
+    shop: Registry, clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
 ) -> None:
     import polars as pl
     import pyarrow as pa
@@ -164,13 +163,13 @@ def test_all_formats_and_compressions_give_the_same(
     assert len(paths) == len(files) + 3
     for path in paths:
         sink.views.clear()
-        report = load(sink, ecommerce, [path])
+        report = load(sink, shop, [path])
         assert (report.rows, report.rejected) == (31_106, 0), path
         assert sink.views == expected, path
 
 
 def test_several_files_are_one_stream_of_events(
-    ecommerce: dict[str, Any], clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
+    shop: Registry, clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
 ) -> None:
     header, *lines = gzip.decompress(clickstream.read_bytes()).splitlines(keepends=True)
     parts = []
@@ -178,26 +177,26 @@ def test_several_files_are_one_stream_of_events(
         part = tmp_path / f"part{number}.csv"
         part.write_bytes(header + b"".join(lines[number::3]))
         parts.append(part)
-    load(sink, ecommerce, parts)
+    load(sink, shop, parts)
     assert sink.views == expected
 
 
 def test_loading_again_writes_the_same(
-    ecommerce: dict[str, Any], clickstream: Path, expected: Expected, sink: Sink
+    shop: Registry, clickstream: Path, expected: Expected, sink: Sink
 ) -> None:
-    load(sink, ecommerce, [clickstream])
+    load(sink, shop, [clickstream])
     first = sink.views
     sink.views = {}
-    load(sink, ecommerce, [clickstream])
+    load(sink, shop, [clickstream])
     assert sink.views == first == expected
 
 
 def test_the_order_of_lines_does_not_matter_beyond_equal_times(
-    ecommerce: dict[str, Any], clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
+    shop: Registry, clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
 ) -> None:
     header, *lines = gzip.decompress(clickstream.read_bytes()).splitlines(keepends=True)
     # No user of this file has two newest events, so turning it round changes no value.
     turned = tmp_path / "turned.csv"
     turned.write_bytes(header + b"".join(reversed(lines)))
-    load(sink, ecommerce, [turned])
+    load(sink, shop, [turned])
     assert sink.views == expected

@@ -31,6 +31,7 @@ from fscore import (
 from fscore._fscore import WritePlan
 from fscore.specs.resolve import write_spec
 from fscore_server.ingest import InputError, LoadReport, load, loader
+from tests.event_times import with_times_in
 from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
@@ -64,7 +65,6 @@ class ShopMarks(FlagView, entity=shop, source=sales):
 
 
 REGISTRY = Registry.from_definitions([Sales, ShopSales, Marks, ShopMarks])
-DEFINITIONS = json.loads(REGISTRY.to_json())
 HEADER = "user_id,shop_id,at,kind,amount,no\n"
 
 
@@ -76,7 +76,7 @@ def sink() -> Sink:
 def loaded(sink: Sink | None, folder: Path, rows: str, **options: Any) -> LoadReport:
     path = folder / "sales.csv"
     path.write_text(HEADER + rows)
-    return load(sink, DEFINITIONS, [path], **options)
+    return load(sink, REGISTRY, [path], **options)
 
 
 ROWS = f"""user_02,7,{START + 2},sale,1.5,b
@@ -90,8 +90,7 @@ user_01,6,{START + 3},sale,,x
 @pytest.fixture
 def in_ms(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file's moments in milliseconds."""
-    for view in DEFINITIONS["views"].values():
-        monkeypatch.setitem(view["source"], "timestamp_format", "unix_ms")
+    monkeypatch.setattr(f"{__name__}.REGISTRY", with_times_in(REGISTRY, "unix_ms"))
 
 
 @pytest.mark.usefixtures("in_ms")
@@ -191,7 +190,7 @@ def test_views_that_a_load_cannot_fill(sink: Sink, tmp_path: Path) -> None:
         (Blocked, "view blocked reads from sales but none of its features says how"),
         (Profile, "view profile is packed, so that its rows are written whole, and score does not"),
     ):
-        definitions = json.loads(Registry.from_definitions([view]).to_json())
+        definitions = Registry.from_definitions([view])
         with pytest.raises(InputError, match=message):
             load(sink, definitions, [path])
 
@@ -216,13 +215,11 @@ def test_tiles_have_every_event_of_a_file_in_any_order(redis_url: str, tmp_path:
             for number, ((shop_id, _, amount), at) in enumerate(zip(events, moments, strict=True))
         )
     )
-    definitions = json.loads(REGISTRY.to_json())
-    for view in definitions["views"].values():
-        view["source"]["timestamp_format"] = "unix"
+    registry = with_times_in(REGISTRY, "unix")
     with fscore.connect(redis_url) as client:
-        client.apply(Registry.from_json(json.dumps(definitions)))
+        client.apply(registry)
         for _ in range(2):
-            report = load(client, definitions, [path])
+            report = load(client, registry, [path])
             assert (report.rows, report.rejected) == (len(events), 0)
             table = client.prepare(features=["sold_30d", "paid_30d"]).get(
                 [1, 2], as_of=max(moments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +27,6 @@ class Seen(FeatureView, entity=user, source=FileSource("seen", event_time="at"))
 
 
 REGISTRY = Registry.from_definitions([Seen])
-DEFINITIONS = json.loads(REGISTRY.to_json())
 
 
 @pytest.fixture(params=SERVERS)
@@ -73,7 +71,7 @@ def test_a_load_survives_a_restart_of_the_server(server: RedisServer, events: Pa
     killing = Killing(server, restart=True)
     with fscore.connect(server.url) as client:
         client.apply(REGISTRY)
-        report = load(client, DEFINITIONS, [events], progress=killing)
+        report = load(client, REGISTRY, [events], progress=killing)
         killing.join()
         assert [view.rows for view in report.views] == [ROWS]
         table = client.prepare(entity="user").get({"user_id": list(range(ROWS))})
@@ -91,4 +89,4 @@ def test_a_load_whose_server_stays_away_says_so(
     with fscore.connect(server.url, write_timeout=0.2) as client:
         client.apply(REGISTRY)
         with pytest.raises(Unavailable, match=str(server.port)):
-            load(client, DEFINITIONS, [events], progress=Killing(server, restart=False))
+            load(client, REGISTRY, [events], progress=Killing(server, restart=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import bz2
-import copy
 import datetime as dt
 import gzip
 import json
@@ -32,6 +31,7 @@ from fscore import (
 )
 from fscore_server.ingest import InputError, LoadReport, load
 from fscore_server.ingest.formats import bytes as stream
+from tests.event_times import with_times_in
 from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
@@ -45,7 +45,7 @@ class Sample(FeatureView, entity=user, source=events):
     member: Bool = Feature(latest("member"))
 
 
-DEFINITIONS = json.loads(Registry.from_definitions([Sample]).to_json())
+DEFINITIONS = Registry.from_definitions([Sample])
 HEADER = "user_id,at,age,score,member"
 GOOD = "ann,2024-01-01T00:00:00Z,29,0.5,1"
 
@@ -125,8 +125,7 @@ def test_all_kinds_of_bad_csv_rows_together(tmp_path: Path, sink: Sink) -> None:
 def test_moments_in_another_unit_are_told(
     tmp_path: Path, sink: Sink, timestamp_format: str, moment: int, why: str
 ) -> None:
-    definitions = copy.deepcopy(DEFINITIONS)
-    definitions["views"]["sample"]["source"]["timestamp_format"] = timestamp_format
+    definitions = with_times_in(DEFINITIONS, timestamp_format)
     path = tmp_path / "in.csv"
     path.write_text(f"{HEADER}\nann,{moment},29,0.5,1\n")
     assert load(sink, definitions, [path]).rejected == 1
@@ -261,7 +260,7 @@ def test_a_column_that_is_null_for_long_has_the_type_of_its_first_value(
     class Pages(FeatureView, entity=user, source=events):
         pages: Int64 = Feature(distinct("page"))
 
-    definitions = json.loads(Registry.from_definitions([Pages]).to_json())
+    definitions = Registry.from_definitions([Pages])
     path = tmp_path / "in.ndjson"
     lines = ['{"user_id": "ann", "at": "2024-01-01", "page": null}'] * 1500
     lines += [f'{{"user_id": "ann", "at": "2024-01-01", "page": {n % 3}}}' for n in range(100)]
@@ -441,7 +440,7 @@ def test_lists_in_text_and_in_columns(tmp_path: Path, sink: Sink) -> None:
     class Tagged(FeatureView, entity=user, source=events):
         tags: List[Int64] = Feature(latest("tags"))
 
-    definitions = json.loads(Registry.from_definitions([Tagged]).to_json())
+    definitions = Registry.from_definitions([Tagged])
     rows = [("ann", "[1, 2]"), ("bob", "[]"), ("eve", "[1, null]"), ("joe", "[1, x]"), ("kim", "")]
     (tmp_path / "in.csv").write_text(
         "user_id\tat\ttags\n" + "".join(f"{name}\t2024-01-01\t{tags}\n" for name, tags in rows)
