@@ -114,7 +114,7 @@ def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> N
 @pytest.mark.parametrize(
     ("as_of", "named"),
     [
-        ("2024-06-01T12:00:00", "2024-06-01T12:00:00Z, or +02:00 in the place of Z"),
+        ("2024-06-01T12:00:00", "2024-06-01T12:00:00Z, or +02:00 instead of Z"),
         ("1969-12-31T23:59:59Z", "before 1970"),
         ("yesterday", "2024-06-01T12:00:00Z"),
     ],
