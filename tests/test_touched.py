@@ -9,29 +9,38 @@ import pytest
 from tests.touched import ALWAYS, PARTS, touched
 
 TESTS = Path(__file__).parent
+TRACING = "server/telemetry/test_tracing.py"
+READ_ONE = "server/http/test_read_one.py"
+ROUNDTRIP = "client/reading/test_roundtrip.py"
 FILES = [
-    *("server/test_tracing.py", "server/test_hot_routes.py", "server/test_read_one.py"),
-    *("cli/test_migrate.py", "cli/test_get.py", "client/test_migrate_live.py"),
-    *("client/test_versions.py", "client/test_roundtrip.py", "native/test_write_plan.py"),
-    *("definitions/test_view_diff.py", "ingest/test_rejects.py", "test_docs.py"),
+    *(TRACING, "server/http/test_hot_routes.py", READ_ONE, "server/ingest/test_rejects.py"),
+    *("server/cli/test_migrate.py", "server/cli/test_get.py", "native/test_write_plan.py"),
+    *("client/migration/test_migrate_live.py", "client/versions/test_versions.py", ROUNDTRIP),
+    *("registry/diff/test_views.py", "test_docs.py"),
 ]
 
 
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ("tests/server/telemetry/test_tracing.py", {"server/test_tracing.py"}),
-        ("server/fscore_server/tracing.py", {"server/test_tracing.py", "server/test_read_one.py"}),
-        ("server/fscore_server/spans.py", {"server/test_read_one.py"}),
-        ("server/fscore_server/cli/migrate.py", {"cli/test_migrate.py", "cli/test_get.py"}),
-        ("server/fscore_server/ingest/reject_file.py", {"ingest"}),
-        ("fscore/_versions.py", {"native", "client/test_versions.py", "client/test_roundtrip.py"}),
+        ("tests/server/telemetry/test_tracing.py", {TRACING}),
+        ("server/fscore_server/telemetry/tracing.py", {TRACING, READ_ONE}),
+        ("server/fscore_server/telemetry/spans.py", {READ_ONE}),
+        (
+            "server/fscore_server/cli/migrate.py",
+            {"server/cli/test_migrate.py", "server/cli/test_get.py"},
+        ),
+        ("server/fscore_server/ingest/rows/reject_file.py", {"server/ingest"}),
+        (
+            "fscore/versions/records.py",
+            {"native", "client/versions/test_versions.py", ROUNDTRIP},
+        ),
         # The folder is there already.
-        ("fscore/_view_diff.py", {"native", "client/test_roundtrip.py"}),
-        ("rust/core/src/write/plan.rs", {"native", "client/test_roundtrip.py"}),
-        ("rust/py/src/lib.rs", {"native", "client/test_roundtrip.py"}),
-        ("tests/server/server_process.py", {"server/test_read_one.py"}),
-        ("tests/redis_server.py", {"client/test_roundtrip.py"}),
+        ("fscore/registry/diff/views.py", {"native", ROUNDTRIP}),
+        ("rust/core/src/write/plan.rs", {"native", ROUNDTRIP}),
+        ("rust/py/src/lib.rs", {"native", ROUNDTRIP}),
+        ("tests/server/server_process.py", {READ_ONE}),
+        ("tests/redis_server.py", {ROUNDTRIP}),
         ("docs/guides/python.md", {"test_docs.py"}),
         ("Makefile", set()),
     ],
@@ -42,8 +51,8 @@ def test_what_a_change_touches(changed: str, expected: set[str]) -> None:
 
 def test_changes_add_up() -> None:
     both = ["tests/server/ingest/test_rejects.py", "server/fscore_server/ingest/loader.py"]
-    assert touched(both[:1], FILES) == sorted([*ALWAYS, "ingest/test_rejects.py"])
-    assert touched(both, FILES) == sorted([*ALWAYS, "ingest"])
+    assert touched(both[:1], FILES) == sorted([*ALWAYS, "server/ingest/test_rejects.py"])
+    assert touched(both, FILES) == sorted([*ALWAYS, "server/ingest"])
 
 
 def test_all_that_is_named_is_there() -> None:

@@ -5,7 +5,7 @@
 What has changed is what git shows against the revision: by default what is not committed yet, or
 else the last commit. A changed test is touched. A changed source touches the smoke tests of its
 part (see PARTS), and of the suites of that part each file that has a word of the source's path in
-its name: `fscore_server/tracing.py` touches `tests/server/telemetry/test_tracing.py`. What lies between
+its name: `telemetry/tracing.py` touches `tests/server/telemetry/test_tracing.py`. What lies between
 tests, such as a fixture, touches the smoke tests of its suite.
 
 It is a first look. What nobody named so is found by `make test`.
@@ -32,22 +32,25 @@ class Part(NamedTuple):
 
 # By the beginning of a path; the first that fits decides.
 PARTS = {
-    "server/fscore_server/cli/": Part(("cli",), ("cli/test_get.py",)),
-    "server/fscore_server/ingest/": Part(("ingest", "cli"), ("ingest",)),
-    "server/": Part(("server",), ("server/test_read_one.py",)),
-    "fscore/": Part(("definitions", "native", "client"), ("native", "client/test_roundtrip.py")),
-    "rust/": Part(("native", "client"), ("native", "client/test_roundtrip.py")),
-    "examples/": Part((), ("ingest/test_ecommerce.py",)),
+    "server/fscore_server/cli/": Part(("server/cli",), ("server/cli/test_get.py",)),
+    "server/fscore_server/ingest/": Part(("server/ingest", "server/cli"), ("server/ingest",)),
+    "server/": Part(("server",), ("server/http/test_read_one.py",)),
+    "fscore/": Part(
+        ("client", "connection", "native", "offline", "operations", "versions"),
+        ("native", "client/reading/test_roundtrip.py"),
+    ),
+    "rust/": Part(("native", "client"), ("native", "client/reading/test_roundtrip.py")),
+    "examples/": Part((), ("server/ingest/test_ecommerce.py",)),
     "docs/": Part((), ("test_docs.py",)),
-    "tests/server/": Part((), ("server/test_read_one.py",)),
-    "tests/server/cli/": Part((), ("cli/test_get.py",)),
-    "tests/server/ingest/": Part((), ("ingest",)),
+    "tests/server/cli/": Part((), ("server/cli/test_get.py",)),
+    "tests/server/ingest/": Part((), ("server/ingest",)),
+    "tests/server/": Part((), ("server/http/test_read_one.py",)),
     "tests/replay/": Part((), ("replay",)),
     "tests/native/": Part((), ("native",)),
-    "tests/": Part((), ("client/test_roundtrip.py",)),
+    "tests/": Part((), ("client/reading/test_roundtrip.py",)),
 }
-# Every change: the layout of the repository, and the suite that needs no server.
-ALWAYS = ("definitions", "test_repository.py")
+# Every change: the layout of the repository, and the suites that need no server.
+ALWAYS = ("definitions", "model", "registry", "specs", "test_repository.py")
 # They say of what kind a file is rather than what it is about.
 COMMON_WORDS = {"test", "init", "main", "mod", "lib", "core", "src", "fscore", "server", "client"}
 
@@ -66,12 +69,13 @@ def touched(changed: Iterable[str], tests: Iterable[str]) -> list[str]:
         start = next((start for start in PARTS if path.startswith(start)), None)
         if start is not None:
             suites, smoke = PARTS[start]
+            suites_within = tuple(f"{suite}/" for suite in suites)
             named = words(path.removeprefix(start))
             found.update(smoke)
             found.update(
                 test
                 for test in tests
-                if test.split("/", 1)[0] in suites and named & words(Path(test).name)
+                if test.startswith(suites_within) and named & words(Path(test).name)
             )
     folders = {path for path in found if not path.endswith(".py")}
     return sorted(path for path in found if path in folders or not set(above(path)) & folders)
