@@ -1,7 +1,8 @@
 """Everything that is measured, or some parts of it: `python -m bench [part …] [--quick]`.
 
-Each part but micro also runs by itself with options of its own: `python -m bench.suites.library --help`.
-Results are printed and kept under bench/results/, with a report of the run, report.md, and plots.
+Each part but micro also runs by itself with options of its own, such as
+`python -m bench.suites.library --help`. Results are printed and kept under bench/results/, with a
+report of the run, report.md, and plots.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ def _micro(kind: str, quick: bool) -> tuple[str, Bars]:
     """pytest-benchmark does its own repetition and prints its own tables."""
     folder = Path(__file__).parent
     command = [
-        sys.executable, "-m", "pytest", str(folder / "suites" / "micro"), "-q", "--benchmark-sort=name",
+        sys.executable, "-m", "pytest", str(folder / "suites" / "micro"), "-q",
+        "--benchmark-sort=name",
         "--benchmark-columns=median,iqr,min,rounds",
         f"--benchmark-json={data_folder() / 'micro.json'}",
     ]  # fmt: skip

@@ -64,7 +64,7 @@ class FscoreError(Exception):
     status: ClassVar[int] = 500
     """HTTP status that the server answers this error with."""
     redis_code: str | None = None
-    """The first word of the server's error reply, such as `WRONGTYPE`; None if none is the cause."""
+    """The first word of the error reply that is the cause, such as `WRONGTYPE`; else None."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -1,8 +1,8 @@
 """People-like load on a feature server: many users, each with a pause between its requests.
 
-`locust -f bench/measure/locustfile.py --host http://127.0.0.1:8080` for locust's own page; `python -m
-bench.suites.users` runs it without one, against a server that it starts. The number of users climbs from
-100 to 1,000 and back. What is asked comes from the environment:
+`locust -f bench/measure/locustfile.py --host http://127.0.0.1:8080` shows locust's own page;
+`python -m bench.suites.users` runs it without one, against a server that it starts. The number of
+users climbs from 100 to 1,000 and back. What is asked comes from the environment:
 
 BENCH_JOIN_KEY, BENCH_SERVICE   the join key (integer ids) and the service
 BENCH_POPULATION                how many ids there are

@@ -1,4 +1,6 @@
-"""What HMGET of k of n fields and HGETALL of n fields cost the server: `python -m bench.suites.hash_plan`.
+"""What HMGET of k of n fields and HGETALL of n fields cost the server.
+
+`python -m bench.suites.hash_plan`.
 
 The read plan of `rust/core` chooses between the two by a rule; this is where its constants come
 from. Both are sent in pipelines of 100 over loopback TCP and the server's own CPU is read from

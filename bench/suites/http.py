@@ -1,4 +1,6 @@
-"""`fscore serve` against other servers under wrk, as fast as each can: `python -m bench.suites.http`.
+"""`fscore serve` against other servers under wrk, as fast as each can.
+
+`python -m bench.suites.http`.
 
 All read the same Redis and answer the same requests with the same values, which is checked first.
 They are loaded one after the other, in rounds; everything shares the machine's cores.

@@ -1,8 +1,9 @@
 """The same 30 doubles as packed rows and as hashes: memory, and Redis's CPU per read.
 
-`python -m bench.suites.packed`. Reads are what fscore sends: MGET of packed rows, HMGET and HGETALL of
-hashes, the latter two forced, so that the best hash plan is known and not assumed. They are
-recorded once, their answers are compared, and the bytes are sent again (see bench/measure/redis_cpu.py).
+`python -m bench.suites.packed`. Reads are what fscore sends: MGET of packed rows, HMGET and HGETALL
+of hashes, the latter two forced, so that the best hash plan is known and not assumed. They are
+recorded once, their answers are compared, and the bytes are sent again (see
+bench/measure/redis_cpu.py).
 """
 
 from __future__ import annotations

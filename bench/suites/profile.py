@@ -1,8 +1,8 @@
 """Where the CPU of a plain read goes in `fscore serve`: `python -m bench.suites.profile`.
 
-The server is loaded by wrk as in bench.suites.http. Runs without perf give the CPU of a request, a run
+wrk loads the server as in bench.suites.http. Runs without perf give the CPU of a request, a run
 under perf the share of each stage in it, and another one the system calls. Bare servers in Rust
-stand beside it: what they spend in the kernel is spent by whoever answers.
+stand beside it: every server spends what they spend in the kernel.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One entity's features by direct import over a unix socket, against a client in C.
 
-`python -m bench.suites.roundtrip`. The C client (bench/peers/hiredis_client.c) sends the command that
-fscore was seen to send and has hiredis make its reply; nothing is converted. fscore's call goes on
-to a NumPy matrix with a status for each value. What lies between the two is what fscore costs.
+`python -m bench.suites.roundtrip`. The C client (bench/peers/hiredis_client.c) sends the command
+that fscore was seen to send and has hiredis make its reply; nothing is converted. fscore's call
+goes on to a NumPy matrix with a status for each value. What lies between the
+two is what fscore costs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Redis's CPU per snapshot of a user's profile and last five clicks: `python -m bench.suites.snapshot`.
+"""Redis's CPU per snapshot of a user's profile and last five clicks.
+
+`python -m bench.suites.snapshot`.
 
 Ways: a Lua script over HGETALL, over HMGET or GET; MULTI/EXEC as fscore sends it for
 `consistency="snapshot"`; and a plain pipeline, which is fscore's other read and no snapshot. All

@@ -1,7 +1,8 @@
 """`fscore serve` under locust, 100 users to 1,000 and back: `python -m bench.suites.users`.
 
-Each user asks about once a second, mostly for one entity, else for ten (bench/measure/locustfile.py).
-Locust is Python and shares the machine, so its own waiting is in its latencies.
+Each user asks about once a second, mostly for one entity, else for ten (see
+bench/measure/locustfile.py). Locust is Python and shares the machine, so its own waiting is in its
+latencies.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def _locust(
     }
     with tempfile.TemporaryDirectory(prefix="fscore-locust-") as folder:
         command = [
-            str(locust), "-f", str(Path(__file__).parents[1] / "measure" / "locustfile.py"), "--headless",
+            str(locust), "-f", str(Path(__file__).parents[1] / "measure" / "locustfile.py"),
+            "--headless",
             "--host", f"http://127.0.0.1:{server.server.port}", "--csv", f"{folder}/run",
             "--only-summary", "--exit-code-on-error", "0",
         ]  # fmt: skip

@@ -2,7 +2,7 @@
 entity.
 
 Memory grows with the number of entities, not with the number of events; only `distinct` keeps
-each different value once. What an operation means is specified in :mod:`fscore.definitions.mappings`.
+each different value once. :mod:`fscore.model.mapping` specifies what each operation means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The parent of several worker processes: `python -m fscore_server.process.supervisor` is one of them.
+"""The parent of several worker processes.
+
+`python -m fscore_server.process.supervisor` is one of the workers.
 
 Every worker has a listening socket of its own on the shared port, over which the kernel spreads
 connections. The parent keeps the sockets open: a worker that dies is started again on the same one,
