@@ -168,8 +168,8 @@ LIBRARY_FLOORS = (
 SERVER_FLOORS = (
     {"__init__", "settings", "problems", "ingest"},
     {"telemetry"},
-    {"reading"},
-    {"auth", "http"},
+    {"auth", "reading"},
+    {"http"},
     {"process"},
     {"cli"},
 )

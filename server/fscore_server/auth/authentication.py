@@ -17,10 +17,16 @@ from pathlib import Path
 from fscore.errors import ConfigError
 from fscore.serving import ApiKeys, Caller
 from fscore_server.auth import key_file as api_keys
-from fscore_server.http.connection.admission import PROBES
 from fscore_server.problems import Header, Problem
 from fscore_server.telemetry.logs import LOGGER
 from fscore_server.telemetry.metrics import Metrics
+
+PROBES = "/health/"
+"""The beginning of the paths that orchestrators ask.
+
+They are answered without an API key and beyond the limit on connections, since a worker that is
+full must not be restarted for being full.
+"""
 
 _LOOK_EVERY = 0.5
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-# What orchestrators ask. It is answered without an API key, and beyond the limit on connections: a
-# worker that is full must not be restarted for it.
-PROBES = "/health/"
-
 # Connections beyond the limit that wait for their request's header at a time. The newest stay: to
 # keep a probe out, somebody has to open this many between its connection and its header.
 _RESERVE = 64

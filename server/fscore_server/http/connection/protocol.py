@@ -18,8 +18,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from fscore_server.auth.authentication import PROBES
 from fscore_server.http.connection import refusal
-from fscore_server.http.connection.admission import PROBES, Admission
+from fscore_server.http.connection.admission import Admission
 from fscore_server.http.connection.answer_transport import AnswerTransport
 from fscore_server.http.connection.ending import Ending
 from fscore_server.http.connection.handover import Handover, begun_before
