@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from fscore import window
 from fscore._fscore import FeatureTable, parse_read_request
 from fscore.blocking.client import Client, connect
@@ -166,3 +168,17 @@ __all__ = [
     "total",
     "window",
 ]
+
+
+def _name_exports_as_public() -> None:
+    """Have classes and functions say that they are of this module, not of the file they are in.
+
+    Reprs, pickles and messages then name what applications import, wherever the code moves.
+    """
+    for name in __all__:
+        export = globals()[name]
+        if isinstance(export, type | FunctionType) and export is not FeatureTable:
+            export.__module__ = "fscore"
+
+
+_name_exports_as_public()

@@ -14,7 +14,9 @@ import fscore_server
 def modules(package: ModuleType) -> list[str]:
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     # `__main__` modules are programs, and importing one runs it.
-    return [module.name for module in found if not module.name.endswith("__main__")]
+    inside = [module.name for module in found if not module.name.endswith("__main__")]
+    # What it exports says that it is of the package itself.
+    return [package.__name__, *inside]
 
 
 @pytest.mark.parametrize("name", [*modules(fscore), *modules(fscore_server)])

@@ -13,3 +13,6 @@ from fscore.aio.client import Client, connect
 from fscore.aio.prepared import Prepared
 
 __all__ = ["Client", "Prepared", "connect"]
+
+for _export in (Client, Prepared, connect):
+    _export.__module__ = "fscore.aio"

@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use crate::value::to_object;
 
 /// The answer to a read: rows in the order of the keys, features in the order of the service.
-#[pyclass(frozen, module = "fscore._fscore")]
+#[pyclass(frozen, module = "fscore")]
 #[derive(Debug)]
 pub(crate) struct FeatureTable {
     inner: Table,
