@@ -77,6 +77,24 @@ def test_values_that_would_be_lost_are_refused(shop: Fscore, redis_url: str) -> 
     assert "1 values or rows were INVALID and are NULL" in done.out
 
 
+def test_a_layout_that_was_changed_without_a_migration(shop: Fscore, redis_url: str) -> None:
+    """The rows are moved; what cannot be is named, and stays."""
+    before = shop("get", "--features", "clicks", "user_id=1", "--json").out
+    with library.connect(redis_url) as client:
+        client.execute("HSET", "user:{2}:v1", "clicks", "many")
+    define(shop, "packed")
+    assert shop("apply", "defs.py", "--allow-unsafe").code == 0
+    for _ in range(2):
+        failed = migrate(shop, "clicks", "--to", "packed")
+        assert (failed.code, failed.out) == (3, "")
+        assert "rows of clicks are left in hash alone" in failed.err
+        assert "user:{2}:v1: clicks is not an integer" in failed.err
+    assert shop("get", "--features", "clicks", "user_id=1", "--json").out == before
+    assert migrate(shop, "clicks", "--to", "packed", "--invalid-as-null").code == 0
+    with library.connect(redis_url) as client:
+        assert client.execute("KEYS", "user:{*}:v1") == []
+
+
 def test_what_is_wrong(shop: Fscore) -> None:
     for arguments in (["clicks"], ["clicks", "--to", "json"], ["--to", "hash"]):
         assert migrate(shop, *arguments).code == 2
