@@ -10,7 +10,6 @@ import difflib
 import inspect
 import itertools
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import NoneType
@@ -77,8 +76,13 @@ def settings_table(settings: type[BaseModel]) -> str:
 
 def attribute_docs(cls: type) -> dict[str, str]:
     """The string literals that follow the fields of a class, by field."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(body, ast.ClassDef)
+    # By the file of one of its functions: the class says that it is of the package that exports it.
+    source = Path(inspect.getfile(next(filter(inspect.isfunction, vars(cls).values()))))
+    body = next(
+        node
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__
+    )
     docs = {}
     for field, text in itertools.pairwise(body.body):
         match field, text:

@@ -1,6 +1,6 @@
 """Changing the versions of a feature service: create, promote, roll back, retire.
 
-Operations without I/O, as in `_registry_store`. Each reads what it decides on, decides here, and
+Operations without I/O. Each reads what it decides on, decides here, and
 has Redis store the outcome only if none of what was read has changed. Where it has, it reads and
 decides again, unless somebody else switched the same service: then that is for a person to look at.
 """

@@ -1,6 +1,6 @@
 """Versions of an entity's data: which there are, and which one each feature service reads.
 
-Nothing here does I/O: operations are generators, as in `_registry_store`. In Redis stand
+Nothing here does I/O: operations are generators. In Redis stand
 
     {prefix}feature_version:<service>   the version that it reads; its definition's where absent
     {prefix}fscore:versions:<service>   hash, version -> JSON of `VersionRecord`
