@@ -64,7 +64,7 @@ $(STAMPS)/venv: deploy/setup/prerequisites.sh $(CONSTRAINTS)
 	@deploy/setup/prerequisites.sh "$(PYTHON)"
 	@test -x $(BIN)/python || "$$(deploy/setup/prerequisites.sh --python "$(PYTHON)")" -m venv $(VENV)
 	@mkdir -p $(STAMPS)
-	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --upgrade 'pip>=25.1' setuptools
 	@touch $@
 
 # One stamp for each dependency group of pyproject.toml: build, test, lint, bench.

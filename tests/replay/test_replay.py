@@ -13,7 +13,6 @@ Where deliveries are late, two questions have an honest answer at a moment S, an
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -145,7 +144,6 @@ def test_a_load_of_everything_up_to_a_moment(
 ) -> None:
     chance = random.Random(SEED)
     users = sorted(clickstream["user_id"].unique())
-    definitions = json.loads(shop.to_json())
     stops = moments(clickstream, chance)
     print(f"seed {SEED}, moments {stops}")
     with fscore.connect(redis_url) as client:
@@ -154,7 +152,7 @@ def test_a_load_of_everything_up_to_a_moment(
             client.apply(shop)
             prefix = clickstream.filter(pl.col("t") <= stop)
             prefix.drop("t").write_csv(tmp_path / "prefix.csv")
-            report = load(client, definitions, [tmp_path / "prefix.csv"])
+            report = load(client, shop, [tmp_path / "prefix.csv"])
             assert (report.rows, report.rejected) == (prefix.height, 0)
             truth = Truth(users, prefix)
             comparison = Comparison(client, users)
@@ -183,7 +181,7 @@ def test_pushing_what_was_loaded_changes_nothing(
     with fscore.connect(redis_url) as client:
         client.apply(shop)
         clickstream.drop("t").write_parquet(tmp_path / "all.parquet")
-        load(client, json.loads(shop.to_json()), [tmp_path / "all.parquet"])
+        load(client, shop, [tmp_path / "all.parquet"])
         result = client.push("clickstream", clickstream)
         assert all(
             view.unchanged == view.rows

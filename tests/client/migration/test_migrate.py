@@ -405,9 +405,10 @@ def test_it_keeps_to_its_rate(client: Any, steps: Steps) -> None:
     done = steps.run(course("packed", rate=100, settle=5.0))
     assert (done.copied, done.removed) == (1_000, 1_000)
     assert steps.pauses[0] == 5.0 and steps.pauses.count(5.0) == 3
-    # The last batch of each phase has nothing to wait for.
+    # The last batch of each phase has nothing to wait for. The two scans that only look at the
+    # outcome take a tenth: a table of up to 4,096 slots is 17 pages of 250.
     waited = sum(steps.pauses) - 15.0
-    assert 2 * 1_000 / 100 - 6 < waited <= 2 * 1_250 / 100
+    assert 2 * 1_000 / 100 - 6 < waited <= (2 * 1_250 + 2 * 17 * 250 / 10) / 100
 
 
 def test_what_it_is_asked_for(client: Any) -> None:

@@ -316,7 +316,7 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     assert findings["rights"]["found"] == (
         "user reader may not use snapshots (MULTI, EXEC, GET), promotions by push (SUBSCRIBE); "
         "may not write definitions (EVAL, HSET), versions (SET, PUBLISH, SCAN, UNLINK), "
-        "hash (HSET, HDEL, PEXPIREAT, PEXPIRETIME, PERSIST, EVALSHA, SCRIPT LOAD)"
+        "hash (HSET, HDEL, PEXPIREAT, PEXPIRETIME, PERSIST, UNLINK, EVALSHA, SCRIPT LOAD)"
     )
     assert findings["rights"]["advice"] == "enough for a server; not for a load or apply"
 

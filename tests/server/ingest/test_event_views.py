@@ -165,7 +165,7 @@ def test_ids_are_rejected_as_flags_refuse_them(tmp_path: Path, ids: str) -> None
     every = [*IDS, *(text.removeprefix("user_") for text in IDS)]
     lines = [json.dumps({"user_id": one, "at": "2024-01-01"}) for one in every]
     path.write_text("\n".join(lines))
-    load(sink, json.loads(registry.to_json()), [path])
+    load(sink, registry, [path])
     taken = {row["user_id"] for row in sink.listed.get("seen", [])}
     for one in set(every) - {""}:
         try:
