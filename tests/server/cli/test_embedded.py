@@ -51,7 +51,7 @@ def is_alive(pid: int) -> bool:
 def owner_process(folder: Path, *, temporary: bool = False) -> Iterator[subprocess.Popen[str]]:
     """Another process that starts the embedded server and waits to be told to stop it."""
     program = (
-        "import sys; from fscore_server import embedded\n"
+        "import sys; from fscore_server.process import embedded\n"
         f"with embedded.start({str(folder)!r}, owner='serve', temporary={temporary}) as server:\n"
         "    print(server.running.pid, flush=True)\n"
         "    sys.stdin.readline()\n"
@@ -168,7 +168,7 @@ def test_a_folder_that_the_server_cannot_read_is_one_line(tmp_path: Path) -> Non
 
 def test_many_starts_at_once_share_one_server(tmp_path: Path) -> None:
     program = (
-        "import sys; from fscore_server import embedded\n"
+        "import sys; from fscore_server.process import embedded\n"
         f"server = embedded.start({str(tmp_path)!r}, owner='serve')\n"
         "print(server.running.pid, int(server.owned), flush=True)\n"
         "sys.stdin.readline(); server.stop()\n"
