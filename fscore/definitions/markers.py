@@ -227,7 +227,7 @@ def annotation_of(annotation: Any) -> Annotation:
     >>> annotation_of(List[Int64]).data_type
     DataType(kind='List', element='Int64', dim=0, unit='')
     >>> annotation_of(int).problem
-    'int is no feature type: write Int64'
+    'int is not a feature type: write Int64'
     """
     if isinstance(annotation, Annotation):
         return annotation
@@ -245,8 +245,8 @@ def _no_type(annotation: Any) -> str:
     origin = get_origin(annotation)
     name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     if origin in (Union, UnionType):
-        return f"{name} is no feature type: any feature may be null, so write its type alone"
+        return f"{name} is not a feature type: any feature may be null, so write its type alone"
     for builtin, instead in _BUILTINS.items():
         if builtin in (annotation, origin):
-            return f"{name} is no feature type: write {instead}"
+            return f"{name} is not a feature type: write {instead}"
     return unknown_type(name)

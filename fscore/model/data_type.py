@@ -133,7 +133,7 @@ _BY_SPELLING = {str(data_type): data_type for data_type in FIXED_TYPES}
 
 def unknown_type(spelling: str) -> str:
     return (
-        f"{spelling!r} is no feature type; there are {', '.join(SCALARS)}, Timestamp[s], "
+        f"{spelling!r} is not a feature type; there are {', '.join(SCALARS)}, Timestamp[s], "
         "List[<one of these>] and Vector[<length>]"
     )
 
@@ -143,7 +143,7 @@ def _sequence(value: object, wanted: DataType) -> list[Any]:
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         return list(value)
-    raise ValueError(f"{value!r} is no {wanted}: give a list")
+    raise ValueError(f"{value!r} is not of type {wanted}: give a list")
 
 
 def _normalize(kind: str, value: object) -> Any:
@@ -158,7 +158,7 @@ def _normalize(kind: str, value: object) -> Any:
             return epoch_ms(value)
         case int() | float() if not isinstance(value, bool):
             return _number(kind, value)
-    raise ValueError(f"{value!r} is no {kind}")
+    raise ValueError(f"{value!r} is not of type {kind}")
 
 
 def _utf8(value: str) -> str:
@@ -175,7 +175,7 @@ def _number(kind: str, value: float) -> float:
             raise ValueError(f"{value} does not fit into 64 bits")
         return value
     if kind not in ("Float32", "Float64"):
-        raise ValueError(f"{value!r} is no {kind}")
+        raise ValueError(f"{value!r} is not of type {kind}")
     try:
         number = float(value)
     except OverflowError:
@@ -203,5 +203,5 @@ def _from_json(kind: str, value: Any) -> Any:
         try:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError(f"{value!r} is no base64") from None
+            raise ValueError(f"{value!r} is not valid base64") from None
     return value

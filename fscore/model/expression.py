@@ -396,7 +396,9 @@ def _literal(value: Any) -> Any:
         case float() if math.isfinite(value):
             return float(value)
         case int() | float():
-            raise ValueError(f"{value!r} is no literal: an Int64 has 64 bits, a Float64 is finite")
+            raise ValueError(
+                f"{value!r} cannot be a literal: an Int64 has 64 bits, a Float64 is finite"
+            )
         case dt.datetime():
             return {"timestamp": epoch_ms(value)}
         case dt.timedelta():
@@ -411,7 +413,7 @@ def _dumped(tree: Any) -> str:
     try:
         return json.dumps(tree, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"an expression's JSON holds what JSON cannot: {error}") from None
+        raise ValueError(f"an expression cannot be written as JSON: {error}") from None
 
 
 def _depth(tree: Any) -> int:

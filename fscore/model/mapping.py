@@ -80,7 +80,7 @@ class FeatureMapping:
         found = list(self.mistakes)
         if not isinstance(self.op, str) or self.op not in _RESULTS:
             if not found:
-                found.append(f"{self.op!r} is no operation: use one of {', '.join(_RESULTS)}")
+                found.append(f"{self.op!r} is not an operation: use one of {', '.join(_RESULTS)}")
             return found
         if self.op in _OF_ROWS:
             if self.column is not None:

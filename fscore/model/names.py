@@ -22,7 +22,7 @@ def name_problem(what: str, name: object) -> str | None:
     if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= MAX_NAME:
         return None
     rule = f"letters, digits and underscores, not beginning with a digit, at most {MAX_NAME}"
-    return f"{name!r} is no name for {what}: use {rule}"
+    return f"{name!r} is not a valid name for {what}: use {rule}"
 
 
 def snake_case(name: str) -> str:
@@ -49,7 +49,8 @@ def duration_ms(duration: object) -> int:
         ms = int(match[1]) * _UNIT_MS[match[2]]
     else:
         raise ValueError(
-            f'{duration!r} is no duration: write "90s", "5m", "24h", "30d", a timedelta, or None'
+            f'{duration!r} is not a valid duration: write "90s", "5m", "24h", "30d", a timedelta, '
+            "or None"
         )
     if not 0 < ms <= MAX_TTL_MS:
         raise ValueError(

@@ -92,7 +92,7 @@ class WindowFunction:
         if self.mistakes:
             return list(self.mistakes)
         if not isinstance(self.op, str) or self.op not in _RULES:
-            return [f"{self.op!r} is no window function: use one of {', '.join(_RULES)}"]
+            return [f"{self.op!r} is not a window function: use one of {', '.join(_RULES)}"]
         rule = _RULES[self.op]
         found = [*self._number_problems(rule)]
         of = None
@@ -139,7 +139,8 @@ class WindowFunction:
         near = difflib.get_close_matches(str(self.field), payload, n=1)
         hint = f"did you mean {near[0]}?" if near else f"its payload is {listed(payload)}"
         return (
-            f"window.{self.op}() reads payload field {self.field!r}, which the view has not; {hint}"
+            f"window.{self.op}() reads payload field {self.field!r}, which the view does not have; "
+            f"{hint}"
         )
 
 

@@ -55,7 +55,7 @@ class Collector:
             elif known[0] is not declaration:
                 self._twice("view", declared.name, known[1].origin, declared.origin)
         else:
-            raise TypeError(f"{declaration!r} is no Entity, view or FeatureService")
+            raise TypeError(f"{declaration!r} is not an Entity, a view or a FeatureService")
 
     def _add_once(
         self, known: dict[str, Any], item: Any, name: Any, what: str, origin: Origin

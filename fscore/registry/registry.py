@@ -104,7 +104,7 @@ class Registry:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InvalidDefinition(f"the registry is no JSON: {error}") from None
+            raise InvalidDefinition(f"the registry is not valid JSON: {error}") from None
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
             raise InvalidDefinition(

@@ -76,9 +76,9 @@ def test_a_row_lives_as_long_as_any_of_its_values(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("x: Int64 = Feature(ttl='soon')", "V.x: ttl: 'soon' is no duration: write"),
+        ("x: Int64 = Feature(ttl='soon')", "V.x: ttl: 'soon' is not a valid duration: write"),
         ("x: Int64 = Feature(ttl='0s')", "V.x: ttl: '0s' is out of range"),
-        ("x: Int64 = Feature(ttl=5)", "V.x: ttl: 5 is no duration"),
+        ("x: Int64 = Feature(ttl=5)", "V.x: ttl: 5 is not a valid duration"),
     ],
 )
 def test_a_wrong_ttl_is_told(problems: Problems, line: str, says: str) -> None:
@@ -152,4 +152,4 @@ def test_two_schemas_of_one_fingerprint_are_told() -> None:
     entities = Registry.from_definitions([user]).entities
     ((path, message),) = registry_check.check(entities, views, {})
     assert path == ("views", other)
-    assert f"has features with the fingerprint of those of {one}, " in message
+    assert f"has features with the same fingerprint as the features of {one}, " in message

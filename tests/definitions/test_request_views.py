@@ -92,15 +92,23 @@ STATEMENTS = [
     ("", "y: Int64 = P.age\n    x = P.age + 1", "V.x: has no type: write x: <type>"),
     ("", "x: String = P.age + 1", "V.x: "),
     ("", "x: Int64 = P.age + P.name", "V.x: "),
-    ("", "x: Float64 = request['amount'] + 1", "V.x: reads request['amount'], which the view has"),
+    (
+        "",
+        "x: Float64 = request['amount'] + 1",
+        "V.x: reads request['amount'], which the view does not",
+    ),
     (
         "request={'amount': Float64}",
         "x: Float64 = request['amuont'] + 1",
-        "V.x: reads request['amuont'], which the view has not; did you mean amount?",
+        "V.x: reads request['amuont'], which the view does not have; did you mean amount?",
     ),
     ("request=5", "x: Int64 = P.age", "V: request must be a dict of input to type, like"),
-    ("request={'a': float}", "x: Int64 = P.age", "V: request['a']: float is no feature type"),
-    ("request={'a b': Float64}", "x: Int64 = P.age", "V: 'a b' is no name for a request input"),
+    ("request={'a': float}", "x: Int64 = P.age", "V: request['a']: float is not a feature type"),
+    (
+        "request={'a b': Float64}",
+        "x: Int64 = P.age",
+        "V: 'a b' is not a valid name for a request input",
+    ),
     ("request={'now': Float64}", "x: Int64 = P.age", "V: request input 'now' has a meaning of its"),
     ("request={'as_of': Int64}", "x: Int64 = P.age", "V: request input 'as_of' has a meaning of"),
     ("request={'user_id': String}", "x: Int64 = P.age", "'user_id' is a join key of user: rename"),
@@ -132,7 +140,7 @@ def test_what_is_computed_is_not_computed_from(problems: Problems) -> None:
     """)
     assert found == [
         "features.py:10: W.half: reads v:years, which is computed on request itself: write out "
-        "what it is"
+        "its expression"
     ]
 
 
@@ -145,7 +153,7 @@ def test_what_is_computed_from_a_feature_without_a_type_is_reported_once(
     class V(RequestView, entity=user):
         years: Float64 = Feature(P.age + 1)
     """)
-    assert found == ["features.py:6: P.age: int is no feature type: write Int64"]
+    assert found == ["features.py:6: P.age: int is not a feature type: write Int64"]
 
 
 def test_a_service_has_the_join_keys_of_all_that_is_read(problems: Problems) -> None:
@@ -191,7 +199,8 @@ def test_what_reads_an_input_without_a_type_is_reported_once(problems: Problems)
         double: Float64 = Feature(request["size"] * 2)
     """)
     assert found == [
-        "features.py:6: V: request['amount']: float is no feature type: write Float64 (or Float32)",
+        "features.py:6: V: request['amount']: float is not a feature type: write "
+        "Float64 (or Float32)",
         'features.py:8: W: request must be a dict of input to type, like {"amount": Float64}, not '
         "['size']",
     ]
@@ -305,7 +314,10 @@ def changed(**members: Any) -> str:
     ("expression", "says"),
     [
         ({"op": "?", "args": []}, "views.derived: "),
-        ({"feature": "profile:size"}, "derived.ratio: reads profile:size, which the view has not"),
+        (
+            {"feature": "profile:size"},
+            "derived.ratio: reads profile:size, which the view does not have",
+        ),
         ({"feature": "profil:age"}, "derived.ratio: reads profil:age, but there is no view"),
         ({"feature": "age"}, "derived.ratio: reads age, but there is no view 'age'"),
         ([], "views.derived: "),
@@ -328,7 +340,7 @@ def test_other_inputs_are_refused(inputs: Any) -> None:
 
 def test_an_input_is_there_once() -> None:
     twice = [["amount", "Float64"], ["amount", "Float64"], ["coupon", "String"]]
-    with pytest.raises(InvalidDefinition, match="request input 'amount' is there twice"):
+    with pytest.raises(InvalidDefinition, match="request input 'amount' is declared twice"):
         Registry.from_json(changed(request=twice))
 
 

@@ -176,8 +176,8 @@ STATEMENTS = [
     ("", "x: Int64 = Feature(window.count(), ttl='1d')", "V.x: has a ttl, which features of a Ser"),
     ("", "y: Int64 = window.count()\n    x = window.count()", "V.x: has no type: write x: <type>"),
     ("", "x: Int64 = Payload()", "V: has no features"),
-    ("", "x: Int64 = window.count('soon')", "V.x: window: 'soon' is no duration"),
-    ("", "x: Int64 = window.session_length('soon')", "V.x: gap: 'soon' is no duration"),
+    ("", "x: Int64 = window.count('soon')", "V.x: window: 'soon' is not a valid duration"),
+    ("", "x: Int64 = window.session_length('soon')", "V.x: gap: 'soon' is not a valid duration"),
     ("", "x: Int64 = window.session_length(None)", "needs the pause that ends a session"),
     ("", "x: String = window.count()", "window.count() is Int64 or Float64, not String: change"),
     ("", "x: Float64 = window.avg('price')", "window.avg() reads payload field 'price', which the"),
@@ -185,8 +185,12 @@ STATEMENTS = [
     ("", "x: List[Timestamp] = window.last_times('5')", "lists 1 to 10,000 events, not '5'"),
     ("", "x: Int64 = window.last_times(5)", "is List[Timestamp], not Int64: change the annotation"),
     ("", "x: Float64 = window.time_since_last()", "window.time_since_last() is Int64, not Float64"),
-    ("retention='a month'", "x: Int64 = window.count()", "V: retention: 'a month' is no duration"),
-    ("tile='x'", "x: Int64 = window.count()", "V: tile: 'x' is no duration"),
+    (
+        "retention='a month'",
+        "x: Int64 = window.count()",
+        "V: retention: 'a month' is not a valid duration",
+    ),
+    ("tile='x'", "x: Int64 = window.count()", "V: tile: 'x' is not a valid duration"),
     ("max_events=0", "x: Int64 = window.count()", "V: max_events must be a positive integer"),
     ("max_events=-1", "x: Int64 = window.count()", "V: max_events must be a positive integer"),
     ("max_events='9'", "x: Int64 = window.count()", "V: max_events must be a positive integer"),
@@ -201,8 +205,12 @@ STATEMENTS = [
     ("where={'a': []}", "x: Int64 = window.count()", "V: where['a'] lists no value"),
     ("where=5", "x: Int64 = window.count()", "V: where must be a dict of column to value"),
     ("ttl='1d'", "x: Int64 = window.count()", "V: unknown argument ttl: a SeriesView takes ent"),
-    ("name='user'", "x: Int64 = window.count()", "V: is a series, whose keys begin with user: "),
-    ("name='flag'", "x: Int64 = window.count()", "like those of other keys: rename it"),
+    (
+        "name='user'",
+        "x: Int64 = window.count()",
+        "V: is a series whose keys would begin with user:, ",
+    ),
+    ("name='flag'", "x: Int64 = window.count()", "as the keys of other keys do: rename it"),
     (
         "retention='1d'",
         "x: Int64 = window.count('7d')",
@@ -221,7 +229,7 @@ STATEMENTS = [
     (
         "retention='1d', tile='1h', tile_retention='30d'",
         "x: Int64 = window.count('1501m')",
-        "V.x: is read in whole tiles, and 1501m is no multiple of 1h",
+        "V.x: is read in whole tiles, and 1501m is not a multiple of 1h",
     ),
     (
         "tile='1s'",
@@ -233,7 +241,7 @@ STATEMENTS = [
     ("tile='36h'", "x: Int64 = window.count()", "V: tile must divide a day or be whole days"),
     ("tile='1d', retention='1h'", "x: Int64 = window.count()", "V: tile is 1d, longer than the ev"),
     ("tile='1h', repeats='collapse'", "x: Int64 = window.count()", "V: tiles add up events, and"),
-    ("tile_retention='1h'", "x: Int64 = window.count()", "V: tile_retention is of tiles, and the"),
+    ("tile_retention='1h'", "x: Int64 = window.count()", "V: tile_retention needs tiles: "),
 ]
 
 
@@ -249,11 +257,11 @@ def test_a_wrong_series_is_told_with_file_class_and_field(
 
 PAYLOADS = [
     ("price: Float64 = Payload(5)", "V.price: Payload() needs the name of a column, not 5"),
-    ("price: List[Int64] = Payload()", "V.price: a payload field is of one of Int64, Float32,"),
+    ("price: List[Int64] = Payload()", "V.price: a payload field has one of the types Int64,"),
     ("user_id: String = Payload()", "V.user_id: is also a join key of entity user"),
-    ("event_time: Timestamp = Payload()", "V.event_time: is what a row has beside its payload"),
-    ("event_id: String = Payload()", "V.event_id: is what a row has beside its payload"),
-    ("größe: Int64 = Payload()", "V.größe: 'größe' is no name for a payload field"),
+    ("event_time: Timestamp = Payload()", "V.event_time: has a name that rows use beside"),
+    ("event_id: String = Payload()", "V.event_id: has a name that rows use beside"),
+    ("größe: Int64 = Payload()", "V.größe: 'größe' is not a valid name for a payload field"),
     ("price = Payload()", "V.price: has no type: write price: <type>"),
 ]
 
@@ -283,7 +291,7 @@ FIELDS = [
     ("String", "Float64", "distinct('f')", "window.distinct() of f (String) is Int64, not Fl"),
     ("String", "String", "last(3, 'f')", "window.last() of f (String) is List[String], not Str"),
     ("String", "List[Int64]", "last(3, 'f')", "is List[String], not List[Int64]"),
-    ("String", "Int64", "distinct('g')", "which the view has not; its payload is f"),
+    ("String", "Int64", "distinct('g')", "which the view does not have; its payload is f"),
     ("String", "Int64", "distinct(5)", "window.distinct() reads payload field 5, which"),
 ]
 
@@ -308,8 +316,8 @@ def test_a_misspelled_payload_field_says_which_is_meant(problems: Problems) -> N
         spent: Float64 = window.sum("prise")
     """)
     assert found == [
-        "features.py:6: V.spent: window.sum() reads payload field 'prise', which the view has not; "
-        "did you mean price?"
+        "features.py:6: V.spent: window.sum() reads payload field 'prise', which the view does not "
+        "have; did you mean price?"
     ]
 
 
@@ -320,7 +328,9 @@ def test_a_payload_field_without_a_type_is_reported_once(problems: Problems) -> 
         spent: Float64 = window.sum("price")
         dearest: Float64 = window.max("price")
     """)
-    assert found == ["features.py:6: V.price: float is no feature type: write Float64 (or Float32)"]
+    assert found == [
+        "features.py:6: V.price: float is not a feature type: write Float64 (or Float32)"
+    ]
 
 
 def test_everything_wrong_is_told_at_once(problems: Problems) -> None:

@@ -137,7 +137,7 @@ def test_a_sources_json_form() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ('"my clicks", event_time="at"', "'my clicks' is no name for a source"),
+        ('"my clicks", event_time="at"', "'my clicks' is not a valid name for a source"),
         ('"s", event_time=""', "event_time must name a column, not ''"),
         ('"s", event_time="at", timestamp_format="ISO"', "timestamp_format must be a strptime"),
         ('"s", event_time="at", timestamp_format=1', "timestamp_format must be a strptime"),

@@ -183,10 +183,13 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user, ttl='1 day'):\n    age: Int64",
-            "V: ttl: '1 day' is no duration: write",
+            "V: ttl: '1 day' is not a valid duration: write",
         ),
         ("class V(FeatureView, entity=user, ttl='0s'):\n    age: Int64", "V: ttl: '0s' is out of"),
-        ("class V(FeatureView, entity=user, ttl=90):\n    age: Int64", "V: ttl: 90 is no duration"),
+        (
+            "class V(FeatureView, entity=user, ttl=90):\n    age: Int64",
+            "V: ttl: 90 is not a valid duration",
+        ),
         (
             "class V(FeatureView, entity=user, source='clicks'):\n    age: Int64",
             "V: source must be a FileSource, not 'clicks'",
@@ -202,14 +205,14 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user, name='user-view'):\n    age: Int64",
-            "V: 'user-view' is no name for a feature view",
+            "V: 'user-view' is not a valid name for a feature view",
         ),
         (
             "class A(FeatureView, entity=user):\n    age: Int64\n"
             "class V(A, entity=user):\n    size: Int64",
             "V: a view cannot inherit from another view",
         ),
-        ("class V(FeatureView, entity=user):\n    age: int", "V.age: int is no feature type: wri"),
+        ("class V(FeatureView, entity=user):\n    age: int", "V.age: int is not a feature type"),
         (
             "class V(FeatureView, entity=user):\n    age: Int46",
             "V.age: 'Int46' is unknown here (name 'Int46' is not defined): import it from fscore",
@@ -229,7 +232,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user):\n    age: Int64 = Feature(default='5')",
-            "V.age: default: '5' is no Int64",
+            "V.age: default: '5' is not of type Int64",
         ),
         (
             "class V(FeatureView, entity=user):\n    age: Int64 = Feature(description=None)",
@@ -245,11 +248,11 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user):\n    event_time: Timestamp",
-            "V.event_time: is what a row calls its event time",
+            "V.event_time: has the name of a row's event time",
         ),
         (
             "class V(FeatureView, entity=user):\n    größe: Int64",
-            "V.größe: 'größe' is no name for a feature",
+            "V.größe: 'größe' is not a valid name for a feature",
         ),
     ],
 )
@@ -263,7 +266,7 @@ def test_a_wrong_view_is_told_with_file_class_and_field(
 
 def test_the_line_is_that_of_the_class_statement(problems: Problems) -> None:
     found = problems("\nclass V(FeatureView, entity=user):\n    size: Int64\n    age: int\n")
-    assert found == ["features.py:7: V.age: int is no feature type: write Int64"]
+    assert found == ["features.py:7: V.age: int is not a feature type: write Int64"]
 
 
 def test_a_wrong_annotation_is_reported_once_however_often_it_is_used(problems: Problems) -> None:
@@ -272,7 +275,7 @@ def test_a_wrong_annotation_is_reported_once_however_often_it_is_used(problems: 
         age: int = Feature(latest("age"), default=0)
     service = FeatureService("s", features=[V, V.age.alias("again")])
     """)
-    assert found == ["features.py:6: V.age: int is no feature type: write Int64"]
+    assert found == ["features.py:6: V.age: int is not a feature type: write Int64"]
 
 
 def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
@@ -291,12 +294,12 @@ def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
         "features.py:12: FeatureService s: has two features called 'size' (a:size and b:size): "
         "give one an alias with .alias(…)",
         "features.py:12: FeatureService s: version must be a positive integer, not 0",
-        "features.py:6: Entity pro duct: 'pro duct' is no name for an entity: use letters, digits "
-        "and underscores, not beginning with a digit, at most 200",
+        "features.py:6: Entity pro duct: 'pro duct' is not a valid name for an entity: use "
+        "letters, digits and underscores, not beginning with a digit, at most 200",
         "features.py:6: Entity pro duct: join key 'product_id' must be Int64 or String, not int",
-        "features.py:7: A.age: int is no feature type: write Int64",
-        "features.py:7: A.size: default: 1.5 is no Int64",
-        'features.py:7: A: ttl: \'soon\' is no duration: write "90s", "5m", "24h", "30d", '
+        "features.py:7: A.age: int is not a feature type: write Int64",
+        "features.py:7: A.size: default: 1.5 is not of type Int64",
+        'features.py:7: A: ttl: \'soon\' is not a valid duration: write "90s", "5m", "24h", "30d", '
         "a timedelta, or None",
     ]
 
@@ -306,9 +309,9 @@ def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
     [
         ("Entity('u', join_keys={})", "Entity u: has no join keys"),
         ("Entity('u', join_keys='user_id')", "Entity u: join_keys must be a dict"),
-        ("Entity(5, join_keys={'a': String})", "Entity 5: '5' is no name for an entity"),
+        ("Entity(5, join_keys={'a': String})", "Entity 5: '5' is not a valid name for an entity"),
         ("Entity('u', join_keys={'a': Bool})", "join key 'a' must be Int64 or String, not Bool"),
-        ("Entity('u', join_keys={'a b': String})", "'a b' is no name for a join key"),
+        ("Entity('u', join_keys={'a b': String})", "'a b' is not a valid name for a join key"),
         ("Entity('u', join_keys={'service': String})", "join key 'service' has a meaning of its"),
         ("Entity('u', join_keys={'a': String}, tags=[])", "tags must be a dict"),
         ("Entity('user', join_keys={'a': String})", "entity 'user' is declared at"),
@@ -318,9 +321,15 @@ def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
         ("FeatureService('s', features=['age'])", "features[0] must be a feature like"),
         ("FeatureService('s', features=[FeatureView])", "features[0] must be a feature like"),
         ("FeatureService('s', features=[Good, Good.age])", "lists good:age twice as 'age'"),
-        ("FeatureService('s', features=[Good.age.alias('a-b')])", "'a-b' is no name for an alias"),
+        (
+            "FeatureService('s', features=[Good.age.alias('a-b')])",
+            "'a-b' is not a valid name for an alias",
+        ),
         ("FeatureService('s', features=[Good], version=True)", "version must be a positive"),
-        ("FeatureService('a b', features=[Good])", "'a b' is no name for a feature service"),
+        (
+            "FeatureService('a b', features=[Good])",
+            "'a b' is not a valid name for a feature service",
+        ),
     ],
 )
 def test_a_wrong_entity_or_service_is_told(problems: Problems, statement: str, says: str) -> None:
@@ -352,7 +361,8 @@ def test_a_name_stands_for_one_source(problems: Problems) -> None:
         size: Int64
     """)
     assert found == [
-        "features.py:9: B: source 'clicks' differs from that of a: rename one, or share it"
+        "features.py:9: B: source 'clicks' differs from the source of that name in a: "
+        "rename one, or share it"
     ]
 
 
@@ -370,5 +380,5 @@ def test_two_views_of_one_name_are_told_with_both_places(problems: Problems) -> 
 
 
 def test_what_is_no_declaration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="is no Entity, view or FeatureService"):
+    with pytest.raises(TypeError, match="is not an Entity, a view or a FeatureService"):
         Registry.from_definitions([tmp_path])  # type: ignore[list-item]

@@ -328,8 +328,8 @@ def test_expressions_have_bounds() -> None:
         ({"op": "sin", "args": [1]}, '"sin" is not an operation'),
         ({"op": "-", "args": [1]}, "- takes two numbers"),
         ({"feature": 1}, "an object is"),
-        (math.nan, "JSON cannot"),
-        (object(), "JSON cannot"),
+        (math.nan, "cannot be written as JSON"),
+        (object(), "cannot be written as JSON"),
         (2**64, "beyond 64 bits"),
     ],
 )

@@ -69,7 +69,7 @@ def test_spellings_round_trip(spelling: str) -> None:
     ],
 )
 def test_other_spellings_are_refused(spelling: str) -> None:
-    with pytest.raises(ValueError, match=r"no feature type|dimensions"):
+    with pytest.raises(ValueError, match=r"not a feature type|dimensions"):
         DataType.parse(spelling)
 
 
@@ -117,12 +117,12 @@ def test_annotations(annotation: Any, spelling: str) -> None:
         (dt.datetime, "write Timestamp"),
         (list[int], "write List[<type>]"),
         (typing.List[int], "write List[<type>]"),  # noqa: UP006
-        (dict, "'dict' is no feature type"),
+        (dict, "'dict' is not a feature type"),
         (Int64 | None, "may be null"),
         (typing.Optional[Int64], "may be null"),  # noqa: UP045
-        (None, "no feature type"),
-        (3, "no feature type"),
-        ([Int64], "no feature type"),
+        (None, "not a feature type"),
+        (3, "not a feature type"),
+        ([Int64], "not a feature type"),
         (Vector, "needs its length"),
         (List, "needs its elements' type"),
         (AnyList[List[Int64]], "a list is of one of"),

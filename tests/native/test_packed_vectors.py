@@ -152,7 +152,7 @@ def test_fingerprints(name: str) -> None:
 
 
 def test_a_fingerprint_is_of_known_types() -> None:
-    with pytest.raises(ValueError, match="'Int65' is no feature type"):
+    with pytest.raises(ValueError, match="'Int65' is not a feature type"):
         fingerprint([("age", "Int65")])
 
 

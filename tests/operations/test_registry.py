@@ -115,7 +115,7 @@ def test_loading_takes_bytes_and_text() -> None:
     [
         (0, b"one", "its field revision is b'one', not a number"),
         (1, None, "a revision but no definitions"),
-        (1, b"{", "is no JSON"),
+        (1, b"{", "is not valid JSON"),
         (1, b'{"format": 2}', "reads 1: upgrade fscore"),
         (2, b"0", "its digest is not that of its definitions"),
         (3, b"now", "its field applied_at is b'now', not a number"),

@@ -329,15 +329,21 @@ FIRST = ("views", "everything", "features", 0)
         (at("views", "everything", "source", "keys", value=[]), "keys must be a dict"),
         (at("views", "everything", "tags", value={"a": 1}), "tags must be a dict of text to text"),
         (at("views", "everything", "features", value=[]), "has no features"),
-        (at(*FIRST, "type", value="Int"), "views.everything: 'Int' is no feature type"),
+        (at(*FIRST, "type", value="Int"), "views.everything: 'Int' is not a feature type"),
         (at(*FIRST, "type", value=None), "views.everything: "),
-        (at(*FIRST, "default", value="x"), "views.everything: 'x' is no Int64"),
-        (at(*FIRST, "name", value="_ts:x"), "views.everything._ts:x: '_ts:x' is no name for"),
-        (at(*FIRST, "name", value="text"), "views.everything.text: is there twice"),
-        (at(*FIRST, "mapping", "op", value="x"), "views.everything.whole: 'x' is no operation"),
+        (at(*FIRST, "default", value="x"), "views.everything: 'x' is not of type Int64"),
+        (
+            at(*FIRST, "name", value="_ts:x"),
+            "views.everything._ts:x: '_ts:x' is not a valid name for",
+        ),
+        (at(*FIRST, "name", value="text"), "views.everything.text: is declared twice"),
+        (at(*FIRST, "mapping", "op", value="x"), "views.everything.whole: 'x' is not an operation"),
         (without(*FIRST, "mapping", "where"), "a mapping has op, column and where"),
         (at("services", "ranking", "features", 0, "view", value="x"), "there is no view 'x'"),
-        (at("services", "ranking", "features", 0, "feature", value="x"), "which the view has not"),
+        (
+            at("services", "ranking", "features", 0, "feature", value="x"),
+            "which the view does not have",
+        ),
         (at("services", "ranking", "version", value="1"), "version must be a positive integer"),
         (at("services", "ranking", "version", value=2**63), "version must be a positive integer"),
     ],
@@ -363,5 +369,5 @@ def test_text_that_is_not_unicode_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", b"\xff", "1"])
 def test_what_is_no_registry_is_refused(text: str | bytes) -> None:
-    with pytest.raises(InvalidDefinition, match=r"is no JSON|has format None"):
+    with pytest.raises(InvalidDefinition, match=r"is not valid JSON|has format None"):
         Registry.from_json(text)

@@ -274,7 +274,7 @@ def _read_ttl(declared: ViewDeclaration, feature: DeclaredFeature) -> None:
     if ttl is None:
         return
     if "ttl" not in declared.kind.options:
-        problem = f"has a ttl, which features of a {declared.kind.base} have not: leave it out"
+        problem = f"has a ttl, which features of a {declared.kind.base} cannot have: leave it out"
         feature.options.problems.append(problem)
         return
     try:

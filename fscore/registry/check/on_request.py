@@ -61,7 +61,7 @@ def _check_inputs(
             yield path, f"request input {name!r} is a join key of {owners[name]}: rename it"
     for name, times in Counter(name for name, _ in view.request).items():
         if times > 1:
-            yield path, f"request input {name!r} is there twice"
+            yield path, f"request input {name!r} is declared twice"
 
 
 def _problems(
@@ -107,15 +107,15 @@ def _read(name: str, views: Mapping[str, ViewDefinition]) -> FeatureDefinition |
     if view is None:
         return f"reads {name}, but there is no view {view_name!r}"
     if isinstance(view, RequestViewDefinition):
-        return f"reads {name}, which is computed on request itself: write out what it is"
+        return f"reads {name}, which is computed on request itself: write out its expression"
     feature = view.feature(feature_name)
     if feature is None:
         known = listed(item.name for item in view.features)
-        return f"reads {name}, which the view has not; it has {known}"
+        return f"reads {name}, which the view does not have; it has {known}"
     return feature
 
 
 def _unknown_input(name: str, inputs: Mapping[str, str]) -> str:
     near = difflib.get_close_matches(name, inputs, n=1)
     hint = f"did you mean {near[0]}?" if near else 'declare it, as in request={"amount": Float64}'
-    return f"reads request[{name!r}], which the view has not; {hint}"
+    return f"reads request[{name!r}], which the view does not have; {hint}"

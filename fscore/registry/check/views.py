@@ -73,7 +73,7 @@ def _check_feature(
     if feature.name in join_keys:
         yield path, f"is also a join key of entity {entity}: rename one"
     if feature.name in RESERVED_FEATURES:
-        yield path, "is what a row calls its event time: rename it"
+        yield path, "has the name of a row's event time: rename it"
     if feature.default is not None:
         try:
             feature.type.normalize(feature.default)
@@ -149,7 +149,7 @@ def _ids_problems(ids: object, entity: EntityDefinition) -> Iterator[str]:
             yield f"ids must be left out: join key {name} is an Int64, the bit's number itself"
     elif not isinstance(ids, str) or not _IDS.fullmatch(ids):
         yield (
-            f"ids must say how {name} is written from a number: text and then %d, or %04d where it "
+            f"ids must say how {name} is written from a number: text and then %d, or %04d if it "
             f'is padded with zeros, like "user_%04d", not {ids!r}'
         )
 
@@ -208,11 +208,14 @@ def _check_payload(
         if part.name in join_keys:
             yield part_path, f"is also a join key of entity {view.entity}: rename one"
         if part.name in RESERVED_PAYLOAD:
-            yield part_path, "is what a row has beside its payload: rename it"
+            yield part_path, "has a name that rows use beside the payload: rename it"
         if times[part.name] > 1:
-            yield part_path, "is there twice"
+            yield part_path, "is declared twice"
         if part.type.kind not in SCALARS:
-            yield part_path, f"a payload field is of one of {', '.join(SCALARS)}, not {part.type}"
+            yield (
+                part_path,
+                f"a payload field has one of the types {', '.join(SCALARS)}, not {part.type}",
+            )
         if not isinstance(part.column, str) or not part.column:
             yield part_path, f"Payload() needs the name of a column, not {part.column!r}"
 
@@ -221,7 +224,7 @@ def _tile_problems(view: SeriesViewDefinition) -> Iterator[str]:
     tile, retention = view.tile_ms, view.retention_ms
     if not tile:
         if view.tile_retention_ms:
-            yield "tile_retention is of tiles, and there are none: give the view tile=…"
+            yield "tile_retention needs tiles: give the view tile=…, or leave it out"
         return
     if _DAY_MS % tile and tile % _DAY_MS:
         yield (
@@ -260,7 +263,7 @@ def _reach_problems(view: SeriesViewDefinition, window: WindowFunction) -> Itera
         )
     if tiles == "granular" and length % view.tile_ms:
         yield (
-            f"is read in whole tiles, and {duration_text(length)} is no multiple of "
+            f"is read in whole tiles, and {duration_text(length)} is not a multiple of "
             f"{duration_text(view.tile_ms)}: change the window or the tile"
         )
     if length // view.tile_ms > MAX_TILES:

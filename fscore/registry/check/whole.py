@@ -78,7 +78,7 @@ def _check_entity(entity: EntityDefinition) -> Iterator[Problem]:
         if key in RESERVED_JOIN_KEYS:
             yield path, f"join key {key!r} has a meaning of its own in requests: rename it"
         if key in seen:
-            yield path, f"join key {key!r} is there twice"
+            yield path, f"join key {key!r} is declared twice"
         seen.add(key)
 
 
@@ -97,7 +97,7 @@ def _check_uniqueness(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
                 )
         for name, times in Counter(feature.name for feature in view.features).items():
             if times > 1:
-                yield ("views", view.name, name), "is there twice"
+                yield ("views", view.name, name), "is declared twice"
 
 
 def _check_keys(
@@ -112,8 +112,8 @@ def _check_keys(
             if view.name in entities or view.name in RESERVED_SERIES:
                 yield (
                     path,
-                    f"is a series, whose keys begin with {view.name}: like those of {taken}: "
-                    'rename it, with name="…"',
+                    f"is a series whose keys would begin with {view.name}:, as the keys of {taken} "
+                    'do: rename it, with name="…"',
                 )
         elif isinstance(view, FlagViewDefinition):
             for feature in view.features:
@@ -137,8 +137,8 @@ def _check_schemas(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
             if columns != view.columns:
                 yield (
                     ("views", view.name),
-                    f"has features with the fingerprint of those of {other}, {number:08x}: rename "
-                    "one of them",
+                    f"has features with the same fingerprint as the features of {other}, "
+                    f"{number:08x}: rename one of them",
                 )
 
 
@@ -159,7 +159,8 @@ def _check_sources(
         if first != source:
             yield (
                 ("views", view.name),
-                f"source {source.name!r} differs from that of {other}: rename one, or share it",
+                f"source {source.name!r} differs from the source of that name in {other}: "
+                "rename one, or share it",
             )
         if view.entity in entities:
             keys = (name for name, _ in entities[view.entity].join_keys)
@@ -200,7 +201,7 @@ def _check_service(
         elif view.feature(item.feature) is None:
             yield (
                 path,
-                f"uses {full}, which the view has not; it has "
+                f"uses {full}, which the view does not have; it has "
                 f"{listed(f.name for f in view.features)}",
             )
     for problem in _brought_problems(service, entities, views):

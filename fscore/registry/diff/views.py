@@ -251,7 +251,9 @@ def _type_reason(old: FeatureDefinition, new: FeatureDefinition, view: ViewDefin
     if not isinstance(view, FeatureViewDefinition):
         return ""  # computed from what is stored
     if "packed" in view.layouts:
-        return f"rows packed with {old.type} read INVALID as {new.type} until they are written anew"
+        return (
+            f"rows packed with {old.type} read INVALID as {new.type} until they are written again"
+        )
     if type_change_is_safe(old.type, new.type):
         return ""
     return f"what is stored as {old.type} does not read as {new.type}"
@@ -271,4 +273,4 @@ def _untiled(feature: FeatureDefinition, old: ViewDefinition, new: ViewDefinitio
     if window.field in old.tile_fields or old.tile_ms != new.tile_ms:
         return ""
     reach = duration_text(new.length_ms(window))
-    return f"tiles that are there have no {window.field}: values are whole after {reach}"
+    return f"existing tiles have no {window.field}: values are complete after {reach}"

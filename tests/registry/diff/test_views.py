@@ -47,7 +47,7 @@ PACKED = FeatureViewDefinition("profile", "user", (AGE, SCORE), ttl_ms=DAY, layo
         (
             (replace(AGE, type=DataType("Float64")), SCORE),
             "! feature profile.age: type Int64 -> Float64  (unsafe: rows packed with Int64 read "
-            "INVALID as Float64 until they are written anew)",
+            "INVALID as Float64 until they are written again)",
         ),
         ((AGE, replace(SCORE, ttl_ms=600_000)), "~ feature profile.score: ttl 5m -> 10m"),
         ((AGE, replace(SCORE, ttl_ms=0)), "~ feature profile.score: ttl 5m -> its view's"),
@@ -189,7 +189,7 @@ SERIES_CHANGES: list[tuple[SeriesViewDefinition, dict[str, Any], str]] = [
     (
         TILED,
         {"features": (VISITS, SPENT)},
-        "+ feature clicks.spent: Float64  (tiles that are there have no price: values are whole "
+        "+ feature clicks.spent: Float64  (existing tiles have no price: values are complete "
         "after 2d)",
     ),
     (
@@ -206,7 +206,7 @@ SERIES_CHANGES: list[tuple[SeriesViewDefinition, dict[str, Any], str]] = [
         TILED,
         {"features": (replace(VISITS, window=window.max("price", "2d")),)},
         '! feature clicks.visits: window count("1d") -> max("price", "2d")  '
-        "(unsafe: tiles that are there have no price: values are whole after 2d)",
+        "(unsafe: existing tiles have no price: values are complete after 2d)",
     ),
     (
         CLICKS,
