@@ -1,8 +1,6 @@
-"""Feature types, as annotations and as the registry spells them, and the status of a value.
+"""The types of features, as annotations and as the registry spells them, and `Status`.
 
-As annotations:
-
-| annotation | values | spelling |
+| annotation | values | spelling in the registry |
 |---|---|---|
 | `Int64`, `Float32`, `Float64`, `Bool`, `String`, `Bytes` | numbers, text, raw bytes | the same |
 | `Timestamp` | epoch milliseconds in memory, stored in milliseconds | `Timestamp` |
@@ -10,7 +8,7 @@ As annotations:
 | `List[Int64]` (any scalar) | a list | `List[Int64]` |
 | `Vector[Literal[64]]` | 64 Float32 | `Vector[64]` |
 
-`Timestamp["s"]` and `Vector[64]` mean the same and work as well; type checkers want the `Literal`.
+`Timestamp["s"]` and `Vector[64]` work too and mean the same, but type checkers need the `Literal`.
 
     >>> from fscore.types import DataType, Status
     >>> str(DataType.parse("List[Int64]")), DataType.parse("Vector[64]").dim

@@ -1,22 +1,25 @@
-"""Window functions: how a feature of a series follows from an entity's events.
+"""Window functions, which compute the features of a series from an entity's events.
 
-They are used as `window.count("30m")`. Each looks at the events with `as_of - window < t <= as_of`;
-without a window, or with `"all"`, at everything that the view retains. The functions are data: the
-registry stores them as JSON, and reading computes them.
+Write them in a `SeriesView`, as in `clicks_30m: Int64 = window.count("30m")`. A window is a
+duration, such as `"90s"`, `"30m"`, `"7d"` or a `timedelta`. A read at the time `as_of` takes the
+events with `as_of - window < t <= as_of`. Without a window, or with `"all"`, it takes every event
+that the view keeps. A window function is data: the registry stores it as JSON, and the core
+computes it when the feature is read. An invalid argument raises nothing here; `Registry` reports it
+with everything else that is wrong.
 
-| function | value | of a payload field | the feature's type | without events |
+| function | value | type of the payload field | type of the feature | without events |
 |---|---|---|---|---|
-| `count` | how many events | | `Int64`, `Float64` | 0 |
-| `sum` | of the field's values | a number | `Int64` of an `Int64`, `Float64` | 0 |
-| `avg` | of the field's values | a number | `Float64` | NOT_FOUND |
-| `min`, `max` | of the field's values | a number or a `Timestamp` | the field's | NOT_FOUND |
-| `distinct` | how many different values | any | `Int64` | 0 |
-| `last` | of the newest n events that have it | any | `List` of the field's | NOT_FOUND |
-| `last_times` | moments of the newest n events | | `List[Timestamp]` | NOT_FOUND |
-| `time_since_last` | ms from the newest event to `as_of` | | `Int64` | NOT_FOUND |
-| `session_length` | ms from the first to the newest event of the current session | | `Int64` | 0 |
+| `count` | number of events | | `Int64`, `Float64` | 0 |
+| `sum` | sum of the field | a number | `Float64`, for an `Int64` field also `Int64` | 0 |
+| `avg` | mean of the field | a number | `Float64` | NOT_FOUND |
+| `min`, `max` | smallest, largest value | a number or `Timestamp` | that of the field | NOT_FOUND |
+| `distinct` | number of different values | any | `Int64` | 0 |
+| `last` | values in the newest n events that have one | any | `List` of the field's | NOT_FOUND |
+| `last_times` | times of the newest n events | | `List[Timestamp]` | NOT_FOUND |
+| `time_since_last` | milliseconds from the newest event to `as_of` | | `Int64` | NOT_FOUND |
+| `session_length` | milliseconds that the current session has lasted | | `Int64` | 0 |
 
-Lists begin with the newest event. Null payload fields are passed over by every function of a field.
+Lists begin with the newest event. Functions of a field ignore events in which the field is null.
 
     >>> from fscore import window
     >>> window.sum("price", "7d").to_json()
@@ -48,61 +51,64 @@ Window = str | timedelta | None
 
 
 def count(window: Window = None) -> Any:
-    """How many events there are."""
+    """Count the events in the window; 0 if there are none."""
     return _function("count", window=window)
 
 
 def sum(field: str, window: Window = None) -> Any:
-    """The sum of a payload field, added from the oldest event on; 0 without events."""
+    """Add up a payload field, from the oldest event to the newest; 0 if there are none."""
     return _function("sum", field, window)
 
 
 def avg(field: str, window: Window = None) -> Any:
-    """The mean of a payload field."""
+    """Compute the mean of a payload field, a Float64; NOT_FOUND if there are no events."""
     return _function("avg", field, window)
 
 
 def min(field: str, window: Window = None) -> Any:
-    """The smallest value of a payload field."""
+    """Find the smallest value of a payload field; NOT_FOUND if there are no events."""
     return _function("min", field, window)
 
 
 def max(field: str, window: Window = None) -> Any:
-    """The largest value of a payload field."""
+    """Find the largest value of a payload field; NOT_FOUND if there are no events."""
     return _function("max", field, window)
 
 
 def distinct(field: str, window: Window = None) -> Any:
-    """How many different values a payload field has."""
+    """Count the different values of a payload field; 0 if there are no events."""
     return _function("distinct", field, window)
 
 
 def last(n: int, field: str) -> Any:
-    """A payload field of the newest `n` events that have one, newest first."""
+    """List a payload field of the newest `n` events in which it is not null, newest first.
+
+    `n` is 1 to 10,000.
+    """
     return WindowFunction("last", field, n=n)
 
 
 def last_times(n: int) -> Any:
-    """The moments of the newest `n` events, newest first."""
+    """List the times of the newest `n` events, newest first; `n` is 1 to 10,000."""
     return WindowFunction("last_times", n=n)
 
 
 def time_since_last() -> Any:
-    """Milliseconds from the newest event to the moment of reading."""
+    """Measure the milliseconds from the newest event to the `as_of` of the read."""
     return WindowFunction("time_since_last")
 
 
 def session_length(gap: str | timedelta) -> Any:
-    """Milliseconds from the first to the newest event of the session that lasts.
+    """Measure the milliseconds from the first to the newest event of the current session.
 
-    A session ends with a pause longer than `gap`. Where the newest event is longer ago than that,
-    no session lasts, and the value is 0.
+    A pause longer than `gap` ends a session. If the newest event is longer ago than `gap`, there is
+    no current session, and the value is 0.
     """
     gap_ms, mistakes = _duration("gap", gap)
     return WindowFunction("session_length", gap_ms=gap_ms, mistakes=mistakes)
 
 
-# They return Any, so that a type checker accepts them behind any feature's annotation.
+# A type checker must accept them after any feature's annotation, so the functions above return Any.
 
 
 def _function(op: str, field: str | None = None, window: Window = None) -> WindowFunction:
