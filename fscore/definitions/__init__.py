@@ -1,1 +1,1 @@
-"""What people write: entities, views, services, and the folders that hold them."""
+"""The definitions that people write: entities, views, services, and the folders of them."""

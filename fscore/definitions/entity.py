@@ -1,4 +1,4 @@
-"""Entities: what features describe."""
+"""Entities, the things that features describe."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from fscore.model.entities import JOIN_KEY_TYPES
 
 __all__ = ["Entity"]
 
-# In place of keys that are reported already, so that their absence is not reported as well.
+# Replaces join keys that are reported already, so that the check does not also report that there
+# are none.
 _STAND_IN = ("id", "String")
 
 
 class Entity:
-    """A thing that features describe, found by one or more typed join keys.
+    """Define a thing that features describe, identified by one or more typed join keys.
 
-    `join_keys` maps each key's name to `Int64` or `String`; their order is the order inside the
-    Redis key and never changes once there is data. Nothing raises here: what is wrong is reported
-    with everything else when the definitions are collected.
+    `join_keys` maps the name of each key to `Int64` or `String`. Their order is their order in the
+    Redis key, so it must not change once there is data. `description` and `tags` are for people.
+    An invalid argument raises nothing here; `Registry` reports it with everything else that is
+    wrong.
 
     >>> user = Entity("user", join_keys={"user_id": String}, description="a visitor of the shop")
     >>> user.join_keys
@@ -59,6 +61,6 @@ class Entity:
         return tuple(checked)
 
     def __repr__(self) -> str:
-        """Name the entity and its join keys."""
+        """Return the entity's name and its join keys."""
         keys = ", ".join(f"{name}: {kind}" for name, kind in self.join_keys)
         return f"Entity({self.name!r}, {keys})"

@@ -1,8 +1,8 @@
-"""Importing a folder or a file of definitions.
+"""Imports a folder or a file of definitions.
 
-The files are imported under a private package, in sorted order, so that neither their names nor
-what they import of each other stays in `sys.modules`. `from .entities import user` works, and so
-does `from entities import user`. No byte code is written.
+The files are imported under a private package, in sorted order, so no module of theirs stays in
+`sys.modules`. `from .entities import user` works, and so does `from entities import user`. No byte
+code is written.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ _serial = itertools.count()
 
 
 def load_declarations(path: Path) -> tuple[list[Declaration], list[str]]:
-    """Return what the definitions at `path` declare, and a line for each file that fails."""
-    path = (
-        path.absolute()
-    )  # as the import system has it, so that tracebacks can be compared with it
+    """Return the declarations at `path`, and a message for each file that cannot be imported.
+
+    Raises InvalidDefinition if there are no files.
+    """
+    # The import system makes paths absolute, and tracebacks are compared with this one.
+    path = path.absolute()
     files = _definition_files(path)
     folder = path if path.is_dir() else path.parent
     problems: list[str] = []
@@ -88,7 +90,7 @@ def _declarations(modules: Sequence[ModuleType]) -> list[Declaration]:
 
 
 def _import_problem(file: Path, folder: Path, error: BaseException) -> str:
-    """Name the line of the user's file nearest to the error."""
+    """Return a message that names the line of the user's files nearest to the error."""
     where = Origin(str(file), 1)
     if isinstance(error, SyntaxError) and error.filename is not None:
         where = Origin(error.filename, error.lineno or 1)
@@ -105,9 +107,9 @@ def _import_problem(file: Path, folder: Path, error: BaseException) -> str:
 
 
 class _SourceLoader(SourceFileLoader):
-    """Compiles the file anew each time.
+    """Compiles the file again each time.
 
-    Byte code is looked up by whole seconds, which hides a quick edit.
+    Python compares byte code with a file's time in whole seconds, so it misses a quick edit.
     """
 
     def get_code(self, fullname: str) -> CodeType:
@@ -117,7 +119,7 @@ class _SourceLoader(SourceFileLoader):
 
 
 class _SiblingLoader(Loader):
-    """Gives `import entities` the module that is also the private package's `entities`."""
+    """Makes `import entities` return the private package's `entities`, not a second module."""
 
     def __init__(self, private_name: str) -> None:
         self.private_name = private_name
@@ -130,14 +132,14 @@ class _SiblingLoader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back; it has been executed."""
+        """Restore the module's own spec; the module has been executed already."""
         module.__spec__ = self.spec
 
 
 class _DefinitionsFinder(MetaPathFinder):
     """Finds the modules of one definitions folder.
 
-    It is the last of all finders, so that no file there shadows an installed module.
+    No file there may shadow an installed module, so this is the last of all finders.
     """
 
     def __init__(self, package: str, folder: Path) -> None:
@@ -163,14 +165,14 @@ class _DefinitionsFinder(MetaPathFinder):
 
 @contextmanager
 def _private_package(folder: Path) -> Iterator[str]:
-    """Make a package of the folder, and take every trace of it away again."""
+    """Make a package of the folder, and remove every trace of it at the end."""
     package = f"_fscore_definitions_{next(_serial)}"
     module = ModuleType(package)
     module.__path__ = [str(folder)]
     finder = _DefinitionsFinder(package, folder)
     with _lock:
-        # Ahead of the path finder for the private names only; siblings are looked for after
-        # everything installed.
+        # Private names are found before Python's own finders, siblings only after everything that
+        # is installed.
         private = _PrivateOnly(finder)
         sys.modules[package] = module
         sys.meta_path.insert(0, private)
@@ -190,7 +192,10 @@ def _private_package(folder: Path) -> Iterator[str]:
 
 
 class _PrivateOnly(MetaPathFinder):
-    """Answers for the private package only, before Python's own finders would write byte code."""
+    """Finds modules of the private package only.
+
+    Python's own finders would write byte code, so this one comes before them.
+    """
 
     def __init__(self, finder: _DefinitionsFinder) -> None:
         self.finder = finder

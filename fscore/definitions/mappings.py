@@ -1,7 +1,11 @@
-"""Mappings: how a feature follows from the events of a source, as people write it.
+"""Mappings, which compute the features of a view from the rows of its source.
 
-`latest("platform")` and its kin make data (`FeatureMapping`): the loader executes it, and the
-registry stores it as JSON.
+Write them in `Feature`, as in `platform: String = Feature(latest("platform"))`. A mapping is data:
+the registry stores it as JSON, and the loader computes it for each entity. `where` selects the rows
+that count: `{"event": "purchase"}` takes the rows whose column `event` is `purchase`, and a list
+takes several values. None stands for null and for an empty cell. Functions of a column ignore rows
+in which the column is null. An invalid argument raises nothing here; `Registry` reports it with
+everything else that is wrong.
 
     >>> from fscore import count, latest
     >>> latest("platform").to_json()
@@ -33,44 +37,56 @@ def _mapping(op: str, column: Any, where: Any) -> FeatureMapping:
     return FeatureMapping(op, column, conditions, mistakes)
 
 
-# These return Any, so that a type checker accepts them behind any feature's annotation.
+# A type checker must accept them after any feature's annotation, so these return Any.
 
 
 def latest(column: str, *, where: Where | None = None) -> Any:
-    """The column's value in the newest row by event time; of equal times the later row wins."""
+    """Take the column's value from the row with the newest event time.
+
+    Among rows of the same time, the later row counts. If no row matches, the feature is NULL.
+    """
     return _mapping("latest", column, where)
 
 
 def first(column: str, *, where: Where | None = None) -> Any:
-    """The column's value in the oldest row by event time; of equal times the earlier row wins."""
+    """Take the column's value from the row with the oldest event time.
+
+    Among rows of the same time, the earlier row counts. If no row matches, the feature is NULL.
+    """
     return _mapping("first", column, where)
 
 
 def count(*, where: Where | None = None) -> Any:
-    """How many rows there are, of those that `where` selects."""
+    """Count the rows that `where` selects, or all rows; fills features of a number type."""
     return _mapping("count", None, where)
 
 
 def distinct(column: str, *, where: Where | None = None) -> Any:
-    """How many different values the column has."""
+    """Count the different values of the column; fills features of a number type."""
     return _mapping("distinct", column, where)
 
 
 def total(column: str, *, where: Where | None = None) -> Any:
-    """The sum of the column."""
+    """Add up the column, read as the feature's type, a number; 0 if no row matches."""
     return _mapping("total", column, where)
 
 
 def smallest(column: str, *, where: Where | None = None) -> Any:
-    """The smallest value of the column."""
+    """Find the smallest value of the column, read as the feature's type.
+
+    The type is a number, `Timestamp` or `String`. If no row matches, the feature is NULL.
+    """
     return _mapping("smallest", column, where)
 
 
 def largest(column: str, *, where: Where | None = None) -> Any:
-    """The largest value of the column."""
+    """Find the largest value of the column, read as the feature's type.
+
+    The type is a number, `Timestamp` or `String`. If no row matches, the feature is NULL.
+    """
     return _mapping("largest", column, where)
 
 
 def ever(*, where: Where | None = None) -> Any:
-    """Whether there ever was a row, of those that `where` selects; for the features of flags."""
+    """Tell whether `where` selects any row; fills the features of a `FlagView`."""
     return _mapping("ever", None, where)

@@ -1,22 +1,6 @@
-"""Feature types, as annotations and as the registry spells them, and the status of a value.
+"""The types that annotate features, and the references to features that the annotations become.
 
-As annotations:
-
-| annotation | values | spelling |
-|---|---|---|
-| `Int64`, `Float32`, `Float64`, `Bool`, `String`, `Bytes` | numbers, text, raw bytes | the same |
-| `Timestamp` | epoch milliseconds in memory, stored in milliseconds | `Timestamp` |
-| `Timestamp[Literal["s"]]` | epoch milliseconds in memory, stored in seconds | `Timestamp[s]` |
-| `List[Int64]` (any scalar) | a list | `List[Int64]` |
-| `Vector[Literal[64]]` | 64 Float32 | `Vector[64]` |
-
-`Timestamp["s"]` and `Vector[64]` mean the same and work as well; type checkers want the `Literal`.
-
-    >>> from fscore.types import DataType, Status
-    >>> str(DataType.parse("List[Int64]")), DataType.parse("Vector[64]").dim
-    ('List[Int64]', 64)
-    >>> Status.EXPIRED.name, int(Status.EXPIRED)
-    ('EXPIRED', 3)
+`fscore.types` exports them and has the table of all types.
 """
 
 from __future__ import annotations
@@ -61,9 +45,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What an annotation of a feature means.
+    """The meaning of a feature's annotation.
 
-    The class to make references of and the type, or what is wrong with it.
+    `marker` is the class of the feature's reference and `data_type` its type. If the annotation is
+    not valid, `data_type` is None and `problem` says why.
     """
 
     marker: type[FeatureRef]
@@ -72,11 +57,12 @@ class Annotation:
 
 
 class FeatureRef(Operand):
-    """A feature of a view, as `UserActivity.platform` gives it.
+    """A reference to a feature of a view: the value of `UserActivity.platform`.
 
-    Base of the type markers: what is annotated `String` is a `String`. `view` is the view's class,
-    `name` the feature's name, `data_type` its type, and `output` its name in a service. Operators
-    make expressions of on-request features of it, `==` included: see `fscore.model.expression`.
+    It is the base class of the types, so a feature annotated `String` is a `String`. `view` is the
+    view's class, `name` the feature's name, `data_type` its type, and `output` its name in a
+    service. Python's operators, `==` included, combine references into expressions of on-request
+    features: see `Expression`.
     """
 
     kind: ClassVar[str] = ""
@@ -92,7 +78,7 @@ class FeatureRef(Operand):
         self.output = name if output is None else output
 
     def alias(self, name: str) -> Self:
-        """Return the same feature under another name in the service's output."""
+        """Return a reference to the same feature, with another name in the service's output."""
         return type(self)(self.view, self.name, self.data_type, name)
 
     def _expression(self) -> Expression:
@@ -101,7 +87,7 @@ class FeatureRef(Operand):
         return feature(f"{view}:{self.name}", str(self.data_type), self.view)
 
     def __repr__(self) -> str:
-        """Name the class, the feature and, where it differs, the alias."""
+        """Return the class, the feature and, if there is one, the alias."""
         alias = "" if self.output == self.name else f".alias({self.output!r})"
         return f"{self.view.__name__}.{self.name}{alias}"
 
@@ -114,14 +100,14 @@ class Int64(FeatureRef):
 
 
 class Float32(FeatureRef):
-    """A 32-bit float; NaN and infinities included."""
+    """A 32-bit float. NaN and the infinities are values."""
 
     kind = "Float32"
     __slots__ = ()
 
 
 class Float64(FeatureRef):
-    """A 64-bit float; NaN and infinities included."""
+    """A 64-bit float. NaN and the infinities are values."""
 
     kind = "Float64"
     __slots__ = ()
@@ -149,17 +135,17 @@ class Bytes(FeatureRef):
 
 
 class Timestamp(FeatureRef, Generic[UnitT]):
-    """A moment.
+    """A point in time, in UTC.
 
-    Epoch milliseconds in memory; stored in milliseconds, or in seconds as
-    `Timestamp[Literal["s"]]`.
+    Results hold it as epoch milliseconds. It is stored in milliseconds, or in seconds if it is
+    declared `Timestamp[Literal["s"]]`.
     """
 
     kind = "Timestamp"
     __slots__ = ()
 
     def __class_getitem__(cls, unit: Any) -> Annotation:
-        """Choose the stored unit: `Timestamp["s"]`, for checkers `Timestamp[Literal["s"]]`."""
+        """Choose the stored unit, `"ms"` or `"s"`; type checkers need `Literal["s"]`."""
         value = _literal(unit)
         if value in ("ms", "s"):
             return Annotation(cls, DataType("Timestamp", unit=value))
@@ -176,7 +162,7 @@ class List(FeatureRef, Generic[ElementT]):
     __slots__ = ()
 
     def __class_getitem__(cls, element: Any) -> Annotation:
-        """Choose the elements' type, a scalar."""
+        """Choose the type of the elements, a scalar."""
         of = annotation_of(element)
         if of.problem:
             return Annotation(cls, None, of.problem)
@@ -191,13 +177,13 @@ DimT = TypeVar("DimT", bound=int)
 
 
 class Vector(FeatureRef, Generic[DimT]):
-    """A fixed number of Float32: `Vector[64]`, or `Vector[Literal[64]]` for type checkers."""
+    """A fixed number of Float32: `Vector[64]`; type checkers need `Vector[Literal[64]]`."""
 
     kind = "Vector"
     __slots__ = ()
 
     def __class_getitem__(cls, dim: Any) -> Annotation:
-        """Choose the number of elements."""
+        """Choose the number of elements, from 1 to 65,536."""
         value = _literal(dim)
         if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_DIM:
             return Annotation(cls, DataType("Vector", dim=value))
@@ -222,7 +208,7 @@ def _literal(argument: Any) -> Any:
 
 
 def annotation_of(annotation: Any) -> Annotation:
-    """Return what an evaluated annotation means; whatever is wrong with it is in `problem`.
+    """Return the meaning of an evaluated annotation; `problem` says what is wrong with it.
 
     >>> annotation_of(List[Int64]).data_type
     DataType(kind='List', element='Int64', dim=0, unit='')

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from types import FrameType
 
-# The folder of the root package, wherever in it this module is.
+# The folder of the root package, independent of this module's place in it.
 _PACKAGE = os.path.join(os.path.abspath(sys.modules[__name__.partition(".")[0]].__path__[0]), "")
 
 
@@ -19,12 +19,12 @@ class Origin:
     line: int
 
     def __str__(self) -> str:
-        """Return `file:line`, the file relative to the working folder where it is inside it."""
+        """Return `file:line`, with the path as `shown_path` returns it."""
         return f"{shown_path(self.file)}:{self.line}"
 
 
 def shown_path(file: str) -> str:
-    """Return the path as messages show it: relative to the working folder where it is inside it."""
+    """Return the path for a message: relative if the file is inside the working folder."""
     if file.startswith("<"):
         return file
     relative = os.path.relpath(file)
@@ -32,7 +32,7 @@ def shown_path(file: str) -> str:
 
 
 def declaring_frame() -> FrameType:
-    """Return the nearest frame that is not fscore's own: the user's file."""
+    """Return the nearest frame outside fscore, which is the user's file."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
@@ -40,6 +40,6 @@ def declaring_frame() -> FrameType:
 
 
 def declared_at() -> Origin:
-    """Return where the user's code stands now."""
+    """Return the line of the user's code that is being executed."""
     frame = declaring_frame()
     return Origin(frame.f_code.co_filename, frame.f_lineno)

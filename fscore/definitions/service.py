@@ -1,4 +1,4 @@
-"""Feature services: the features one model needs, in the order its input has them."""
+"""Feature services, which list the features of one model in the order of its input."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ __all__ = ["FeatureService"]
 
 
 class FeatureService:
-    """The features of one model in the order of its input, and the data's version that it reads.
+    """Define the features of one model, in the order of its input.
 
-    `features` holds features (`UserActivity.platform`, or `UserActivity.platform.alias("device")`
-    where two names would collide), whole views, and selections (`UserActivity[["age"]]`). Nothing
-    raises here: what is wrong is reported with everything else when the definitions are collected.
+    `features` lists features (`UserActivity.platform`), whole views, and selections
+    (`UserActivity[["age"]]`). If two names would collide, give one an alias:
+    `UserActivity.platform.alias("device")`. `version` is the version of the data that the service
+    reads until another is promoted, from 1. `owner`, `description` and `tags` are for people. An
+    invalid argument raises nothing here; `Registry` reports it with everything else that is wrong.
 
     >>> from fscore import Entity, FeatureView, Int64, String
     >>> user = Entity("user", join_keys={"user_id": String})
@@ -74,7 +76,7 @@ class FeatureService:
         return flat
 
     def __repr__(self) -> str:
-        """Name the service and how many features it has."""
+        """Return the service's name, its number of features and its version."""
         return (
             f"FeatureService({self.name!r}, {len(self.features)} features, version {self.version})"
         )

@@ -1,1 +1,1 @@
-"""The four kinds of views, as class statements."""
+"""The four kinds of views, which people declare by class statements."""

@@ -1,7 +1,7 @@
-"""What every kind of view shares: how a class statement is read, and what it declares.
+"""The base of all kinds of views: the metaclass that reads class statements.
 
-A kind of view is a base class that names a `ViewKind`: the arguments that its class statements
-take, and what its features follow from. The metaclass does the rest for all of them.
+Each kind of view is a base class with a `ViewKind`, which says which arguments its class statements
+take and what its features are computed from. The metaclass does the rest for all kinds.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fscore.model.source import FileSource
 from fscore.model.views import ViewDefinition
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")
-"""The arguments that every kind takes, beside `entity`."""
+"""The arguments that every kind takes, besides `entity`."""
 
 
 @dataclass(slots=True)
 class FeatureOptions:
-    """What `Feature(...)` says about a feature beside its type."""
+    """The arguments of `Feature(...)`."""
 
     follows_from: Any = None
     default: Any = None
@@ -38,7 +38,7 @@ class FeatureOptions:
 
 @dataclass(slots=True)
 class DeclaredFeature:
-    """One annotated line of a view that is a feature."""
+    """An annotated line that declares a feature."""
 
     name: str
     annotation: Annotation
@@ -47,50 +47,50 @@ class DeclaredFeature:
 
     @property
     def data_type(self) -> DataType:
-        """The type; a stand-in where the annotation is none, which is reported already."""
+        """The type; a stand-in if the annotation is not valid, which is reported already."""
         return self.annotation.data_type or DataType("String")
 
 
 class ViewKind:
-    """What one kind of view adds to what all have."""
+    """The part of reading a class statement that differs between kinds of views."""
 
     base: ClassVar[str]
     """The name of its base class."""
     model: ClassVar[type[ViewDefinition]]
     options: ClassVar[tuple[str, ...]]
-    """The arguments of its class statement, those that are common left out."""
+    """The arguments of its class statement, without the common ones."""
     member: ClassVar[str]
-    """The member of a feature's definition that says what it follows from."""
+    """The member of a `FeatureDefinition` that holds what the feature is computed from."""
     follows_from: ClassVar[type]
     other_lines: ClassVar[tuple[type, ...]] = ()
-    """What is assigned to annotated lines that are no features."""
+    """Types of the values assigned to annotated lines that are not features."""
     example: ClassVar[str]
-    """What a feature follows from, for messages."""
+    """An example of what a feature is computed from, for messages."""
 
     def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-        """Read the kind's own arguments as members of its definition; note what is wrong."""
+        """Return the kind's own arguments as members of its definition; add to `problems`."""
         return {}
 
     def accepted(self, value: Any) -> Any:
-        """Return what a feature follows from, given what was assigned; None where it is no such."""
+        """Return `value` if a feature of this kind can be computed from it, else None."""
         return value if isinstance(value, self.follows_from) else None
 
     def takes(
         self, declared: ViewDeclaration, name: str, annotation: Annotation, value: Any
     ) -> bool:
-        """Take an annotated line that is no feature; False where it is one."""
+        """Take an annotated line if it is not a feature; return whether it was taken."""
         return False
 
     def complete(self, declared: ViewDeclaration) -> None:
-        """Look at the whole, once every line is read."""
+        """Finish the declaration after every line was read."""
 
 
 @dataclass(slots=True)
 class ViewDeclaration:
-    """What a view's class statement said; `problems` are (feature or "", message).
+    """The contents of a view's class statement; `problems` are pairs (feature or "", message).
 
-    `settings` are the members of the definition that only this kind has. `unjudged` are features of
-    which nothing more can be said, because something about them is reported already.
+    `settings` are the members of the definition that only this kind has. `unjudged` are the lines
+    that the check passes over, because a problem of theirs is reported already.
     """
 
     class_name: str
@@ -109,11 +109,11 @@ class ViewDeclaration:
 
     @property
     def entity_name(self) -> str:
-        """The entity's name; empty where the class statement gives none."""
+        """The entity's name; empty if the class statement gives none."""
         return "" if self.entity is None else text_of(self.entity.name)
 
     def note(self, name: str, problem: str) -> None:
-        """Note what is wrong with one annotated line."""
+        """Note a problem of one annotated line."""
         self.problems.append((name, problem))
         self.unjudged.add(name)
 
@@ -127,7 +127,7 @@ class ViewMeta(type):
     def __new__(
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
     ) -> ViewMeta:
-        """Make the class; what is wrong with it is noted in its declaration."""
+        """Make the class, and note in its declaration what is wrong with it."""
         cls = super().__new__(mcls, name, bases, namespace)
         if not any(hasattr(base, "__fscore_kind__") for base in bases):
             cls.__fscore_view__ = None  # View itself, and the base of each kind
@@ -151,7 +151,7 @@ class ViewMeta(type):
     def __init__(
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **options: Any
     ) -> None:
-        """Take the options that `__new__` has read."""
+        """Accept the options, which `__new__` has read."""
         super().__init__(name, bases, namespace)
 
     @overload
@@ -161,32 +161,35 @@ class ViewMeta(type):
     def __getitem__(
         cls, names: str | list[str] | tuple[str, ...]
     ) -> FeatureRef | tuple[FeatureRef, ...]:
-        """Return one feature by its name, or several in the given order."""
+        """Return one feature by its name, or several in the given order.
+
+        Raises AttributeError if the view has no feature of that name.
+        """
         if isinstance(names, str):
             return _reference(cls, names)
         return tuple(_reference(cls, name) for name in names)
 
-    if not TYPE_CHECKING:  # a checker would take this as leave for every attribute
+    if not TYPE_CHECKING:  # with it, type checkers would accept every attribute
 
         def __getattr__(cls, name: str) -> Any:
-            """Say which features there are."""
+            """Raise AttributeError, naming the features that there are."""
             raise AttributeError(_no_such_feature(cls, name))
 
 
 class View(metaclass=ViewMeta):
-    """What every kind of view is."""
+    """Base class of every kind of view."""
 
     __fscore_view__: ClassVar[ViewDeclaration | None]
     __fscore_kind__: ClassVar[ViewKind]
 
 
 def declaration_of(view: object) -> ViewDeclaration | None:
-    """Return what the class statement said; None for the base of a kind and other classes."""
+    """Return a view's declaration; None for the base class of a kind and for anything else."""
     return getattr(view, "__fscore_view__", None) if isinstance(view, ViewMeta) else None
 
 
 def duration_option(options: Mapping[str, Any], name: str, problems: list[str]) -> int:
-    """Read one argument as milliseconds, 0 where it is left out or wrong."""
+    """Read one argument as milliseconds; 0 if it is left out or not valid."""
     try:
         return duration_ms(options.get(name))
     except ValueError as error:
@@ -284,7 +287,10 @@ def _read_ttl(declared: ViewDeclaration, feature: DeclaredFeature) -> None:
 
 
 def _evaluated(raw: Any, frame: FrameType) -> Annotation | None:
-    """Read one annotation, text under `from __future__ import annotations`; None for a ClassVar."""
+    """Read one annotation; None for a ClassVar.
+
+    It is text if the user's file has `from __future__ import annotations`.
+    """
     if isinstance(raw, str):
         try:
             # Without the future import the user's file would have evaluated this itself.

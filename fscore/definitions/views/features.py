@@ -43,17 +43,21 @@ def Feature(
 ) -> Any:
     """Describe a feature: `platform: String = Feature(latest("platform"), description="…")`.
 
-    `follows_from` says how its value comes about: a mapping (`latest`, `count` and so on) in a
-    feature view, `ever()` in a flag view, a window function in a series; in feature and flag views
-    somebody else writes it where there is none. `default` is served where the value is NULL,
-    NOT_FOUND or EXPIRED, the status still saying which. `ttl` replaces the view's, in feature views
-    only. Returns Any, so that type checkers accept it where the annotation says `String`.
+    `follows_from` says how the value is computed: by a mapping (`latest`, `count` and so on) in a
+    feature view, by `ever()` in a flag view, by a window function in a series, and by an expression
+    in a view on request. Features of feature views and flag views may leave it out; then your own
+    code writes them. `default`, a value of the feature's type, is served if the stored value is
+    NULL, NOT_FOUND or EXPIRED; its status stays the same. `ttl` replaces the TTL of the view, in
+    feature views only. `description` and `tags` are for people.
+
+    An invalid argument raises nothing here; `Registry` reports it with everything else that is
+    wrong. The result is typed Any, so type checkers accept it after an annotation such as `String`.
     """
     return FeatureOptions(follows_from, default, description, {} if tags is None else tags, ttl)
 
 
 class FeatureViewKind(ViewKind):
-    """Rows of features in a hash, or packed."""
+    """The kind of views that store rows of features, in a hash or packed."""
 
     base = "FeatureView"
     model = FeatureViewDefinition
@@ -71,14 +75,21 @@ class FeatureViewKind(ViewKind):
 
 
 class FeatureView(View):
-    """Base of every feature view; the class statement's arguments describe the view.
+    """Base class of feature views; subclass it to declare one.
 
-    `entity` (required) is what it describes; `source` where its values come from; `ttl` after how
-    long they expire (`"90s"`, `"5m"`, `"24h"`, `"30d"`, a timedelta, or None for never); `owner`,
-    `description` and `tags` are for people; `name` replaces the class's name in snake_case;
-    `layout` is how it is stored: `"hash"`, a field for each feature, or `"packed"`, one compact
-    value for each row. Nothing raises in the class statement: what is wrong is reported with
-    everything else when the definitions are collected.
+    Each annotated line is a feature. The arguments of the class statement describe the view:
+
+    - `entity` (required) is the `Entity` that the features describe.
+    - `source` is the `FileSource` whose rows the mappings read.
+    - `ttl` is how long after its event time a value expires: `"90s"`, `"5m"`, `"24h"`, `"30d"`, a
+      timedelta, or None for never.
+    - `layout` is how rows are stored: `"hash"` as a hash field for each feature, `"packed"` as one
+      compact value.
+    - `name` replaces the name of the view, which is the class's in snake_case.
+    - `owner`, `description` and `tags` are for people.
+
+    An invalid argument raises nothing in the class statement; `Registry` reports it with everything
+    else that is wrong.
     """
 
     __fscore_kind__: ClassVar[ViewKind] = FeatureViewKind()
@@ -97,4 +108,4 @@ class FeatureView(View):
             name: str | None = None,
             layout: str = "hash",
         ) -> None:
-            """State the arguments for editors; the metaclass reads them."""
+            """Declare the arguments for editors; the metaclass reads them."""

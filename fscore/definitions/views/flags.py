@@ -1,4 +1,4 @@
-"""Flags: booleans for very many entities, one bit each.
+"""Flag views: booleans for very many entities, stored as one bit each.
 
 >>> from fscore import Bool, Entity, Feature, FlagView, Int64, ever
 >>> user = Entity("user", join_keys={"user_id": Int64})
@@ -24,7 +24,7 @@ __all__ = ["FlagView"]
 
 
 class FlagViewKind(ViewKind):
-    """Bits, numbered by the ids."""
+    """The kind of views that store bits, numbered by the entities' ids."""
 
     base = "FlagView"
     model = FlagViewDefinition
@@ -34,18 +34,22 @@ class FlagViewKind(ViewKind):
     example = 'ever(where={"event": "promo_page"})'
 
     def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-        """Read how ids are written."""
+        """Read the pattern of ids."""
         return {"ids": options.get("ids")}
 
 
 class FlagView(View):
-    """Base of every view of flags: `Bool` features that are true or false and never missing.
+    """Base class of flag views; subclass it to declare one.
 
-    A flag is a bit at the number of the entity's id. Where the one join key is an `Int64`, that is
-    the number; where it is a `String`, `ids` says how ids are written from their numbers: text and
-    then `%d`, or `%04d` where numbers are padded with zeros to four digits. The name of a flag is
-    its key, so it is unique over all flag views. `entity`, `source`, `owner`, `description`, `tags`
-    and `name` are as in `FeatureView`.
+    Its features are `Bool`, and are true or false but never missing. A flag is a bit at the number
+    of the entity's id, so the entity has exactly one join key. An `Int64` join key is that number
+    itself. If the join key is a `String`, `ids` says how an id is written from its number: text and
+    then `%d`, or `%04d` if numbers are padded with zeros to four digits. The name of a flag is its
+    Redis key, so it must be unique among all flag views. `entity`, `source`, `owner`,
+    `description`, `tags` and `name` are as in `FeatureView`.
+
+    An invalid argument raises nothing in the class statement; `Registry` reports it with everything
+    else that is wrong.
     """
 
     __fscore_kind__: ClassVar[ViewKind] = FlagViewKind()
@@ -63,4 +67,4 @@ class FlagView(View):
             tags: Mapping[str, str] | None = None,
             name: str | None = None,
         ) -> None:
-            """State the arguments for editors; the metaclass reads them."""
+            """Declare the arguments for editors; the metaclass reads them."""

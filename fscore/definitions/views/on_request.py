@@ -1,4 +1,4 @@
-"""Features computed on request: from stored features, and from what a request brings.
+"""Views on request: features computed from stored features and from the inputs of a request.
 
 >>> from fscore import Entity, Feature, FeatureView, Float64, Int64, RequestView, String, Timestamp
 >>> from fscore import request
@@ -28,7 +28,7 @@ __all__ = ["RequestView"]
 
 
 class RequestViewKind(ViewKind):
-    """Values that are stored nowhere."""
+    """The kind of views whose values are computed when they are read, and stored nowhere."""
 
     base = "RequestView"
     model = RequestViewDefinition
@@ -55,7 +55,7 @@ class RequestViewKind(ViewKind):
         return {"request": tuple(read)}
 
     def complete(self, declared: ViewDeclaration) -> None:
-        """Leave alone what reads an input whose type is unknown."""
+        """Exempt features that read an input of unknown type from the check."""
         inputs = declared.settings["request"]
         typed = tuple((name, kind) for name, kind in inputs or () if kind)
         if typed == inputs:
@@ -70,18 +70,22 @@ class RequestViewKind(ViewKind):
                     declared.unjudged.add(feature.name)
 
     def accepted(self, value: Any) -> Expression | None:
-        """Return an expression of it: a feature by itself is one, too."""
+        """Return `value` as an expression, which a single feature is too; else None."""
         return operand(value) if isinstance(value, Operand) else None
 
 
 class RequestView(View):
-    """Base of every view of features that are computed when they are read.
+    """Base class of views on request, whose features are computed when they are read.
 
-    Each feature has an expression of stored features, of any view and entity, of `request.now`, the
-    moment of reading, and of inputs that a request brings, `request["amount"]`. `request` of the
-    class statement gives the inputs their types. The annotation is the type of the result. `entity`
-    is the one that the features describe; `owner`, `description`, `tags` and `name` are as in
-    `FeatureView`. Stored features that a service does not list are read all the same.
+    The expression of a feature may use stored features of any view and entity, `request.now` (the
+    `as_of` of the read), and inputs that the request sends, such as `request["amount"]`. The
+    argument `request` maps the name of each input to its type. The annotation of a feature is the
+    type of its result. A service need not list the stored features that an expression reads.
+    `entity` is the `Entity` that the features describe; `owner`, `description`, `tags` and `name`
+    are as in `FeatureView`.
+
+    An invalid argument raises nothing in the class statement; `Registry` reports it with everything
+    else that is wrong.
     """
 
     __fscore_kind__: ClassVar[ViewKind] = RequestViewKind()
@@ -98,4 +102,4 @@ class RequestView(View):
             tags: Mapping[str, str] | None = None,
             name: str | None = None,
         ) -> None:
-            """State the arguments for editors; the metaclass reads them."""
+            """Declare the arguments for editors; the metaclass reads them."""

@@ -1,4 +1,4 @@
-"""Series: events of an entity in order of time, and features over windows of them.
+"""Series views: the events of an entity in order of time, and features over windows of them.
 
 >>> from fscore import Entity, Float64, Int64, List, Payload, SeriesView, String, window
 >>> user = Entity("user", join_keys={"user_id": String})
@@ -38,22 +38,22 @@ __all__ = ["Payload", "SeriesView"]
 
 @dataclass(frozen=True, slots=True)
 class PayloadOptions:
-    """What `Payload(...)` says."""
+    """The arguments of `Payload(...)`."""
 
     column: Any
 
 
 def Payload(column: str | None = None) -> Any:
-    """Describe a field of the events: `price: Float64 = Payload("amount")`.
+    """Declare a field of the events of a series: `price: Float64 = Payload("amount")`.
 
-    `column` is where the source has it; without one, the column of the field's own name. Fields
-    have scalar types. They are not features: window functions read them by name.
+    `column` is the source's column that holds it; None means the column of the field's own name.
+    Fields have scalar types. They are not features: window functions read them by name.
     """
     return PayloadOptions(column)
 
 
 class SeriesViewKind(ViewKind):
-    """Events in a sorted set."""
+    """The kind of views that store events in a sorted set."""
 
     base = "SeriesView"
     model = SeriesViewDefinition
@@ -67,7 +67,7 @@ class SeriesViewKind(ViewKind):
     example = 'a window function like window.count("30m")'
 
     def settings(self, options: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-        """Read what is kept, for how long, and which events are one."""
+        """Read which events are kept, for how long, and which of them count as repeats."""
         where, mistakes = checked_where(options.get("where"))
         problems.extend(mistakes)
         retention_ms = duration_option(options, "retention", problems)
@@ -90,7 +90,7 @@ class SeriesViewKind(ViewKind):
     def takes(
         self, declared: ViewDeclaration, name: str, annotation: Annotation, value: Any
     ) -> bool:
-        """Take the fields of the payload."""
+        """Take a line that declares a payload field."""
         if not isinstance(value, PayloadOptions):
             return False
         column = name if value.column is None else value.column
@@ -99,7 +99,7 @@ class SeriesViewKind(ViewKind):
         return True
 
     def complete(self, declared: ViewDeclaration) -> None:
-        """Leave alone what reads a field whose type is unknown."""
+        """Exempt features that read a field of unknown type from the check."""
         fields = {part.name for part in declared.settings["payload"]} & declared.unjudged
         for feature in declared.features.values():
             window = feature.options.follows_from
@@ -108,21 +108,24 @@ class SeriesViewKind(ViewKind):
 
 
 class SeriesView(View):
-    """Base of every series: events of an entity, and features over windows of them.
+    """Base class of series views; subclass it to declare one.
 
-    `Payload()` lines are the fields of an event, in the order in which they are stored; lines with
-    a function of `fscore.window` are features. Of the class statement's arguments `entity`,
-    `source`, `owner`, `description`, `tags` and `name` are as in `FeatureView`, and
+    `Payload()` lines are the fields of an event, in the order in which they are stored. Lines with
+    a function of `fscore.window` are features. `entity`, `source`, `owner`, `description`, `tags`
+    and `name` are as in `FeatureView`. Durations are as in its `ttl`. The other arguments of the
+    class statement are:
 
-    - `where` keeps only rows of the source whose cells match, as in mappings;
-    - `retention` is for how long events are kept, at least the longest window;
-    - `max_events` is how many are kept, at most, the newest;
-    - `repeats="count"` keeps each event for itself, `"collapse"` one for each payload, the newest;
-    - `event_id` is the column whose value tells events of one moment and one payload apart;
-    - `tile` is the length of pre-aggregated buckets, from which long windows are read, and
-      `tile_retention` for how long these are kept; as long as events, where it is not given.
+    - `where` selects the rows of the source that are events, as in mappings.
+    - `retention` is how long events are kept, at least the longest window; None keeps them for
+      ever.
+    - `max_events` is how many events of an entity are kept, the newest; None keeps all.
+    - `repeats="count"` keeps every event; `"collapse"` keeps only the newest event of each payload.
+    - `event_id` is a column whose value distinguishes events of the same time and payload.
+    - `tile` is the length of pre-aggregated buckets, from which long windows are read.
+    - `tile_retention` is how long tiles are kept; None keeps them as long as events.
 
-    What is wrong is reported with everything else when the definitions are collected.
+    An invalid argument raises nothing in the class statement; `Registry` reports it with everything
+    else that is wrong.
     """
 
     __fscore_kind__: ClassVar[ViewKind] = SeriesViewKind()
@@ -146,4 +149,4 @@ class SeriesView(View):
             tags: Mapping[str, str] | None = None,
             name: str | None = None,
         ) -> None:
-            """State the arguments for editors; the metaclass reads them."""
+            """Declare the arguments for editors; the metaclass reads them."""
