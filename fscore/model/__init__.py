@@ -1,4 +1,4 @@
-"""Definitions as data: what the registry holds, and what both rows and plans are made from.
+"""Definitions as plain data, which the registry holds and the rest of the library reads.
 
-Imports nothing of the library but the core and the names of errors.
+From the rest of the library this package imports only the Rust core and the errors.
 """

@@ -1,4 +1,4 @@
-"""What a feature's type is: its spelling in the registry, and the values that it takes."""
+"""The types of features: how the registry spells them, and which values they take."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 SCALARS = ("Int64", "Float32", "Float64", "Bool", "String", "Bytes", "Timestamp")
-"""Names of the types that may stand alone and inside a list."""
+"""Names of the types that a feature and the elements of a list may have."""
 
 MAX_DIM = 65_536
 _LISTPACK_VALUE = 64
-"""Both servers' default `hash-max-listpack-value`: one longer value makes a hash a hash table."""
+"""The default `hash-max-listpack-value` of Redis and Valkey.
+
+One longer value makes the server store a hash as a hash table.
+"""
 
 _INT64 = range(-(2**63), 2**63)
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
@@ -28,8 +31,9 @@ _SPECIAL_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 class DataType:
     """The type of a feature's values.
 
-    `kind` is one of `SCALARS`, `List` or `Vector`; `element` the kind of a list's elements; `dim`
-    the length of a vector (else 0); `unit` what a timestamp is stored in, `ms` or `s` (else empty).
+    `kind` is one of `SCALARS`, `List` or `Vector`. `element` is the kind of a list's elements, else
+    empty. `dim` is the length of a vector, else 0. `unit` is the unit in which a timestamp is
+    stored, `ms` or `s`, else empty.
     """
 
     kind: str
@@ -39,7 +43,7 @@ class DataType:
 
     @classmethod
     def parse(cls, spelling: str) -> Self:
-        """Read the registry's spelling; ValueError where it is none.
+        """Read the registry's spelling. Raises ValueError if it is not valid.
 
         >>> DataType.parse("Timestamp[s]")
         DataType(kind='Timestamp', element='', dim=0, unit='s')
@@ -56,7 +60,9 @@ class DataType:
 
     @property
     def wide(self) -> bool:
-        """Whether stored values are likely longer than 64 bytes: lists, and vectors from 17 on.
+        """Whether stored values are likely longer than 64 bytes.
+
+        That is true of lists, and of vectors with more than 16 elements.
 
         >>> DataType.parse("Vector[16]").wide, DataType.parse("List[Int64]").wide
         (False, True)
@@ -75,11 +81,11 @@ class DataType:
                 return f"{self.kind}{unit}"
 
     def normalize(self, value: object) -> Any:
-        """Return `value` as results hold it, or raise ValueError saying why it is not of this type.
+        """Return `value` in the form that results have.
 
-        Integers become floats where the type is a float, datetimes become epoch milliseconds
-        (without a zone they are UTC), and nothing else is converted: a bool is no integer and "1"
-        is no number.
+        Integers become floats if the type is a float. Datetimes become epoch milliseconds; without
+        a zone they are UTC. Nothing else is converted: a bool is not an integer, and "1" is not a
+        number. Raises ValueError, which says why, if `value` is not of this type.
 
         >>> DataType.parse("Float64").normalize(1), DataType.parse("List[Bool]").normalize([True])
         (1.0, [True])
@@ -94,9 +100,9 @@ class DataType:
         return _normalize(self.kind, value)
 
     def to_json(self, value: Any) -> Any:
-        """Return a normalized value as JSON can hold it.
+        """Return a normalized value in a form that JSON can hold.
 
-        Bytes as base64, floats that JSON lacks as `nan`, `inf`, `-inf`.
+        Bytes become base64. NaN and the infinities become the texts `nan`, `inf` and `-inf`.
         """
         if isinstance(value, list):
             return [self.to_json(item) for item in value]
@@ -107,7 +113,7 @@ class DataType:
         return value
 
     def from_json(self, value: Any) -> Any:
-        """Undo `to_json`; raises ValueError where `value` is not of this type."""
+        """Undo `to_json`. Raises ValueError if `value` is not of this type."""
         kind = "Float32" if self.kind == "Vector" else self.element or self.kind
         if isinstance(value, list):
             return self.normalize([_from_json(kind, item) for item in value])
@@ -126,7 +132,7 @@ def _fixed_types() -> Iterator[DataType]:
 
 
 FIXED_TYPES = tuple(_fixed_types())
-"""Every type but the vectors, of which there are too many."""
+"""Every type except the vectors, which are too many to list."""
 
 _BY_SPELLING = {str(data_type): data_type for data_type in FIXED_TYPES}
 
@@ -186,7 +192,7 @@ def _number(kind: str, value: float) -> float:
 
 
 def epoch_ms(moment: dt.datetime) -> int:
-    """Return a datetime as epoch milliseconds, rounded down; without a zone it is UTC.
+    """Return a datetime as epoch milliseconds, rounded down. Without a zone it is UTC.
 
     >>> epoch_ms(dt.datetime(1970, 1, 1, 0, 0, 1, 999_999))
     1999

@@ -1,7 +1,7 @@
-"""Entities and services as plain frozen data, and their JSON; views are in `_view_model`.
+"""Entities and services as plain frozen data, and their JSON; `model.views` has the views.
 
-Declarations (the classes that people write) are compiled into these; clients that read the registry
-from Redis get these without ever seeing the Python files.
+The declarations that people write in Python are compiled into these. Clients read them from the
+registry in Redis, without the Python files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ JOIN_KEY_TYPES = ("Int64", "String")
 
 @dataclass(frozen=True, slots=True)
 class EntityDefinition:
-    """An entity; `join_keys` are (name, `Int64` or `String`) in the order of the Redis key."""
+    """An entity. `join_keys` are (name, `Int64` or `String`), in the order of the Redis key."""
 
     name: str
     join_keys: tuple[tuple[str, str], ...]
@@ -23,7 +23,7 @@ class EntityDefinition:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {
             "join_keys": [list(pair) for pair in self.join_keys],
             "description": self.description,
@@ -32,14 +32,14 @@ class EntityDefinition:
 
     @classmethod
     def from_json(cls, name: str, data: Any) -> Self:
-        """Read the registry's form."""
+        """Read the JSON data that the registry stores."""
         join_keys = tuple((key, kind) for key, kind in data["join_keys"])
         return cls(name, join_keys, data["description"], data["tags"])
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFeature:
-    """One output of a service; `alias` is None where the feature keeps its name."""
+    """One output of a service. `alias` is None if the feature keeps its name."""
 
     view: str
     feature: str
@@ -51,13 +51,13 @@ class ServiceFeature:
         return self.feature if self.alias is None else self.alias
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {"view": self.view, "feature": self.feature, "alias": self.alias}
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceDefinition:
-    """A feature service; features in the order of the model's input."""
+    """A feature service, with its features in the order of the model's input."""
 
     name: str
     features: tuple[ServiceFeature, ...]
@@ -67,7 +67,7 @@ class ServiceDefinition:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {
             "features": [feature.to_json() for feature in self.features],
             "version": self.version,
@@ -78,7 +78,7 @@ class ServiceDefinition:
 
     @classmethod
     def from_json(cls, name: str, data: Any) -> Self:
-        """Read the registry's form."""
+        """Read the JSON data that the registry stores."""
         features = tuple(
             ServiceFeature(item["view"], item["feature"], item["alias"])
             for item in data["features"]

@@ -1,9 +1,9 @@
-"""Expressions: on-request features, declared as what they are computed from.
+"""Expressions, from which features are computed on request.
 
-An expression is built by writing it, from features and from what a request brings, with Python's
-operators and the functions of `fscore.functions`. It is data: nothing is computed in Python. The
-Rust core compiles it once and evaluates it over whole columns, at read time and for training data
-(`fscore.evaluate`) alike. `docs/concepts/on-request-features.md` says what each operation does.
+Build an expression from features and from the inputs of a request, with Python's operators and the
+functions of `fscore.functions`. An expression is data: Python computes nothing. The Rust core
+compiles it once and evaluates it over whole columns, both for reads and for training data
+(`fscore.evaluate`). `docs/concepts/on-request-features.md` says what each operation does.
 
     >>> from fscore import Entity, FeatureView, Float64, String, Timestamp, request
     >>> from fscore import functions as fn
@@ -17,11 +17,10 @@ Rust core compiles it once and evaluates it over whole columns, at read time and
     >>> fn.where(order > 3, "large", "usual")
     Expression(where((request["amount"] / user_profile:average_order) > 3, "large", "usual"))
 
-Features and expressions are compared by `==` like everything else, and `==` makes an expression
-too. So neither has a truth value: `if`, `and`, `or`, `not` and chains like `1 < x < 5` raise
-TypeError, where `&`, `|` and `~` combine conditions. The one exception keeps features usable in
-lists and as keys of dicts: `==` of two features is true where both are the same object, and a
-feature's hash follows.
+Like the other operators, `==` makes an expression. So features and expressions have no truth value:
+`if`, `and`, `or`, `not` and chains like `1 < x < 5` raise TypeError. Combine conditions with `&`,
+`|` and `~`. There is one exception, which keeps features usable in lists and as keys of dicts: `==`
+of two features is true if both are the same object, and the hash of a feature agrees with that.
 """
 
 from __future__ import annotations
@@ -41,22 +40,22 @@ from fscore.model.data_type import epoch_ms
 __all__ = ["Expression", "Operand", "Request", "request"]
 
 _FLATTENED = frozenset({"+", "*", "&", "|"})
-"""Operations of any number of operands, which are taken from the left to the right."""
+"""Operations that take any number of operands, from left to right."""
 
 
 class ViewClass(Protocol):
-    """The class of a view: features and expressions know which one they are of."""
+    """The class of a view, which its features and their expressions refer to."""
 
     __name__: str
     __fscore_view__: Any
 
 
 class Operand:
-    """What operators make expressions of: features and expressions."""
+    """Base class of features and expressions, whose operators make expressions."""
 
     __slots__ = ()
 
-    # NumPy's scalars and arrays leave operators to the right operand.
+    # With this, NumPy's scalars and arrays leave operators to the right operand.
     __array_ufunc__: ClassVar[None] = None
 
     def _expression(self) -> Expression:
@@ -160,9 +159,11 @@ class Operand:
 
 
 class Expression(Operand):
-    """What an on-request feature is computed by; made by operators, `fscore.functions` and JSON.
+    """The formula of a feature that is computed on request.
 
-    Immutable. `repr` and `str` show it as it is written, features as `view:feature`.
+    Operators on features, on `request` and on other expressions make one; so do
+    `fscore.functions`, and `from_json`. It is immutable. `repr` and `str` show it as people write
+    it, with features as `view:feature`.
     """
 
     __slots__ = ("_tree", "_truth", "_types", "_views")
@@ -191,7 +192,7 @@ class Expression(Operand):
         return self
 
     def to_json(self) -> Any:
-        """Return the registry's form: what `json.dumps` can write.
+        """Return the JSON data that the registry stores, which `json.dumps` can write.
 
         >>> from fscore import request
         >>> (request["amount"] + 1).to_json()
@@ -201,7 +202,7 @@ class Expression(Operand):
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read the registry's form; raises ValueError where it is none.
+        """Read the JSON data that the registry stores. Raises ValueError if it is not valid.
 
         >>> Expression.from_json({"op": "-", "args": [{"now": True}, {"feature": "user:signup"}]})
         Expression(request.now - user:signup)
@@ -210,33 +211,38 @@ class Expression(Operand):
         return cls(copy.deepcopy(data))
 
     def features(self) -> tuple[str, ...]:
-        """Return the features it is computed from, as `view:feature`, each once, in order."""
+        """Return the features that it reads, as `view:feature`, each once, in order."""
         return tuple(dict.fromkeys(_leaves(self._tree, "feature")))
 
     def request_fields(self) -> tuple[str, ...]:
-        """Return the request inputs it is computed from, each once, in order; not `now`."""
+        """Return the request inputs that it reads, each once, in order, without `now`."""
         return tuple(dict.fromkeys(_leaves(self._tree, "request")))
 
     def uses_now(self) -> bool:
-        """Return whether it is computed from `request.now`."""
+        """Return whether it reads `request.now`."""
         return any(_leaves(self._tree, "now"))
 
     def known_types(self) -> dict[str, str]:
-        """Return the declared types of features that it was written with; JSON has none.
+        """Return the declared types of the features that it was written with.
 
-        Keys are `view:feature`, values the registry's spelling.
+        Keys are `view:feature`, values the registry's spelling. JSON has no types, so the result of
+        `from_json` knows none.
         """
         return dict(self._types)
 
     def views(self) -> tuple[ViewClass, ...]:
-        """Return the views whose features it was written with; JSON and pickles have none."""
+        """Return the classes of the views whose features it was written with.
+
+        The result of `from_json` or of a pickle knows none.
+        """
         return self._views
 
     def infer_type(self, feature_types: Mapping[str, str], request_types: Mapping[str, str]) -> str:
         """Return the type of its values, spelled as in the registry.
 
-        `feature_types` has the type of each feature by `view:feature`, `request_types` that of each
-        request input. Raises ValueError saying which part does not fit.
+        `feature_types` maps each `view:feature` that it reads to its type, and `request_types` each
+        request input. Raises ValueError, which names the part, if an operation does not take the
+        types of its operands or if a type is missing.
 
         >>> from fscore import request
         >>> (request["amount"] / 2).infer_type({}, {"amount": "Int64"})
@@ -247,10 +253,10 @@ class Expression(Operand):
     def check_type(
         self, data_type: str, feature_types: Mapping[str, str], request_types: Mapping[str, str]
     ) -> None:
-        """Raise ValueError where a feature declared `data_type` does not hold its values.
+        """Raise ValueError if a feature declared `data_type` cannot hold its values.
 
-        A feature holds values of its own type; a Float64 those of an Int64 as well, and a Float32
-        both, rounded.
+        A feature holds values of its own type. A Float64 feature also holds an Int64, and a Float32
+        feature holds both, rounded. The types are as in `infer_type`.
         """
         self.compiled(feature_types, request_types, data_type)
 
@@ -261,9 +267,10 @@ class Expression(Operand):
         data_type: str | None = None,
         default: Any = None,
     ) -> CompiledExpression:
-        """Compile it for these types; its columns are in the mappings' order.
+        """Compile it for these types; its columns are in the order of the mappings.
 
-        `data_type` and `default` are those of a feature that it computes. Raises ValueError.
+        `data_type` and `default` are the type and the default of the feature that it computes.
+        Raises ValueError as `infer_type` and `check_type` do.
         """
         return CompiledExpression(
             _dumped(self._tree),
@@ -274,14 +281,14 @@ class Expression(Operand):
         )
 
     def with_columns(self, places: Mapping[str, int]) -> Any:
-        """Return the JSON with each feature as its place among the columns: `{"column": 3}`.
+        """Return the JSON data with each feature replaced by its column: `{"column": 3}`.
 
-        KeyError where `places` lacks a feature.
+        `places` maps each `view:feature` to its column. Raises KeyError if it lacks a feature.
         """
         return _with_columns(self._tree, places)
 
     def __bool__(self) -> bool:
-        """Raise TypeError, except for two features compared by `==` or `!=`."""
+        """Raise TypeError, unless it compares two features by `==` or `!=`."""
         if self._truth is None:
             raise TypeError(
                 f"{self} has no truth value before it is computed: combine conditions with & | ~ "
@@ -290,33 +297,37 @@ class Expression(Operand):
         return self._truth
 
     def __str__(self) -> str:
-        """Return it as it is written; what is wrong where it is none, as when it is too large."""
+        """Return it as people write it, or what is wrong with it, such as that it is too large."""
         try:
             return format_expression(_dumped(self._tree))
         except ValueError as error:
             return f"<{error}>"
 
     def __repr__(self) -> str:
-        """Return it as it is written, in `Expression(…)`."""
+        """Return it as people write it, inside `Expression(…)`."""
         return f"Expression({self})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it was made from."""
+        """Pickle its tree, its types and its truth value."""
         return (type(self), (self._tree, dict(self._types), self._truth))
 
 
 class Request:
-    """What a request brings: `request.now`, and `request["amount"]` for an input of that name."""
+    """The inputs of a request: `request.now`, and `request["amount"]` for a declared input."""
 
     __slots__ = ()
 
     @property
     def now(self) -> Expression:
-        """The moment the request is answered for: its `as_of`, a Timestamp."""
+        """The time that the request reads at, its `as_of`: a Timestamp."""
         return Expression({"now": True})
 
     def __getitem__(self, name: str) -> Expression:
-        """Return the input of that name, whose type the view declares: `request={"amount": …}`."""
+        """Return the input of that name, as an expression.
+
+        The view declares its type: `class Order(RequestView, …, request={"amount": Float64})`.
+        Raises TypeError if the name is not a string.
+        """
         if not isinstance(name, str):
             raise TypeError(
                 f'a request input is named by a string: request["amount"], not {name!r}'
@@ -324,24 +335,24 @@ class Request:
         return Expression({"request": name})
 
     def __repr__(self) -> str:
-        """Return the name that it is imported by."""
+        """Return the name that people import."""
         return "request"
 
 
 request = Request()
-"""What a request brings."""
+"""The inputs of a request, for expressions."""
 
 
 def feature(reference: str, data_type: str, view: ViewClass) -> Expression:
-    """Return a feature of a view, `view:feature`, as an expression."""
+    """Return an expression that is one feature; `reference` is `view:feature`."""
     return Expression({"feature": reference}, {reference: data_type}, views=(view,))
 
 
 def call(operation: str, *operands: Any) -> Expression:
-    """Return the expression of an operation by its name in JSON.
+    """Return the expression of an operation; `operation` is its name in JSON.
 
-    TypeError where an operand is neither an expression nor a literal, ValueError where it is one
-    that 64 bits do not hold, and where the expression becomes too deep.
+    Raises TypeError if an operand is neither an expression nor a literal. Raises ValueError if a
+    literal does not fit into 64 bits or is not finite, or if the expression nests too deep.
     """
     parts = [operand(value) for value in operands]
     types = {name: spelling for part in parts for name, spelling in part._types.items()}
@@ -359,7 +370,7 @@ def call(operation: str, *operands: Any) -> Expression:
 
 
 def operand(value: Any) -> Expression:
-    """Return `value` as an expression: a feature, an expression, or a literal."""
+    """Return a feature, an expression or a literal as an expression. Raises as `call` does."""
     if isinstance(value, Operand):
         return value._expression()
     return Expression(_literal(value))
@@ -374,7 +385,7 @@ def _infix(operation: str, left: Any, right: Any, *, truth: bool | None = None) 
 
 
 def _identity(left: Operand, right: object) -> bool | None:
-    """Return whether two features are one object; None where either is no feature."""
+    """Return whether two features are the same object; None if either is not a feature."""
     if isinstance(left, Expression) or isinstance(right, Expression):
         return None
     return left is right if isinstance(right, Operand) else None

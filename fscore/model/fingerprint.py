@@ -1,4 +1,4 @@
-"""Schemas of packed rows: the number by which a row names the columns it was written with."""
+"""Fingerprints of schemas: the number in a packed row that identifies its columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fscore.model.data_type import DataType
 
 
 def fingerprint(columns: Sequence[tuple[str, str]]) -> int:
-    """Return the fingerprint of columns, each a name and a type's spelling, in declared order.
+    """Return the fingerprint of columns, each a name and the spelling of a type, in declared order.
 
-    The first 32 bits of SHA-256 over `name:type` and a newline for each column. ValueError where a
-    type is none.
+    It is the first 32 bits of SHA-256 over `name:type` and a newline for each column. Raises
+    ValueError if a type is not valid.
 
     >>> f"{fingerprint([('age', 'Int64'), ('country', 'String')]):08x}"
     '9e4f7e34'

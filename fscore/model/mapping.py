@@ -1,24 +1,24 @@
-"""How a feature follows from the events of one entity, as data.
+"""Mappings as data: how a feature is computed from the source's rows of one entity.
 
 A mapping is `{"op": str, "column": str | null, "where": {column: [text | null, ...]}}`.
 
-- A row belongs to the mapping if, for every column of `where`, the cell's text is one of those
-  listed. A cell's text: text as it is, integers in decimal, floats in their shortest form, booleans
-  `true` and `false`; an empty CSV cell, a null and an absent field are null.
-- Every operation that has a column passes over rows whose `column` is null.
+- A row matches if, for every column of `where`, the text of its cell is in the list. Text stands
+  for itself, integers are in decimal, floats in their shortest form, booleans are `true` and
+  `false`. An empty CSV cell, a null and an absent field are null.
+- Every operation that has a column ignores rows in which the column is null.
 
-| op | column | value | if nothing matches |
+| op | column | value | if no row matches |
 |---|---|---|---|
-| `latest` | yes | of the row with the newest event time; of equal times the later row | null |
-| `first` | yes | of the row with the oldest event time; of equal times the earlier row | null |
-| `count` | null | how many rows | 0 |
-| `distinct` | yes | how many different cell texts | 0 |
+| `latest` | yes | cell of the row with the newest event time; of equal times the later row | null |
+| `first` | yes | cell of the row with the oldest event time; of equal times the first row | null |
+| `count` | null | number of rows | 0 |
+| `distinct` | yes | number of different cell texts | 0 |
 | `total` | yes | sum of the cells, read as the feature's type | 0 |
-| `smallest`, `largest` | yes | of the cells, read as the feature's type | null |
+| `smallest`, `largest` | yes | the smallest or largest cell, read as the feature's type | null |
 | `ever` | null | whether there is a row; fills flags | false |
 
-An entity without any row in the source is not written. The event time of what is written is the
-newest of the entity's rows.
+Nothing is written for an entity without any row in the source. The event time of a written row is
+the newest event time among the entity's rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fscore.model.data_type import DataType
 WhereValue = str | int | float | bool | None
 Where = Mapping[str, WhereValue | Collection[WhereValue]]
 Conditions = Mapping[str, tuple[str | None, ...]]
-"""What `where` means, canonically: for each column, sorted by name, the texts that match."""
+"""Canonical form of `where`: for each column, sorted by name, the texts that match."""
 
 _NUMBERS = frozenset({"Int64", "Float32", "Float64"})
 _ORDERED = _NUMBERS | {"Timestamp", "String"}
@@ -46,16 +46,16 @@ _RESULTS: dict[str, frozenset[str] | None] = {
     "largest": _ORDERED,
     "ever": frozenset({"Bool"}),
 }
-"""Per operation the kinds of feature it can fill; None is any."""
+"""The kinds of features that each operation can fill; None means any."""
 
 _OF_ROWS = ("count", "ever")
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureMapping:
-    """How one feature follows from the events of an entity.
+    """How one feature is computed from the source's rows of an entity.
 
-    The module's text has the JSON form and its meaning.
+    The docstring of this module describes the JSON form and its meaning.
     """
 
     op: str
@@ -64,12 +64,12 @@ class FeatureMapping:
     mistakes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {"op": self.op, "column": self.column, "where": where_json(self.where)}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read the registry's form; what does not fit is noted and comes back from `problems`."""
+        """Read the JSON data that the registry stores; `problems` returns what is wrong with it."""
         if not isinstance(data, dict) or set(data) != {"op", "column", "where"}:
             return cls("", None, {}, (f"a mapping has op, column and where, not {data!r}",))
         where, mistakes = checked_where(data["where"])
@@ -97,12 +97,12 @@ class FeatureMapping:
 
 
 def where_json(where: Conditions) -> dict[str, list[str | None]]:
-    """Return the registry's form of conditions."""
+    """Return conditions as the JSON data that the registry stores."""
     return {column: list(values) for column, values in where.items()}
 
 
 def checked_where(where: Any) -> tuple[Conditions, tuple[str, ...]]:
-    """Return the conditions, and what is wrong with them."""
+    """Return the canonical form of `where`, and what is wrong with it."""
     if where is None:
         return {}, ()
     if not isinstance(where, Mapping):
@@ -131,7 +131,7 @@ def checked_where(where: Any) -> tuple[Conditions, tuple[str, ...]]:
 
 
 def cell_text(value: WhereValue) -> str | None:
-    """Return the text that a cell is compared by; null (also an empty cell) is None.
+    """Return the text by which cells are compared; None for null and for an empty cell.
 
     >>> cell_text(True), cell_text(3), cell_text(0.5), cell_text("")
     ('true', '3', '0.5', None)

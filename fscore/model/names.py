@@ -1,4 +1,4 @@
-"""How names look and how durations are written, in definitions and in messages about them."""
+"""The rules for names and durations, in definitions and in messages about them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_TTL_MS = 100 * 365 * _UNIT_MS["d"]
 
 
 def name_problem(what: str, name: object) -> str | None:
-    """Say what is wrong with a name, or return None.
+    """Return what is wrong with a name, or None.
 
-    Names become Redis keys, hash fields and attributes of Python classes: letters, digits and
-    underscores.
+    Names become Redis keys, hash fields and attributes of Python classes, so they consist of
+    letters, digits and underscores.
     """
     if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= MAX_NAME:
         return None
@@ -26,7 +26,7 @@ def name_problem(what: str, name: object) -> str | None:
 
 
 def snake_case(name: str) -> str:
-    """Turn a class's name into a view's.
+    """Turn the name of a class into the name of its view.
 
     >>> snake_case("UserActivity"), snake_case("HTTPStats2"), snake_case("LTVScores")
     ('user_activity', 'http_stats2', 'ltv_scores')
@@ -36,7 +36,9 @@ def snake_case(name: str) -> str:
 
 
 def duration_ms(duration: object) -> int:
-    """Read a TTL as milliseconds; None is 0, which means never. ValueError where it is no TTL.
+    """Read a duration as milliseconds; None is 0, which means no limit.
+
+    Raises ValueError if it is not valid, or not between 1 ms and 100 years.
 
     >>> duration_ms("90s"), duration_ms("30d"), duration_ms(dt.timedelta(hours=1))
     (90000, 2592000000, 3600000)
@@ -60,7 +62,7 @@ def duration_ms(duration: object) -> int:
 
 
 def duration_text(ms: int) -> str:
-    """Write milliseconds in the largest unit that divides them; 0 is `never`.
+    """Return milliseconds as text in the largest unit that divides them; 0 is `never`.
 
     >>> duration_text(86_400_000), duration_text(90_000), duration_text(0)
     ('1d', '90s', 'never')
@@ -72,10 +74,10 @@ def duration_text(ms: int) -> str:
 
 
 def text_of(name: object) -> str:
-    """Return a name as text, so that even a wrong one can be listed among the others."""
+    """Return a name as text; one that is not text becomes its repr, so that it can be listed."""
     return name if isinstance(name, str) else repr(name)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Join names for a message; `none` where there are none."""
+    """Join names for a message; `none` if there are none."""
     return ", ".join(names) or "none"

@@ -3,11 +3,11 @@
 Its JSON is `{"kind": "file", "name": str, "event_time": column, "timestamp_format": str | null,
 "keys": {join key: column}}`.
 
-- A join key that `keys` does not name stands in the column of its own name.
-- `timestamp_format` says how the text of a timestamp is read, in the event time and in every
-  `Timestamp` feature of the view: null is ISO 8601 (RFC 3339 included), `"unix"` epoch seconds,
+- A join key that `keys` does not name is in the column of its own name.
+- `timestamp_format` says how to read the text of timestamps, in the event time and in every
+  `Timestamp` feature of the view. Null is ISO 8601 (RFC 3339 included), `"unix"` epoch seconds,
   `"unix_ms"` epoch milliseconds, anything else a `strptime` pattern. A timestamp without a zone is
-  UTC. Typed columns (Parquet timestamps) need no reading.
+  UTC. Typed columns (Parquet timestamps) need no format.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from fscore.model.names import name_problem
 
 @dataclass(frozen=True)
 class FileSource:
-    """Events in files: CSV, NDJSON or Parquet. Which files is said when loading.
+    """Define a source of events in CSV, NDJSON or Parquet files, which are named when loading.
 
-    `event_time` is the column with each row's moment, `timestamp_format` how its text is read
-    (None: ISO 8601; `"unix"` and `"unix_ms"`: integers; else a `strptime` pattern; no zone means
-    UTC). `keys` says which column holds which join key; join keys it does not name stand in columns
-    of their own name.
+    - `event_time` is the column with the time of each row.
+    - `timestamp_format` says how to read the text of timestamps: None is ISO 8601, `"unix"` epoch
+      seconds, `"unix_ms"` epoch milliseconds, anything else a `strptime` pattern. Without a zone a
+      timestamp is UTC.
+    - `keys` maps a join key to its column. Other join keys are in the columns of their own name.
+
+    An invalid argument raises nothing here; `Registry` reports it with everything else that is
+    wrong.
 
     >>> FileSource("clickstream", event_time="timestamp", keys={"user_id": "uid"}).keys
     {'user_id': 'uid'}
@@ -38,11 +42,11 @@ class FileSource:
     keys: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def columns_of(self, join_keys: Sequence[str]) -> dict[str, str]:
-        """Return the column of each of an entity's join keys."""
+        """Return the column of each of these join keys."""
         return {name: self.keys.get(name, name) for name in join_keys}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {
             "kind": "file",
             "name": self.name,
@@ -53,7 +57,7 @@ class FileSource:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read the registry's form; ValueError where it is not."""
+        """Read the JSON data that the registry stores. Raises ValueError if it is not valid."""
         fields = {"kind", "name", "event_time", "timestamp_format", "keys"}
         if not isinstance(data, dict) or set(data) != fields or data["kind"] != "file":
             raise ValueError(
@@ -67,7 +71,7 @@ class FileSource:
         )
 
     def problems(self) -> list[str]:
-        """Return what is wrong with this source, whoever reads it."""
+        """Return what is wrong with this source by itself, whichever views read it."""
         found = [problem] if (problem := name_problem("a source", self.name)) else []
         if not isinstance(self.event_time, str) or not self.event_time:
             found.append(f"event_time must name a column, not {self.event_time!r}")

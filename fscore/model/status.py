@@ -6,17 +6,17 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """What became of one value of a result."""
+    """The status of one value of a result: whether there is a value, and if not, why."""
 
     PRESENT = 0
-    """There, and of its type."""
+    """The value is stored or was computed, and is of its type."""
     NULL = 1
-    """The view's row was written without it."""
+    """The row was written without this value, or an expression has no result."""
     NOT_FOUND = 2
-    """Nobody wrote that row."""
+    """The row was never written, or the entity has no events."""
     EXPIRED = 3
-    """Older than its view's TTL."""
+    """The value is older than its TTL."""
     INVALID = 4
-    """What is stored is not of its type."""
+    """The stored value is not of the feature's type."""
     UNAVAILABLE = 5
-    """Could not be read in time."""
+    """The value could not be read in time."""

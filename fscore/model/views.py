@@ -18,17 +18,17 @@ LAYOUTS = ("hash", "packed")
 
 Tiles = Literal["none", "exact", "granular"]
 Columns = tuple[tuple[str, str], ...]
-"""Names and types, as the registry spells them."""
+"""Pairs of a name and a type, as the registry spells it."""
 Schemas: TypeAlias = Mapping[int, Columns]
-"""Columns of packed rows by the fingerprint that the rows bear."""
+"""The columns of packed rows, by the fingerprint in the rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureDefinition:
-    """A feature; `default` is a normalized value of its type, or None.
+    """A feature. `default` is a normalized value of its type, or None.
 
-    What it follows from is a `mapping` in feature views and flags, a `window` in series, and an
-    `expression`, as JSON, in views on request. `ttl_ms` 0 stands for its view's.
+    It is computed from a `mapping` in feature views and flag views, from a `window` in series, and
+    from an `expression`, as JSON data, in views on request. A `ttl_ms` of 0 means the view's TTL.
     """
 
     name: str
@@ -42,7 +42,7 @@ class FeatureDefinition:
     expression: Any = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the registry's forms of all kinds share."""
+        """Return the JSON data that features of all kinds of views share."""
         return {
             "name": self.name,
             "type": str(self.type),
@@ -53,7 +53,7 @@ class FeatureDefinition:
 
     @classmethod
     def from_json(cls, data: Any, **follows_from: Any) -> Self:
-        """Read what the registry's forms of all kinds share; the rest comes as arguments."""
+        """Read the JSON data that features of all kinds share; the rest comes as arguments."""
         data_type = DataType.parse(data["type"])
         default = None if data["default"] is None else data_type.from_json(data["default"])
         return cls(
@@ -63,11 +63,11 @@ class FeatureDefinition:
 
 @dataclass(frozen=True)
 class ViewDefinition:
-    """What all kinds of views have; features in declared order."""
+    """Base class of the four kinds of views, with features in declared order."""
 
     kind: ClassVar[str]
     _plain: ClassVar[tuple[str, ...]] = ()
-    """The members that only this kind has, and that are in the JSON as they are here."""
+    """The members that only this kind has, and that are in the JSON unchanged."""
 
     name: str
     entity: str
@@ -78,7 +78,7 @@ class ViewDefinition:
     source: FileSource | None = field(default=None, kw_only=True)
 
     def feature(self, name: str) -> FeatureDefinition | None:
-        """Return the feature of that name."""
+        """Return the feature of that name, or None."""
         return self._by_name.get(name)
 
     @cached_property
@@ -86,7 +86,7 @@ class ViewDefinition:
         return {feature.name: feature for feature in self.features}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {
             "kind": self.kind,
             "entity": self.entity,
@@ -100,7 +100,7 @@ class ViewDefinition:
 
     @classmethod
     def from_json(cls, name: str, data: Any) -> Self:
-        """Read the registry's form."""
+        """Read the JSON data that the registry stores."""
         return cls(
             name,
             data["entity"],
@@ -129,9 +129,9 @@ class ViewDefinition:
 
 @dataclass(frozen=True)
 class FeatureViewDefinition(ViewDefinition):
-    """Rows of features that arrive together; `ttl_ms` 0 means that nothing expires.
+    """A view of features that arrive together as rows. A `ttl_ms` of 0 means that none expires.
 
-    `layout` is what is read. During a migration `migrating_from` is the other layout, and rows are
+    Rows are read in `layout`. During a migration `migrating_from` is the other layout, and rows are
     written in both.
     """
 
@@ -149,12 +149,12 @@ class FeatureViewDefinition(ViewDefinition):
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """The layouts in which rows are written, the one that is read first."""
+        """The layouts in which rows are written; the first is the one that is read."""
         return (self.layout,) if self.migrating_from is None else (self.layout, self.migrating_from)
 
     @property
     def life_ms(self) -> int:
-        """How long after its event time some value of a row still counts; 0 for ever."""
+        """How long after its event time a row has values that are not expired; 0 is for ever."""
         lives = [feature.ttl_ms or self.ttl_ms for feature in self.features]
         return max(lives, default=0) if all(lives) else 0
 
@@ -169,28 +169,28 @@ class FeatureViewDefinition(ViewDefinition):
 
 @dataclass(frozen=True, slots=True)
 class PayloadField:
-    """A field of a series' events, and the column of the source that holds it."""
+    """A field of the events of a series, and the column of the source that holds it."""
 
     name: str
     type: DataType
     column: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {"name": self.name, "type": str(self.type), "column": self.column}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read the registry's form."""
+        """Read the JSON data that the registry stores."""
         return cls(data["name"], DataType.parse(data["type"]), data["column"])
 
 
 @dataclass(frozen=True)
 class SeriesViewDefinition(ViewDefinition):
-    """Events of an entity in a sorted set, and features over windows of them.
+    """A view of an entity's events in a sorted set, with features over windows of them.
 
-    `retention_ms`, `max_events`, `tile_ms` and `tile_retention_ms` are 0 where there is none:
-    nothing is dropped, and there are no tiles.
+    A `retention_ms`, `max_events` or `tile_retention_ms` of 0 means no limit, so nothing is
+    dropped. A `tile_ms` of 0 means that there are no tiles.
     """
 
     kind = "series"
@@ -209,32 +209,33 @@ class SeriesViewDefinition(ViewDefinition):
 
     @property
     def columns(self) -> Columns:
-        """The payload's names and types, in the order of a member's parts."""
+        """The payload's names and types, in the order in which an event stores them."""
         return tuple((part.name, str(part.type)) for part in self.payload)
 
     def length_ms(self, window: WindowFunction) -> int:
-        """How far a function looks back; 0 without a limit."""
+        """Return how many milliseconds a function looks back; 0 is no limit."""
         return window.window_ms or self.retention_ms
 
     def tiles(self, window: WindowFunction | None) -> Tiles:
-        """Say what of a function is read from tiles.
+        """Return which part of a function's window is read from tiles.
 
-        Nothing; or the whole tiles between its edges, exactly; or, where it looks back further than
-        the events go, everything, in whole tiles.
+        `none`: no part. `exact`: the whole tiles between the edges of the window; the edges are
+        read from events, so the result is exact. `granular`: all of it, in whole tiles, because the
+        window is longer than events are kept.
         """
         if window is None or not self.tile_ms or not window.tiled:
             return "none"
         length = self.length_ms(window)
         if self.retention_ms and length > self.retention_ms:
             return "granular"
-        # Only from two tiles on is a whole one certain to lie between the edges. What max_events
-        # drops stays in its tile, so that tiles and edges would speak of different events.
+        # A window shorter than two tiles may contain no whole tile. Events that max_events dropped
+        # stay in their tile, so tiles and edges would count different events.
         exact = length >= 2 * self.tile_ms and not self.max_events
         return "exact" if exact else "none"
 
     @property
     def tile_fields(self) -> tuple[str, ...]:
-        """The payload fields that tiles add up."""
+        """The payload fields that tiles aggregate."""
         read = {
             feature.window.field
             for feature in self.features
@@ -243,7 +244,7 @@ class SeriesViewDefinition(ViewDefinition):
         return tuple(part.name for part in self.payload if part.name in read)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return super().to_json() | {
             "payload": [part.to_json() for part in self.payload],
             "where": where_json(self.where),
@@ -268,10 +269,10 @@ class SeriesViewDefinition(ViewDefinition):
 
 @dataclass(frozen=True)
 class FlagViewDefinition(ViewDefinition):
-    """Booleans in bitmaps, whose bits are numbered by the entity's ids.
+    """A view of booleans in bitmaps, whose bits are numbered by the entity's ids.
 
-    `ids` is how an id is written from its number, like `user_%04d`; None where the join key is the
-    number.
+    `ids` is the pattern of an id with its number, like `user_%04d`; None if the join key is the
+    number itself.
     """
 
     kind = "flags"
@@ -282,14 +283,14 @@ class FlagViewDefinition(ViewDefinition):
 
 @dataclass(frozen=True)
 class RequestViewDefinition(ViewDefinition):
-    """Features computed when they are read; `request` are the inputs that a request brings."""
+    """A view of features computed when they are read. `request` has the inputs and their types."""
 
     kind = "request"
 
     request: Columns = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return super().to_json() | {"request": [list(part) for part in self.request]}
 
     @classmethod
@@ -319,7 +320,7 @@ VIEW_KINDS: Mapping[str, type[ViewDefinition]] = {
 
 
 def view_from_json(name: str, data: Any) -> ViewDefinition:
-    """Read the registry's form of a view of any kind; ValueError where there is no such kind."""
+    """Read the JSON data of a view of any kind. Raises ValueError if there is no such kind."""
     kind = VIEW_KINDS.get(data["kind"])
     if kind is None:
         raise ValueError(f"kind must be one of {', '.join(VIEW_KINDS)}, not {data['kind']!r}")

@@ -1,8 +1,8 @@
-"""Window functions as data: what each takes, what type it gives, and its JSON.
+"""Window functions as data: their arguments, the type of their result, and their JSON.
 
-`fscore.window` has the functions that people write, and what each computes. The JSON form is
-`{"op": str, "field": str | null, "window_ms": int, "n": int, "gap_ms": int}`; 0 stands for what the
-function does not have, and a `window_ms` of 0 for everything retained.
+`fscore.window` has the functions that people write, and says what each computes. The JSON form is
+`{"op": str, "field": str | null, "window_ms": int, "n": int, "gap_ms": int}`. Numbers that a
+function does not use are 0. A `window_ms` of 0 means all events that the view keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fscore.model.data_type import DataType
 from fscore.model.names import MAX_TTL_MS, duration_text, listed
 
 MAX_LAST = 10_000
-"""How many events `last` and `last_times` may list."""
+"""The most events that `last` and `last_times` may list."""
 
 _NUMBERS = ("Int64", "Float32", "Float64")
 _MEMBERS = ("op", "field", "window_ms", "n", "gap_ms")
@@ -24,11 +24,14 @@ _MEMBERS = ("op", "field", "window_ms", "n", "gap_ms")
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a function has, and what it gives; `types` are spellings, empty where the field says."""
+    """The arguments and results of a function.
+
+    `types` are the spellings of the types that it may have, empty if they depend on the field.
+    """
 
     types: tuple[str, ...] = ()
     fields: tuple[str, ...] | None = ()
-    """Kinds of payload field that it reads: none of them, or any where this is None."""
+    """Kinds of payload field that it reads: empty if it reads no field, None if any."""
     windowed: bool = True
     listing: bool = False
     gap: bool = False
@@ -51,7 +54,7 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class WindowFunction:
-    """One function over the events of a series; `mistakes` are what its arguments got wrong."""
+    """A function over the events of a series; `mistakes` say what is wrong with its arguments."""
 
     op: str
     field: str | None = None
@@ -62,11 +65,11 @@ class WindowFunction:
 
     @property
     def tiled(self) -> bool:
-        """Whether it can be put together from tiles."""
+        """Whether it can be computed from tiles."""
         return self.op in _RULES and _RULES[self.op].tiled
 
     def __str__(self) -> str:
-        """Return it as it is written, but for the module: `sum("price", "7d")`."""
+        """Return it as people write it, without the module: `sum("price", "7d")`."""
         arguments = [str(self.n)] if self.n else []
         arguments += [f'"{self.field}"'] if self.field is not None else []
         arguments += [f'"{duration_text(self.window_ms)}"'] if self.window_ms else []
@@ -74,20 +77,20 @@ class WindowFunction:
         return f"{self.op}({', '.join(arguments)})"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the registry's form."""
+        """Return the JSON data that the registry stores."""
         return {name: getattr(self, name) for name in _MEMBERS}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Read the registry's form; what does not fit is noted and comes back from `problems`."""
+        """Read the JSON data that the registry stores; `problems` returns what is wrong with it."""
         if not isinstance(data, dict) or set(data) != set(_MEMBERS):
             return cls("", mistakes=(f"a window has {', '.join(_MEMBERS)}, not {data!r}",))
         return cls(**data)
 
     def problems(self, data_type: DataType, payload: Mapping[str, DataType]) -> list[str]:
-        """Return what is wrong with this function for a feature of this type.
+        """Return what is wrong with this function for a feature of `data_type`.
 
-        `payload` are the fields of the view's events.
+        `payload` maps the fields of the view's events to their types.
         """
         if self.mistakes:
             return list(self.mistakes)
@@ -145,7 +148,7 @@ class WindowFunction:
 
 
 def _types(op: str, rule: _Rule, of: DataType | None) -> tuple[str, ...]:
-    """The types that a feature of this function may have."""
+    """Return the spellings of the types that a feature of this function may have."""
     if rule.types or of is None:
         return rule.types
     if op == "sum":
