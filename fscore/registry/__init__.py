@@ -1,7 +1,7 @@
 """All definitions together, as plain data: built, checked and compared.
 
-The definitions of entities, views and services are what `Registry` holds; `resolve` finds what a
-service or a choice of features reads, `diff` what a change means for data that is there.
+`Registry` holds the definitions of entities, views and services. `diff` says what a change of them
+means for stored data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From declarations to definitions: what the user's files declare, as plain data."""
+"""Compiles the declarations in the user's files into definitions, which are plain data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fscore.registry.check.problem import Path as DefinitionPath
 
 
 class Collector:
-    """Turns declarations into definitions, and remembers where each was declared."""
+    """Compiles declarations into definitions, and remembers where each was declared."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -32,7 +32,10 @@ class Collector:
         self.unjudged: set[DefinitionPath] = set()
 
     def add(self, declaration: Declaration | ViewClass) -> None:
-        """Take a declaration and everything that it refers to."""
+        """Take a declaration and everything that it refers to.
+
+        Raises TypeError if it is not an Entity, a view or a FeatureService.
+        """
         if isinstance(declaration, Entity):
             self._add_once(
                 self.entities, declaration, declaration.name, "entity", declaration.origin
@@ -77,7 +80,7 @@ class Collector:
     ) -> tuple[
         dict[str, EntityDefinition], dict[str, ViewDefinition], dict[str, ServiceDefinition]
     ]:
-        """Return the definitions, and note what a declaration itself found wrong."""
+        """Return the definitions, and add to `problems` what the declarations noted."""
         for what, known in (("Entity", self.entities), ("FeatureService", self.services)):
             for name, item in known.items():
                 self.problems += [
@@ -104,7 +107,7 @@ class Collector:
         return entities, views, services
 
     def place(self, path: DefinitionPath) -> str:
-        """Say where in the user's files a path stands."""
+        """Return the place in the user's files at which a definition is declared."""
         kind, name = path[0], path[1]
         if kind == "views":
             declared = self.views[name][1]
@@ -141,11 +144,11 @@ def _compile_view(declared: ViewDeclaration) -> ViewDefinition:
 def _compile_feature(declared: DeclaredFeature, member: str) -> FeatureDefinition:
     data_type, options = declared.data_type, declared.options
     if declared.annotation.problem:
-        # Without a type, neither its default nor what it follows from can be judged.
+        # Without a type, neither its default nor what it is computed from can be checked.
         return FeatureDefinition(declared.name, data_type)
     default = options.default
     if default is not None:
-        # One that does not fit stays as it is and is reported by the check.
+        # The check reports a default that does not fit, so it stays as it is.
         with contextlib.suppress(ValueError):
             default = data_type.normalize(default)
     value = options.follows_from

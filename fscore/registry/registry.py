@@ -57,12 +57,15 @@ __all__ = [
 T = TypeVar("T")
 
 FORMAT = 1
-"""The number in the JSON; a later format is refused, not guessed."""
+"""The format's number in the JSON; `from_json` refuses any other."""
 
 
 @dataclass(frozen=True, eq=False)
 class Registry:
-    """Entities, views and services by name, each sorted by name. Not to be changed once made."""
+    """All entities, views and services by name, checked and sorted by name.
+
+    Make one with `load`, `from_definitions` or `from_json`, and do not change it.
+    """
 
     entities: Mapping[str, EntityDefinition] = field(default_factory=dict)
     views: Mapping[str, ViewDefinition] = field(default_factory=dict)
@@ -70,10 +73,11 @@ class Registry:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Import a folder of definitions (its `*.py`, sorted, not its subfolders) or one file.
+        """Import the definitions in a folder or in one file, and check them.
 
-        Raises InvalidDefinition with everything that is wrong, each with file, line, class and
-        field.
+        Of a folder it imports all `*.py` files, in sorted order, without subfolders. Raises
+        InvalidDefinition if anything is wrong; the error lists every problem with its file, line,
+        class and field.
         """
         declarations, problems = load_declarations(Path(path))
         if not declarations and not problems:
@@ -82,7 +86,10 @@ class Registry:
 
     @classmethod
     def from_definitions(cls, declarations: Iterable[Declaration]) -> Self:
-        """Collect entities, views and services declared anywhere, and what they refer to."""
+        """Collect and check these entities, views and services, and everything they refer to.
+
+        Raises InvalidDefinition as `load` does, and TypeError if an item is none of the three.
+        """
         return cls._build(declarations, [])
 
     @classmethod
@@ -100,7 +107,7 @@ class Registry:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what `to_json` wrote; raises InvalidDefinition where it cannot be."""
+        """Read the text that `to_json` returned. Raises InvalidDefinition if it is not valid."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -127,9 +134,9 @@ class Registry:
         return registry
 
     def to_json(self) -> str:
-        """Return the canonical JSON.
+        """Return the canonical JSON, with sorted keys and without spaces.
 
-        Sorted keys, no spaces, UTF-8; equal registries give equal text.
+        Equal registries return equal text.
         """
         data = {
             "format": FORMAT,
@@ -143,11 +150,14 @@ class Registry:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, in hexadecimal."""
+        """The SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def _check_text(self) -> None:
-        """Refuse what UTF-8 cannot write; Python's text can hold lone surrogates."""
+        """Raise InvalidDefinition if UTF-8 cannot write some text.
+
+        Text of Python can hold lone surrogates, which UTF-8 cannot write.
+        """
         try:
             self.to_json().encode()
         except UnicodeEncodeError as error:
@@ -157,11 +167,14 @@ class Registry:
             ) from None
 
     def __eq__(self, other: object) -> bool:
-        """Registries are equal when their JSON is; field by field a default of NaN would not be."""
+        """Return whether the JSON of both is equal.
+
+        NaN does not equal itself, so comparing field by field would fail for a default of NaN.
+        """
         return isinstance(other, Registry) and self.digest == other.digest
 
     def __hash__(self) -> int:
-        """Follow equality."""
+        """Return a hash that agrees with equality."""
         return hash(self.digest)
 
     def views_of(self, entity: str) -> list[ViewDefinition]:
@@ -170,7 +183,7 @@ class Registry:
 
     @property
     def packed_views(self) -> list[FeatureViewDefinition]:
-        """Return the views with packed rows, those that migrate included."""
+        """The views with packed rows, including those that are being migrated."""
         return [
             view
             for view in self.views.values()
@@ -178,7 +191,7 @@ class Registry:
         ]
 
     def hash_views_of(self, entity: str) -> list[FeatureViewDefinition]:
-        """Return the views that share an entity's hash, those that migrate included."""
+        """Return the views that share an entity's hash, including those that are being migrated."""
         return [
             view
             for view in self.views_of(entity)
@@ -189,7 +202,7 @@ class Registry:
 def _parts(
     data: dict[str, Any], kind: str, read: Callable[[str, Any], T], problems: list[str]
 ) -> dict[str, T]:
-    """Read one of the three parts of the JSON; what cannot be read becomes a problem."""
+    """Read one of the three parts of the JSON; an item that cannot be read becomes a problem."""
     parts: dict[str, T] = {}
     found = data.get(kind)
     if not isinstance(found, dict):

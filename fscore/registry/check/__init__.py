@@ -1,1 +1,1 @@
-"""What is wrong with definitions, each problem with its place."""
+"""The checks of definitions; they yield each problem with its place."""

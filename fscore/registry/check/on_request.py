@@ -1,4 +1,4 @@
-"""The rules that views on request obey: what they are computed from, and of which type it is."""
+"""The rules for views on request: what they may be computed from, and of which types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_request_view(
     views: Mapping[str, ViewDefinition],
     reserved: frozenset[str],
 ) -> Iterator[Problem]:
-    """Yield what is wrong with a view on request; `reserved` are names that no input may have."""
+    """Yield what is wrong with a view on request; no input may have a name in `reserved`."""
     path = ("views", view.name)
     if view.source is not None:
         yield path, "is computed on request, from no source: leave source out"
@@ -33,9 +33,9 @@ def hidden_join_keys(
     entities: Mapping[str, EntityDefinition],
     views: Mapping[str, ViewDefinition],
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the join keys of what a feature's expression reads.
+    """Yield the join keys of the stored features that a feature's expression reads.
 
-    Each comes as (the feature that is read, its entity, the join key, its type).
+    Each item is (the feature that is read, its entity, the join key, the key's type).
     """
     expression = None if feature is None else _expression(feature)
     if isinstance(expression, Expression):
@@ -91,7 +91,7 @@ def _problems(
 
 
 def _expression(feature: FeatureDefinition) -> Expression | str:
-    """Return what a feature is computed by, or what is wrong with it."""
+    """Return the feature's expression, or what is wrong with it."""
     if feature.expression is None:
         return "has no expression: write it as in Feature(request.now - UserProfile.signup_time)"
     try:

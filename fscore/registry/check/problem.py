@@ -1,4 +1,4 @@
-"""What all checks of definitions share."""
+"""The types and functions that all checks of definitions share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fscore.model.names import name_problem
 
 Path = tuple[str, ...]
-"""Where something stands, such as `("views", "user_activity", "age")`."""
+"""The place of a definition, such as `("views", "user_activity", "age")`."""
 Problem = tuple[Path, str]
 
 
@@ -22,7 +22,7 @@ def check_name(path: Path, what: str, name: object) -> Iterator[Problem]:
 def check_texts(
     path: Path, item: Any, aspects: Sequence[str] = ("description", "owner")
 ) -> Iterator[Problem]:
-    """Check what is for people only: these texts, and tags."""
+    """Yield what is wrong with the tags and with these texts, which are for people only."""
     for aspect in aspects:
         text = getattr(item, aspect)
         if not isinstance(text, str):
@@ -35,5 +35,5 @@ def check_texts(
 
 
 def is_integer(value: object, least: int, most: int) -> bool:
-    """Tell whether a value is an integer of this range; a boolean is none."""
+    """Return whether a value is an integer in this range; a boolean is not an integer."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -1,4 +1,4 @@
-"""The rules that each view obeys by itself, by its kind."""
+"""The rules for a single view, by its kind."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from fscore.model.views import (
 from fscore.model.window import WindowFunction
 from fscore.registry.check.problem import Path, Problem, check_name, check_texts, is_integer
 
-# In a row to be written these stand beside the join keys.
+# Callers write rows with these members beside the join keys and the features.
 RESERVED_FEATURES = frozenset({"event_time"})
 RESERVED_PAYLOAD = frozenset({"event_time", "event_id"})
 
 MAX_PACKED_COLUMNS = 4_096
 MAX_TILES = 10_000
-"""How many tiles one read of a window may take."""
+"""The most tiles that one read of a window may take."""
 
 REPEATS = ("count", "collapse")
 _DAY_MS = 86_400_000
@@ -35,7 +35,7 @@ _IDS = re.compile(r"[^%]*%(?:0(?:[1-9]|1[0-8]))?d")
 
 
 def check_view(view: ViewDefinition, entities: Mapping[str, EntityDefinition]) -> Iterator[Problem]:
-    """Yield what is wrong with one view."""
+    """Yield what is wrong with one view by itself."""
     path = ("views", view.name)
     yield from check_name(path, "a feature view", view.name)
     yield from check_texts(path, view)
@@ -243,7 +243,7 @@ def _tile_problems(view: SeriesViewDefinition) -> Iterator[str]:
 
 
 def _reach_problems(view: SeriesViewDefinition, window: WindowFunction) -> Iterator[str]:
-    """Say why a function would miss events that are not kept as long as it looks back."""
+    """Say why a function would miss events that its window covers but the view does not keep."""
     length, kept = view.length_ms(window), view.retention_ms
     tiles = view.tiles(window)
     if kept and length > kept and tiles == "none":

@@ -1,8 +1,8 @@
-"""The rules that definitions obey, checked on plain data, all at once.
+"""The check of all definitions together, on plain data.
 
-Both ways into a registry pass here: Python declarations and stored JSON. A problem is (path,
-message); the path is a tuple such as `("views", "user_activity", "age")`, which the caller turns
-into a place that people recognise.
+Python declarations and stored JSON both pass this check. A problem is a pair (path, message). The
+path is a tuple such as `("views", "user_activity", "age")`, which the caller turns into a place
+that people recognise.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from fscore.registry.check.views import check_view
 
 MAX_VERSION = 2**63 - 1
 
-# In a request for one entity these stand beside the join keys, and in a row to be written so does
-# the event time.
+# A request for one entity has these members beside the join keys, and a row to be written has the
+# event time.
 RESERVED_JOIN_KEYS = frozenset(
     {
         *("as_of", "consistency", "event_time", "features", "partial", "request", "service"),
@@ -37,10 +37,10 @@ RESERVED_JOIN_KEYS = frozenset(
     }
 )
 
-# `request.now` is the moment of reading.
+# `request.now` is the `as_of` of the read.
 RESERVED_INPUTS = RESERVED_JOIN_KEYS | {"now"}
 
-# The first parts of keys that are no series'.
+# Other Redis keys begin with these names.
 RESERVED_SERIES = frozenset({"feature_version", "flag", "fscore"})
 
 
@@ -49,7 +49,7 @@ def check(
     views: Mapping[str, ViewDefinition],
     services: Mapping[str, ServiceDefinition],
 ) -> Iterator[Problem]:
-    """Yield everything that is wrong."""
+    """Yield everything that is wrong with these definitions."""
     for entity in entities.values():
         yield from _check_entity(entity)
     for view in views.values():
@@ -83,7 +83,10 @@ def _check_entity(entity: EntityDefinition) -> Iterator[Problem]:
 
 
 def _check_uniqueness(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
-    """A feature is found by its name within its entity, which so belongs to one view only."""
+    """Yield features whose name is not unique within their entity.
+
+    Requests may name a feature by entity and name alone, so the name belongs to one view only.
+    """
     owner: dict[tuple[str, str], str] = {}
     for view in views.values():
         for feature in view.features:
@@ -103,7 +106,10 @@ def _check_uniqueness(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
 def _check_keys(
     entities: Mapping[str, EntityDefinition], views: Mapping[str, ViewDefinition]
 ) -> Iterator[Problem]:
-    """Keys of series begin with the series' name, and those of flags with the flag's."""
+    """Yield series and flags whose Redis keys would collide with others.
+
+    The keys of a series begin with its name, and the key of a flag is made from the flag's name.
+    """
     owner: dict[str, str] = {}
     for view in views.values():
         path = ("views", view.name)
@@ -118,7 +124,7 @@ def _check_keys(
         elif isinstance(view, FlagViewDefinition):
             for feature in view.features:
                 other = owner.setdefault(feature.name, view.name)
-                # Within an entity that is reported already.
+                # `_check_uniqueness` reports two flags of the same entity.
                 if other != view.name and views[other].entity != view.entity:
                     yield (
                         (*path, feature.name),
@@ -128,7 +134,10 @@ def _check_keys(
 
 
 def _check_schemas(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
-    """A packed row names its schema by 32 bits, which so belong to one schema only."""
+    """Yield packed views whose schema has the same fingerprint as another schema.
+
+    A packed row names its schema only by the 32 bits of the fingerprint.
+    """
     known: dict[int, tuple[str, Columns]] = {}
     for view in views.values():
         if isinstance(view, FeatureViewDefinition) and "packed" in view.layouts:
@@ -145,9 +154,10 @@ def _check_schemas(views: Mapping[str, ViewDefinition]) -> Iterator[Problem]:
 def _check_sources(
     entities: Mapping[str, EntityDefinition], views: Mapping[str, ViewDefinition]
 ) -> Iterator[Problem]:
-    """A source's name stands for one source, however many views read it.
+    """Yield sources that differ under one name, and sources that name unknown join keys.
 
-    Of the join keys whose columns it names each view's entity has some, and together they have all.
+    Several views may share a source. The entity of each view has some of the join keys in `keys`,
+    and together the entities must have all.
     """
     known: dict[str, tuple[str, FileSource]] = {}
     join_keys: dict[str, dict[str, None]] = {}
@@ -213,7 +223,7 @@ def _brought_problems(
     entities: Mapping[str, EntityDefinition],
     views: Mapping[str, ViewDefinition],
 ) -> Iterator[str]:
-    """Say what is wrong with the join keys and the inputs that a request brings."""
+    """Say what is wrong with the join keys and the inputs that a request must have."""
     join_keys: dict[str, tuple[str, str]] = {}
     inputs: dict[str, tuple[str, str]] = {}
     for view in [views[item.view] for item in service.features if item.view in views]:

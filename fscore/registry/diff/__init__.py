@@ -1,1 +1,1 @@
-"""What a change of the definitions means for the data that is there."""
+"""The differences between two registries, and what they mean for stored data."""

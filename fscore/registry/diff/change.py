@@ -1,4 +1,4 @@
-"""One change of the definitions, and what all comparisons share."""
+"""A change of the definitions, and the functions that all comparisons share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference.
+    """One difference between two registries.
 
-    `kind` is `added`, `removed` or `changed`; `what` is `entity`, `view`, `feature` or `service`;
-    `path` names it (`user_activity.age`); `aspect` is what of it changed (empty for additions and
-    removals); `before` and `after` are text; `reason` says what follows from it, and always why
-    where `safe` is False.
+    - `kind` is `added`, `removed` or `changed`.
+    - `what` is `entity`, `view`, `feature` or `service`.
+    - `path` names it, such as `user_activity.age`.
+    - `aspect` is the part of it that changed; it is empty for additions and removals.
+    - `before` and `after` are that part as text.
+    - `safe` is False if stored data or callers would not survive the change.
+    - `reason` is the consequence of the change; it is never empty if `safe` is False.
     """
 
     kind: str
@@ -30,7 +33,7 @@ class Change:
     reason: str = ""
 
     def __str__(self) -> str:
-        """Return one line, as a diff has it; unsafe ones begin with `!`."""
+        """Return one line, as in a diff; it begins with `!` if the change is unsafe."""
         sign = SIGNS[self.kind] if self.safe else "!"
         line = f"{sign} {self.what} {self.path}"
         if self.kind == "changed":
@@ -45,14 +48,14 @@ class Change:
 
 
 def counted(number: int, what: str) -> str:
-    """Return `1 feature`, `2 features`."""
+    """Return a count with its noun: `1 feature`, `2 features`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def plain_changes(
     what: str, path: str, old: Any, new: Any, aspects: Sequence[str]
 ) -> Iterator[Change]:
-    """Compare what matters to people only."""
+    """Yield the changes of attributes that have no effect on stored data."""
     for aspect in aspects:
         before, after = getattr(old, aspect), getattr(new, aspect)
         if before != after:
@@ -60,10 +63,10 @@ def plain_changes(
 
 
 def names_of(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return the old names in their order, then those that are new."""
+    """Return the old names in their order, then the names that are new."""
     return [*old, *(name for name in new if name not in old)]
 
 
 def as_text(value: Any) -> str:
-    """Return a value as messages show it: JSON, and `none` where there is none."""
+    """Return a value as messages show it: as JSON, and None as `none`."""
     return "none" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,10 +1,10 @@
-"""What applying new definitions would change, and which of it stored data would not survive.
+"""Compares two registries: what applying the new one would change, and which changes are unsafe.
 
-A change is unsafe when data in Redis becomes unreadable or unreachable by it, or would count twice:
-a type whose stored text the new type does not read, a timestamp's unit, an entity's join keys, a
-view's kind, entity or layout, the fields of a series' events, and the removal of anything that data
-or callers may still use. Everything else is safe. What it means for each kind of view is in
-`_view_diff`, and which types may become which in `_type_change`.
+A change is unsafe if it makes data in Redis unreadable or unreachable, or makes it count twice.
+Such changes are: a type that cannot read the stored text of the old type, the unit of a timestamp,
+the join keys of an entity, the kind, entity or layout of a view, the fields of a series' events,
+and the removal of anything that data or callers may still use. Everything else is safe.
+`registry.diff.views` has the rules for each kind of view, `registry.diff.types` those for types.
 
     >>> from fscore import Entity, FeatureView, Float64, Int64, Registry, String
     >>> user = Entity("user", join_keys={"user_id": String})
@@ -38,22 +38,25 @@ __all__ = ["Change", "RegistryDiff", "diff", "type_change_is_safe"]
 
 @dataclass(frozen=True, slots=True)
 class RegistryDiff:
-    """All differences between two registries: entities, views with their features, services."""
+    """All differences between two registries: of entities, views, their features, and services.
+
+    It is true if there are any.
+    """
 
     changes: tuple[Change, ...]
 
     @property
     def unsafe(self) -> tuple[Change, ...]:
-        """The changes that stored data would not survive."""
+        """The unsafe changes, which stored data or callers would not survive."""
         return tuple(change for change in self.changes if not change.safe)
 
     @property
     def safe(self) -> bool:
-        """Whether nothing is unsafe."""
+        """Whether no change is unsafe."""
         return not self.unsafe
 
     def __bool__(self) -> bool:
-        """Whether there is any difference."""
+        """Return whether there is any difference."""
         return bool(self.changes)
 
     def summary(self) -> str:
@@ -70,18 +73,18 @@ class RegistryDiff:
         return ", ".join(counts)
 
     def __str__(self) -> str:
-        """Return one line for each change and the summary."""
+        """Return one line for each change, and the summary."""
         return "\n".join([*map(str, self.changes), self.summary()])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for `fscore plan --json`."""
+        """Return the changes as JSON data, which `fscore plan --json` prints."""
         fields = ("kind", "what", "path", "aspect", "before", "after", "safe", "reason")
         changes = [{name: getattr(change, name) for name in fields} for change in self.changes]
         return {"safe": self.safe, "changes": changes}
 
 
 def diff(old: Registry, new: Registry) -> RegistryDiff:
-    """Return what changes when `new` takes the place of `old`."""
+    """Compare two registries: return what changes if `new` takes the place of `old`."""
     changes = [
         *_entities(old.entities, new.entities),
         *_views(old.views, new.views),

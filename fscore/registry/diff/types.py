@@ -1,6 +1,6 @@
-"""Which types a feature may change to while its stored text stays.
+"""The types to which a feature may change while its stored text stays.
 
-A change is safe exactly where every text of the old type is one of the new type with the same
+A change is safe if and only if every text of the old type is valid for the new type, with the same
 meaning.
 
 | from | safely to |
@@ -11,10 +11,11 @@ meaning.
 | Bool | Int64, Float32, Float64, String, Bytes (as 1 and 0) |
 | String | Bytes |
 | Timestamp in milliseconds | Int64, String, Bytes |
-| Timestamp in seconds | String, Bytes: as an Int64 it would be a thousandth of what it was |
+| Timestamp in seconds | String, Bytes: as an Int64 it would be a thousandth of its value |
 | List[Int64], List[Float32] | List[Float64], String, Bytes |
 | any other list | String, Bytes |
-| Vector, Bytes | neither: raw bytes are only themselves, except a Vector as Bytes |
+| Vector | Bytes |
+| Bytes | none |
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ _SAFE_ELEMENTS = {("Int64", "Float64"), ("Float32", "Float64")}
 
 
 def type_change_is_safe(old: DataType, new: DataType) -> bool:
-    """Tell whether every stored text of `old` reads as `new`, with the same meaning.
+    """Return whether every stored text of `old` reads as `new`, with the same meaning.
 
-    The module's text has the table.
+    The docstring of this module has the table.
 
     >>> type_change_is_safe(DataType.parse("Int64"), DataType.parse("Float64"))
     True

@@ -1,4 +1,4 @@
-"""What a change of one view means for the data that is stored, by its kind."""
+"""Compares two definitions of one view: what a change means for stored data, by its kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEPT = "rows expire as before until they are written again"
 
 
 def view_changes(name: str, old: ViewDefinition, new: ViewDefinition) -> Iterator[Change]:
-    """Yield what changes in a view of this name."""
+    """Yield the changes between two definitions of the view of this name."""
     if old.kind != new.kind:
         reason = "its data stays as it was stored and is not found"
         yield Change("changed", "view", name, "kind", old.kind, new.kind, False, reason)
@@ -57,7 +57,7 @@ def _inputs(name: str, old: RequestViewDefinition, new: RequestViewDefinition) -
 
 
 def added_view(name: str, new: ViewDefinition) -> Change:
-    """Return what a view that is new has."""
+    """Return the addition of a view, with a summary of it."""
     count = counted(len(new.features), "flag" if new.kind == "flags" else "feature")
     text = f"{count} of {new.entity}"
     match new:
@@ -73,7 +73,7 @@ def added_view(name: str, new: ViewDefinition) -> Change:
 
 
 def removed_view(name: str, old: ViewDefinition) -> Change:
-    """Return what the removal of a view means."""
+    """Return the removal of a view, with its consequence."""
     if isinstance(old, RequestViewDefinition):
         return Change("removed", "view", name, reason=_STORED_NOWHERE)
     return Change("removed", "view", name, safe=False, reason=_LEFT)
@@ -242,12 +242,12 @@ def _feature(
 
 
 def _written(feature: FeatureDefinition) -> str:
-    """Return an expression as people write it."""
+    """Return the feature's expression as people write it."""
     return str(Expression.from_json(feature.expression))
 
 
 def _type_reason(old: FeatureDefinition, new: FeatureDefinition, view: ViewDefinition) -> str:
-    """Say why a change of type is unsafe; empty where it is safe."""
+    """Return why a change of type is unsafe; empty if it is safe."""
     if not isinstance(view, FeatureViewDefinition):
         return ""  # computed from what is stored
     if "packed" in view.layouts:
@@ -264,7 +264,7 @@ def _ttl_ms(feature: FeatureDefinition, view: ViewDefinition) -> int:
 
 
 def _untiled(feature: FeatureDefinition, old: ViewDefinition, new: ViewDefinition) -> str:
-    """Say what a feature that is read from tiles misses in those that are there already."""
+    """Return what a feature that is read from tiles lacks in existing tiles; empty if nothing."""
     if not isinstance(old, SeriesViewDefinition) or not isinstance(new, SeriesViewDefinition):
         return ""
     window = feature.window
