@@ -1,1 +1,1 @@
-"""From names to the plain data that the Rust core compiles."""
+"""Resolves the names in a request to the plain data (specs) that the Rust core compiles."""

@@ -1,4 +1,4 @@
-"""What a request reads, resolved: output columns, what they are made of, and the spec of both."""
+"""A resolved read: its output columns, what they are made from, and its spec."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Output: TypeAlias = tuple[Literal["read", "computed"], int]
 class ResolvedEntity:
     """An entity that is read.
 
-    `join_keys` are (name, type) in the order of the Redis key; `fields_total` is how many fields
-    its hash has when everything is written: every feature of all its views of layout hash and one
-    `_ts:<view>` for each. `wide_values` says that some field may be longer than 64 bytes, which
-    makes Redis keep the hash as a hash table.
+    `join_keys` are pairs (name, type) in the order of the Redis key. `fields_total` is the number
+    of fields in its hash once everything is written: every feature of all its views with the layout
+    `hash`, and one `_ts:<view>` for each view. `wide_values` says that a field may be longer than
+    64 bytes, so Redis may store the hash as a hash table.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ResolvedEntity:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedView:
-    """A view that is read; `entity` is an index into the set's entities."""
+    """A view that is read. `entity` is an index into the set's entities."""
 
     definition: ViewDefinition
     entity: int
@@ -50,7 +50,7 @@ class ResolvedView:
         return self.definition.name
 
     def to_spec(self, schemas: Schemas) -> dict[str, Any]:
-        """Return the plain data by which the extension finds what is stored."""
+        """Return the plain data from which the extension knows how the view is stored."""
         view = self.definition
         spec: dict[str, Any] = {"kind": stored_as(view), "entity": self.entity, "name": view.name}
         match view:
@@ -80,8 +80,8 @@ class ResolvedView:
 class ResolvedFeature:
     """A feature that is read.
 
-    `name` is its name in the result, `view` an index into the set's views, `definition` what the
-    registry says of it.
+    `name` is its name in the result, `view` an index into the set's views, `definition` its
+    definition in the registry.
     """
 
     name: str
@@ -100,11 +100,11 @@ class ResolvedFeature:
 
     @property
     def default(self) -> Any:
-        """A normalized value, or None."""
+        """The default, a normalized value, or None."""
         return self.definition.default
 
     def to_spec(self, view: ViewDefinition) -> dict[str, Any]:
-        """Return the plain data by which the extension reads it."""
+        """Return the plain data from which the extension knows how to read it."""
         return {
             "name": self.name,
             "view": self.view,
@@ -130,8 +130,9 @@ class ResolvedFeature:
 class ResolvedComputed:
     """A feature that is computed on request.
 
-    `name` is its name in the result, `view` that of the view that defines it, `definition` what the
-    registry says of it, and `places` where each feature that it reads is among the set's features.
+    `name` is its name in the result, `view` the name of its view, and `definition` its definition
+    in the registry. `places` maps each feature that it reads, as `view:feature`, to an index into
+    the set's features.
     """
 
     name: str
@@ -145,7 +146,7 @@ class ResolvedComputed:
         return str(self.definition.type)
 
     def to_spec(self) -> dict[str, Any]:
-        """Return the plain data by which the extension computes it."""
+        """Return the plain data from which the extension knows how to compute it."""
         expression = Expression.from_json(self.definition.expression)
         return {
             "name": self.name,
@@ -157,11 +158,12 @@ class ResolvedComputed:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSet:
-    """What a request reads.
+    """Everything that a request reads, resolved.
 
-    `outputs` are the result's columns in order, each a position in `features` or in `computed`.
-    Entities, views and features are in order of first use; features that are only computed from
-    come last, and are no output. `request` are the inputs that a request brings, with their types.
+    `outputs` are the result's columns in order, each an index into `features` or into `computed`.
+    Entities, views and features are in order of first use. Features that are read only for
+    `computed` come last and are not outputs. `request` has the inputs that a request must send,
+    with their types.
     """
 
     service: str | None
@@ -190,28 +192,28 @@ class ResolvedSet:
 
     @property
     def join_keys(self) -> dict[str, str]:
-        """Every join key that a request brings, and its type.
+        """Every join key that a request must have, with its type.
 
-        Entities that share a name share the column.
+        Entities whose join keys have the same name share the column.
         """
         return {name: kind for entity in self.entities for name, kind in entity.join_keys}
 
     @property
     def view_names(self) -> tuple[str, ...]:
-        """Every view of which something is answered, or read to be computed with."""
+        """The names of all views that are read, and of those with computed features."""
         names = [*(view.name for view in self.views), *(item.view for item in self.computed)]
         return tuple(dict.fromkeys(names))
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """Names of the entities of whose hash something is read, in order."""
+        """The names of the entities whose hash is read, in order."""
         read = {view.entity for view in self.views if stored_as(view.definition) == "hash"}
         return tuple(self.entities[index].name for index in sorted(read))
 
     def to_spec(self, schemas: Schemas | None = None) -> dict[str, Any]:
         """Return the plain data from which the extension compiles its read plan.
 
-        `schemas` are those that packed rows may bear beside the current ones.
+        `schemas` are the schemas that packed rows may have besides the current ones.
         """
         return {
             "service": self.service,
@@ -234,5 +236,5 @@ class ResolvedSet:
 
 
 def stored_as(view: ViewDefinition) -> str:
-    """Say how a view is stored: as a hash, packed, a series or flags."""
+    """Return how a view is stored: `hash`, `packed`, `series` or `flags`."""
     return view.layout if isinstance(view, FeatureViewDefinition) else view.kind

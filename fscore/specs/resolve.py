@@ -1,4 +1,4 @@
-"""Resolution: the one place where the names of a request become what is stored in Redis.
+"""Resolution: turns the names in a request into the entities, views and features to read.
 
 >>> from fscore import Entity, FeatureService, FeatureView, Int64, Registry, String, resolve
 >>> user = Entity("user", join_keys={"user_id": String})
@@ -59,20 +59,22 @@ def resolve(
     features: Sequence[str] | None = None,
     entity: str | None = None,
 ) -> ResolvedSet:
-    """Resolve what a request names.
+    """Resolve the names in a request to the features to read.
 
-    - `service`: its features in its order; with `features` as well, only those of its outputs, in
-      the order asked.
-    - `features`: each `view:feature`, or a bare feature name that means only one (of `entity`,
-      where that is given too). A column is called by the feature's name; where two would be called
-      the same, both are called `view:feature`.
-    - `entity` alone: every feature of its views, views sorted by name, features as declared; of
-      those computed on request, the ones that need nothing more than its join keys.
+    - `service` alone reads its features, in its order. With `features` too, it reads only these of
+      its outputs, in the given order.
+    - `features` lists names, each `view:feature`, or a feature name alone if only one feature has
+      it (one feature of `entity`, if that is given too). A column has the name of its feature. If
+      two columns would have the same name, both are called `view:feature`.
+    - `entity` alone reads every feature of its views, with views sorted by name and features as
+      declared. Features computed on request are included only if they need no more than the
+      entity's join keys.
 
-    What features on request are computed from is read as well, without being an output. Without a
-    service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound,
-    FeatureNotFound and EntityNotFound with the nearest known names, and AmbiguousFeature where a
-    name means several features or is asked for twice.
+    The stored features that an expression reads are read as well, without being outputs. Without a
+    service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound or
+    EntityNotFound, with the nearest known names, if a name is unknown. Raises AmbiguousFeature if a
+    name fits several features or is given twice, or if features need join keys or inputs of the
+    same name and different types.
     """
     if entity is not None and entity not in registry.entities:
         raise EntityNotFound(
@@ -108,19 +110,23 @@ def resolve(
 def write_spec(registry: Registry, view: str) -> dict[str, Any]:
     """Return the plain data from which the extension compiles the write plan of a view.
 
-    `key_ttl_ms` is how long Redis keeps the key after what was written to it happened, 0 for ever:
-    in a hash the longest TTL of the view's features, where every view that shares the hash has one.
-    `shared_key` says that there are such views. A feature's `ttl_ms` is its own, or its view's.
-    `also` is the spec of the other layout, in which rows are written too during a migration.
-    Raises FeatureViewNotFound, and InvalidValue where the view is computed on request.
+    - `key_ttl_ms` is how long after its event time Redis keeps what is written; 0 is for ever. For
+      a hash it is the longest TTL of the view's features, or 0 if any view in the hash has values
+      that never expire.
+    - `shared_key` says whether other views share the hash.
+    - A feature's `ttl_ms` is its own TTL, or else its view's.
+    - `also` is the spec of the other layout during a migration, when rows are written in both.
+
+    Raises FeatureViewNotFound if there is no such view, and InvalidValue if it is computed on
+    request.
     """
     return write_spec_of(registry, _view(registry, view))
 
 
 def delete_spec(registry: Registry, view: str) -> dict[str, Any]:
-    """Return what `write_spec` does, for the removal of rows: in both layouts that a view may have.
+    """Return the plain data from which the extension compiles the removal of a view's rows.
 
-    Raises as `write_spec` does.
+    It is like that of `write_spec`, but always covers both layouts. Raises as `write_spec` does.
     """
     return delete_spec_of(registry, _view(registry, view))
 
@@ -243,7 +249,7 @@ def _resolved(
             computed.append((name, view.name, feature, expression))
         else:
             outputs.append(("read", builder.read(name, view, feature)))
-    # What is read for these only comes behind everything that is an output.
+    # Outputs come first, so features that are read only for these are added last.
     done = [
         ResolvedComputed(
             name, view, feature, {part: builder.input(part) for part in expression.features()}
@@ -265,7 +271,7 @@ def _resolved(
 
 
 class _SetBuilder:
-    """Gathers what is read: entities, views and features, each in order of first use."""
+    """Gathers the entities, views and features to read, each in order of first use."""
 
     def __init__(self, registry: Registry) -> None:
         self.entities: dict[str, int] = {}
@@ -276,11 +282,11 @@ class _SetBuilder:
         self._places: dict[str, int] = {}
 
     def entity(self, name: str) -> int:
-        """Return the entity's place."""
+        """Return the index of an entity, which is added if it is new."""
         return self.entities.setdefault(name, len(self.entities))
 
     def read(self, name: str, view: ViewDefinition, feature: FeatureDefinition) -> int:
-        """Take a feature to be read under this name; return its place."""
+        """Add a feature to be read under this name; return its index."""
         self.views.setdefault(view.name, ResolvedView(view, self.entity(view.entity)))
         position = self._positions.setdefault(view.name, len(self._positions))
         place = len(self.features)
@@ -289,7 +295,7 @@ class _SetBuilder:
         return place
 
     def input(self, name: str) -> int:
-        """Return the place of a `view:feature` that something is computed from."""
+        """Return the index of a `view:feature` that an expression reads; add it if it is new."""
         if name in self._places:
             return self._places[name]
         view_name, _, feature_name = name.partition(":")
@@ -308,7 +314,7 @@ def _entity(registry: Registry, name: str) -> ResolvedEntity:
 
 
 def _one_type(what: str, known: dict[str, str], name: str, kind: str) -> None:
-    """Note the type of what a request brings; it brings one column for all that read it."""
+    """Note the type of a request input; all features that read it share one column."""
     if known.setdefault(name, kind) != kind:
         raise AmbiguousFeature(
             f"{what} {name!r} is {known[name]} for one of these features and {kind} for another: "
@@ -318,7 +324,7 @@ def _one_type(what: str, known: dict[str, str], name: str, kind: str) -> None:
 
 
 def _of_entity(registry: Registry, entity: str) -> list[_Chosen]:
-    """Return every feature that the entity's join keys alone are enough to read."""
+    """Return every feature that can be read with the entity's join keys alone."""
     return [
         (feature.name, view, feature)
         for view in registry.views_of(entity)
@@ -337,9 +343,10 @@ def _needs_only(registry: Registry, entity: str, feature: FeatureDefinition) -> 
 
 
 def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:
-    """A service is checked when it is applied.
+    """Raise AmbiguousFeature if entities share a join key of different types.
 
-    Features named freely can still join entities that do not fit.
+    The features of a service were checked when it was applied, but a list of features can still
+    combine such entities.
     """
     known: dict[str, tuple[str, str]] = {}
     for entity in entities:
@@ -355,7 +362,7 @@ def _check_shared_keys(entities: Iterable[ResolvedEntity]) -> None:
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
-    if len(name) > MAX_NAME:  # names come from requests, and comparing long ones is slow
+    if len(name) > MAX_NAME:  # requests can send long names, which are slow to compare
         return []
     return difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3)
 

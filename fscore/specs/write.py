@@ -1,4 +1,4 @@
-"""From a view to the plain data from which the extension compiles its write plan."""
+"""Makes the plain data (specs) from which the extension compiles a view's writes and removals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fscore.registry.registry import Registry
 
 
 def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
-    """Return the spec of one view; InvalidValue where nothing is written to such a view."""
+    """Return the spec for writes to a view. Raises InvalidValue if it is computed on request."""
     match view:
         case FeatureViewDefinition():
             layout, *others = view.layouts
@@ -35,11 +35,11 @@ def write_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
 
 
 def delete_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
-    """Return the spec by which rows are removed: in every layout, whichever of them the view has.
+    """Return the spec for the removal of rows, in both layouts, whichever of them the view has.
 
-    So what a layout has alone that the view no longer has is a row that was never copied, and no
-    row that was deleted since. While a row is removed it must not look like one: the layout that is
-    not in use goes first.
+    If only the layout in use were cleared, a row that is left in the other would look like one that
+    was never copied, and a migration would copy it back. That could happen between the two steps
+    too, so the layout that is not in use is cleared first.
     """
     spec = write_spec_of(registry, view)
     if isinstance(view, FeatureViewDefinition) and spec["also"] is None:
@@ -49,7 +49,7 @@ def delete_spec_of(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
 
 
 def layout_spec(registry: Registry, view: FeatureViewDefinition, layout: str) -> dict[str, Any]:
-    """Return the spec of a feature view in one layout, whether it has that or not."""
+    """Return the spec of a feature view in one layout, whether or not the view has it."""
     spec = _common(registry, view, layout)
     for feature in spec["features"]:
         feature["ttl_ms"] = feature["ttl_ms"] or view.ttl_ms
