@@ -1,4 +1,4 @@
-"""The asyncio client: the names, arguments, errors and results of the blocking one."""
+"""The asyncio client. Names, arguments, errors and results are those of the blocking client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fscore.registry.registry import Registry
 
 
 class _Connecting:
-    """What `connect` returns: awaited the client, in `async with` a client that is closed after."""
+    """What `connect` returns: await it for a client, or use it in `async with`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -48,14 +48,19 @@ def connect(
 ) -> _Connecting:
     """Connect to a server and read the definitions that were applied to it.
 
-    `client = await connect(url)`, or `async with connect(url) as client`. Arguments and errors are
-    those of `fscore.connect`. The client belongs to the event loop it was made in.
+    Use `client = await connect(url)`, or `async with connect(url) as client`. Arguments and errors
+    are those of `fscore.connect`. The client belongs to the event loop in which it was made.
     """
     return _Connecting(Client(load_settings(url, settings, overrides)))
 
 
 class Client:
-    """A connection on which all callers' commands coalesce, and the definitions."""
+    """Reads, writes and manages features over one connection that all callers share.
+
+    `fscore.aio.connect` makes it; `close`, or the end of an `async with` block, closes it. Requests
+    of one turn of the event loop leave together. The client follows the definitions: while it is
+    used, it looks for a new revision once per `registry_poll` seconds.
+    """
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
@@ -67,7 +72,7 @@ class Client:
     async def _open(self) -> Self:
         core, settings = self.core, self.settings
         try:
-            # No PING: a server that cannot save (MISCONF) refuses it and answers reads.
+            # A server that cannot save (MISCONF) refuses PING but answers reads, so this reads.
             await self.driver.run(core.loading(), settings.connect_timeout)
             if settings.follow_versions == "push":
                 self.following.start_hearing()
@@ -78,7 +83,7 @@ class Client:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the server is; its password is not shown."""
+        """The server's address; its repr hides the password."""
         return self.core.endpoint
 
     @property
@@ -88,14 +93,15 @@ class Client:
 
     @property
     def revision(self) -> int:
-        """The revision of `registry`; 0 if nothing was applied yet."""
+        """The revision of `registry`, counted from 1; 0 if nothing was applied yet."""
         return self.core.followed.stored.revision
 
     @property
     def current_versions(self) -> dict[str, int]:
-        """The version that each feature service reads, as last read from Redis.
+        """The version that each feature service reads, by the service's name.
 
-        A service whose pointer is not a version is left out.
+        It is as last read from Redis. A service whose stored pointer is not a valid version is left
+        out.
         """
         return self.core.followed.current_versions()
 
@@ -110,7 +116,7 @@ class Client:
 
         Arguments and errors are those of the blocking client's `prepare`.
         """
-        # Always a fresh look: what is asked for may have been applied a moment ago.
+        # The caller may have applied these definitions just now, so this always looks.
         core, timeout = self.core, self.core.settings.timeout
         core.look_now()
         await self.driver.run(core.following(timeout), timeout)
@@ -123,9 +129,9 @@ class Client:
         features: Sequence[str] | None = None,
         entity: str | None = None,
     ) -> Prepared:
-        """Compile for reading what `prepare` does, by the definitions as last read, without a look.
+        """Compile like `prepare`, by the definitions as last read, without asking the server.
 
-        For callers that keep the definitions current by themselves, as fscore's server does.
+        It is for callers that keep the definitions current by themselves, as fscore's server does.
         """
         return Prepared(self.core, self.driver, self.following, service, features, entity)
 
@@ -139,7 +145,10 @@ class Client:
         version: int | None = None,
         timeout: float | None = None,
     ) -> WriteResult:
-        """Write rows of a view, thousands in a call; see the blocking client's `write`."""
+        """Write rows of a view; pass thousands in one call.
+
+        Arguments, errors and result are those of the blocking client's `write`.
+        """
         timeout = self.settings.write_timeout if timeout is None else timeout
         writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
         return await self.driver.run(writing, timeout)
@@ -152,7 +161,10 @@ class Client:
         version: int | None = None,
         timeout: float | None = None,
     ) -> PushResult:
-        """Bring events of a source into its views; see the blocking client's `push`."""
+        """Write events of a source to the views that follow from it; pass thousands in one call.
+
+        Arguments, errors and result are those of the blocking client's `push`.
+        """
         timeout = self.settings.write_timeout if timeout is None else timeout
         pushing = self.core.pushing(source, events, version, timeout)
         return await self.driver.run(pushing, timeout)
@@ -160,7 +172,10 @@ class Client:
     async def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
-        """Remove a view's values of these entities; see the blocking client's `delete`."""
+        """Remove a view's values of these entities; return how many entities had any.
+
+        Arguments and errors are those of the blocking client's `delete`.
+        """
         timeout = self.settings.write_timeout if timeout is None else timeout
         deleting = self.core.deleting(view, keys, version, timeout)
         return await self.driver.run(deleting, timeout)
@@ -168,15 +183,22 @@ class Client:
     async def execute(
         self, *arguments: str | bytes | int | float, timeout: float | None = None
     ) -> Any:
-        """Run any command of the server and return its reply; raises its error reply."""
+        """Run any one command of the server and return its reply.
+
+        `timeout` is in seconds (default: `write_timeout`). An error reply is raised as an
+        FscoreError whose `redis_code` is the reply's first word.
+        """
         return await self.driver.command(arguments, timeout)
 
     async def plan(self, registry: Registry) -> RegistryDiff:
-        """What applying these definitions would change."""
+        """Return what applying these definitions would change; nothing is stored."""
         return await self.driver.run(self.core.planning(registry))
 
     async def apply(self, registry: Registry, *, allow_unsafe: bool = False) -> ApplyResult:
-        """Store these definitions as a new revision; see the blocking client's `apply`."""
+        """Store these definitions as a new revision, which servers and clients then follow.
+
+        Errors and result are those of the blocking client's `apply`.
+        """
         return await self.driver.run(self.core.applying(registry, allow_unsafe))
 
     async def migrate(
@@ -189,24 +211,27 @@ class Client:
         invalid_as_null: bool = False,
         progress: Callable[[MigrationProgress], None] | None = None,
     ) -> Migration:
-        """Move a feature view to another layout while it is in use; see the blocking client."""
+        """Move a feature view to the layout `to`, "hash" or "packed", while it is in use.
+
+        Arguments, errors and result are those of the blocking client's `migrate`.
+        """
         migrating = self.core.migrating(view, to, rate, settle, invalid_as_null, progress)
         return await self.driver.run(migrating)
 
     async def refresh(self) -> bool:
-        """Look for new definitions and other versions now; True where there was anything new."""
+        """Look for new definitions and promoted versions now; return whether there were any."""
         return await self.driver.run(self.core.refreshing())
 
     @property
     def server(self) -> dict[str, Any]:
-        """What the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
+        """What the server says it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
         return self.driver.server
 
     @property
     def push_fault(self) -> str | None:
-        """Why promotions are not heard of at once, but by the next look.
+        """Why the client learns of promotions only at its next look, and not at once.
 
-        None where they are, and where `follow_versions` does not ask for it.
+        None if its subscription works, or if `follow_versions` is "poll".
         """
         return self.following.push_fault
 

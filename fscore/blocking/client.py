@@ -1,4 +1,4 @@
-"""The blocking client: sockets in Rust, the interpreter detached for the whole round trip."""
+"""The blocking client. Its sockets are in Rust, and a round trip does not hold the interpreter."""
 
 from __future__ import annotations
 
@@ -26,21 +26,30 @@ def connect(
 ) -> Client:
     """Connect to a server and read the definitions that were applied to it.
 
-    `url` is `redis://`, `rediss://` or `unix://`; without one FSCORE_REDIS_URL counts, and without
-    that redis://127.0.0.1:6379. Any setting of `fscore.config.RedisSettings` can be given by name.
+    `url` is `redis://`, `rediss://` or `unix://`. Its default is the environment variable
+    FSCORE_REDIS_URL, or else redis://127.0.0.1:6379. Any setting of `fscore.config.RedisSettings`
+    can be given by name; it takes precedence over `settings` and over the environment.
 
-    The client may be used from any number of threads, but not in a child forked after this call.
+    Any number of threads may use the client. In a child process that was forked after this call its
+    methods raise ForkedProcess: connect again there.
 
-    Raises ConfigError for wrong settings, Unavailable where the server cannot be reached,
-    AuthenticationFailed where it refuses the user.
+    Raises ConfigError if a setting is wrong, Unavailable if the server cannot be reached,
+    AuthenticationFailed if the server refuses the user or the password.
+
+    >>> import fscore
+    >>> def ages(url: str) -> list[dict[str, object]]:
+    ...     with fscore.connect(url, timeout=0.5) as client:
+    ...         prepared = client.prepare("recommendation")
+    ...         return prepared.get(["user_0000", "user_0001"]).to_dicts()
     """
     return Client(load_settings(url, settings, overrides))
 
 
 class Client:
-    """A connection pool and the definitions.
+    """Reads, writes and manages features with a pool of connections to one server.
 
-    Made by `fscore.connect`, closed by `close` or at the end of `with`.
+    `fscore.connect` makes it; `close`, or the end of a `with` block, closes it. It follows the
+    definitions: while it is used, it looks for a new revision once per `registry_poll` seconds.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -52,7 +61,7 @@ class Client:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the server is; its password is not shown."""
+        """The server's address; its repr hides the password."""
         return self.core.endpoint
 
     @property
@@ -62,14 +71,15 @@ class Client:
 
     @property
     def revision(self) -> int:
-        """The revision of `registry`; 0 if nothing was applied yet."""
+        """The revision of `registry`, counted from 1; 0 if nothing was applied yet."""
         return self.core.followed.stored.revision
 
     @property
     def current_versions(self) -> dict[str, int]:
-        """The version that each feature service reads, as last read from Redis.
+        """The version that each feature service reads, by the service's name.
 
-        A service whose pointer is not a version is left out.
+        It is as last read from Redis. A service whose stored pointer is not a valid version is left
+        out.
         """
         return self.core.followed.current_versions()
 
@@ -82,12 +92,22 @@ class Client:
     ) -> Prepared:
         """Compile a feature service, or a choice of features, for reading.
 
-        `features` are `view:feature`, or the bare name where that means only one. `entity` alone is
-        every feature of it.
+        - `service` is all features of a service; with `features` it is some of them.
+        - `features` are names such as `view:feature`, or the bare feature name if only one feature
+          has it (with `entity`: one feature of that entity).
+        - `entity` alone is every feature of that entity.
 
-        Raises FeatureServiceNotFound, FeatureNotFound, EntityNotFound, AmbiguousFeature.
+        The result has a column for each feature, in this order. Prepare once and read often: the
+        result follows new revisions of the definitions by itself.
+
+        Raises FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound or EntityNotFound for an
+        unknown name, and AmbiguousFeature if a name means several features.
+
+        >>> def countries(client: Client, ids: list[str]) -> list[dict[str, object]]:
+        ...     prepared = client.prepare(features=["profile:country"])
+        ...     return prepared.get({"user_id": ids}).to_dicts()
         """
-        # Always a fresh look: what is asked for may have been applied a moment ago.
+        # The caller may have applied these definitions just now, so this always looks.
         core, driver = self.core, self.driver
         core.look_now()
         driver.run(core.following(core.settings.timeout), core.settings.timeout)
@@ -103,34 +123,46 @@ class Client:
         version: int | None = None,
         timeout: float | None = None,
     ) -> WriteResult:
-        """Write rows of a view, thousands in a call.
+        """Write rows of a view; pass thousands in one call.
 
-        `rows` is a list of dicts, a dict of columns (lists or NumPy arrays), a NumPy structured
-        array or an Arrow table. It brings the join keys, and
+        `rows` is a list of dicts, a dict of columns (lists or NumPy arrays of one length), a NumPy
+        structured array or an Arrow table. Every row has the join keys, and in addition
 
-        - of a feature view: any of its features. One that a dict leaves out stays as it is; None
-          makes it NULL. A view in the packed layout needs all of them.
-        - of a series: the fields of the payload, and an `event_id` (text or an integer) where its
-          events have ids. Events are added; the same one again changes nothing.
-        - of flags: True or False for any of them; None leaves one as it is.
+        - in a feature view: any of its features. A feature that a dict leaves out stays as it is;
+          None makes it NULL. A view in the packed layout needs all its features.
+        - in a series: the fields of the payload, and an `event_id` (text or an integer) if its
+          events have ids. Events are added; the same event again changes nothing.
+        - in a flag view: True or False for any of its flags; None leaves a flag as it is.
 
-        Rows may have an `event_time` (aware datetimes or epoch ms), which otherwise is the argument
-        of that name, or now. It is from 1990 on, and at most five minutes ahead of the clock.
+        Rows may have an `event_time`: datetimes with a time zone, or epoch milliseconds. Rows
+        without one get the argument `event_time`; its default is now. An event time must be in 1990
+        or later, and at most five minutes ahead of the clock.
 
-        With `ordering="event_time"` the newest row of an entity stays, in whatever order they
-        arrive and from however many writers. Each row is then the whole row of its view: what it
-        leaves out becomes NULL. Of equal event times, in each feature the bytewise greatest text
-        stays, and a value rather than none; of packed rows the bytewise greatest. With `"arrival"`
-        the last one to arrive stays. To series and flags it makes no difference.
+        `ordering` says which row of an entity stays in a feature view:
 
-        The rows are written to every live version of the view's entity, which the result names, or
-        to `version` alone.
+        - `"arrival"`: the row that arrives last.
+        - `"event_time"`: the row with the newest event time, whatever the order in which rows
+          arrive and however many writers there are. Each row is then the whole row of its view: a
+          feature that it leaves out becomes NULL. If event times are equal, the bytewise greatest
+          text of each feature stays, and a value rather than none; in the packed layout the
+          bytewise greatest row stays.
 
-        Everything is checked before anything is sent. `timeout` is in seconds and counts for each
-        2,000 rows, which leave together. Raises InvalidValue and InvalidKeys, which name the row;
-        WriteRejected where the server takes no writes. Where the connection breaks (Unavailable,
-        DeadlineExceeded) some rows may have been written: write them all again. Everything but rows
-        of feature views ordered by arrival is sent again by itself, while there is time.
+        For series and flags the ordering makes no difference.
+
+        Rows are written to every live version of the view's entity, or to `version` alone. The
+        result names the versions.
+
+        All rows are checked before anything is sent. `timeout` is in seconds and applies to each
+        batch of 2,000 rows (default: `write_timeout`).
+
+        Raises FeatureViewNotFound; InvalidValue or InvalidKeys, which name the row; WriteRejected
+        if the server does not accept writes; Unavailable or DeadlineExceeded if the connection
+        breaks or the time is over. Some rows may have been written then: write all of them again.
+        While there is time, the client sends batches again by itself, except for rows of feature
+        views that are ordered by arrival, because they could undo another writer's newer row.
+
+        >>> def rename(client: Client, user: str, country: str) -> int:
+        ...     return client.write("profile", [{"user_id": user, "country": country}]).rows
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
         writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
@@ -144,21 +176,29 @@ class Client:
         version: int | None = None,
         timeout: float | None = None,
     ) -> PushResult:
-        """Bring events of a source into the views that follow from it, thousands in a call.
+        """Write events of a source to the views that follow from it; pass thousands in one call.
 
-        `events` is a list of dicts, a dict of columns (lists or NumPy arrays), a NumPy structured
-        array, an Arrow table or a Polars frame, with the columns that the source's views read;
-        others are ignored. A dict may leave out what is null; join keys and event time it may not.
-        Moments are datetimes with a zone, or as the source's `timestamp_format` says.
+        `events` is a list of dicts, a dict of columns (lists or NumPy arrays of one length), a
+        NumPy structured array, an Arrow table or a Polars frame. It has the columns that the
+        source's views read; further columns are ignored. A dict may leave out columns that are
+        null, except for join keys and the event time. Times are datetimes with a time zone, or have
+        the source's `timestamp_format`.
 
-        Series get the events that their `where` selects, flags are set that `ever(…)` says, and of
-        feature views whose features are all `latest(column)`, without `where`, the newest event of
-        an entity is the row. The result names the other views, which only `fscore load` fills.
-        Pushing events again, or in another order, changes nothing.
+        Each kind of view gets other rows from the same events:
 
-        Everything is checked before anything is sent. Raises SourceNotFound; InvalidValue and
-        InvalidKeys, which name the event and the column; and what `write` raises, after which some
-        events may be there: push them all again. `version` and `timeout` are those of `write`.
+        - A series gets the events that its `where` selects.
+        - A flag is set for an entity if its `ever(…)` selects an event of that entity.
+        - A feature view whose features are all `latest(column)`, without `where`, gets the newest
+          event of each entity as its row.
+
+        Only `fscore load` fills other views; `left_out` in the result names them. Pushing the same
+        events again, or in another order, changes nothing.
+
+        All events are checked before anything is sent. `version` and `timeout` (seconds) mean the
+        same as in `write`.
+
+        Raises SourceNotFound; InvalidValue or InvalidKeys, which name the event and the column; and
+        the errors of `write`. Some events may have been written then: push all of them again.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
         return self.driver.run(self.core.pushing(source, events, version, timeout), timeout)
@@ -166,28 +206,40 @@ class Client:
     def delete(
         self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
     ) -> int:
-        """Remove a view's values of these entities; returns how many entities had any.
+        """Remove a view's values of these entities; return how many entities had any.
 
-        They are removed from every live version of the entity, or from `version` alone. Where there
-        are several, the number is of the version that had most. What a migration left of them in
-        the view's other layout goes too.
+        `keys` has the form that `Prepared.get` takes: a column for each join key. The values are
+        removed from every live version of the entity, or from `version` alone; with several
+        versions the number is that of the version that had most. Rows that a migration left in the
+        view's other layout are removed too. `timeout` is in seconds (default: `write_timeout`).
+
+        Raises FeatureViewNotFound; InvalidValue if the view stores nothing; InvalidKeys, which
+        names the row; and the connection errors of `write`.
         """
         timeout = self.settings.write_timeout if timeout is None else timeout
         return self.driver.run(self.core.deleting(view, keys, version, timeout), timeout)
 
     def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
-        """Run any command of the server and return its reply; raises its error reply."""
+        """Run any one command of the server and return its reply.
+
+        `timeout` is in seconds (default: `write_timeout`). An error reply is raised as an
+        FscoreError whose `redis_code` is the reply's first word.
+
+        >>> def keys(client: Client) -> int:
+        ...     return int(client.execute("DBSIZE"))
+        """
         return self.driver.command(arguments, timeout)
 
     def plan(self, registry: Registry) -> RegistryDiff:
-        """What applying these definitions would change."""
+        """Return what applying these definitions would change; nothing is stored."""
         return self.driver.run(self.core.planning(registry))
 
     def apply(self, registry: Registry, *, allow_unsafe: bool = False) -> ApplyResult:
         """Store these definitions as a new revision, which servers and clients then follow.
 
-        Raises UnsafeChange where stored data would not survive, RegistryConflict where somebody
-        else applied in between.
+        If nothing changes, the revision stays. Raises UnsafeChange if stored data would not survive
+        and `allow_unsafe` is not set, and RegistryConflict if somebody else applied definitions
+        meanwhile; nothing is stored then.
         """
         return self.driver.run(self.core.applying(registry, allow_unsafe))
 
@@ -203,31 +255,36 @@ class Client:
     ) -> Migration:
         """Move a feature view to the layout `to`, "hash" or "packed", while it is in use.
 
-        Readers get the same values all the time; see docs/guides/migrate.md. While it lasts, rows
-        are written in both layouts and have to be whole. `rate` is in rows a second, `settle` in
-        seconds: in that time every client hears of a change and every write that began before it
-        ends. `progress` is told how far it is. The call lasts until nothing of the old layout is
-        left. Where it is interrupted, call it again.
+        Readers get the same values throughout; see docs/guides/migrate.md. While a migration runs,
+        clients write rows in both layouts, so each row must have all features of the view. The call
+        returns when nothing of the old layout is left. If it is interrupted, call it again.
 
-        Raises FeatureViewNotFound; InvalidValue for a view without layouts; UnsafeChange where
-        values are INVALID and `invalid_as_null` is not set: it goes on being read as before then,
-        or such rows stay in the old layout; RegistryConflict where somebody else changes the view
-        meanwhile; ConfigError where somebody goes on writing the old layout.
+        - `rate` is how many rows a second are copied or removed.
+        - `settle` is how many seconds the migration waits after each change of the definitions. It
+          must be long enough for every client to follow, and for every earlier write to end.
+        - `invalid_as_null` stores values that are INVALID as NULL.
+        - `progress` is called with a `MigrationProgress` from time to time.
+
+        Raises FeatureViewNotFound; InvalidValue if the view does not have two layouts, or if an
+        argument is out of range; UnsafeChange if values are INVALID and `invalid_as_null` is not
+        set (the view is then still read in its old layout, or only those rows are left there);
+        RegistryConflict if somebody else changes the view meanwhile; ConfigError if a program keeps
+        writing the old layout.
         """
         migrating = self.core.migrating(view, to, rate, settle, invalid_as_null, progress)
         return self.driver.run(migrating)
 
     def refresh(self) -> bool:
-        """Look for new definitions and other versions now; True where there was anything new."""
+        """Look for new definitions and promoted versions now; return whether there were any."""
         return self.driver.run(self.core.refreshing())
 
     @property
     def server(self) -> dict[str, Any]:
-        """What the server said it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
+        """What the server says it is: `server`, `version`, `mode`, `role`, `id`, `protocol`."""
         return self.driver.server
 
     def close(self) -> None:
-        """Close the connections; calls under way end first."""
+        """Close the connections after the calls that are under way; later calls fail."""
         self.driver.close()
 
     def __enter__(self) -> Self:

@@ -13,7 +13,10 @@ from fscore.client.prepared import PreparedCore, is_final
 
 
 class Prepared(PreparedCore):
-    """A compiled read of a blocking client; see `Client.prepare`."""
+    """A choice of features, compiled for reading; `Client.prepare` makes it.
+
+    Any number of threads may use it. It follows new revisions of the definitions by itself.
+    """
 
     def __init__(
         self,
@@ -38,23 +41,24 @@ class Prepared(PreparedCore):
         as_of: datetime | int | None = None,
         request: RequestValues | None = None,
     ) -> FeatureTable:
-        """Read the features of these entities, one row for each, in their order.
+        """Read the features of these entities; return one row for each, in their order.
 
-        `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length, or is the
-        one column where there is one join key. `timeout` is in seconds and covers everything.
+        - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length. If there
+          is one join key, `keys` may be its column: `[1, 2]`.
+        - `timeout` is in seconds and covers the whole call (default: the setting `timeout`).
+        - `partial`: if only part of the answer arrives in time, values that are missing get the
+          status UNAVAILABLE. With `partial=False`, or if nothing arrives, DeadlineExceeded or
+          Unavailable is raised instead.
+        - `version` reads this version instead of the one that was promoted for the service.
+        - `consistency="snapshot"` reads all values of one entity at one point in time; different
+          entities may be read at different times. See docs/concepts/consistency.md.
+        - `as_of` is the time at which windows end and rows expire: epoch milliseconds or a datetime
+          with a time zone (default: now).
+        - `request` has the inputs that features computed on request need; `self.request` lists
+          them. `{"amount": [12.5, 3.0]}` has a value for each row, `{"amount": 12.5}` one for all.
 
-        Where some of the answer is not there in time the rest has the status UNAVAILABLE, or, with
-        `partial=False` or where nothing is there, DeadlineExceeded or Unavailable is raised.
-
-        `as_of` (epoch ms or a datetime with a zone; default: now) is the moment at which windows
-        end and against which rows expire. `consistency="snapshot"` reads everything of one entity
-        at one moment; rows of different entities are of different ones.
-
-        `request` are the inputs that features computed on request need, as `prepared.request` lists
-        them: `{"amount": [12.5, 3.0]}` with a value for each row, or `{"amount": 12.5}` for all.
-
-        InvalidKeys says what is wrong with the keys, InvalidValue with the inputs; more rows than
-        `max_keys` are RequestTooLarge.
+        Raises InvalidKeys if keys or options are wrong, InvalidValue if inputs are wrong,
+        RequestTooLarge if there are more than `max_keys` rows.
         """
         core, driver = self._core, self._driver
         timeout = self._timeout if timeout is None else timeout

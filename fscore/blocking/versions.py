@@ -13,9 +13,9 @@ from fscore.versions.removal import Progress
 
 
 class Versions:
-    """The versions of feature services: made, switched over to, switched back from, retired.
+    """Creates, promotes, rolls back, retires and lists versions of feature services.
 
-    A service is named as in the definitions; FeatureServiceNotFound where there is none. See
+    Every method raises FeatureServiceNotFound if the definitions have no such service. See
     docs/concepts/versions.md.
     """
 
@@ -24,25 +24,29 @@ class Versions:
         self._driver = driver
 
     def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
-        """Make a new version and return its number; whoever writes rows then fills it too.
+        """Make a new version and return its number; from then on writers fill it too.
 
-        It is the next number that is free for every service that shares an entity with this one.
-        Clients that write look once per `registry_poll`, so all of them fill it that much later.
+        The number is the next one that is free in every service that shares an entity with this
+        one. Clients look for new versions once per `registry_poll` seconds, so wait that long
+        before you rely on every writer filling it. `comment` and `created_by` are kept in the
+        version's record.
         """
         return self._driver.run(calls.creating(self._core, service, comment, created_by))
 
     def promote(self, service: str, version: int) -> Switch:
-        """Have every request for the service that pins no version read this one.
+        """Have every request for the service read this version, unless it pins another.
 
-        Raises VersionNotFound, VersionRetired, and VersionConflict where somebody else switched the
+        Raises VersionNotFound, VersionRetired, and VersionConflict if somebody else switched the
         service meanwhile.
         """
         return self._driver.run(calls.promoting(self._core, service, version))
 
     def rollback(self, service: str) -> Switch:
-        """Have requests read the version again that was read before the current one was promoted.
+        """Promote the version again that was read before the current one.
 
-        Raises VersionNotFound where there is none that is not retired, and VersionConflict.
+        Versions that were retired meanwhile are passed over. Raises VersionNotFound if there is no
+        earlier version to go back to, and VersionConflict if somebody else switched the service
+        meanwhile.
         """
         return self._driver.run(calls.rolling_back(self._core, service))
 
@@ -57,14 +61,15 @@ class Versions:
     ) -> Retirement:
         """End a version: nobody writes or promotes it any more, and its keys are removed.
 
-        The keys go at `rate` a second, after twice `registry_poll`, by when whoever writes has
-        heard of it; `progress` is told how far that is. The call lasts until a whole scan of the
-        server's keys finds none of them. Where it is interrupted, call it again: what is left is
-        removed.
+        The call waits for twice `registry_poll` seconds, so that every writer learns of it, and
+        then removes `rate` keys a second. It returns when a whole scan of the server's keys finds
+        none of them. `progress` is called with a `ReclaimProgress` from time to time. If the call
+        is interrupted, call it again: it removes the keys that are left.
 
-        Raises VersionInUse where a service reads the version that shares an entity with this one,
-        or would go back to it in a rollback, which `force` allows; VersionNotFound; ConfigError
-        when there are always new keys, because somebody goes on writing the version.
+        Raises VersionNotFound; InvalidKeys if `rate` is not a number above 0; VersionInUse if a
+        service that shares an entity with this one reads the version, or would go back to it in a
+        rollback (`force=True` allows the latter); ConfigError if new keys keep appearing because a
+        program still writes the version.
         """
         retiring = calls.retiring(
             self._core, service, version, force=force, rate=rate, progress=progress
@@ -74,8 +79,9 @@ class Versions:
     def list(
         self, service: str | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
-        """Read which versions there are of a service, or of all, sorted by name.
+        """Read the versions of a service, or of all services, sorted by the service's name.
 
-        `timeout` in seconds is for all of it.
+        `timeout` is in seconds and covers the whole call; without it each command has the deadline
+        `write_timeout`.
         """
         return self._driver.run(calls.listing(self._core, service), timeout)

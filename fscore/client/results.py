@@ -1,4 +1,4 @@
-"""What writes return."""
+"""The results of writes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from fscore._fscore import WriteBatch
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What a write did.
+    """The outcome of a write.
 
-    `rows` is how many rows Redis has taken, `versions` the versions in which each of them stands
-    now: empty if they have no version, as in series and flags. `unchanged` is how many rows changed
-    nothing, if that is known: rows ordered by event time for which a newer row was there, or the
-    same; events that a series had already, or that came too late for it. After a write that had to
-    be sent twice it may count rows that did change something.
+    - `rows` is how many rows Redis has accepted.
+    - `versions` are the versions to which each row was written. It is empty for series and flags,
+      which have no versions.
+    - `unchanged` is how many rows changed nothing, if that is known: rows ordered by event time if
+      Redis had the same row or a newer one; events that a series had already, or that are too old
+      for it. If a write had to be sent twice, it may count rows that did change something.
     """
 
     rows: int
@@ -27,9 +28,9 @@ class WriteResult:
 def written(
     batches: Sequence[WriteBatch], changed: Sequence[int], live: tuple[int, ...]
 ) -> WriteResult:
-    """Return what these batches did, each of which says that it changed so many rows.
+    """Return the result of sending these batches; `changed` has each batch's changed rows.
 
-    They are the same rows for each version, one version after another.
+    `batches` has the same rows for each version in `live`, one version after another.
     """
     copies = max(len(live), 1)
     each = len(batches) // copies
