@@ -1,1 +1,1 @@
-"""A view on its way from one layout to the other."""
+"""Migration of a feature view from one layout to the other, while it is in use."""

@@ -1,17 +1,18 @@
-"""Moving a live feature view from one layout to the other, while everybody reads and writes it.
+"""Migrates a feature view from one layout to the other, while everybody reads and writes it.
 
-An operation without I/O, as in `_scan`. Its course is a row of states of the registry, and every
-state is right for readers whatever happens next, so that it can end anywhere and be begun again:
+`migrate` is an operation without I/O (see `fscore.operations.operation`). It takes the view through
+these states of the registry. Every state is correct for readers whatever happens next, so a
+migration can end anywhere and can be started again:
 
     layout  migrating_from
-    old     -               read and written in the old layout
-    old     new             written in both; the rows that are there are copied, then looked for
-    new     old             written in both, read in the new layout
-    new     -               the old layout is forgotten; what is left of it is removed, or moved
+    old     -               clients read and write the old layout
+    old     new             clients write both and read the old; rows are copied, then verified
+    new     old             clients write both and read the new layout
+    new     -               clients use the new layout; old rows are removed, or moved if not copied
 
-Between two states it waits until every client has heard of the next. Whatever is done to a row is
-done by a script that first looks whether the registry and the row are still those it was decided
-on; so a writer who comes in between wins, and so does another migration.
+Between two states the migration waits until every client follows the next. Rows are changed only by
+a script, which first checks that the registry and the row are still as they were read. So a
+concurrent writer wins, and so does another migration.
 """
 
 from __future__ import annotations
@@ -33,21 +34,22 @@ from fscore.registry.registry import Registry
 from fscore.specs.resolve import write_spec
 
 _ATTEMPTS = 50
-# Before a change is tried again whose answer was lost.
+# Seconds before a change is tried again if its reply was lost.
 _PAUSE = 0.5
 
 COPY: Final = "copy"
-"""Rows are copied to the new layout, and then looked for there."""
+"""Phase in which rows are copied to the new layout, and the copies are verified."""
 REMOVE: Final = "remove"
-"""What is left of the old layout is removed, and then looked for."""
+"""Phase in which rows of the old layout are removed, until a scan finds none."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """How far a migration is: `phase` is "copy" or "remove", `share` 0 to 1 of its work.
+    """How far a migration is.
 
-    `rows` is how many rows were copied, or removed. The share goes back when the server was
-    restarted.
+    - `phase` is "copy" or "remove".
+    - `share` is the part of that phase that is done, 0 to 1. It goes back if the server restarts.
+    - `rows` is how many rows were copied in the phase "copy", or removed in the phase "remove".
     """
 
     phase: str
@@ -57,10 +59,12 @@ class MigrationProgress:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What a migration did; `revision` is that of the definitions at its end.
+    """The outcome of a migration of `view` to `layout`.
 
-    `copied` counts rows that were stored in the new layout, `removed` those that were left of the
-    old one. `invalid` is how many values, or whole rows, were INVALID and became NULL.
+    - `revision` is the revision of the definitions at its end.
+    - `copied` is how many rows were stored in the new layout.
+    - `removed` is how many rows were removed from the old layout.
+    - `invalid` is how many values, or whole rows, were INVALID and became NULL.
     """
 
     view: str
@@ -73,7 +77,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a view is to be migrated: `rate` rows a second, `settle` seconds between two states."""
+    """The arguments of a migration: `rate` in rows a second, `settle` in seconds."""
 
     prefix: str
     view: str
@@ -85,7 +89,7 @@ class Course:
     progress: Callable[[MigrationProgress], None] | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidValue where something is out of range."""
+        """Raise InvalidValue if an argument is out of range."""
         if self.to not in LAYOUTS:
             raise InvalidValue(f"to is {self.to!r}; it must be one of {', '.join(LAYOUTS)}")
         for name, least in (("rate", "above 0"), ("settle", "0 or more")):
@@ -96,25 +100,25 @@ class Course:
 
     @property
     def old(self) -> str:
-        """The other layout."""
+        """The layout that the migration leaves."""
         return LAYOUTS[1 - LAYOUTS.index(self.to)]
 
 
 def migrate(course: Course) -> Operation[Migration]:
-    """Move a view to a layout, from wherever an earlier call has left it.
+    """Move a view to a layout, continuing an earlier call that was interrupted.
 
-    Raises FeatureViewNotFound; InvalidValue where the view has no layout; UnsafeChange where values
-    are INVALID, with the view still read in its old layout, or with such rows left there;
-    RegistryConflict where somebody else changes the view meanwhile; ConfigError where somebody goes
-    on writing the old layout.
+    Raises FeatureViewNotFound; InvalidValue if the view does not have two layouts; UnsafeChange if
+    values are INVALID (the view is then still read in its old layout, or only those rows are left
+    there); RegistryConflict if somebody else changes the view meanwhile; ConfigError if a program
+    keeps writing the old layout.
     """
     old, to = course.old, course.to
     copied: Copied | None = None
     stored, layouts = yield from _look(course)
-    # Before anything is changed: a user who may not ask fails here.
+    # A user without the right to run INFO fails here, before anything is changed.
     yield from require_identity()
     if layouts[0] != to:
-        # Before anything is changed: a view whose packed rows would be too long fails here.
+        # A view whose packed rows would be too long fails here, before anything is changed.
         _rows(course, stored)
         if layouts == (old,):
             yield from _switch(course, (old,), (old, to))
@@ -128,7 +132,7 @@ def migrate(course: Course) -> Operation[Migration]:
     stored = yield from _look_again(course, (to,))
     removed = yield from _removing(course, stored)
     if copied is None:
-        # An earlier call copied; what that left out was copied when it was to be removed.
+        # An earlier call copied the rows. Those that it left out were moved by the removal.
         copied = removed.moved
     revision = stored.revision
     return Migration(course.view, to, revision, copied.rows, removed.rows, copied.invalid)
@@ -177,7 +181,7 @@ def _removing(course: Course, stored: StoredRegistry) -> Operation[Removed]:
         raise ConfigError(
             f"{removed.rows:,} rows of {course.view} were removed from {course.old}, and there are "
             "always new ones: a program that does not follow the definitions goes on writing them. "
-            "Stop that, and run the same again"
+            "Stop that program, and run the same again"
         )
     return removed
 
@@ -204,7 +208,7 @@ def _told(course: Course, phase: str) -> Callable[[float, int], None]:
 
 
 def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation[Definitions]]:
-    """Return what reads the definitions again when a script has found others."""
+    """Return a function that reads the definitions again if a script has found newer ones."""
 
     def look() -> Operation[Definitions]:
         stored = yield from _look_again(course, layouts)
@@ -222,7 +226,8 @@ def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredReg
     stored, found = yield from _look(course)
     _expect(course, layouts, stored, found)
     if not stored.registry.packed_views:
-        # No view is packed any more, and rows of this one may be left.
+        # `load` reads schemas only if a view is packed. None is any more, but packed rows of this
+        # view may be left, and reading them takes their schemas.
         schemas = yield from patiently(store.load_schemas(course.prefix))
         stored = replace(stored, schemas=schemas)
     return stored
@@ -233,8 +238,8 @@ def _expect(
 ) -> None:
     if found != layouts:
         raise RegistryConflict(
-            f"view {course.view} was changed by somebody else while it migrated: it is "
-            f"{_shown(found)} by now, not {_shown(layouts)}. Run the same again to bring it to "
+            f"view {course.view} was changed by somebody else while it migrated: it is now "
+            f"{_shown(found)}, not {_shown(layouts)}. Run the same again to bring it to "
             f"{course.to}",
             expected=stored.revision,
             found=stored.revision,
@@ -244,12 +249,15 @@ def _expect(
 def _switch(
     course: Course, before: tuple[str, ...], after: tuple[str, ...]
 ) -> Operation[StoredRegistry]:
-    """Give the view these layouts, the one that is read first; others may apply beside it."""
+    """Set the view's layouts to `after`: first the one to read, then a second one to write.
+
+    Somebody else may apply other definitions meanwhile; then this tries again.
+    """
     uncertain = False
     for attempt in range(_ATTEMPTS):
         stored, found = yield from _look(course)
         if uncertain and found == after:
-            # It was stored, and only the answer was lost.
+            # The change was stored, and only the reply was lost.
             return stored
         _expect(course, before, stored, found)
         registry = stored.registry
@@ -276,7 +284,7 @@ def _switch(
 
 
 def _view(registry: Registry, name: str) -> FeatureViewDefinition:
-    write_spec(registry, name)  # raises where there is no such view, or nothing of it is stored
+    write_spec(registry, name)  # raises if there is no such view, or if it stores nothing
     view = registry.views[name]
     if not isinstance(view, FeatureViewDefinition):
         raise InvalidValue(

@@ -1,9 +1,9 @@
-"""Rows of a view that migrates, some at a time: copied, moved and removed by a script.
+"""Copies, moves and removes rows of a view that migrates, some rows at a time.
 
-Operations without I/O, as in `_scan`. The script (`rust/core/src/script/copy_row.lua`) does
-nothing when the registry has another revision than the one that it was called for, when the row is
-no longer what was read, or when it would remove a row that has no copy. So each call of it may be
-repeated.
+Operations without I/O (see `fscore.operations.operation`). A script does the work
+(`rust/core/src/script/copy_row.lua`). It does nothing if the registry has another revision than the
+call expects, if the row has changed since it was read, or if it would remove a row that has no
+copy. So each call may be repeated.
 """
 
 from __future__ import annotations
@@ -31,22 +31,26 @@ from fscore.versions.records import (
     read_records,
 )
 
-# A row that changed so often between being read and stored is stored by its writers, who all write
-# both layouts.
+# A row that changes this often between read and copy needs no copy: every writer writes both
+# layouts.
 _ATTEMPTS = 100
+# How many keys an error message lists.
 _SHOWN = 10
 
 _DONE, _NOTHING, _OTHER_ROW, _REFUSED, _OTHER_REGISTRY = 1, 2, 0, 3, -1
 
 Keys: TypeAlias = Mapping[bytes, bytes]
-"""Where rows are in the source's layout, and where each is in the target's."""
+"""The keys of rows: from a row's key in the source's layout to its key in the target's."""
 
 
 @dataclass(slots=True)
 class Copied:
-    """What copying did; `blocked` has the first keys whose values are INVALID, and why.
+    """The outcome of copying.
 
-    `more` says that there are others. `invalid` counts values and rows that became NULL.
+    - `rows` is how many rows were copied.
+    - `invalid` is how many values, or whole rows, became NULL.
+    - `blocked` has the first keys that could not be copied, each with the reason.
+    - `more` says whether there are more such keys.
     """
 
     rows: int = 0
@@ -55,17 +59,17 @@ class Copied:
     more: bool = False
 
     def clear(self) -> None:
-        """Forget everything: all rows are copied again."""
+        """Forget everything, because all rows are copied again."""
         self.rows = self.invalid = 0
         self.unblock()
 
     def unblock(self) -> None:
-        """Forget what stood in the way: it is looked for again."""
+        """Forget the blocked keys, because another scan will find them again."""
         self.blocked.clear()
         self.more = False
 
     def block(self, key: bytes, why: str) -> None:
-        """Note what stands in the way."""
+        """Note a key that cannot be copied, and why."""
         name = key.decode(errors="replace")
         if name not in self.blocked and len(self.blocked) == _SHOWN:
             self.more = True
@@ -75,7 +79,7 @@ class Copied:
 
 @dataclass(frozen=True)
 class Rows:
-    """Where rows are in both layouts, and how they get from one to the other, at one revision."""
+    """The keys of a view's rows in both layouts, and how to copy a row, at one revision."""
 
     revision: int
     registry_key: str
@@ -87,13 +91,13 @@ class Rows:
     copy: LayoutCopy
     pattern: re.Pattern[bytes]
     expires: bool
-    """Whether packed rows have an expiry to be carried over, of `view.life_ms`."""
+    """Whether source rows are packed with an expiry (`view.life_ms`), which a copy must keep."""
 
     @classmethod
     def compile(
         cls, prefix: str, stored: StoredRegistry, view: str, *, source: str, field_ttl: bool
     ) -> Self:
-        """Compile what it takes to copy from the layout `source`; InvalidDefinition."""
+        """Compile how to copy from the layout `source`; raises InvalidDefinition."""
         registry = stored.registry
         definition = registry.views[view]
         assert isinstance(definition, FeatureViewDefinition)
@@ -123,15 +127,15 @@ class Rows:
 
     @property
     def match(self) -> str:
-        """What all keys of the entity match."""
+        """The glob pattern for SCAN that all keys of the entity match."""
         return f"{self.prefix}{self.view.entity}:{{*}}:v*"
 
     def sort(
         self, keys: Sequence[bytes], retired: frozenset[int]
     ) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-        """Return the keys in the source's layout and those in the target's.
+        """Sort keys into those of the source's layout and those of the target's.
 
-        Each is a mapping from a key of the source to that of the target.
+        Both results map a row's key in the source's layout to its key in the target's.
         """
         suffix = f":{self.view.name}".encode()
         sources: dict[bytes, bytes] = {}
@@ -154,17 +158,17 @@ class Rows:
 
     @property
     def nothing(self) -> list[None]:
-        """What is read of a row that is not there."""
+        """The values that reading a missing row gives."""
         return [None] * (len(self.copy.hash_fields) if self.source == "hash" else 1)
 
     def clock_ms(self, replies: Sequence[Any]) -> int:
-        """Return the time from which a row's expiry counts: when it was written, where known."""
+        """Return the time from which a row's expiry counts: when it was written, or else now."""
         if self.expires and int(replies[1]) > 0:
             return int(replies[1]) - self.view.life_ms
         return now_ms()
 
     def call(self, arguments: Sequence[bytes]) -> Command:
-        """Return the call of the script with what `LayoutCopy` gives for it."""
+        """Return the command that calls the script with arguments that `LayoutCopy` made."""
         source, target, *rest = arguments
         _, digest = self.copy.script
         return ("EVALSHA", digest, 3, source, target, self.registry_key, self.revision, *rest)
@@ -172,7 +176,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """The definitions as read again, with the view in the same state."""
+    """Rows compiled by definitions that were read again; the view's layouts are the same."""
 
     rows: Rows
 
@@ -181,14 +185,14 @@ Look: TypeAlias = Callable[[], Operation[Definitions]]
 
 
 class Scripts:
-    """Calls of the script, whatever has become of it and of the registry's revision meanwhile."""
+    """Calls the script, even if the server forgot it or the registry has a new revision."""
 
     def __init__(self, rows: Rows, look: Look) -> None:
         self.rows = rows
         self._look = look
 
     def call(self, calls: Sequence[Sequence[bytes]]) -> Operation[list[Any]]:
-        """Return what became of each: an integer of the script, or an error reply."""
+        """Return the outcome of each call: an integer of the script, or an error reply."""
         outcomes: list[Any] = [_OTHER_REGISTRY] * len(calls)
         left = list(range(len(calls)))
         for attempt in range(_ATTEMPTS):
@@ -206,14 +210,14 @@ class Scripts:
                 body, _ = self.rows.copy.script
                 yield ("SCRIPT", "LOAD", body)
             if any(outcomes[index] == _OTHER_REGISTRY for index in again):
-                # Somebody applied other definitions. Raises where this view is meant.
+                # Somebody applied other definitions. This raises if they changed the view's layout.
                 self.rows = (yield from self._look()).rows
         return outcomes
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A row that was read: how it gets to the target, and how much of it becomes NULL."""
+    """The call of the script that copies a row; `invalid` counts values that become NULL."""
 
     source: bytes
     target: bytes
@@ -229,9 +233,9 @@ def copy(
     invalid_as_null: bool,
     moving: bool = False,
 ) -> Operation[dict[bytes, bytes]]:
-    """Store rows in the target's layout too; or, `moving`, there instead.
+    """Copy rows to the target's layout; with `moving`, remove them from the source's too.
 
-    Only what the target does not have is moved; returns the rest of it.
+    A row that the target has already is not moved. Returns the keys of these rows.
     """
     left = dict(sources)
     refused: dict[bytes, bytes] = {}
@@ -259,7 +263,7 @@ def copy(
 def _read(
     rows: Rows, keys: Keys, copied: Copied, invalid_as_null: bool, moving: bool
 ) -> Operation[list[_Call]]:
-    """Read rows; those that are gone, and those that cannot be copied, are left out."""
+    """Read rows, and return the script's calls for those that exist and can be copied."""
     if not keys:
         return []
     commands = {source: rows.read(source) for source in keys}
@@ -274,7 +278,8 @@ def _read(
         unless_refused(read)
         values = read[0] if rows.source == "hash" else read[:1]
         if all(value is None for value in values):
-            # Of other views alone; or gone, and whoever removes it does so in both layouts.
+            # The hash has fields of other views only; or the row was deleted, which removes it
+            # from both layouts.
             continue
         target, clock_ms = keys[source], rows.clock_ms(read)
         arguments, invalid = rows.copy.row(source, target, values, clock_ms, moving=moving)
@@ -294,15 +299,15 @@ def prune(scripts: Scripts, targets: Keys) -> Operation[None]:
     calls = [rows.copy.row(key, target, rows.nothing, 0)[0] for key, target in targets.items()]
     outcomes = yield from scripts.call(calls)
     for outcome in outcomes:
-        # A key of another type has no row of the view.
+        # A key of another type does not hold a row of the view.
         if isinstance(outcome, FscoreError) and not is_error(outcome, "WRONGTYPE"):
             raise outcome
 
 
 def remove(scripts: Scripts, sources: Keys) -> Operation[tuple[int, dict[bytes, bytes]]]:
-    """Remove rows of the source's layout of which the target has one.
+    """Remove rows of the source's layout that the target's layout has too.
 
-    Returns how many there were, and those that the target does not have.
+    Returns how many rows were removed, and the keys of those that the target does not have.
     """
     if not sources:
         return 0, {}
@@ -318,13 +323,13 @@ def remove(scripts: Scripts, sources: Keys) -> Operation[tuple[int, dict[bytes, 
 
 
 def is_there(rows: Rows, keys: Iterable[bytes], layout: str) -> Operation[list[bool | None]]:
-    """Return of each key of a layout whether it has a row; None when it holds another type."""
+    """Return for each key of a layout whether it has a row; None if it holds another type."""
     keys = list(keys)
     if layout == "packed":
         return (yield from _found([("GETRANGE", key, 0, 0) for key in keys]))
     *_, time_field = rows.copy.hash_fields
     found = yield from _found([("HGET", key, time_field) for key in keys])
-    # A row that was written by hand has no event time.
+    # A row that was written by hand may lack the event time, so its other fields are looked at.
     unsure = [place for place, there in enumerate(found) if there is False]
     again: list[Command] = [("HMGET", keys[place], *rows.copy.hash_fields) for place in unsure]
     for place, there in zip(unsure, (yield from _found(again)), strict=True):
@@ -349,7 +354,7 @@ def _found(commands: list[Command]) -> Operation[list[bool | None]]:
 
 
 def retired_versions(rows: Rows) -> Operation[frozenset[int]]:
-    """Read which versions of the entity nobody has any more: their keys are being removed."""
+    """Read which versions no service of the entity keeps: their keys are being removed."""
     entity, services = rows.view.entity, rows.registry.services
     names = [name for name in services if entity in entities_of(rows.registry, name)]
     pointers = yield from read_pointers(rows.prefix, names)

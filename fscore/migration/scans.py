@@ -1,7 +1,7 @@
-"""What a migration does with all rows of its view: it copies them, looks at the copies, removes.
+"""Scans all rows of a view that migrates: to copy them, to verify the copies, to remove them.
 
-Operations without I/O, as in `_scan`. Every scan begins again when the server is another, and what
-is done about a row is done by a script that may be called again.
+Operations without I/O (see `fscore.operations.operation`). A scan begins again if another server
+process answers. That is safe because a script changes the rows, and its calls may be repeated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fscore.migration.rows import (
 from fscore.operations.operation import Operation
 from fscore.operations.scan import Visit, first_part, last_part, patiently, scan, sweep
 
-# How often what appears in both layouts meanwhile is looked at again.
+# How often a row is tried again if somebody writes it meanwhile.
 _ATTEMPTS = 100
 
 Tell: TypeAlias = Callable[[float, int], None]
@@ -34,11 +34,11 @@ Tell: TypeAlias = Callable[[float, int], None]
 def copy_rows(
     rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
 ) -> Operation[Copied]:
-    """Store every row of the view in the target's layout too, `rate` rows a second.
+    """Copy every row of the view to the target's layout, `rate` rows a second.
 
-    What is there in the target's layout alone is removed: it was left by an earlier migration, and
-    its row is gone since. Then each row is looked for in the target's layout, and copied again if
-    it is not there: only one that expired, or has nothing to be stored, may be without a copy.
+    A row that only the target's layout has is removed: an earlier migration left it, and it was
+    deleted since. A second scan then looks for each row in the target's layout and copies it again
+    if it is missing. After that only rows that expired, or have nothing to store, lack a copy.
     """
     scripts = Scripts(rows, look)
     copied, again = Copied(), Copied()
@@ -72,9 +72,12 @@ def copy_rows(
 
 @dataclass(slots=True)
 class Removed:
-    """What removing did: how many rows, and those that were moved because they had no copy.
+    """The outcome of removing.
 
-    What could not be moved stays; `moved` says why. Not `is_all` when there were always more rows.
+    - `rows` is how many rows were removed from the source's layout.
+    - `moved` is about rows that were moved because they had no copy; rows that could not be moved
+      stay, and `moved.blocked` says why.
+    - `is_all` is False if every scan found more rows.
     """
 
     rows: int = 0
@@ -85,17 +88,17 @@ class Removed:
 def remove_rows(
     rows: Rows, look: Look, rate: float, tell: Tell, *, invalid_as_null: bool
 ) -> Operation[Removed]:
-    """Remove the rows of the source's layout, in which nobody reads or writes any more.
+    """Remove the rows of the source's layout, which nobody reads or writes any more.
 
-    A row of which the target has none is moved there: it was never copied, or its copy is lost.
-    It is none that was deleted, since a delete takes a row in both layouts.
+    A row that the target's layout does not have is moved there: it was never copied, or its copy
+    was lost. It cannot be a deleted row, because a delete removes a row from both layouts.
     """
     scripts = Scripts(rows, look)
     removed = Removed()
     retired = yield from patiently(retired_versions(rows))
 
     def removing(number: int) -> Visit:
-        # What could not be moved is found by each scan.
+        # Each scan finds the rows again that could not be moved.
         removed.moved.unblock()
 
         def visit(keys: list[bytes]) -> Operation[int]:
@@ -127,7 +130,7 @@ def _remove(
     for _ in range(_ATTEMPTS):
         count, alone = yield from remove(scripts, left)
         before = removed.moved.rows
-        # Of what is left somebody has written a row since.
+        # Rows are left over if a writer stored them in the target meanwhile: remove them now.
         left = yield from copy(
             scripts, alone, removed.moved, invalid_as_null=invalid_as_null, moving=True
         )
