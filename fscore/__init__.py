@@ -171,9 +171,9 @@ __all__ = [
 
 
 def _name_exports_as_public() -> None:
-    """Have classes and functions say that they are of this module, not of the file they are in.
+    """Set `__module__` of the exported classes and functions to this package.
 
-    Reprs, pickles and messages then name what applications import, wherever the code moves.
+    Reprs, pickles and messages then name what applications import, even if the code moves.
     """
     for name in __all__:
         export = globals()[name]

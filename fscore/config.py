@@ -100,12 +100,12 @@ class RedisSettings(BaseSettings):
         )
 
     def endpoint(self) -> Endpoint:
-        """Where to connect to; ConfigError where the URL is wrong."""
+        """Return the address to connect to; raises ConfigError if the URL is wrong."""
         url = DEFAULT_URL if self.redis_url is None else self.redis_url.get_secret_value()
         return parse_url(url)
 
     def credentials(self) -> tuple[str | None, str | None]:
-        """User and password; ConfigError where the password's file cannot be read."""
+        """Return user and password; raises ConfigError if the password's file cannot be read."""
         endpoint = self.endpoint()
         password = endpoint.password
         if self.redis_password_file is not None:
@@ -119,7 +119,7 @@ class RedisSettings(BaseSettings):
         return self.redis_username or endpoint.username, password
 
     def connection(self) -> dict[str, Any]:
-        """What the protocol of one connection needs, complete and by name."""
+        """Return the arguments that a connection in Rust takes, complete and by name."""
         username, password = self.credentials()
         return {
             "username": username,
@@ -136,7 +136,10 @@ class RedisSettings(BaseSettings):
 def load_settings(
     url: str | None, settings: RedisSettings | None, overrides: dict[str, Any]
 ) -> RedisSettings:
-    """The settings of a client: those given, or the environment's; `url` and overrides on top."""
+    """Return the settings of a client; raises ConfigError, which names each wrong setting.
+
+    They are `settings`, or else the environment's. `url` and `overrides` take precedence over them.
+    """
     if url is not None:
         overrides = {"redis_url": url, **overrides}
     try:

@@ -1,4 +1,4 @@
-"""What a loader of events is built from: the cells that views read, and the rows they make.
+"""Parts for a loader of events: the columns that views read, and the rows that events become.
 
 fscore's own server uses these; they may change with any minor version.
 """

@@ -1,7 +1,8 @@
-"""What a server of features is built from, beside the asyncio client.
+"""Parts for a server of features, beside the asyncio client.
 
-Plain reads before any web framework (`HotReads`), parsers of requests, API keys, trace contexts.
-fscore's own server uses these; they may change with any minor version.
+`HotReads` answers plain reads before the web framework sees them; further there are parsers of
+requests, API keys and trace contexts. fscore's own server uses these; they may change with any
+minor version.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From the events of a push to batches of commands.
+"""Encodes the events of a push as batches of commands.
 
-The events of a call become rows of every view that they fill, and these become batches of commands,
-before any is sent.
+All events of a call become rows of the views that they fill, and all rows become batches, before
+the first batch is sent. So wrong events raise before anything is stored.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ Encoded: TypeAlias = tuple[list[WriteBatch], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What a push did with so many `events`.
+    """The outcome of a push.
 
-    `views` has for each view what was written to it: events of a series, rows of a feature view
-    (one for each entity, the newest), entities of which a flag was set. `left_out` has the views
-    that events one at a time cannot fill, each with the reason; loading files fills them.
+    - `events` is how many events were pushed.
+    - `views` has a `WriteResult` for each view that was written. Its rows are the events of a
+      series, the newest event of each entity in a feature view, or the entities of a flag view of
+      which a flag was set.
+    - `left_out` has the views that single events cannot fill, each with the reason; `fscore load`
+      fills them.
     """
 
     events: int
@@ -39,14 +42,14 @@ class PushResult:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPush:
-    """A push that can be sent: for each view its batches, and the versions that they write."""
+    """A push that is ready to be sent: for each view its batches, and their versions."""
 
     events: int
     views: Mapping[str, Encoded]
     left_out: Mapping[str, str]
 
     def result(self, views: Mapping[str, WriteResult]) -> PushResult:
-        """Return what the push did once it is sent."""
+        """Return the result of the push from the results of its views."""
         return PushResult(self.events, views, dict(self.left_out))
 
 
@@ -56,7 +59,10 @@ def encode_push(
     events: Any,
     encode_rows: Callable[[ViewRows], Encoded],
 ) -> EncodedPush:
-    """Encode everything that these events change; InvalidValue and InvalidKeys name the event."""
+    """Encode everything that these events change.
+
+    Raises InvalidValue or InvalidKeys, which name the event.
+    """
     columns = read_events(events, projection, now_ms())
     encoded: dict[str, Encoded] = {}
     for rows in projection.rows(columns):
@@ -78,7 +84,7 @@ def _encode(rows: ViewRows, source: str, encode_rows: Callable[[ViewRows], Encod
 
 
 def _placed(message: str, row: int | None, rows: ViewRows, source: str) -> tuple[str, int | None]:
-    """Return what is wrong with a row, said of the event that it is of."""
+    """Return a row's error message with its event's number in place of its own, and the number."""
     if row is None:
         return f"events of {source}: {message}", None
     event = int(rows.events[row])

@@ -1,4 +1,4 @@
-"""What the calls of `client.versions` do, as operations."""
+"""The calls of `client.versions` as operations, which both clients run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from fscore.versions.removal import Progress, reclaim
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """What retiring a version did: how many keys were removed, of which entities.
+    """The outcome of retiring a version of a service.
 
-    `kept` has the entities whose keys stay, each with the other services that still have this
-    version of them; the keys go when those services retire it too.
+    - `removed` is how many keys were removed.
+    - `entities` are the entities whose keys were removed.
+    - `kept` has the entities whose keys stay, each with the other services that still use this
+      version of them. The keys are removed when those services retire the version too.
     """
 
     service: str
@@ -31,7 +33,7 @@ class Retirement:
 
 
 def creating(core: Core, service: str, comment: str, created_by: str) -> Operation[int]:
-    """Make a new version; returns its number."""
+    """Make a new version and return its number."""
     made = changes.create(
         core.prefix, service, comment=comment, created_by=created_by, now_ms=now_ms()
     )
@@ -44,7 +46,7 @@ def promoting(core: Core, service: str, version: int) -> Operation[changes.Switc
 
 
 def rolling_back(core: Core, service: str) -> Operation[changes.Switch]:
-    """Have a service read the version before."""
+    """Have a service read the version again that it read before."""
     return core.noticed(changes.rollback(core.prefix, service, now_ms=now_ms()))
 
 
@@ -57,28 +59,29 @@ def retiring(
     rate: float,
     progress: Progress | None,
 ) -> Operation[Retirement]:
-    """End a version: mark it, remove its keys, note that they are gone."""
+    """Mark a version as retired, remove its keys, and note that they are gone."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
         raise InvalidKeys(f"rate is {rate!r}; it must be a number of keys a second above 0")
     prefix = core.prefix
-    # Before anything is changed: a user who may not remove keys fails here.
+    # A user without the right to run INFO, which the scan needs, fails before anything is changed.
     yield from require_identity()
     marked = yield from core.noticed(
         changes.mark_retired(prefix, service, version, force=force, now_ms=now_ms())
     )
-    # Every client has looked twice by then.
+    # Every client looks for changes twice in this time.
     settle = 2 * core.settings.registry_poll
     removed = yield from reclaim(
         prefix, marked.entities, version, rate=rate, settle=settle, progress=progress
     )
     note = changes.note_reclaimed(prefix, service, version, now_ms=now_ms())
-    # If it was stored and is sent again, it finds another revision and is decided again.
+    # This is safe to repeat: if the note was stored and only the reply was lost, the next attempt
+    # finds a new revision and decides again.
     yield from patiently(core.noticed(note))
     return Retirement(service, version, removed, marked.entities, marked.kept)
 
 
 def listing(core: Core, service: str | None) -> Operation[tuple[versions.ServiceVersions, ...]]:
-    """Read which versions there are of a service, or of all."""
+    """Read the versions of a service, or of all services."""
     yield from core.refreshing()
     registry = core.followed.registry
     if service is None:

@@ -1,1 +1,1 @@
-"""Versions of an entity's rows: their records, changes, and the removal of what is retired."""
+"""Versions of an entity's rows: their records, their changes, and the removal of retired ones."""

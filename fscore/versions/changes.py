@@ -1,8 +1,9 @@
-"""Changing the versions of a feature service: create, promote, roll back, retire.
+"""Changes the versions of a feature service: create, promote, roll back, retire.
 
-Operations without I/O. Each reads what it decides on, decides here, and
-has Redis store the outcome only if none of what was read has changed. Where it has, it reads and
-decides again, unless somebody else switched the same service: then that is for a person to look at.
+Operations without I/O (see `fscore.operations.operation`). Each reads the current state, decides
+here, and has a script store the outcome, which does so only if the state has not changed. If it has
+changed, the operation reads and decides again. But if somebody else switched the same service, it
+raises VersionConflict, because a person should look at that.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ T = TypeVar("T")
 _ATTEMPTS = 50
 
 # KEYS: the registry, the revision of all versions, the pointers (the service's own first), lists.
-# ARGV: what the registry's revision, that revision and the pointers were, preceded by the number of
-# pointers; the new revision; the new pointer or nothing; the message; then (list, version, record)
-# for each record to be stored, the list as an index into KEYS. Returns 1, or 0 and stores nothing.
+# ARGV: the expected revision of the registry; the expected revision of all versions; the number of
+# pointers, and the expected value of each; the new revision; the new pointer or nothing; the
+# message; then (list, version, record) for each record to store, the list as an index into KEYS.
+# Returns 1, or 0 and stores nothing if a value is not as expected.
 _STORE = """
 if (redis.call('HGET', KEYS[1], 'revision') or '0') ~= ARGV[1] then return 0 end
 if (redis.call('GET', KEYS[2]) or '0') ~= ARGV[2] then return 0 end
@@ -69,9 +71,11 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What a promotion or a rollback did: the version that is read now, and the one before.
+    """The outcome of a promotion or a rollback.
 
-    `changed` is False where the version was read already.
+    - `version` is the version that the service reads now, `before` the one that it read before
+      (None if its pointer was not a valid version).
+    - `changed` is False if the service already read the version.
     """
 
     service: str
@@ -82,9 +86,10 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A version that is retired: the entities whose keys of it are to be removed.
+    """The entities of a version that was marked as retired.
 
-    `kept` has those whose keys stay, each with the other services that still have the version.
+    - `entities` are those whose keys are to be removed.
+    - `kept` has those whose keys stay, each with the other services that still use the version.
     """
 
     entities: tuple[str, ...]
@@ -94,7 +99,10 @@ class Marked:
 def create(
     prefix: str, service: str, *, comment: str, created_by: str, now_ms: int
 ) -> Operation[int]:
-    """Make the next version that no service has which shares an entity with this one."""
+    """Make a new version, numbered above all versions of services that share an entity with it.
+
+    Returns the number.
+    """
 
     def decide(seen: _Seen) -> _Change[int]:
         taken = [*seen.currents.values(), *(member.version for member in seen.family)]
@@ -126,8 +134,9 @@ def promote(prefix: str, service: str, version: int, *, now_ms: int) -> Operatio
         known = records.get(version, VersionRecord(version, FILLING))
         changed = [replace(known, state=LIVE, promoted_at_ms=now_ms, previous=current)]
         if current is not None and current not in records:
-            # What is read by default gets a record when it is no longer: until it is retired it is
-            # written on, so that a rollback finds it fresh.
+            # The version that was read by default has no record, and writers write only the current
+            # version and those with records. With one it stays fresh for a rollback until somebody
+            # retires it.
             changed.append(VersionRecord(current, LIVE))
         switch = Switch(service, version, current, changed=True)
         return _Change(switch, f"promote {version}", pointer=version, records={service: changed})
@@ -158,15 +167,16 @@ def rollback(prefix: str, service: str, *, now_ms: int) -> Operation[Switch]:
 def mark_retired(
     prefix: str, service: str, version: int, *, force: bool, now_ms: int
 ) -> Operation[Marked]:
-    """Mark a version as retired, so that nobody writes or promotes it; none of its keys is removed.
+    """Mark a version as retired, so that nobody writes or promotes it; its keys stay for now.
 
-    With `force` also one that a rollback would need, for every service that would.
+    Raises VersionInUse if a service reads the version. With `force` it may be one that a rollback
+    would go back to; then it is retired for every service that would do so.
     """
 
     def decide(seen: _Seen) -> _Change[Marked]:
         _require_known(seen, version)
         for member in seen.family:
-            # Raises where a pointer is no version: which one that service reads is not known then.
+            # Raises if a pointer is not a valid version: that service may read any version.
             seen.pointers.current(member, prefix)
         readers = [name for name, current in seen.currents.items() if current == version]
         if readers:
@@ -211,7 +221,10 @@ def note_reclaimed(prefix: str, service: str, version: int, *, now_ms: int) -> O
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a decision is made on: the service and those that share an entity with it."""
+    """The state that a decision is made on.
+
+    `family` is the service itself, and then the services that share an entity with it.
+    """
 
     registry: Registry
     registry_revision: int
@@ -225,12 +238,12 @@ class _Seen:
 
     @property
     def current(self) -> int | None:
-        """The version that the service reads; None where its pointer is none."""
+        """The version that the service reads; None if its pointer is not a valid version."""
         return self.currents.get(self.service)
 
     @property
     def currents(self) -> dict[str, int]:
-        """The version that each service reads, without those whose pointer is none."""
+        """The version that each service reads, without those whose pointer is not valid."""
         chosen = self.pointers.chosen
         found = ((item.name, chosen.get(item.name, item.version)) for item in self.family)
         return {name: version for name, version in found if isinstance(version, int)}
@@ -242,7 +255,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Change(Generic[T]):
-    """What is to be stored, if anything, and what the caller gets then."""
+    """A decision: what to store, if anything, and the result that the caller gets then."""
 
     result: T
     message: str = ""
@@ -255,7 +268,7 @@ class _Change(Generic[T]):
 
 
 class _First:
-    """The version that the caller's decision was about: the one read when it was first seen."""
+    """The version that the service read at the first look, on which the caller's wish is based."""
 
     def __init__(self, service: str, what: str) -> None:
         self._service = service
@@ -263,7 +276,7 @@ class _First:
         self._seen: list[int | None] = []
 
     def check(self, current: int | None) -> None:
-        """Raise VersionConflict where another one is read by now."""
+        """Raise VersionConflict if the service reads another version now."""
         if not self._seen:
             self._seen.append(current)
         expected = self._seen[0]
@@ -318,7 +331,8 @@ def _command(prefix: str, seen: _Seen, change: _Change[T], now_ms: int) -> Comma
     ]
     arguments: list[str | int] = [seen.registry_revision, seen.pointers.revision, len(names)]
     arguments += [seen.pointers.chosen.get(name, "") for name in names]
-    # By the clock, so that a server that was emptied does not come back to a number that was known.
+    # A server that was emptied counts from the beginning. The clock keeps it from coming back to a
+    # revision that clients know.
     arguments.append(max(seen.pointers.revision + 1, now_ms))
     arguments.append("" if change.pointer is None else change.pointer)
     arguments.append(f"{seen.service} {change.message}")

@@ -1,14 +1,14 @@
 """Versions of an entity's data: which there are, and which one each feature service reads.
 
-Nothing here does I/O: operations are generators. In Redis stand
+Nothing here does I/O: operations are generators (see `fscore.operations.operation`). Redis has
 
-    {prefix}feature_version:<service>   the version that it reads; its definition's where absent
+    {prefix}feature_version:<service>   pointer: the version that the service reads; if it is
+                                        absent, the version of the service's definition
     {prefix}fscore:versions:<service>   hash, version -> JSON of `VersionRecord`
-    {prefix}fscore:versions             a number that grows with every change of the others
+    {prefix}fscore:versions             revision: a number that grows with every change of these
 
-and a change is told on the pub/sub channel that is called like the last. Readers look at the
-pointers and that number alone; whoever writes rows reads the hashes too when the number has
-changed.
+Every change is published on a pub/sub channel that has the name of the revision's key. Readers look
+only at the pointers and the revision. Writers also read the hashes when the revision has changed.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from fscore.registry.registry import Registry
 from fscore.specs.resolve import resolve
 
 FILLING: Final = "filling"
-"""Made, and written from then on; no service has read it yet."""
+"""State of a version that writers fill, and that no service has read yet."""
 LIVE: Final = "live"
-"""Promoted at some time, and written until it is retired."""
+"""State of a version that was promoted at some time; writers fill it until it is retired."""
 RETIRED: Final = "retired"
-"""Neither written nor to be promoted; its keys are being removed, or are gone."""
+"""State of a version that nobody may write or promote; its keys are being removed, or are gone."""
 
 FIRST: Final = 1
-"""The version of what no service reads, and of services whose definition names none."""
+"""The version of views that no service reads, and of services whose definition names none."""
 LARGEST: Final = 2**63 - 1
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 def revision_key(prefix: str) -> str:
-    """Return the key of the number that grows with every change; its channel is called alike."""
+    """Return the key of the revision of all versions, which is also the name of its channel."""
     return f"{prefix}fscore:versions"
 
 
@@ -57,11 +57,14 @@ def pointer_key(prefix: str, service: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """What is known of one version of a service. Moments are epoch milliseconds.
+    """One version of a service. Times are epoch milliseconds.
 
-    `state` is "filling", "live" or "retired". `previous` is the version that was read before this
-    one was promoted, to which a rollback goes. A version that fscore has not made, such as 1, has
-    no `created_at_ms`.
+    - `state` is "filling", "live" or "retired".
+    - `previous` is the version that the service read before this one was promoted; a rollback goes
+      back to it.
+    - `created_at_ms` is None if `versions.create` did not make the version, as with version 1.
+    - `promoted_at_ms`, `retired_at_ms` and `reclaimed_at_ms` (all keys are removed) are None if
+      that has not happened.
     """
 
     version: int
@@ -75,11 +78,11 @@ class VersionRecord:
     reclaimed_at_ms: int | None = None
 
     def to_json(self) -> str:
-        """Return what is stored; the version itself is the hash's field."""
+        """Return the JSON that is stored; the version's number is the field of the hash."""
         return json.dumps(self.to_dict(), separators=(",", ":"), ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is stored, as plain data."""
+        """Return the stored JSON as plain data."""
         return {
             "state": self.state,
             "created_at": self.created_at_ms,
@@ -93,7 +96,10 @@ class VersionRecord:
 
     @classmethod
     def from_json(cls, version: int, text: str | bytes) -> Self:
-        """Read what `to_json` wrote, or somebody else with `state` alone; ValueError, TypeError."""
+        """Read the JSON of `to_json`; only `state` is required.
+
+        Raises ValueError or TypeError if the text is something else.
+        """
         found = json.loads(text)
         if not isinstance(found, dict) or not isinstance(found.get("state"), str):
             raise ValueError("it has no state")
@@ -118,7 +124,8 @@ Records = Mapping[str, Mapping[int, VersionRecord]]
 class ServiceVersions:
     """The versions of one feature service, in ascending order.
 
-    `current` is the one that it reads, `previous` the one that a rollback goes to, if there is one.
+    `current` is the version that the service reads, `previous` the one that a rollback would go
+    back to, or None.
     """
 
     service: str
@@ -127,7 +134,7 @@ class ServiceVersions:
     versions: tuple[VersionRecord, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form for machines: that of the HTTP catalogue and of `--json`."""
+        """Return plain data, as the HTTP catalogue and `--json` show it."""
         return {
             "service": self.service,
             "version": self.current,
@@ -142,26 +149,26 @@ class ServiceVersions:
 class Pointers:
     """The pointers of all services, as one look found them.
 
-    A pointer that is no version stands as its text: requests of that service say so, and nobody
-    else's are concerned.
+    A pointer that is not a valid version is kept as its text. So only requests of that service
+    fail.
     """
 
     revision: int = 0
     chosen: Mapping[str, int | str] = field(default_factory=dict)
 
     def current(self, service: ServiceDefinition, prefix: str) -> int:
-        """Return the version that a service reads; ConfigError where its pointer is none."""
+        """Return the version that a service reads; ConfigError if its pointer is not valid."""
         chosen = self.chosen.get(service.name, service.version)
         if isinstance(chosen, str):
             raise ConfigError(
-                f"{pointer_key(prefix, service.name)} holds {chosen[:40]!r}, which is no version: "
-                f"run `fscore version promote {service.name} VERSION`"
+                f"{pointer_key(prefix, service.name)} holds {chosen[:40]!r}, which is not a valid "
+                f"version: run `fscore version promote {service.name} VERSION`"
             )
         return chosen
 
 
 def read_pointers(prefix: str, services: Iterable[str]) -> Operation[Pointers]:
-    """Read which version each of the services reads."""
+    """Read which version each of these services reads."""
     names = list(services)
     key = revision_key(prefix)
     found, *pointers = yield ("MGET", key, *(pointer_key(prefix, name) for name in names))
@@ -177,7 +184,7 @@ def read_pointers(prefix: str, services: Iterable[str]) -> Operation[Pointers]:
 
 
 def read_records(prefix: str, services: Sequence[str]) -> Operation[Records]:
-    """Read the lists of versions of the services."""
+    """Read the records of the versions of these services."""
     if not services:
         return {}
     keys = [records_key(prefix, name) for name in services]
@@ -190,9 +197,9 @@ def read_records(prefix: str, services: Sequence[str]) -> Operation[Records]:
 def read_versions(
     prefix: str, registry: Registry, services: Sequence[str]
 ) -> Operation[tuple[ServiceVersions, ...]]:
-    """Read everything that is known of the versions of these services."""
+    """Read the versions of these services: their records and their pointers."""
     records = yield from read_records(prefix, services)
-    # After the lists: a version that is pointed at is then one of theirs.
+    # Pointers are read after the lists, so that the lists have the versions that are pointed at.
     pointers = yield from read_pointers(prefix, services)
     found = []
     for name in services:
@@ -210,7 +217,10 @@ def read_versions(
 
 
 def rollback_target(records: Mapping[int, VersionRecord], current: int | None) -> int | None:
-    """Return the version before the current one, passing over those that were retired since."""
+    """Return the version before the current one, passing over versions that were retired since.
+
+    None if there is none.
+    """
     passed: set[int] = set()
     version = current
     while version is not None and version not in passed:
@@ -229,9 +239,10 @@ def is_retired(records: Mapping[int, VersionRecord], version: int) -> bool:
 
 
 def entities_of(registry: Registry, service: str) -> tuple[str, ...]:
-    """Return the entities of whose rows a service reads a version; FeatureServiceNotFound.
+    """Return the entities whose rows a service reads in its version.
 
-    Series and flags have no versions: what happened has happened.
+    Entities of which it reads only series and flags are left out, because past events have no
+    versions. Raises FeatureServiceNotFound.
     """
     read = (view.definition for view in resolve(registry, service).views)
     names = (view.entity for view in read if isinstance(view, FeatureViewDefinition))
@@ -243,9 +254,9 @@ def live_versions(
 ) -> tuple[int, ...]:
     """Return the versions that a row of a view is written to, in ascending order.
 
-    Those that a service which reads the view's entity points at, and all of its others that are not
-    retired: one that is being filled, and those to which it may go back. Empty for series and
-    flags, which have none.
+    These are, for every service that reads the view's entity, the version that it reads and all its
+    other versions that are not retired: one that is being filled, and those to which the service
+    may go back. Empty for series and flags, which have no versions.
     """
     definition = registry.views[view]
     if not isinstance(definition, FeatureViewDefinition):
@@ -258,7 +269,7 @@ def live_versions(
 
 
 def live_of(current: int, records: Mapping[int, VersionRecord]) -> set[int]:
-    """Return the versions that rows are written to for the sake of one service."""
+    """Return the versions of one service that rows are written to."""
     return {current, *(version for version in records if not is_retired(records, version))}
 
 
@@ -270,23 +281,23 @@ def parse_version(found: Any) -> int | None:
 
 
 def text_of(found: Any) -> str:
-    """Return a stored text, however it arrived."""
+    """Return a reply as text, which may be bytes or already text."""
     return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
 
 
 def damaged(key: str, why: str) -> NoReturn:
-    """Raise the ConfigError of a stored value that is not fscore's."""
-    raise ConfigError(f"the versions in {key} cannot be used: {why}. Mend it, or delete it.")
+    """Raise ConfigError, because a stored value is not in fscore's format."""
+    raise ConfigError(f"the versions in {key} cannot be used: {why}. Correct it, or delete it.")
 
 
 def _records(key: str, reply: Any) -> dict[int, VersionRecord]:
-    # A map in RESP3; in RESP2 a list in which fields and values alternate.
+    # RESP3 answers a map; RESP2 a list in which fields and values alternate.
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
     records = {}
     for name, text in pairs:
         version = parse_version(name)
         if version is None:
-            damaged(key, f"its field {text_of(name)[:40]!r} is no version")
+            damaged(key, f"its field {text_of(name)[:40]!r} is not a valid version")
         try:
             records[version] = VersionRecord.from_json(version, text)
         except (TypeError, ValueError) as error:

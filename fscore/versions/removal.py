@@ -1,6 +1,6 @@
-"""Removing the keys of a retired version, at a rate that leaves the server to its readers.
+"""Removes the keys of a retired version, at a limited rate, so that readers are not slowed down.
 
-An operation without I/O, as in `_scan`.
+An operation without I/O (see `fscore.operations.operation`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from fscore.operations.scan import sweep
 
 @dataclass(frozen=True, slots=True)
 class ReclaimProgress:
-    """How far the removal is: the share of its work, 0 to 1, and the keys removed.
+    """How far the removal of a version's keys is.
 
-    The last tenth is for looking whether anything is left. The share goes back when the server was
-    restarted.
+    - `share` is the part of the work that is done, 0 to 1. Its last tenth is a scan for keys that
+      are left. It goes back if the server restarts.
+    - `removed` is how many keys were removed.
     """
 
     share: float
@@ -39,18 +40,18 @@ def reclaim(
     settle: float,
     progress: Progress | None = None,
 ) -> Operation[int]:
-    """Remove the keys of these entities' version, `rate` a second; returns how many there were.
+    """Remove the keys of a version of these entities, `rate` a second; return how many.
 
-    It begins after `settle` seconds, in which everybody who writes hears that the version is
-    retired, and ends when a whole scan finds nothing; ConfigError when that does not come about. It
-    can be interrupted at any time; done again, it removes what is left. Keys whose removal was cut
-    off, and repeated, may be missing in the number.
+    It begins after `settle` seconds, in which every writer learns that the version is retired. It
+    ends when a whole scan finds no key, and raises ConfigError if new keys keep appearing. It can
+    be interrupted at any time; the next call removes the keys that are left. If a reply was lost,
+    the number may leave out keys whose removal was repeated.
     """
     if not entities:
         return 0
     belongs = _pattern(prefix, entities, version)
-    # The server leaves out most of what is not meant; what it lets pass, such as v11 for v1, is
-    # left out here.
+    # The server's glob pattern leaves out most other keys. `belongs` leaves out the rest, such as
+    # v11 for v1.
     entity = entities[0] + ":{" if len(entities) == 1 else ""
     match = f"{prefix}{entity}*}}:v{version}*"
     removed = 0
@@ -71,8 +72,8 @@ def reclaim(
     if not done:
         raise ConfigError(
             f"{removed:,} keys of version {version} were removed, and there are always new ones: "
-            "a program that does not follow versions goes on writing it. Stop that, and retire "
-            "the version again"
+            "a program that does not follow versions goes on writing it. Stop that program, and "
+            "retire the version again"
         )
     return removed
 

@@ -71,8 +71,8 @@ def test_lists_are_read_together_and_in_both_protocols(reply: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({b"0": TEXT}, "its field '0' is no version"),
-        ({b"v2": TEXT}, "its field 'v2' is no version"),
+        ({b"0": TEXT}, "its field '0' is not a valid version"),
+        ({b"v2": TEXT}, "its field 'v2' is not a valid version"),
         ({b"2": "["}, "its field 2 cannot be read"),
         ({b"2": "[]"}, "it has no state"),
         ({b"2": '{"state": 1}'}, "it has no state"),
