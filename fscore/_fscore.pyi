@@ -1,4 +1,4 @@
-"""The Rust core: what crosses the boundary between the languages, once per request."""
+"""The Rust core. A request crosses the boundary between the languages once in each direction."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
@@ -49,8 +49,8 @@ __all__ = [
 class ReadPlan:
     """A feature service compiled once into commands and output columns.
 
-    `spec` is what `ResolvedSet.to_spec` gives; reads of more than `max_rows` rows raise
-    RequestTooLarge. Raises InvalidDefinition.
+    `spec` is the result of `ResolvedSet.to_spec`. Reads of more than `max_rows` rows raise
+    RequestTooLarge. Raises InvalidDefinition if the spec is wrong.
     """
 
     def __new__(cls, spec: dict[str, Any], key_prefix: str, max_rows: int = ...) -> Self: ...
@@ -72,7 +72,7 @@ class ReadPlan:
 
 @final
 class KeyColumns:
-    """Join keys that were parsed before, as a request's body is; every read takes them as keys."""
+    """Join keys parsed from a request's body or query; every read takes them as `keys`."""
 
     @property
     def names(self) -> list[str]:
@@ -90,7 +90,7 @@ class ReadRequest:
 
     @property
     def features(self) -> list[str] | None:
-        """The features asked for instead, or None."""
+        """The names of the requested features, or None for all of the service."""
 
     @property
     def entities(self) -> KeyColumns:
@@ -98,7 +98,7 @@ class ReadRequest:
 
     @property
     def rows(self) -> int:
-        """How many rows are asked for."""
+        """How many rows the request asks for: the length of its join key columns."""
 
     @property
     def consistency(self) -> str | None:
@@ -106,7 +106,7 @@ class ReadRequest:
 
     @property
     def timestamps(self) -> bool:
-        """Whether event times are wanted."""
+        """Whether the answer is to include event times."""
 
     @property
     def version(self) -> int | None:
@@ -114,39 +114,39 @@ class ReadRequest:
 
     @property
     def partial(self) -> bool | None:
-        """Whether an answer with gaps is welcome, or None."""
+        """Whether the caller accepts an answer with gaps; None if it does not say."""
 
     @property
     def as_of(self) -> int | None:
-        """The moment at which windows end and rows expire in epoch milliseconds, or None."""
+        """The time at which windows end and rows expire, in epoch milliseconds, or None."""
 
     @property
     def inputs(self) -> RequestInputs | None:
-        """What it brings beside its keys, not yet read as any type, or None."""
+        """The inputs that the request brings beside its keys, not yet typed, or None."""
 
 @final
 class RequestInputs:
-    """Inputs that were parsed before, as a request's body is; every read takes them as `request`.
+    """Inputs parsed from a request's body; every read takes them as `request`.
 
-    They are read when it is known of which types they are, and InvalidRequest tells what does not
-    fit, with the offset in the body.
+    A read converts them to the types that its plan expects. It raises InvalidRequest, with the
+    offset in the body, if one does not fit.
     """
 
 def parse_read_request(body: bytes, max_rows: int) -> ReadRequest:
-    """Parse the JSON body of a read request of at most `max_rows` rows.
+    """Parse the JSON body of a read request, such as `POST /v1/features` takes.
 
-    Raises MalformedRequest where it is no JSON (not UTF-8, nested over 32 deep, a name twice, NaN,
-    an integer beyond 64 bits), InvalidRequest where it is no read request, both with the offset,
-    and RequestTooLarge.
+    Raises MalformedRequest if the body is not valid JSON (not UTF-8, nested over 32 deep, a name
+    twice, NaN, an integer beyond 64 bits), InvalidRequest if it is not a read request, both with
+    the offset in bytes, and RequestTooLarge if it has more than `max_rows` rows.
     """
 
 @final
 class ReadQuery:
-    """A read request of one entity as its query string says it, the part behind the question mark.
+    """A read request of one entity, parsed from a query string (the part after the question mark).
 
-    Raises MalformedRequest where it cannot be read (a broken percent escape, not UTF-8), and
-    InvalidRequest where a parameter is given twice or an option is none. Reads take it as
-    `request`: what it has beside options and join keys are inputs.
+    Parameters that are neither options nor join keys are inputs; reads take the query as `request`.
+    Raises MalformedRequest if the query cannot be decoded (a broken percent escape, not UTF-8), and
+    InvalidRequest if a parameter is given twice or an option has a wrong value.
     """
 
     def __new__(cls, query: bytes) -> Self: ...
@@ -156,7 +156,7 @@ class ReadQuery:
 
     @property
     def features(self) -> list[str] | None:
-        """The features asked for, or None."""
+        """The names of the requested features, or None for all of the service."""
 
     @property
     def version(self) -> int | None:
@@ -164,7 +164,7 @@ class ReadQuery:
 
     @property
     def partial(self) -> bool | None:
-        """Whether an answer with gaps is welcome, or None."""
+        """Whether the caller accepts an answer with gaps; None if it does not say."""
 
     @property
     def consistency(self) -> str | None:
@@ -172,60 +172,60 @@ class ReadQuery:
 
     @property
     def as_of(self) -> int | None:
-        """The moment at which windows end and rows expire in epoch milliseconds, or None."""
+        """The time at which windows end and rows expire, in epoch milliseconds, or None."""
 
     @property
     def names(self) -> list[str]:
         """Names of all other parameters, in order: join keys and inputs."""
 
     def key_columns(self, plan: ReadPlan) -> KeyColumns:
-        """The values of the plan's join keys, read as their types; raises InvalidRequest."""
+        """Return the values of the plan's join keys, of their types; raises InvalidRequest."""
 
 MAX_REQUEST_ID: int
-"""The longest id of a request that is a caller's own, in bytes."""
+"""The longest request id that is accepted from a caller, in bytes."""
 
 def is_request_id(value: bytes) -> bool:
-    """Whether a caller's id is fit to be returned and logged as it is.
+    """Return whether a request id from a caller can be returned and logged unchanged.
 
-    Short, and printable ASCII without the space: nothing in it can break a header, a log line or a
-    shell word.
+    It must be printable ASCII without spaces, of at most MAX_REQUEST_ID bytes. So it cannot break a
+    header, a log line or a shell word.
     """
 
 def parse_timeout_ms(value: bytes) -> int | None:
-    """Whole milliseconds from 1 of at most nine digits, or None of anything else."""
+    """Parse whole milliseconds from 1, of at most nine digits; None if it is anything else."""
 
 def event_time_limits(now_ms: int) -> tuple[int, int]:
-    """Return the first and the last time that an event may have now, in epoch milliseconds."""
+    """Return the earliest and the latest valid time of an event, in epoch milliseconds."""
 
 def event_time_fault(time_ms: int, now_ms: int, timestamp_format: str | None = None) -> str | None:
-    """Say what is wrong with the time of an event, to go on after "which is"; None if nothing is.
+    """Return what is wrong with the time of an event, or None if it is valid.
 
-    `timestamp_format` says in which unit a number was read, "unix" or "unix_ms", and is None for
-    what was no number.
+    The text continues a message that ends with "which is". `timestamp_format` is the unit in which
+    a number was read, "unix" or "unix_ms"; it is None if the time was not a number.
     """
 
 def parse_as_of(text: str) -> int:
-    """The epoch milliseconds that `text` says: an integer, or RFC 3339 with an offset from UTC.
+    """Parse epoch milliseconds: an integer, or a time in RFC 3339 with an offset from UTC.
 
-    From 1970 to the year 9999. Raises ValueError, whose message follows the name of what was
-    parsed: "is before 1970".
+    The time must be from 1970 to the year 9999. Raises ValueError; its message, such as "is before
+    1970", continues a sentence that begins with the parameter's name.
     """
 
 def parse_timestamp(text: str) -> int:
-    """The same of any year."""
+    """Parse a time like `parse_as_of`, but of any year."""
 
 def parse_query(query: bytes) -> list[tuple[str, str]]:
-    """Names and values of a query string's parameters, each of which is given once.
+    """Parse a query string into names and values of its parameters, in order.
 
-    Raises MalformedRequest and InvalidRequest, as ReadQuery does.
+    Raises MalformedRequest if it cannot be decoded, InvalidRequest if a parameter is given twice.
     """
 
 @final
 class FeatureTable:
-    """The answer to a read: a row for each key, a column for each feature, both in their order.
+    """The answer to a read: a row for each entity, a column for each feature, in request order.
 
-    Every value has a status (`fscore.Status`). Where it is not PRESENT there is no value, unless
-    the feature has a default, which stands in for NULL, NOT_FOUND and EXPIRED.
+    Every value has a status (`fscore.Status`). A value exists only if its status is PRESENT, or if
+    the feature has a default: it replaces values that are NULL, NOT_FOUND or EXPIRED.
     """
 
     @property
@@ -246,11 +246,11 @@ class FeatureTable:
 
     @property
     def pointer(self) -> int | None:
-        """The version that the pointer named at the moment of a snapshot; None otherwise."""
+        """The version that the service's pointer named in a snapshot read; else None."""
 
     @property
     def unknown_schemas(self) -> list[int]:
-        """Fingerprints of packed rows whose schema the plan does not have."""
+        """Fingerprints of schemas that packed rows had and the plan does not know."""
 
     @property
     def all_present(self) -> bool:
@@ -266,49 +266,51 @@ class FeatureTable:
 
     @property
     def event_times(self) -> npt.NDArray[np.datetime64]:
-        """Event time of each value, datetime64[ms] of shape (rows, features); NaT where none."""
+        """Event time of each value, datetime64[ms] of shape (rows, features); NaT if unknown."""
 
     @property
     def problems(self) -> list[tuple[int, str | None, str]]:
         """Stored values that could not be served: (row, feature or None, reason), the first 32."""
 
     def count_statuses(self) -> list[int]:
-        """How many values have each status, indexed by its code."""
+        """Return how many values have each status; the index is the status code."""
 
     def to_numpy(self, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
-        """A row-major matrix, one row for each key, one column for each feature in order.
+        """Return a row-major matrix of shape (rows, columns): the input of a model.
 
-        `dtype` is float64 or float32. Without it: float32 where every feature is Float32 or a
+        Features have one column each, in order; a vector has one for each of its dimensions.
+        `dtype` is float64 or float32; the default is float32 if every feature is a Float32 or a
         vector, else float64. Int64 and Timestamp (epoch ms) become floats, exact to 2**53 in
-        float64; Bool becomes 0 and 1; a vector takes as many columns as it has dimensions. NaN
-        where there is no value. TypeError names features that are strings, bytes or lists.
+        float64; Bool becomes 0 or 1. Missing values are NaN. Raises TypeError, which names the
+        features, if some are strings, bytes or lists.
         """
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """One feature, of length rows: int64, float64, float32, bool, datetime64[ms], or objects.
+        """Return the values of one feature, an array of length rows.
 
-        A vector has shape (rows, dimension), float32. Where there is no value: NaN, NaT, None, and
-        0 or False for Int64 and Bool, which only `statuses` tells apart. KeyError for unknown
-        names.
+        Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
+        (rows, dimension) and float32. Missing values are NaN, NaT or None, but 0 in Int64 and False
+        in Bool: use `statuses` to tell these apart. Raises KeyError if the name is unknown.
         """
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One dict for each row: feature to value, None where there is none.
+        """Return one dict for each row, from feature name to value; None if it is missing.
 
         Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
         """
 
     def to_arrow(self) -> Any:
-        """A `pyarrow.Table` of typed columns, null where there is no value. Needs pyarrow."""
+        """Return a `pyarrow.Table` of typed columns; missing values are null. Needs pyarrow."""
 
     def to_json(self, *, timestamps: bool = False, as_of: int | None = None) -> bytes:
-        """The JSON document of many entities, as `POST /v1/features` answers.
+        """Return the JSON document of all rows, as `POST /v1/features` answers it.
 
-        It says `as_of`, in epoch milliseconds, where that is given.
+        With `timestamps` it has event times too. `as_of`, in epoch milliseconds, is included if it
+        is given.
         """
 
     def to_json_one(self, *, as_of: int | None = None) -> bytes:
-        """The JSON document of the first row, as `GET /v1/features` answers."""
+        """Return the JSON document of the first row, as `GET /v1/features` answers it."""
 
     def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...
     def _arrow_variable(self, index: int) -> tuple[bytes, bytes, bytes]: ...
@@ -320,36 +322,36 @@ class WriteBatch:
 
     @property
     def rows(self) -> int:
-        """How many rows it writes."""
+        """How many rows the batch writes."""
 
     @property
     def commands(self) -> int:
-        """How many commands that takes."""
+        """How many commands the batch has."""
 
     @property
     def bytes(self) -> int:
-        """How many bytes they have."""
+        """How many bytes the commands have."""
 
     @property
     def idempotent(self) -> bool:
-        """Whether it may be sent again at any time without undoing what came between."""
+        """Whether sending the batch again cannot undo what others wrote meanwhile."""
 
     @property
     def counted(self) -> bool:
-        """Whether the server tells how many rows changed something."""
+        """Whether the server's replies tell how many rows changed something."""
 
     @property
     def in_order(self) -> bool:
-        """Whether the batches before it have to be there first."""
+        """Whether the batches before this one must have been written first."""
 
 @final
 class WritePlan:
-    """What writing a view takes, compiled once; `spec` is what `write_spec` gives.
+    """Encodes rows of one view as commands; compiled once from the result of `write_spec`.
 
     With `event_time_order` the newest row stays, else the last to arrive. `field_ttl` says that the
-    server can let single fields of a hash expire. `outdated` are the expiries that earlier
-    definitions may have set, which every row takes back or replaces: of keys, or of single fields
-    too. Raises InvalidDefinition.
+    server can let single fields of a hash expire. `outdated` says which expiries earlier
+    definitions may have set, of keys only or of single fields too; every row then removes or
+    replaces them. Raises InvalidDefinition if the spec is wrong.
     """
 
     def __new__(
@@ -364,9 +366,9 @@ class WritePlan:
     def encode_rows(
         self, rows: list[Any], version: int, now_ms: int, batch_rows: int = ...
     ) -> list[WriteBatch]:
-        """Encode rows given as one dict each, `batch_rows` of them in a batch.
+        """Encode rows that are one dict each, `batch_rows` of them in a batch.
 
-        Raises InvalidValue and InvalidKeys.
+        Raises InvalidValue and InvalidKeys, which name the row.
         """
 
     def encode_columns(
@@ -381,18 +383,18 @@ class WritePlan:
     ) -> list[WriteBatch]:
         """Encode columns of (feature, values, nulls), `batch_rows` rows in a batch.
 
-        Raises InvalidValue and InvalidKeys.
+        Raises InvalidValue and InvalidKeys, which name the row.
         """
 
     def encode_delete(self, keys: Any, version: int) -> WriteBatch:
-        """Encode the removal of what the view has of these entities."""
+        """Encode the removal of the view's values of these entities."""
 
 @final
 class LayoutCopy:
-    """What copying a view's rows from one layout to the other takes, compiled once.
+    """Copies a view's rows from one layout to the other; compiled once.
 
-    `source` and `target` are specs as `write_spec` gives them, `schemas` every schema that packed
-    rows may bear. Raises InvalidDefinition.
+    `source` and `target` are results of `layout_spec`, `schemas` is every schema that packed rows
+    may have, by fingerprint. Raises InvalidDefinition.
     """
 
     def __new__(
@@ -406,14 +408,14 @@ class LayoutCopy:
     ) -> Self: ...
     @property
     def hash_fields(self) -> tuple[bytes, ...]:
-        """The fields that the view has in a hash, whichever layout that is."""
+        """The fields that the view has in a hash, whether source or target is that layout."""
 
     @property
     def script(self) -> tuple[str, str]:
         """The Lua source of the script that copies a row, and its digest."""
 
     def removal(self, source_key: bytes, target_key: bytes) -> list[bytes]:
-        """Return what the script takes to remove a row from the source, if the target has one."""
+        """Return the script's arguments to remove a row from the source if the target has it."""
 
     def row(
         self,
@@ -424,25 +426,26 @@ class LayoutCopy:
         *,
         moving: bool = False,
     ) -> tuple[list[bytes], list[tuple[str | None, str]]]:
-        """Return what the script takes to copy a row that was read: two keys, then arguments.
+        """Return the script's arguments to copy a row, and which of its values become null.
 
-        The third key, the registry, and the first argument, its revision, are left out. With
-        `moving` it is stored only if the target has no row yet, and removed from the source.
+        The arguments are two keys and then values; the third key, the registry, and the first
+        value, its revision, are left out. With `moving` the script stores the row only if the
+        target has no row yet, and removes it from the source.
 
-        And what of it is invalid, and becomes null: each a feature, or None for the whole row, and
-        why. `clock_ms` is the time from which its expiry counts, where that is later than its event
-        time.
+        Values that are invalid become null: for each the feature, or None for the whole row, and
+        the reason. `clock_ms` is the time from which the row's expiry counts, if it is later than
+        the row's event time.
         """
 
 @final
 class Connection:
     """One connection to one server, without its socket.
 
-    An asyncio protocol owns the transport and calls this: `connected` and `closed` as the transport
-    says, `receive` with all data, `check_deadlines` when `next_deadline` has come. Afterwards it
-    sends what `take_output` returns, best once per turn of the loop, and settles the waiters it was
-    handed as `(waiter, result, error)`. Times are seconds of one monotonic clock. An error that the
-    request is to be sent again for has `_retry_after`, the pause in seconds before that.
+    An asyncio protocol owns the transport and calls this: `connected` and `closed` when the
+    transport is, `receive` with all data, `check_deadlines` at the time of `next_deadline`. After
+    each call it sends the bytes of `take_output`, best once per turn of the loop, and settles the
+    waiters that it got back as `(waiter, result, error)`. Times are seconds of one monotonic clock.
+    If an error has `_retry_after`, the caller sends the request again after that many seconds.
     """
 
     def __new__(cls, now: float, **settings: Any) -> Self: ...
@@ -512,11 +515,11 @@ class Connection:
     def has_output(self) -> bool: ...
     @property
     def is_urgent(self) -> bool:
-        """Whether what is to be sent is better sent now than at the end of the loop's turn."""
+        """Whether so many commands wait that they are better sent now than at the turn's end."""
 
     @property
     def watched_until(self) -> float:
-        """When `check_deadlines` is called next, as the driver says; infinity where it is not."""
+        """When the driver will call `check_deadlines`; infinity if it has set no timer."""
 
     @watched_until.setter
     def watched_until(self, time: float) -> None: ...
@@ -534,37 +537,41 @@ class Connection:
 
 @final
 class ReconnectBackoff:
-    """How long to wait before one server is dialled again.
+    """Says how long to wait before a server is dialled again.
 
-    After a connection that was ready there is no pause; pauses begin where dials fail, or
-    connections end as soon as they are made, and are counted from then. Times are seconds of one
-    monotonic clock.
+    After a connection that was ready there is no pause. There is one after a dial that failed, or
+    after a connection that ended as soon as it was made; it is counted from that time. Times are
+    seconds of one monotonic clock.
     """
 
     def __new__(cls) -> Self: ...
     def pause(self, now: float) -> float:
-        """How many seconds are still to wait before the next dial."""
+        """Return how many seconds are left until the next dial; 0 if it may begin now."""
 
     def failed(self, now: float) -> None:
-        """No connection could be made, or its handshake failed."""
+        """Note that a connection could not be made, or that its handshake failed."""
 
     def ready(self) -> None:
-        """The handshake of a connection is over."""
+        """Note that the handshake of a connection succeeded."""
 
     def lost(self, ready_at: float, answered: bool, now: float) -> None:
-        """A connection ended that was ready since `ready_at`, and `answered` requests or none."""
+        """Note that a connection ended which was ready since `ready_at`.
+
+        `answered` says whether the server answered any request on it.
+        """
 
 def reconnect_pause(attempt: int, jitter: float) -> float:
-    """Seconds to wait before the `attempt`-th try of something, from 1; `jitter` is in 0..1."""
+    """Return the seconds to wait before try number `attempt`, from 1; `jitter` is in 0..1."""
 
 def key_slot(key: bytes) -> int:
-    """The cluster's hash slot of `key`, 0 to 16,383, as `CLUSTER KEYSLOT` answers."""
+    """Return the hash slot of `key` in a cluster, 0 to 16,383, as `CLUSTER KEYSLOT` does."""
 
 @final
 class BlockingPool:
-    """Connections to one server, lent to one call each; sockets in Rust.
+    """A pool of blocking connections to one server, whose sockets are in Rust.
 
-    A `timeout` in seconds covers waiting for a connection, connecting, retries and the exchange.
+    A call has a connection to itself. Its `timeout`, in seconds, covers waiting for a connection,
+    connecting, retries and the exchange.
     """
 
     def __new__(cls, **settings: Any) -> Self: ...
@@ -611,8 +618,9 @@ class BlockingPool:
 class RouteCounters:
     """The counters of one HTTP route in a writable array of doubles that worker processes share.
 
-    `places` says where in it: `in_flight`, `hot`, `values` (by status code), `answered`, `gone` and
-    `buckets`, which are one for each of `bounds`, one for what is beyond, and the sum of seconds.
+    `places` has the index in the array of `in_flight`, `hot`, `values` (one for each status code),
+    `answered`, `gone` and `buckets`. There is a bucket for each of `bounds`, one for longer
+    requests, and after them the sum of seconds.
     """
 
     def __new__(
@@ -620,17 +628,17 @@ class RouteCounters:
     ) -> Self: ...
 
 def api_key_hash(key: bytes) -> bytes | None:
-    """The SHA-256 of an API key; None of what does not have the form of one."""
+    """Return the SHA-256 of an API key; None if `key` does not have the form of an API key."""
 
 API_KEY_PREFIX: str
-"""What every API key begins with."""
+"""The text that every API key begins with."""
 
 @final
 class ApiKeys:
     """The API keys that a server knows.
 
-    Each is its name, its SHA-256, the epoch milliseconds from which it is none any more, and the
-    services and views that it may read; None where it may read everything.
+    Each has a name, its SHA-256, the time at which it expires (epoch milliseconds, or None), and
+    the services and views that it may read (None for everything).
     """
 
     def __new__(
@@ -638,39 +646,39 @@ class ApiKeys:
         keys: list[tuple[str, bytes, int | None, tuple[list[str], list[str]] | None]],
     ) -> Self: ...
     def authenticate(self, headers: list[tuple[bytes, bytes]], now_ms: int) -> Caller:
-        """Who sends a request with these headers, whose names are in lower case, at this moment."""
+        """Return who sends a request with these headers, whose names are in lower case."""
 
 @final
 class Caller:
-    """Who sends a request, or why that is not known."""
+    """The sender of a request, by its API key; or the reason to refuse the request."""
 
     @property
     def refusal(self) -> str | None:
-        """`missing`, `several`, `malformed`, `unknown`, `expired`; None where it may go on."""
+        """`missing`, `several`, `malformed`, `unknown` or `expired`; None if the key is valid."""
 
     @property
     def name(self) -> str | None:
-        """The name of its key, which may have expired; None where it has none that is known."""
+        """The name of the caller's key, which may have expired; None if the key is not known."""
 
     @property
     def scoped(self) -> bool:
-        """Whether there is something that it may not read."""
+        """Whether the key may read only some services and views."""
 
     def has_service(self, service: str) -> bool:
-        """Whether it may read this service, whatever views that reads."""
+        """Return whether the caller may read this service, whatever views it has."""
 
     def has_view(self, view: str) -> bool:
-        """Whether it may read this view."""
+        """Return whether the caller may read this view."""
 
     def denied(self, service: str | None, views: list[str]) -> tuple[str, str] | None:
-        """What it may not read of a service with these views, or of the views alone.
+        """Return what the caller may not read of a service with these views, or of the views.
 
-        The kind, `service` or `view`, and the name.
+        It is the kind, `service` or `view`, and the name; None if the caller may read everything.
         """
 
 @final
 class Trace:
-    """A place in a trace."""
+    """The position of a request in a distributed trace (W3C Trace Context)."""
 
     @property
     def trace_id(self) -> str:
@@ -678,51 +686,52 @@ class Trace:
 
     @property
     def parent_id(self) -> int | None:
-        """The caller's span, or None where the request begins the trace."""
+        """The id of the caller's span; None if the request begins the trace."""
 
     @property
     def sampled(self) -> bool:
-        """Whether it is recorded."""
+        """Whether the trace is recorded."""
 
 @final
 class Traces:
     """Says which trace a request is part of.
 
-    A `ratio` of those that bring none begin one; their ids follow from `seed`, 16 random bytes.
+    Of the requests without a trace, the share `ratio` (0 to 1) begins one. Ids of new traces follow
+    from `seed`, 16 random bytes.
     """
 
     def __new__(cls, ratio: float, seed: bytes) -> Self: ...
     def of(self, traceparent: bytes | None, *, may_begin: bool = True) -> Trace | None:
-        """The trace that a `traceparent` names (W3C Trace Context).
+        """Return the trace that a `traceparent` header names (W3C Trace Context).
 
-        Without one, or with a malformed one, it is the trace that the request begins, if any.
+        If the header is missing or malformed, it is the trace that the request begins, or None.
         """
 
 @type_check_only
 class HotListeners(TypedDict):
-    """Who hears of requests that were answered before ASGI."""
+    """Functions that are called for requests answered before ASGI."""
 
     invalid: Callable[[FeatureTable, bytes, Trace | None], object]
     """Called with a table that has invalid values, the request's id, and its trace."""
     answered: Callable[[bytes, str, float, Trace | None, str | None], object] | None
-    """Called with the id, the method, the seconds, the trace and the API key's name of each."""
+    """Called for each request with its id, method, seconds, trace and the API key's name."""
     sampled: (
         Callable[[Trace, bytes | None, bytes, str, bool, float, tuple[str | None, int]], object]
         | None
     )
-    """Called for each request whose trace is sampled, once it is over.
+    """Called for each request whose trace is sampled, at its end.
 
-    With the trace, `tracestate`, the id, the method, whether the caller was there to be answered,
-    the seconds, and what was asked for: the service, if one was, and how many rows.
+    The arguments are the trace, `tracestate`, the id, the method, whether the caller was still
+    connected, the seconds, and the selection: the service (or None) and the number of rows.
     """
 
 @final
 class HotReads:
-    """Plain reads of an HTTP server's worker, answered before ASGI.
+    """Answers plain reads in an HTTP server's worker before ASGI.
 
-    It answers selections that it has learned, and leaves everything else to the application.
-    `now` is the monotonic clock; ids of requests are `id_prefix` and a number. `traces` says which
-    trace each is part of.
+    It answers selections that it has learned, and leaves all other requests to the application.
+    `now` is the time of the monotonic clock in seconds. Request ids are `id_prefix` and a number.
+    `traces` says which trace each request is part of.
     """
 
     def __new__(
@@ -753,29 +762,32 @@ class HotReads:
         version: int,
         views: list[str],
     ) -> None:
-        """Notes what a selection that `client` was just asked for is compiled into.
+        """Remember the plan of a selection that `client` was just asked for.
 
-        `join_keys` are all names that the request brings, in its order, and `views` those that it
-        reads.
+        `join_keys` are all names that the request brings, in its order; `views` are the views that
+        it reads.
         """
 
     def set_api_keys(self, keys: ApiKeys) -> None:
-        """Answers from now on only requests with one of these keys, within its scope."""
+        """Answer only requests with one of these keys, within its scope, from now on."""
 
     def set_fields(self, fields: list[tuple[bytes, bytes]]) -> None:
-        """Sets the header fields that every answer has before its own."""
+        """Set the header fields that every answer has before its own."""
 
     def stop(self) -> None:
-        """Leaves everything to the application from now on."""
+        """Leave every request to the application from now on."""
 
     def connect(self, protocol: Any, transport: Any) -> HotConnection:
-        """What the requests of a connection are given to.
+        """Return an object that answers the requests of one HTTP connection.
 
-        Answers go to the socket of `transport`, an asyncio transport, or to its `write` where that
-        still holds something, is encrypted, or the system does not take all of it. Of `protocol` it
-        calls `read_on()` once an answer is written that something was received
-        behind, `ended()` after the last one, and where the application has to answer what was
-        begun, `hand_over(request, identity, seconds, error, (service, rows))`.
+        Answers go directly to the socket of `transport`, an asyncio transport. They go through its
+        `write` if it still has data to send, if it is encrypted, or if the system does not take the
+        whole answer.
+
+        It calls `protocol.read_on()` after an answer if more data arrived behind the request,
+        `protocol.ended()` after the last answer, and
+        `protocol.hand_over(request, identity, seconds, error, (service, rows))` if the application
+        has to answer a request that was begun here.
         """
 
 @final
@@ -784,7 +796,7 @@ class HotConnection:
 
     @property
     def free(self) -> bool:
-        """Whether nothing that the parser was fed is unanswered; unset while something is."""
+        """Whether every request that the parser got is answered; False while one is not."""
 
     @free.setter
     def free(self, free: bool) -> None: ...
@@ -794,43 +806,43 @@ class HotConnection:
 
     @property
     def answered_at(self) -> float:
-        """When the last answer was written, on the monotonic clock; 0 where none was."""
+        """When the last answer was written, on the monotonic clock; 0 if none was written."""
 
     @property
     def stalled(self) -> bool:
-        """Whether the caller has yet to read what was written."""
+        """Whether the caller has not yet read everything that was written."""
 
     @stalled.setter
     def stalled(self, stalled: bool) -> None: ...
     def received(self, data: bytes) -> None:
-        """Takes what was received.
+        """Take data from the connection.
 
-        It begins to answer it, or calls the protocol's `keep` with what has to wait for an answer,
-        or its `parse` with what is the parser's.
+        This begins to answer the request in it. Or it calls the protocol's `keep` with data that
+        has to wait for an answer, or its `parse` with data that is for the parser.
         """
 
     def watch(self) -> None:
-        """Has the protocol's `begun` called when the next request is taken, as at the beginning."""
+        """Call the protocol's `begun` when the next request is taken, as for the first one."""
 
     def end(self) -> None:
-        """Makes the answer that is on its way, or the next, the connection's last."""
+        """Make the answer that is under way, or else the next, the last of the connection."""
 
     def lost(self) -> None:
-        """The connection is lost: nothing is written any more."""
+        """Note that the connection is lost: nothing is written any more."""
 
     def released(self) -> None:
-        """The request that was handed over goes to the parser now."""
+        """Note that the request which was handed over goes to the parser now."""
 
 MAX_EXPRESSION_DEPTH: int
-"""How deep an expression may nest."""
+"""How many levels deep an expression may nest."""
 
 @final
 class CompiledExpression:
     """An expression compiled for columns and request inputs of known types.
 
-    `tree` is its JSON, `features` and `request` are names and types of its columns, `data_type`
-    is what its values are to be, or None for their own type, and `default` what stands in where
-    there is none, or None. Raises ValueError.
+    `tree` is its JSON; `features` and `request` are names and types of its columns; `data_type` is
+    the type that its values are converted to, or None for their own type; `default` replaces
+    missing values unless it is None. Raises ValueError if the expression does not fit the types.
     """
 
     def __new__(
@@ -854,19 +866,19 @@ class CompiledExpression:
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
         """Compute the values and status codes of `rows` rows.
 
-        Columns come in the order of the names they were compiled with, each with an array that is
-        true where a value is null, or None. An array of int64, float64, float32 or bool, a list or
-        a tuple is a column, in which None is null; anything else is one value for all rows. Where
-        the type is a list or a vector, only a list of such is a column. `now` is epoch
-        milliseconds. Raises InvalidValue where a value is not of its column's type.
+        Columns come in the order in which the expression was compiled, each with its nulls: an
+        array of bool that is true if the value is null, or None. An array of int64, float64,
+        float32 or bool, a list or a tuple is a column; None in it is null. Anything else is one
+        value for all rows. If the type is a list or a vector, only a list of those is a column.
+        `now` is epoch milliseconds. Raises InvalidValue if a value does not have its column's type.
         """
 
 def format_expression(tree: str) -> str:
-    """Write the JSON of an expression as people do; ValueError where it is none."""
+    """Write an expression's JSON in the notation people use; raises ValueError if it is wrong."""
 
 @final
 class ReplyParser:
-    """Replies of a server as Python values, for tests and tools."""
+    """Parses replies of a server into Python values, for subscriptions, tests and tools."""
 
     def __new__(cls, *, max_depth: int = 32, max_length: int = ...) -> Self: ...
     def feed(self, data: bytes) -> None: ...
