@@ -1,4 +1,4 @@
-"""Carries out what operations ask for, on a pool of connections and the caller's own thread."""
+"""Carries out the steps of operations in the caller's thread, with a pool of connections."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Driver:
 
     @property
     def server(self) -> dict[str, Any]:
-        """What the server said it is."""
+        """What the server says it is; see `Client.server`."""
         return self._pool.server
 
     def run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """Run an operation within `timeout` seconds.
 
-        Without it, each of its commands has the deadline of a write for itself.
+        Without `timeout`, each of its steps has the deadline `write_timeout`.
         """
         deadline = None if timeout is None else Deadline(timeout)
 
@@ -67,7 +67,7 @@ class Driver:
         return drive(operation, carry_out, lambda: self._closed)
 
     def command(self, command: Command | tuple[Any, ...], timeout: float | None = None) -> Any:
-        """Send any one command and return its reply; raises its error reply."""
+        """Send any one command and return its reply; an error reply is raised."""
         return self._pool.command(
             list(command), self._write_timeout if timeout is None else timeout
         )
@@ -75,7 +75,7 @@ class Driver:
     def read(
         self, plan: ReadPlan, keys: Keys, options: ReadOptions, timeout: float
     ) -> FeatureTable:
-        """Read keys by a plan."""
+        """Read the features of these keys by a plan."""
         return self._pool.read(
             plan,
             keys,
@@ -89,14 +89,14 @@ class Driver:
         )
 
     def _write(self, step: Write) -> list[int]:
-        # An uncertain write is not sent again without the caller's knowledge if somebody else's
-        # newer one may have come in between.
+        # Another writer's newer row may have come after a write whose outcome is unknown. Sending
+        # such a write again could undo that row, so only idempotent batches are sent again.
         return [
             self._pool.write(batch, step.timeout, idempotent=batch.idempotent)[0]
             for batch in step.batches
         ]
 
     def close(self) -> None:
-        """Close the connections; calls under way end first."""
+        """Close the connections after the calls that are under way."""
         self._closed = True
         self._pool.close()

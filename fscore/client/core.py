@@ -1,8 +1,8 @@
-"""What a client follows, and the calls of both clients as operations.
+"""The calls of both clients as operations, and the definitions and versions that they follow.
 
-A client has a `Core` and a driver. The core knows the definitions and the versions as last read,
-and says what each call does, step by step; the driver carries the steps out. So names, arguments,
-errors and results are the same in both clients.
+A client has a `Core` and a driver. The core knows the definitions and the versions as last read. It
+says what each call does, step by step, and the driver carries the steps out. So arguments, errors
+and results are the same in both clients.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.versions import records as versions
 
-# Times the pause between two looks.
+# A look is out of date after this many times `registry_poll`.
 _OUT_OF_DATE = 2
 
 
 class Core:
-    """Settings, what is followed, and the operations behind a client's calls.
+    """Settings, the definitions and versions as last read, and the operations of a client's calls.
 
-    `server` returns what the server said it is; it is asked when rows are encoded, after a
-    connection was made.
+    `server` returns what the server says it is. It is called only when rows are encoded, because a
+    connection must have been made before.
     """
 
     def __init__(self, settings: RedisSettings, server: Callable[[], Mapping[str, Any]]) -> None:
@@ -47,7 +47,7 @@ class Core:
         self.poll_at = 0.0
         """When it is time for the next look; seconds of the monotonic clock."""
         self.current_until = 0.0
-        """When what is followed gets out of date; seconds of the monotonic clock."""
+        """When `followed` gets out of date; seconds of the monotonic clock."""
         self._followed_at = 0.0
         self._server = server
 
@@ -58,41 +58,41 @@ class Core:
     # Following
 
     def is_look_due(self) -> bool:
-        """Whether it is time for a look at the definitions."""
+        """Return whether it is time for a look at the definitions."""
         return time.monotonic() >= self.poll_at or self.is_out_of_date()
 
     def is_out_of_date(self) -> bool:
-        """Whether the last look is so long ago that a call must not go by it.
+        """Return whether the last look is so old that a call must look first.
 
-        A client that was not used looks before its first call, and so does another thread that
-        calls meanwhile; otherwise they would read keys that nobody writes any more.
+        A client that was not used for a while may know definitions by which nobody writes any more.
+        So its first call looks, and so does every call of another thread until that look is done.
         """
         return time.monotonic() > self.current_until
 
     def postpone_look(self) -> None:
-        """A look begins: the next one is due after a pause, whether this one succeeds or not."""
+        """Note that a look begins; the next one is due after a pause, even if this one fails."""
         self.poll_at = time.monotonic() + self.settings.registry_poll
 
     def look_now(self) -> None:
-        """Have the next call look, however short ago the last look was."""
+        """Have the next call look, even if the last look was just now."""
         self.poll_at = 0.0
 
     def following(self, timeout: float) -> Operation[float]:
-        """Look if a look is due; returns what that leaves of `timeout`, in seconds."""
+        """Look if a look is due; return the seconds of `timeout` that are left."""
         if not self.is_look_due():
             return timeout
         deadline = Deadline(timeout)
         try:
             yield from self.refreshing()
         except ServerFault:
-            # What comes next tells what is wrong with the server, unless there is no time for it.
+            # The call itself will raise what is wrong with the server, unless no time is left.
             if not deadline.left():
                 raise
         return deadline.left()
 
     def refreshing(self) -> Operation[bool]:
-        """Look whether there are new definitions or other versions, and take them over."""
-        # Before the answer is there: a server that is away is not asked again at every call.
+        """Look for new definitions and versions, and follow them; return whether there were any."""
+        # If the server is away, every call would ask it again. So this is done before the reply.
         self.postpone_look()
         began = time.monotonic()
         if (yield from store.is_current(self.followed.stored, self.prefix)):
@@ -102,7 +102,7 @@ class Core:
         return (yield from self.loading())
 
     def loading(self) -> Operation[bool]:
-        """Read the definitions and the versions; True if they are new."""
+        """Read the definitions and the versions, and follow them; return whether they are new."""
         began = time.monotonic()
         stored = yield from store.load(self.prefix)
         pointers = yield from versions.read_pointers(self.prefix, stored.registry.services)
@@ -111,19 +111,19 @@ class Core:
         return is_new
 
     def looking_at_versions(self) -> Operation[bool]:
-        """Look which versions are read now, under the definitions that are known.
+        """Look which versions services read now; return whether anything is new.
 
-        By itself it makes nothing current: the definitions may have changed without a promotion.
+        This does not count as a look at the definitions, which may have changed as well.
         """
         while True:
             began, stored = time.monotonic(), self.followed.stored
             pointers = yield from versions.read_pointers(self.prefix, stored.registry.services)
-            # Another look may have found new definitions, and services, meanwhile.
+            # Another look may have found new definitions, with other services, meanwhile.
             if stored is self.followed.stored:
                 return self._adopt(stored, pointers, began)
 
     def learning(self, fingerprints: list[int]) -> Operation[bool]:
-        """Read the registry again if that may say what these schemas are; True if it does."""
+        """Read the registry again to learn these schemas; return whether it has any of them."""
         if self.followed.definitions.knows_to_be_absent(fingerprints):
             return False
         yield from self.loading()
@@ -135,14 +135,14 @@ class Core:
     def _adopt(
         self, stored: store.StoredRegistry, pointers: versions.Pointers, began: float
     ) -> bool:
-        """Take over what a look has found that began then; True if anything is new."""
+        """Follow what a look has found that began at `began`; return whether anything is new."""
         known = self.followed
         is_older = (
             pointers.revision < known.pointers.revision or stored.revision < known.stored.revision
         )
         if is_older and began < self._followed_at:
-            # The answer was overtaken by that of a later look. (One that began after it, and finds
-            # less than is known, looks at a server that was emptied.)
+            # A later look overtook this one, so its answer is old. (A look that began after the
+            # last answer and finds lower revisions has found a server that was emptied.)
             return False
         self._followed_at = time.monotonic()
         is_same = stored is known.stored or stored.is_same_as(known.stored)
@@ -153,10 +153,10 @@ class Core:
         return True
 
     def _looked(self, began: float) -> None:
-        """A look at the definitions that began then is complete.
+        """Note that a look at the definitions is complete, which began at `began`.
 
-        What it found is as old as its beginning: the process may have been stopped since, as with a
-        paused machine, and the answer may have waited for it.
+        Its answer is as old as its beginning, because the process may have been stopped meanwhile,
+        as on a paused machine, with the answer waiting for it.
         """
         self.postpone_look()
         until = began + _OUT_OF_DATE * self.settings.registry_poll
@@ -181,7 +181,7 @@ class Core:
     def pushing(
         self, source: str, events: Any, version: int | None, timeout: float
     ) -> Operation[PushResult]:
-        """Bring events of a source into its views; see the blocking client's `push`."""
+        """Write events of a source to its views; see the blocking client's `push`."""
         followed, left = yield from self._following_lists(timeout, version)
 
         def encode_rows(rows: ViewRows) -> Encoded:
@@ -199,7 +199,7 @@ class Core:
     def deleting(
         self, view: str, keys: Keys, version: int | None, timeout: float
     ) -> Operation[int]:
-        """Remove a view's values of these entities; returns how many entities had any."""
+        """Remove a view's values of these entities; return how many entities had any."""
         followed, left = yield from self._following_lists(timeout, version)
         plan = followed.definitions.delete_plan(view)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
@@ -217,7 +217,7 @@ class Core:
         version: int | None,
         ordering: str,
     ) -> Encoded:
-        """Encode all commands of a write; returns them, and the versions that they write.
+        """Encode all commands of a write; return them and the versions that they write.
 
         Raises InvalidValue and InvalidKeys, which name the row.
         """
@@ -225,7 +225,7 @@ class Core:
         spec, plan = followed.definitions.write_plan(view, ordering, field_ttl)
         live = _versions_to_write(followed, view, version)
         if len(live) > 1 and event_time is None:
-            # One time for all versions.
+            # A row needs the same time in all versions.
             event_time = now_ms()
         batches = []
         for number in live or (versions.FIRST,):
@@ -235,9 +235,9 @@ class Core:
     def _following_lists(
         self, timeout: float, version: int | None
     ) -> Operation[tuple[Followed, float]]:
-        """Follow for a write, which goes to every live version if it pins none.
+        """Follow, and read the lists of versions if the write goes to every live version.
 
-        Returns what is followed, and what is left of `timeout` in seconds.
+        Returns the definitions and versions, and the seconds of `timeout` that are left.
         """
         left = yield from self.following(timeout)
         deadline = None
@@ -251,7 +251,7 @@ class Core:
     # Definitions
 
     def planning(self, registry: Registry) -> Operation[RegistryDiff]:
-        """Compare definitions with those that are stored now."""
+        """Compare these definitions with those that Redis has now."""
         yield from self.loading()
         return diff(self.followed.registry, registry)
 
@@ -272,7 +272,7 @@ class Core:
         invalid_as_null: bool,
         progress: Callable[[MigrationProgress], None] | None,
     ) -> Operation[Migration]:
-        """Switch a view to a layout while it is in use."""
+        """Move a view to a layout while it is in use; see the blocking client's `migrate`."""
         field_ttl = expires_hash_fields(self._server())
         course = Course(self.prefix, view, to, rate, settle, invalid_as_null, field_ttl, progress)
         result = yield from migrate(course)
@@ -280,7 +280,7 @@ class Core:
         return result
 
     def noticed(self, operation: Operation[T]) -> Operation[T]:
-        """Run an operation that changes versions, and look, so that the client sees the change."""
+        """Run an operation that changes versions, then look, so that the client sees the change."""
         result = yield from operation
         yield from self.refreshing()
         return result

@@ -1,7 +1,7 @@
-"""What one look at Redis found, and what follows from it.
+"""The result of one look at Redis: definitions and versions, and plans compiled from them.
 
-A look makes a new `Followed`, and nobody changes it: what is compiled from definitions is kept with
-them and is dropped with them.
+Each look that finds something new makes a new `Followed`. Compiled plans are kept with their
+definitions, so that they are dropped together.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WritePlan: TypeAlias = tuple[dict[str, Any], WritePlan]
 
 
 class Definitions:
-    """The definitions as one look found them, and what they were compiled into."""
+    """The definitions as one look found them, and the plans that were compiled from them."""
 
     def __init__(self, stored: StoredRegistry, key_prefix: str) -> None:
         self.stored = stored
@@ -46,10 +46,10 @@ class Definitions:
     def write_plan(
         self, view: str, ordering: str, field_ttl: bool
     ) -> tuple[dict[str, Any], WritePlan]:
-        """Return how rows of a view are written, as data and compiled.
+        """Return the plan for writing rows of a view, as data and compiled.
 
-        Raises FeatureViewNotFound, and InvalidValue if there is no such ordering or if nothing is
-        written to the view.
+        Raises FeatureViewNotFound, and InvalidValue if there is no such ordering or if the view
+        stores nothing.
         """
         definition = self.registry.views.get(view)
         outdated: Outdated = None
@@ -72,9 +72,9 @@ class Definitions:
         return found
 
     def delete_plan(self, view: str) -> WritePlan:
-        """Return how rows of a view are removed, from every layout that it has or may have had.
+        """Return the plan for removing rows of a view from every layout it has or may have had.
 
-        Raises FeatureViewNotFound, and InvalidValue if nothing is written to the view.
+        Raises FeatureViewNotFound, and InvalidValue if the view stores nothing.
         """
         found = self._delete_plans.get(view)
         if found is None:
@@ -83,7 +83,7 @@ class Definitions:
         return found
 
     def projection(self, source: str) -> SourceProjection:
-        """Return how the events of a source become rows.
+        """Return the projection that turns the events of a source into rows.
 
         Raises SourceNotFound, and InvalidValue if the events fill no view by themselves.
         """
@@ -93,32 +93,31 @@ class Definitions:
         return found
 
     def knows_to_be_absent(self, fingerprints: list[int]) -> bool:
-        """Whether a look has already found that Redis has none of these schemas."""
+        """Return whether a look has already found that Redis has none of these schemas."""
         return self._nowhere.issuperset(fingerprints)
 
     def note_absent(self, fingerprints: set[int]) -> None:
-        """Remember schemas that Redis does not have, so that they cost one look and not one a
-        read."""
+        """Remember schemas that Redis does not have, so that only one read looks for them."""
         self._nowhere.update(fingerprints)
 
 
 class Followed:
-    """The definitions, and which version each service reads: replaced together.
+    """The definitions, and which version each service reads.
 
-    So nobody combines those of two looks. Writers also need `records`, the services' lists of
-    versions; they are None until somebody has read them.
+    They are replaced together, so that nobody combines the results of two looks. Writers also need
+    `records`, the services' lists of versions, which are None until a write reads them.
     """
 
     def __init__(self, definitions: Definitions, pointers: Pointers) -> None:
         self.definitions = definitions
         self.pointers = pointers
-        # Without a revision nobody has made a version, and there are no lists.
+        # Without a revision nobody has changed a version, so there are no lists.
         self.records: Records | None = None if pointers.revision else {}
         self._live: dict[str, tuple[int, ...]] = {}
 
     @property
     def stored(self) -> StoredRegistry:
-        """The registry as it stands in Redis."""
+        """The registry as Redis has it, with its revision."""
         return self.definitions.stored
 
     @property
@@ -127,8 +126,10 @@ class Followed:
         return self.definitions.registry
 
     def current_versions(self) -> dict[str, int]:
-        """Return the version that each service reads; a service whose pointer is not a version is
-        left out."""
+        """Return the version that each service reads, by name.
+
+        A service whose pointer is not a valid version is left out.
+        """
         chosen = self.pointers.chosen
         found = (
             (name, chosen.get(name, service.version))
@@ -137,14 +138,14 @@ class Followed:
         return {name: version for name, version in found if isinstance(version, int)}
 
     def current_version(self, service: str) -> int:
-        """Return the version that a service reads; ConfigError if its pointer is not a version."""
+        """Return the version that a service reads; ConfigError if its pointer is not valid."""
         prefix = self.definitions.key_prefix
         return self.pointers.current(self.registry.services[service], prefix)
 
     def versions_to_write(self, view: str) -> tuple[int, ...]:
         """Return the versions that rows of a view are written to: every live one of its entity.
 
-        Empty for series and flags, which have none. The records must have been read.
+        Empty for series and flags, which have no versions. The records must have been read.
         """
         found = self._live.get(view)
         if found is None:
@@ -155,6 +156,6 @@ class Followed:
         return found
 
     def has_versions(self, view: str) -> bool:
-        """Whether rows of a view belong to a version."""
+        """Return whether rows of a view belong to a version."""
         view_kinds_without = SeriesViewDefinition | FlagViewDefinition
         return not isinstance(self.registry.views[view], view_kinds_without)

@@ -22,14 +22,14 @@ RequestValues: TypeAlias = Mapping[str, Any] | RequestInputs | ReadQuery
 Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
 """How fresh a read must be; see docs/concepts/consistency.md."""
 Ordering: TypeAlias = Literal["arrival", "event_time"]
-"""Which of two rows of one entity stays: the one that arrives last, or that happened last."""
+"""Which row of an entity stays: the one that arrives last, or the one with the newest time."""
 
 _ORDERINGS = ("arrival", "event_time")
 _CONSISTENCIES = ("eventual", "primary", "snapshot")
 
 
 class Deadline:
-    """The end of a call, which everything that it does must keep."""
+    """The time at which a call must end; all steps of the call share it."""
 
     __slots__ = ("_end",)
 
@@ -37,7 +37,7 @@ class Deadline:
         self._end = time.monotonic() + timeout
 
     def left(self) -> float:
-        """Return the seconds until then, 0 afterwards."""
+        """Return how many seconds are left; 0 if the time is over."""
         return max(self._end - time.monotonic(), 0.0)
 
 
@@ -45,9 +45,12 @@ class Deadline:
 class ReadOptions:
     """How one read is carried out: the last arguments of the drivers' `read`.
 
-    `version` is that of hashes and packed rows, `as_of_ms` the time at which windows end and rows
-    expire. A `snapshot` takes everything of one entity at one point in time, and with `pointer`
-    looks which version its service names then. `request` are the inputs that the request brings.
+    - `version` is the version of hashes and packed rows to read.
+    - `as_of_ms` is the time at which windows end and rows expire, in epoch milliseconds.
+    - `partial` accepts an answer with gaps.
+    - `snapshot` reads all values of one entity at one point in time; with `pointer` it also reads
+      which version the service's pointer names then.
+    - `request` has the request's inputs.
     """
 
     version: int
@@ -60,7 +63,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Read(Request):
-    """A step of an operation: reads keys by a plan; sent back is the FeatureTable."""
+    """A step that reads keys by a plan; the driver sends the FeatureTable back."""
 
     plan: ReadPlan
     keys: Keys
@@ -69,9 +72,9 @@ class Read(Request):
 
 @dataclass(frozen=True, slots=True)
 class Write(Request):
-    """A step of an operation: sends batches, each within `timeout` seconds.
+    """A step that sends batches, each within `timeout` seconds.
 
-    Sent back is for each batch how many of its commands changed something.
+    The driver sends back, for each batch, how many of its rows changed something.
     """
 
     batches: Sequence[WriteBatch]
@@ -87,7 +90,7 @@ def read_options(
     *,
     is_pinned: bool,
 ) -> ReadOptions:
-    """Return how to read a version; InvalidKeys if an argument is not a valid one."""
+    """Return the options of a read; InvalidKeys if an argument is not valid."""
     as_of_ms = now_ms() if as_of is None else _as_of_ms(as_of)
     if consistency == "eventual":
         return ReadOptions(version, as_of_ms, partial, False, False, request)
@@ -100,14 +103,14 @@ def read_options(
 
 
 def checked_version(version: int) -> int:
-    """Return a version that a caller pins; InvalidKeys if it is not one."""
+    """Return a version that a caller pins; InvalidKeys if it is not an integer from 1."""
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 1 << 63:
         raise InvalidKeys(f"version is {version!r}; it must be an integer from 1")
     return version
 
 
 def checked_ordering(ordering: str) -> str:
-    """Return an ordering of writes; InvalidValue if it is not one."""
+    """Return an ordering of writes; InvalidValue if it is not a valid one."""
     if ordering not in _ORDERINGS:
         raise InvalidValue(f"ordering is {ordering!r}; it must be one of {', '.join(_ORDERINGS)}")
     return ordering

@@ -1,4 +1,4 @@
-"""A choice of features, compiled once; requests bring only keys."""
+"""The common part of both clients' `Prepared`: a choice of features, compiled once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from fscore.specs.resolve import resolve
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What is read under one look: the plan, and the version that the service has.
+    """The plan of a read, compiled by the definitions and versions in `followed`.
 
-    `fault` is why the service's pointer cannot be used; requests that pin a version do not need it.
+    `current` is the version that the service reads. `fault` says why its pointer cannot be used, if
+    so; then only requests that pin a version succeed.
     """
 
     followed: Followed
@@ -37,7 +38,10 @@ class Compiled:
     fault: ConfigError | None = None
 
     def version(self, pinned: int | None) -> int:
-        """Return the version to read; ConfigError if there is none to go by."""
+        """Return the version to read: `pinned`, or else the current one.
+
+        Raises ConfigError if the service's pointer is not valid.
+        """
         if pinned is not None:
             return checked_version(pinned)
         if self.fault is not None:
@@ -52,7 +56,7 @@ class Compiled:
         partial: bool,
         request: RequestValues | None,
     ) -> ReadOptions:
-        """Return how to read, of one version."""
+        """Return the options of one read."""
         return read_options(
             self.version(version),
             consistency,
@@ -64,7 +68,7 @@ class Compiled:
 
 
 def is_final(table: FeatureTable, options: ReadOptions) -> bool:
-    """Whether reading again would not say more."""
+    """Return whether reading again cannot give a better answer."""
     return not table.unknown_schemas and table.pointer in (None, options.version)
 
 
@@ -85,11 +89,11 @@ class PreparedCore:
             raise InvalidKeys("features must be a list of names, not one string")
         self._core = core
         self._asked = (service, None if features is None else list(features), entity)
-        # One object, replaced as a whole, so that threads never see half of it.
+        # Threads read this while another replaces it, so it is one object, replaced as a whole.
         self._compiled = self._compile(core.followed)
 
     def compiled(self) -> Compiled:
-        """Return what is read under what the client follows now."""
+        """Return the plan for the definitions and versions that the client follows now."""
         compiled = self._compiled
         followed = self._core.followed
         if compiled.followed is not followed:
@@ -99,7 +103,7 @@ class PreparedCore:
     def reading_again(
         self, keys: Keys, options: ReadOptions, table: FeatureTable
     ) -> Operation[FeatureTable]:
-        """Read again while a snapshot finds another version, or rows have unknown schemas."""
+        """Read again until a snapshot finds the version that it read, and all schemas are known."""
         while table.pointer is not None and table.pointer != options.version:
             options = replace(options, version=table.pointer)
             table = yield Read(self.compiled().plan, keys, options)
@@ -128,12 +132,12 @@ class PreparedCore:
 
     @property
     def service(self) -> str | None:
-        """The feature service, if it is one."""
+        """The name of the feature service; None if features were chosen without one."""
         return self._compiled.resolved.service
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features, in the order of the results."""
+        """Names of the features, in the order of the result's columns."""
         return self._compiled.resolved.names
 
     @property
@@ -143,26 +147,27 @@ class PreparedCore:
 
     @property
     def join_keys(self) -> dict[str, str]:
-        """Join keys that a request brings, and their types."""
+        """Join keys that a read needs, by name, with their types."""
         return self._compiled.resolved.join_keys
 
     @property
     def request(self) -> dict[str, str]:
-        """Inputs that a request brings beside its join keys, and their types."""
+        """Request inputs that a read needs beside its join keys, by name, with their types."""
         return dict(self._compiled.resolved.request)
 
     @property
     def version(self) -> int:
-        """The version that a request reads if it pins none.
+        """The version that a read takes if it does not pin one.
 
-        The version that was promoted for the service, as far as the client knows; the one in the
-        service's definition if none was promoted; 1 without a service.
+        It is the version that was promoted for the service, as last read from Redis; the version in
+        the service's definition if none was promoted; 1 without a service. Raises ConfigError if
+        the service's stored pointer is not a valid version.
         """
         return self.compiled().version(None)
 
     @property
     def strategies(self) -> dict[str, str]:
-        """The command that reads the hash of each entity that has one: HMGET or HGETALL."""
+        """The command that reads each entity's hash, by entity: HMGET or HGETALL."""
         compiled = self._compiled
         return dict(zip(compiled.resolved.hashes, compiled.plan.strategies, strict=True))
 

@@ -1,4 +1,4 @@
-"""Features of data at hand, for training."""
+"""Features computed from columns that the caller has, for training."""
 
 from __future__ import annotations
 

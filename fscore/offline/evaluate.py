@@ -1,4 +1,4 @@
-"""On-request features over columns at hand: training data, by the same evaluator as serving."""
+"""Computes on-request features over columns of training data, with the evaluator of serving."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Evaluation", "evaluate"]
 
 
 class Evaluation(NamedTuple):
-    """The values of an expression, and what became of each.
+    """The values of an expression, and the status of each.
 
-    `values` is an array as `FeatureTable.column` gives it: int64, float64, bool, datetime64[ms], or
-    objects for strings; where there is no value it has 0, NaN, False, NaT or None. `statuses` are
-    the codes of `fscore.Status`, uint8 of the same length.
+    - `values` is an array like that of `FeatureTable.column`: int64, float64, float32, bool,
+      datetime64[ms], or objects. Missing values are 0, NaN, False, NaT or None.
+    - `statuses` has the codes of `fscore.Status`, uint8 of the same length.
     """
 
     values: npt.NDArray[Any]
@@ -39,22 +39,25 @@ def evaluate(
     now: Any = None,
     types: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Compute an expression over columns, as a read does over what is stored.
+    """Compute an expression over columns, as a read computes it over stored features.
 
-    `expression` is a feature on request, an expression, or an expression's JSON. `columns` has a
-    column for each stored feature by `"view:feature"`, by the feature itself, or by its plain name:
-    a mapping, an Arrow table or a data frame. `request` has each request input, and `now` the
-    moment each row is computed for (epoch milliseconds, or datetimes): a column, or one value for
-    all rows.
+    - `expression` is a feature on request, an expression, or an expression's JSON.
+    - `columns` has a column for each stored feature: a mapping, an Arrow table or a data frame. A
+      column's key is `"view:feature"`, the feature itself, or its plain name.
+    - `request` has each request input: a column, or one value for all rows.
+    - `now` is the time for which each row is computed, in epoch milliseconds or as datetimes: a
+      column, or one value for all rows. It is required if the expression uses `request.now`.
+    - `types` has types by name, of columns and inputs whose type is not known otherwise.
 
-    A column is a list, a NumPy array (masked too), an Arrow column or a Series; all are of one
-    length, the number of rows. None and what is masked or null is NULL; NaN is a value, NaT is
-    NULL. A column has the type of its feature, where the expression was written with features, or
-    that `types` gives for its name; else the type that its values show. The values of a feature on
-    request are of its declared type, and its default stands in for those that are missing.
+    A column is a list, a NumPy array (masked too), an Arrow column or a Series. All have one
+    length, the number of rows. None, NaT and masked or null entries are NULL; NaN is a value.
 
-    Raises InvalidDefinition where the expression does not fit these types, and InvalidValue where a
-    column is missing, or has other values than its type or another length.
+    A column has the type that `types` gives for its name; else the type of its feature, if the
+    expression was written with features; else the type that its values show. The values of a
+    feature on request have its declared type, and its default replaces missing values.
+
+    Raises InvalidDefinition if the expression does not fit these types, and InvalidValue if a
+    column is missing, has another length, or has values that are not of its type.
 
     >>> from fscore import evaluate, request
     >>> evaluate(request["amount"] / 2, {}, request={"amount": [3, None]})
@@ -65,7 +68,7 @@ def evaluate(
     brought = {} if request is None else request
     if now is None and whole.uses_now():
         raise InvalidValue(
-            "the expression uses request.now: give now=…, the moment that each row is computed for"
+            "the expression uses request.now: give now=…, the time that each row is computed for"
         )
     known |= {name: _spelling(kind) for name, kind in (types or {}).items()}
     features = {name: column(_feature(name, given)) for name in whole.features()}
@@ -98,7 +101,7 @@ def evaluate(
 def _parts_of(
     expression: Any,
 ) -> tuple[Expression, dict[str, str], DeclaredFeature | None]:
-    """The expression, the types that are known, and the feature on request that it computes."""
+    """Return the expression, the types that are known, and the feature on request, if it is one."""
     if isinstance(expression, FeatureRef):
         declared = declaration_of(expression.view)
         feature = None if declared is None else declared.features.get(expression.name)
