@@ -1,4 +1,4 @@
-"""Carries out what operations ask for, on one connection that all callers of the loop share."""
+"""Carries out the steps of operations, on one connection that all callers of the loop share."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Driver:
 
     @property
     def server(self) -> dict[str, Any]:
-        """What the server said it is; empty before the first connection."""
+        """What the server says it is; empty before the first connection."""
         return self.node.server
 
     async def run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """Run an operation within `timeout` seconds.
 
-        Without it, each of its commands has the deadline of a write for itself.
+        Without `timeout`, each of its steps has the deadline `write_timeout`.
         """
         deadline = None if timeout is None else Deadline(timeout)
 
@@ -59,18 +59,18 @@ class Driver:
     async def command(
         self, command: Command | tuple[Any, ...], timeout: float | None = None
     ) -> Any:
-        """Send any one command and return its reply; raises its error reply."""
+        """Send any one command and return its reply; an error reply is raised."""
         left = self._write_timeout if timeout is None else timeout
         return await self.node.command(list(command), left)
 
     async def read(
         self, plan: ReadPlan, keys: Keys, options: ReadOptions, timeout: float
     ) -> FeatureTable:
-        """Read keys by a plan."""
+        """Read the features of these keys by a plan."""
         return await self.node.read(plan, keys, options, timeout)
 
     async def _write(self, step: Write) -> list[int]:
-        """Send a few batches at a time; returns how many commands of each changed something."""
+        """Send a few batches at a time; return how many rows of each changed something."""
         changed: list[int] = []
         for some in _in_waves(step.batches, self._most_bytes):
             sent = (self.node.write(batch, step.timeout) for batch in some)
@@ -84,7 +84,11 @@ class Driver:
 
 
 def _in_waves(batches: Sequence[WriteBatch], most_bytes: int) -> Iterator[list[WriteBatch]]:
-    """Yield a few at a time: enough to keep the server busy, few enough for memory and others."""
+    """Yield a few batches at a time.
+
+    They are enough to keep the server busy, and few enough to limit memory and to let other callers
+    send. A batch that must follow its predecessors is alone.
+    """
     wave: list[WriteBatch] = []
     for batch in batches:
         held = sum(one.bytes for one in wave)

@@ -1,4 +1,4 @@
-"""The looks that an asyncio client takes beside its calls."""
+"""Background tasks by which an asyncio client follows definitions and promotions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from fscore.versions.records import revision_key
 
 
 class Following:
-    """Background tasks of one client: a look while reads go on, and hearing of promotions."""
+    """The background tasks of one client: looks beside its reads, and a subscription to promotions.
+
+    `follow_soon` and `start_hearing` start them, `stop` ends them.
+    """
 
     def __init__(self, core: Core, driver: Driver) -> None:
         self._core = core
@@ -25,11 +28,11 @@ class Following:
 
     @property
     def push_fault(self) -> str | None:
-        """Why promotions are not heard of at once; None if they are, or if nobody asked for it."""
+        """Why the subscription to promotions does not work; None if it does, or was not started."""
         return None if self._subscription is None else self._subscription.fault
 
     def follow_soon(self) -> None:
-        """Look for what is new, beside a read, which does not wait for it."""
+        """Start a look for new definitions and versions; reads do not wait for it."""
         self._core.postpone_look()
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._quietly_refresh())
@@ -39,7 +42,7 @@ class Following:
         self._hearing = asyncio.create_task(self._hear_of_versions())
 
     async def stop(self) -> None:
-        """End the tasks."""
+        """Cancel the tasks, and wait for their end."""
         for task in (self._hearing, self._look):
             if task is not None and not task.done():
                 task.cancel()
@@ -49,14 +52,14 @@ class Following:
         try:
             await self._driver.run(self._core.refreshing())
         except FscoreError:
-            # The reads beside it tell what is wrong with the server; the next look comes soon.
+            # Reads raise what is wrong with the server, and the next look comes soon.
             return
 
     async def _hear_of_versions(self) -> None:
-        """Look which versions are read whenever somebody publishes a change of them.
+        """Look which versions services read whenever a change is published.
 
-        A message is only the occasion to look: it comes on another connection than the answers of
-        looks that are under way, and might overtake them or be overtaken.
+        A message arrives on another connection than the replies of looks, and may overtake them or
+        be overtaken. So its content is not used: it only starts a look.
         """
         core, driver = self._core, self._driver
         news = asyncio.Event()
@@ -68,7 +71,7 @@ class Following:
         try:
             while True:
                 await news.wait()
-                # Before the look: a message that comes during it asks for another one.
+                # A message that arrives during the look needs another look, so this comes before.
                 news.clear()
                 try:
                     await driver.run(core.looking_at_versions(), core.settings.timeout)

@@ -1,7 +1,7 @@
 """One server: its connection, dialled when needed, and the callers that wait on it.
 
-All callers share one connection. What they submit in one turn of the event loop leaves in one send;
-their replies are decoded in Rust where the bytes arrive, and each waiting future is settled once.
+All callers share one connection. Requests of one turn of the event loop leave in one send. Rust
+decodes the replies as soon as their bytes arrive, and each waiting future is settled once.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.errors import ConfigError, FscoreError, Unavailable
 
-# uvloop's timers and its clock count milliseconds, and may be one early. Deadlines are compared
-# with the system's clock instead, and a timer that came too soon is set once more.
+# uvloop's timers and its clock count milliseconds, and may be one early. So deadlines are compared
+# with the system's clock, and a timer that fires too early is set again.
 _TICK = 0.001
-# A connection gets no more requests once the server has owed an answer on it for this many seconds.
+# After the server has owed an answer for this many seconds, a connection gets no more requests.
 _LONGEST_SILENCE = 1.0
 
 
 class _Link(asyncio.Protocol):
-    """A connection being made, or made; it lives until its transport is lost."""
+    """One connection, from the beginning of its dial until its transport is lost."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self.core = Connection(monotonic(), **node.connection_settings)
         self.ready_at: float | None = None
-        """When the handshake was over."""
+        """When the handshake succeeded, in seconds of the monotonic clock; None before."""
         self.is_dialled = False
-        """Whether an attempt to connect was made whose failure is not counted yet."""
+        """Whether a dial was begun whose failure `ReconnectBackoff` has not counted yet."""
         self.dialling: asyncio.Task[None] | None = None
         self.retired = False
         self._ended = False
@@ -45,7 +45,7 @@ class _Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         if self._ended:
             self._transport.abort()
@@ -64,7 +64,7 @@ class _Link(asyncio.Protocol):
         elif core.is_closed or self._is_done:
             self.abandon()
         elif not self._flushing and core.has_output:
-            # A request may go on after its replies, for example if a script has to be loaded.
+            # A request may need further commands after its replies, for example to load a script.
             self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -72,10 +72,10 @@ class _Link(asyncio.Protocol):
         self.end(f"{reason}: {error}" if error else reason)
 
     def submitted(self, deadline: float) -> None:
-        """Something new is to be sent: at the end of this turn of the loop, or before.
+        """Send new requests at the end of this turn of the loop, or at once if they are many.
 
-        Many commands leave before, so that the server works on them while further callers go on.
-        Otherwise a turn of many callers would wait for the server, and the server for it.
+        If a turn has many callers, the server can work on the first requests while the others are
+        made. Otherwise the server would wait for the turn's end, and the callers for the server.
         """
         if self.core.is_urgent:
             self._send()
@@ -86,12 +86,12 @@ class _Link(asyncio.Protocol):
             self._arm(deadline)
 
     def end(self, reason: str) -> None:
-        """The transport is gone or given up: whoever still waits hears `reason`."""
+        """End the link, because its transport is gone; callers that wait get `reason`."""
         if self._ended:
             return
         self._ended = True
         if self.dialling is not None and self.dialling is not asyncio.current_task():
-            # It may hang until the kernel gives up, beside the dials that follow.
+            # A dial may hang until the kernel gives up, while later dials are made.
             self.dialling.cancel()
         if self._timer is not None:
             self._timer.cancel()
@@ -100,14 +100,14 @@ class _Link(asyncio.Protocol):
         self._node.lost(self)
 
     def abandon(self) -> None:
-        """Closes the transport, if there is one; `end` follows."""
+        """Close the transport, which leads to `end`; without one, call `end` at once."""
         if self._transport is not None:
             self._transport.abort()
         else:
             self.end("the connection was given up")
 
     def _progressed(self) -> None:
-        # The handshake: the next greeting, the end of it, or its failure.
+        # The handshake goes on, is over, or has failed.
         if self.core.ready:
             self._node.ready(self)
             self._flush()
@@ -155,7 +155,7 @@ class _Link(asyncio.Protocol):
 
 
 class Node:
-    """Reads, writes and commands of one server."""
+    """Sends reads, writes and commands to one server."""
 
     def __init__(self, endpoint: Endpoint, settings: RedisSettings) -> None:
         self.endpoint = endpoint
@@ -172,13 +172,13 @@ class Node:
 
     @property
     def server(self) -> dict[str, Any]:
-        """Who the server said it is; empty before the first connection."""
+        """What the server says it is; empty before the first connection."""
         return dict(self._server)
 
     async def read(
         self, plan: ReadPlan, keys: Any, options: ReadOptions, timeout: float, attempt: int = 1
     ) -> FeatureTable:
-        """Reads `keys` by `plan`; this may be a later attempt at something begun elsewhere."""
+        """Read `keys` by `plan`; `attempt` is above 1 if earlier attempts were made elsewhere."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_read(
@@ -200,7 +200,7 @@ class Node:
         return table
 
     async def write(self, batch: WriteBatch, timeout: float) -> tuple[int, int, Any]:
-        """Sends `batch`; returns how many of its rows changed something, and refusals."""
+        """Send `batch`; return how many of its rows changed something, and refusals."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_write(
@@ -211,7 +211,7 @@ class Node:
         return outcome
 
     async def command(self, arguments: list[Any], timeout: float) -> Any:
-        """Runs any one command."""
+        """Run any one command and return its reply; an error reply is raised."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_command(arguments, waiter, deadline, now, attempt=attempt)
@@ -219,7 +219,7 @@ class Node:
         return await self._request(submit, timeout)
 
     async def pipeline(self, commands: Sequence[Sequence[Any]], timeout: float) -> list[Any]:
-        """Runs several commands in one go; error replies are among the replies, as values."""
+        """Run commands as one pipeline; error replies are among the replies, as values."""
 
         def submit(core: Connection, waiter: Any, deadline: float, now: float, attempt: int) -> int:
             return core.submit_pipeline(commands, waiter, deadline, now, attempt=attempt)
@@ -259,7 +259,10 @@ class Node:
         return self._loop
 
     def _explained(self, error: FscoreError) -> FscoreError:
-        """The error that says most: without a connection a passed deadline does not say why."""
+        """Return the error that says most: the reason why there is no connection, if so.
+
+        If the deadline passed while dials failed, the deadline's error would not say why.
+        """
         fault = self._fault
         if fault is None or (self.link is not None and self.link.core.ready):
             return error
@@ -277,14 +280,14 @@ class Node:
         if self._closed:
             raise Unavailable(f"the client of {self.endpoint} is closed")
         if isinstance(self._fault, ConfigError) and self._backoff.pause(now) > 0:
-            # The next dial would most likely fail alike, so nobody is kept waiting for it.
+            # The next dial would most likely fail in the same way, so callers do not wait for it.
             raise self._fault.with_traceback(None)
         link = self.link = _Link(self, loop)
         link.dialling = loop.create_task(self._connect(loop, link))
         return link
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, link: _Link) -> None:
-        """Dials until `link` has a transport, or until it has waited for one too long itself.
+        """Dial until `link` has a transport, or until its own time to connect is over.
 
         Requests wait in `link` meanwhile, each until its own deadline.
         """
@@ -301,7 +304,7 @@ class Node:
                 self._backoff.failed(monotonic())
                 if _is_lasting(error):
                     link.abandon()
-                    # After it, because it leaves a reason that says less.
+                    # `abandon` sets a fault that says less, so this comes after it.
                     self._fault = ConfigError(
                         f"cannot connect to {endpoint}: {error}; check the TLS settings of both "
                         "sides"
@@ -314,21 +317,21 @@ class Node:
         link.abandon()
 
     def ready(self, link: _Link) -> None:
-        """The handshake of `link` is over."""
+        """Note that the handshake of `link` succeeded."""
         link.ready_at = monotonic()
         self._backoff.ready()
         self._fault = None
         self._server = link.core.server
 
     def retire(self, link: _Link) -> None:
-        """`link` is silent: new requests go elsewhere, those on it may still be answered."""
+        """Send new requests elsewhere, because `link` is silent; its own may still be answered."""
         link.retired = True
         self._retired.add(link)
         if self.link is link:
             self.link = None
 
     def lost(self, link: _Link) -> None:
-        """`link` has ended; the next request dials again."""
+        """Note that `link` has ended; the next request dials again."""
         if link.retired:
             self._retired.discard(link)
             return
@@ -342,7 +345,7 @@ class Node:
             self.link = None
 
     async def close(self) -> None:
-        """Closes the connection; whoever waits hears it."""
+        """Close the connection; callers that wait get Unavailable."""
         self._closed = True
         links = [*self._retired]
         if self.link is not None:
@@ -366,6 +369,9 @@ def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
 
 
 def _is_lasting(error: OSError) -> bool:
-    """Whether dialling again would fail alike: a certificate that is not trusted, no TLS at all."""
+    """Return whether another dial would fail too: an untrusted certificate, or a peer without TLS.
+
+    A connection that was cut off during the handshake may succeed next time.
+    """
     cut_off = ssl.SSLEOFError | ssl.SSLZeroReturnError
     return isinstance(error, ssl.SSLError) and not isinstance(error, cut_off)

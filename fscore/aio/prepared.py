@@ -16,7 +16,10 @@ from fscore.client.prepared import PreparedCore, is_final
 
 
 class Prepared(PreparedCore):
-    """A compiled read of an asyncio client; see `Client.prepare`."""
+    """A choice of features, compiled for reading; `Client.prepare` makes it.
+
+    It follows new revisions of the definitions by itself.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class Prepared(PreparedCore):
         self._attempt = 1
 
     def after(self, attempts: int) -> Self:
-        """Return the same read for a request of which so many attempts were made elsewhere."""
+        """Return the same read for a request that was attempted this many times elsewhere."""
         made = copy(self)
         made._attempt = attempts + 1
         return made
@@ -51,10 +54,10 @@ class Prepared(PreparedCore):
         as_of: datetime | int | None = None,
         request: RequestValues | None = None,
     ) -> FeatureTable:
-        """Read the features of these entities, one row for each, in their order.
+        """Read the features of these entities; return one row for each, in their order.
 
         Arguments, errors and result are those of the blocking client's `get`. If the caller is
-        cancelled, its reply is read and discarded.
+        cancelled, the client reads the reply and discards it.
         """
         core = self._core
         timeout = self._timeout if timeout is None else timeout

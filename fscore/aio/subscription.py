@@ -1,4 +1,4 @@
-"""A subscription that lasts: its connection is made again whenever it ends.
+"""A subscription that connects again whenever its connection ends.
 
 It has a connection of its own, because messages would come between the replies to reads and writes.
 """
@@ -17,17 +17,16 @@ from fscore.connection.endpoint import Endpoint
 from fscore.connection.subscriber import Subscriber
 from fscore.errors import FscoreError, Unavailable
 
-# After this many seconds without a message the server is asked for an answer, and after as many
-# more without an answer the connection is ended.
+# After this many seconds without a message the subscription sends PING. After as many more without
+# an answer it ends the connection.
 _QUIET = 5.0
 
 
 class Subscription:
-    """Hears of what is published on a channel, for as long as it runs.
+    """Calls `heard` when something is published on a channel, for as long as it runs.
 
-    `heard` is called after each message; several messages may be one call. It is also called after
-    each (re)connection once the server has confirmed the subscription, because messages that were
-    published meanwhile are lost.
+    Several messages may be one call. `heard` is also called each time that the server confirms the
+    subscription on a new connection, because messages that were published before it are lost.
     """
 
     def __init__(
@@ -42,10 +41,10 @@ class Subscription:
         self._tls = tls_context(settings) if endpoint.tls else None
         self._tls_name = settings.tls_server_name or endpoint.host
         self.fault: str | None = "the first connection is being made"
-        """Why nothing is heard at the moment; None while the subscription stands."""
+        """Why no messages arrive now; None while the subscription works."""
 
     async def run(self) -> None:
-        """Keeps the subscription until it is cancelled."""
+        """Keep the subscription until this is cancelled."""
         backoff = ReconnectBackoff()
         while True:
             link = _Link(self._subscriber(), self._heard)
@@ -85,7 +84,7 @@ class Subscription:
                 link.ended.result()
 
     async def _listen(self, link: _Link) -> None:
-        """Returns by raising what ended the connection."""
+        """Wait for the end of the connection, and raise its reason."""
         while True:
             link.silent = True
             done, _ = await asyncio.wait([link.ended], timeout=_QUIET)
@@ -105,17 +104,17 @@ class _Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.subscribed: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
-        """Never has a result, only the reason for the end."""
+        """Set to the reason when the connection ends, as an exception; it never has a result."""
         self.silent = True
         self.asked = False
         self.has_heard = False
-        """Whether anything came since the subscription was confirmed."""
+        """Whether anything arrived since the server confirmed the subscription."""
         self._subscriber = subscriber
         self._heard = heard
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         keep_alive(transport.get_extra_info("socket"))
         self._transport.write(self._subscriber.greeting)
@@ -142,12 +141,12 @@ class _Link(asyncio.Protocol):
         )
 
     def ask(self) -> None:
-        """Asks the server for any answer at all."""
+        """Send PING, so that the server answers if it is there."""
         if self._transport is not None:
             self._transport.write(self._subscriber.ping())
 
     def abort(self) -> None:
-        """Ends the connection at once."""
+        """End the connection at once."""
         if self._transport is not None:
             self._transport.abort()
         for future in (self.subscribed, self.ended):
@@ -156,5 +155,5 @@ class _Link(asyncio.Protocol):
     def _end(self, reason: FscoreError) -> None:
         if not self.ended.done():
             self.ended.set_exception(reason)
-            # Nobody may be waiting for it just now.
+            # Nobody may be waiting for it, and asyncio would log an exception nobody retrieved.
             self.ended.exception()

@@ -1,4 +1,4 @@
-"""How the asyncio client makes a connection: its socket, its TLS, and how it notices silence."""
+"""Connections of the asyncio client: sockets, TLS, and keepalive for peers that are gone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def open_transport(
     tls: ssl.SSLContext | None,
     tls_name: str,
 ) -> None:
-    """Connects `protocol`, whose `connection_made` gets the transport; OSError if it cannot."""
+    """Connect `protocol`, whose `connection_made` gets the transport; raises OSError."""
     if endpoint.path is not None:
         await loop.create_unix_connection(lambda: protocol, endpoint.path)
     else:
@@ -36,7 +36,7 @@ async def open_transport(
 
 
 def keep_alive(sock: Any) -> None:
-    """Sets what makes a TCP connection notice within 2 s that its peer is gone."""
+    """Set socket options by which a TCP connection notices within 2 s that its peer is gone."""
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,7 +44,7 @@ def keep_alive(sock: Any) -> None:
     for name, value in (
         ("TCP_KEEPIDLE", _KEEPALIVE_S),
         ("TCP_KEEPINTVL", _KEEPALIVE_S),
-        # With data in flight keepalive alone does not notice a peer that is gone.
+        # While data is in flight the kernel sends no keepalive probes, so this limits that time.
         ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS),
     ):
         if (option := getattr(socket, name, None)) is not None:
@@ -52,7 +52,10 @@ def keep_alive(sock: Any) -> None:
 
 
 def tls_context(settings: RedisSettings) -> ssl.SSLContext:
-    """The settings' certificates and checks; ConfigError if a file cannot be used."""
+    """Return a TLS context with the settings' certificates and checks.
+
+    Raises ConfigError if a file cannot be used.
+    """
     try:
         context = ssl.create_default_context(cafile=settings.tls_ca_file)
         if settings.tls_cert_file is not None:

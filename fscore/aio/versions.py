@@ -13,22 +13,25 @@ from fscore.versions.removal import Progress
 
 
 class Versions:
-    """The versions of feature services; see the blocking client's `versions`."""
+    """Creates, promotes, rolls back, retires and lists versions of feature services.
+
+    Arguments, errors and results are those of the blocking client's `versions`.
+    """
 
     def __init__(self, core: Core, driver: Driver) -> None:
         self._core = core
         self._driver = driver
 
     async def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
-        """Make a new version and return its number; see the blocking client."""
+        """Make a new version and return its number; from then on writers fill it too."""
         return await self._driver.run(calls.creating(self._core, service, comment, created_by))
 
     async def promote(self, service: str, version: int) -> Switch:
-        """Have every request for the service that pins no version read this one."""
+        """Have every request for the service read this version, unless it pins another."""
         return await self._driver.run(calls.promoting(self._core, service, version))
 
     async def rollback(self, service: str) -> Switch:
-        """Have requests read the version again that was read before the current one."""
+        """Promote the version again that was read before the current one."""
         return await self._driver.run(calls.rolling_back(self._core, service))
 
     async def retire(
@@ -40,7 +43,7 @@ class Versions:
         rate: float = RECLAIM_RATE,
         progress: Progress | None = None,
     ) -> Retirement:
-        """End a version and remove its keys, `rate` a second; see the blocking client."""
+        """End a version: nobody writes or promotes it any more, and its keys are removed."""
         retiring = calls.retiring(
             self._core, service, version, force=force, rate=rate, progress=progress
         )
@@ -49,5 +52,5 @@ class Versions:
     async def list(
         self, service: str | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
-        """Read which versions there are of a service, or of all, sorted by name."""
+        """Read the versions of a service, or of all services, sorted by the service's name."""
         return await self._driver.run(calls.listing(self._core, service), timeout)

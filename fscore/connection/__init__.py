@@ -1,1 +1,1 @@
-"""Servers: their addresses, what they can do, what a subscription hears. No sockets."""
+"""Servers: their addresses, their abilities, and the protocol of a subscription. No sockets."""

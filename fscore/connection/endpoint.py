@@ -1,4 +1,4 @@
-"""URLs of servers, parsed without ever showing a password."""
+"""Parses the URLs of servers, without ever showing a password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMS = "redis://[user:password@]host[:port][/database], rediss://… or unix:/
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server is: `path` of a unix socket, or `host` and `port`."""
+    """The address of a server: the `path` of a unix socket, or `host` and `port`."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class Endpoint:
 
 
 def parse_url(url: str) -> Endpoint:
-    """Parse a server's URL; ConfigError says what is wrong with it, without its password."""
+    """Parse a server's URL; raises ConfigError, whose message does not show the password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -53,7 +53,7 @@ def parse_url(url: str) -> Endpoint:
     database = _database(parts.path.removeprefix("/") or "0")
     host = parts.hostname or "127.0.0.1"
     tls = parts.scheme == "rediss"
-    # A port of 0 means nothing here, so it falls to the default like an absent one.
+    # Port 0 cannot be connected to, so it means the default port, like an absent one.
     return Endpoint(host, port or 6379, None, tls, database, username, password)
 
 

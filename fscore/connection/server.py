@@ -1,4 +1,4 @@
-"""What a server can do, by the name and the version that it greets with."""
+"""Abilities of a server, by its name and version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HASH_FIELD_EXPIRY = {"redis": (7, 4), "valkey": (9, 0)}
 
 
 def expires_hash_fields(server: Mapping[str, Any]) -> bool:
-    """Return whether single fields of a hash can expire.
+    """Return whether single fields of a hash can expire on this server.
 
     >>> expires_hash_fields({"server": "valkey", "version": "9.1.2"})
     True

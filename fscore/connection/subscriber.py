@@ -1,8 +1,8 @@
-"""One subscription to one channel, without its socket: bytes in, bytes out, what was heard.
+"""The protocol of one subscription to one channel, without its socket.
 
-It speaks RESP2, in which a subscription is confirmed by a reply and messages are arrays like any
-other: that is enough on every server, and needs no greeting. It is a protocol of its own because a
-connection that carries commands matches each reply to one, and messages answer none.
+It speaks RESP2: every server knows that without HELLO, confirms a subscription by a reply, and
+sends messages as arrays. A connection for commands cannot be used, because it matches each reply to
+a command, and messages answer no command.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _LONGEST_MESSAGE = 1 << 16
 
 
 class Subscriber:
-    """A new connection's part of the talk.
+    """The client's side of one subscribed connection.
 
-    `greeting` is sent once the socket is connected; `receive` takes every piece of bytes, however
-    cut. An error reply, or bytes that make no sense, are raised, and the connection is over.
+    Send `greeting` when the socket is connected, and give all received bytes to `receive`, cut
+    anywhere. If that raises an error, end the connection.
     """
 
     def __init__(
@@ -36,21 +36,24 @@ class Subscriber:
 
     @property
     def greeting(self) -> bytes:
-        """What to send first: who this is, and what it wants to hear."""
+        """The bytes to send first: credentials, the client's name, and SUBSCRIBE."""
         return self._greeting
 
     @property
     def subscribed(self) -> bool:
-        """Whether the server has confirmed the subscription: nothing is missed from then on."""
+        """Whether the server has confirmed the subscription; from then on no message is missed."""
         return self._subscribed
 
     def receive(self, data: bytes) -> bool:
-        """Take bytes of the server; whether there is news: the confirmation, or a message."""
+        """Take bytes from the server; return whether they had the confirmation or a message.
+
+        Raises the server's error reply, or ProtocolError if an answer is not expected.
+        """
         self._parser.feed(data)
         news = False
         for reply in self._parser:
             answered = self._unanswered.pop(0) if self._unanswered else None
-            # Its name is for people: one that the server does not take keeps nobody from listening.
+            # The client's name is only for people, so a server that refuses it is no reason to end.
             if isinstance(reply, Exception) and answered != "CLIENT":
                 raise reply
             if answered is None:
@@ -59,7 +62,7 @@ class Subscriber:
 
     @staticmethod
     def ping() -> bytes:
-        """Return what asks the server whether it is there; its answer is no news."""
+        """Return the bytes of a PING, to ask whether the server is there."""
         return _encoded("PING")
 
     def _heard(self, reply: object) -> bool:

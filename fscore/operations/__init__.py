@@ -1,1 +1,1 @@
-"""Generators that yield commands: the same code for both drivers."""
+"""Operations: generators that yield commands, so that both drivers run the same code."""

@@ -1,9 +1,10 @@
-"""Which keys may still have an expiry that earlier definitions gave them.
+"""Remembers which keys may still have an expiry that earlier definitions gave them.
 
-Redis drops a key when its definitions of that time said so, whatever the definitions say by now. So
-the next row takes such an expiry back, or replaces it. To do so costs a command for each row, a
-quarter of what Redis spends on it; so the registry remembers for which keys, and until when, it is
-needed. After that every key with such an expiry is gone, or was written again.
+Redis drops a key at the time that was set when its row was written, even if the definitions have
+changed since. So the next row must remove such an expiry, or replace it. That costs a command for
+each row, a quarter of the time that Redis spends on the row. So the registry remembers which keys
+need it, and until when. After that time every key with such an expiry is gone, or was written
+again.
 """
 
 from __future__ import annotations
@@ -25,25 +26,28 @@ __all__ = [
 ]
 
 Expiries: TypeAlias = Mapping[str, int]
-"""By kind of keys, until when (epoch ms) some may have an expiry that earlier definitions set.
+"""The time (epoch ms) until which keys may have an expiry of earlier definitions, by kind of keys.
 
 The kinds are `hash:<entity>`, `packed:<view>` and `series:<view>`, and `fields:<view>` for single
 fields of a hash.
 """
 
 Outdated: TypeAlias = Literal["keys", "fields"] | None
-"""Which expiries of earlier definitions there may be: of keys, or of single fields in them too."""
+"""Which expiries earlier definitions may have left: of keys, or of single fields in them too."""
 
 LATE_MS = 24 * 3_600_000
-"""How much later than an apply its writers may still go by the definitions before it.
+"""How long after an apply writers may still use the definitions before it, in milliseconds.
 
-They look once a second, but a process may be stopped for a while, and an event be ahead of the
+They look once a second, but a process may be stopped for a while, and an event may be ahead of the
 clock.
 """
 
 
 def outdated(before: Registry, after: Registry, known: Expiries, now_ms: int) -> dict[str, int]:
-    """Return what the registry remembers when one registry replaces another."""
+    """Return the expiries to remember when the registry `after` replaces `before`.
+
+    `known` are the expiries that were remembered so far.
+    """
     found = {kind: until_ms for kind, until_ms in known.items() if until_ms > now_ms}
     lives_after = _lives(after)
     for kind, lives in _lives(before).items():
@@ -55,7 +59,7 @@ def outdated(before: Registry, after: Registry, known: Expiries, now_ms: int) ->
 
 
 def outdated_of(expiries: Expiries, view: ViewDefinition, now_ms: int) -> Outdated:
-    """Return which expiries of earlier definitions there may be where rows of a view go."""
+    """Return which expiries of earlier definitions the keys of a view may have."""
     if not expiries:
         return None
     if now_ms < expiries.get(_fields(view), 0):
@@ -64,12 +68,12 @@ def outdated_of(expiries: Expiries, view: ViewDefinition, now_ms: int) -> Outdat
 
 
 def to_json(expiries: Expiries) -> str:
-    """Return what is stored."""
+    """Return the JSON that is stored."""
     return json.dumps(expiries, separators=(",", ":"), sort_keys=True)
 
 
 def from_json(text: str | bytes | None) -> dict[str, int]:
-    """Read what `to_json` wrote; ValueError where it is something else."""
+    """Read the JSON of `to_json`; raises ValueError if it is something else."""
     try:
         found: Any = {} if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -96,7 +100,7 @@ def _fields(view: ViewDefinition) -> str:
 
 
 def _lives(registry: Registry) -> dict[str, dict[str, int]]:
-    """How long what is in keys of each kind keeps them, or a field itself, in ms: 0 for ever."""
+    """Return how long rows keep the keys of each kind, or a field itself, in ms: 0 for ever."""
     found: dict[str, dict[str, int]] = {}
     for view in registry.views.values():
         for kind in _kinds(view):

@@ -1,17 +1,17 @@
-"""Operations: generators that yield what they need done, so that both drivers run the same code.
+"""Operations: generators that yield steps without doing I/O, so that both drivers run them.
 
-An operation does no I/O. It yields steps; `drive` and `drive_async` have each carried out and send
-the operation what came of it:
+`drive` and `drive_async` have a driver carry out each step, and send the outcome back to the
+operation:
 
 | step | carried out | sent back |
 |---|---|---|
 | `Command`, a tuple | one command | its reply; an error reply is raised in the operation |
 | a list of commands | as one pipeline | their replies, error replies among them as values |
-| `Pause` | nothing is sent for so long | the time afterwards: seconds of a monotonic clock |
-| `Request` | what a driver does best by itself | what the request says |
+| `Pause` | nothing is sent for that time | the time afterwards: seconds of a monotonic clock |
+| `Request` | in the driver's own way | see the request's class |
 
-An error that a step raises is raised in the operation where it yielded the step, so that an
-operation may catch it.
+If a step fails, its error is raised in the operation at the `yield`, so that the operation can
+catch it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ Command: TypeAlias = tuple[str | bytes | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """So many seconds in which nothing is sent."""
+    """A step in which nothing is sent for `seconds`."""
 
     seconds: float
 
 
 class Request:
-    """A step that a driver carries out in a way of its own, such as a read by a compiled plan."""
+    """A step that a driver carries out in its own way, such as a read by a compiled plan."""
 
     __slots__ = ()
 
@@ -63,9 +63,10 @@ def drive(
     carry_out: Callable[[Step], Any],
     is_closed: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Run an operation; `carry_out` returns what came of a step, or raises.
+    """Run an operation and return its result; `carry_out` returns the outcome of a step, or raises.
 
-    Once `is_closed` says so, an error ends the operation, which is not asked whether it goes on.
+    If `is_closed()` is true, an error ends the operation, without the operation being able to catch
+    it and try again.
     """
     resume: Callable[[Any], Step] = operation.send
     answer: Any = None
@@ -89,7 +90,7 @@ async def drive_async(
     carry_out: Callable[[Step], Awaitable[Any]],
     is_closed: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Run an operation like `drive`; what `carry_out` returns is awaited."""
+    """Run an operation like `drive`, with a `carry_out` that is awaited."""
     resume: Callable[[Any], Step] = operation.send
     answer: Any = None
     try:

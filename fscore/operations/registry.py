@@ -1,11 +1,12 @@
-"""The registry in Redis: reading it, asking for its revision, replacing it.
+"""The registry in Redis: operations that read it, ask for its revision, and replace it.
 
-Operations without I/O. The hash
-`{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON), `digest`
-(SHA-256 of it), `applied_at` (epoch milliseconds) and `expiries` (see `_expiries`). The hash
-`{prefix}fscore:schemas` has every schema that packed rows were ever written with: fingerprint (8
-hexadecimal digits) to JSON of names and types. It is read where some view is packed, after the
-registry, so that it is never older.
+The hash `{prefix}fscore:registry` has the fields `revision`, `definitions` (canonical JSON),
+`digest` (SHA-256 of the definitions), `applied_at` (epoch milliseconds) and `expiries` (see
+`fscore.operations.expiries`).
+
+The hash `{prefix}fscore:schemas` has every schema that packed rows were ever written with, from
+fingerprint (8 hexadecimal digits) to JSON of names and types. It is read only if a view is packed,
+and after the registry, so that it is never older.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from fscore.operations.operation import Operation
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 
-# Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there]. A
-# fingerprint that is taken by another schema refuses everything: [-1, the fingerprint].
+# Compare-and-set on the revision. Returns [1, new revision], or [0, the revision that is there]. If
+# another schema has taken a fingerprint, nothing is stored: [-1, the fingerprint].
 _REPLACE = """
 local found = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
 if found ~= tonumber(ARGV[1]) then
@@ -49,25 +50,28 @@ return {1, found + 1}
 
 @dataclass(frozen=True, slots=True)
 class StoredRegistry:
-    """What Redis holds; revision 0 with an empty registry where nothing was applied yet."""
+    """The registry as Redis has it; revision 0 and an empty registry if nothing was applied."""
 
     registry: Registry
     revision: int
     applied_at_ms: int = 0
     schemas: Schemas = field(default_factory=dict)
-    """Every schema that packed rows may bear, by its fingerprint."""
+    """Every schema that packed rows may have, by its fingerprint."""
     expiries: Expiries = field(default_factory=dict)
-    """Until when keys may have an expiry that earlier definitions gave them."""
+    """Until when keys may have an expiry of earlier definitions."""
 
     def is_same_as(self, other: StoredRegistry) -> bool:
-        """Whether another look found the same, whenever it was applied."""
+        """Return whether both are the same except for `applied_at_ms`."""
         mine = (self.revision, self.schemas, self.expiries, self.registry)
         return mine == (other.revision, other.schemas, other.expiries, other.registry)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What an apply did; an apply without changes keeps the revision."""
+    """The outcome of an apply: the revision that Redis has now, and the changes.
+
+    If there are no changes, the revision stays the same.
+    """
 
     revision: int
     diff: RegistryDiff
@@ -89,16 +93,16 @@ def schemas_key(prefix: str = "") -> str:
 
 
 def revision(prefix: str = "") -> Operation[int]:
-    """Ask for the revision only; 0 where nothing was applied yet."""
+    """Ask for the revision only; 0 if nothing was applied yet."""
     key = registry_key(prefix)
     return _integer(key, "revision", (yield ("HGET", key, "revision")))
 
 
 def is_current(stored: StoredRegistry, prefix: str = "") -> Operation[bool]:
-    """Ask whether Redis still holds this registry.
+    """Ask whether Redis still has this registry.
 
-    The digest is compared as well: a server that was emptied counts revisions from the beginning
-    again, and may have come back to the same one with other definitions.
+    A server that was emptied counts revisions from the beginning again, and may have the same
+    revision with other definitions. So the digest is compared as well.
     """
     key = registry_key(prefix)
     number, digest = yield ("HMGET", key, "revision", "digest")
@@ -109,7 +113,7 @@ def is_current(stored: StoredRegistry, prefix: str = "") -> Operation[bool]:
 
 
 def load(prefix: str = "") -> Operation[StoredRegistry]:
-    """Read the registry; ConfigError where what is stored cannot be read."""
+    """Read the registry; raises ConfigError if the stored data is damaged."""
     key = registry_key(prefix)
     fields = ("revision", "definitions", "digest", "applied_at", "expiries")
     number, definitions, digest, applied_at, remembered = yield ("HMGET", key, *fields)
@@ -136,7 +140,7 @@ def load(prefix: str = "") -> Operation[StoredRegistry]:
 
 
 def load_schemas(prefix: str = "") -> Operation[Schemas]:
-    """Read every schema that packed rows may bear; ConfigError when one cannot be read."""
+    """Read every schema that packed rows may have; raises ConfigError if one is damaged."""
     key = schemas_key(prefix)
     return _schemas(key, (yield ("HGETALL", key)))
 
@@ -146,8 +150,8 @@ def apply(
 ) -> Operation[ApplyResult]:
     """Replace the registry by this one.
 
-    Raises UnsafeChange where stored data would not survive and `allow_unsafe` is not set, and
-    RegistryConflict where somebody else applied in between; nothing is stored then.
+    Raises UnsafeChange if stored data would not survive and `allow_unsafe` is not set, and
+    RegistryConflict if somebody else applied definitions meanwhile; nothing is stored then.
     """
     stored = yield from load(prefix)
     difference = diff(stored.registry, registry)
@@ -162,9 +166,9 @@ def apply(
 def replace(
     prefix: str, stored: StoredRegistry, registry: Registry, *, now_ms: int
 ) -> Operation[int]:
-    """Store this registry in the place of the one that was read; returns its revision.
+    """Store this registry in place of `stored`; return its revision.
 
-    Raises RegistryConflict where that is no longer there.
+    Raises RegistryConflict if Redis no longer has `stored`.
     """
     key = registry_key(prefix)
     schemas = {
@@ -237,8 +241,8 @@ def _schemas(key: str, reply: Any) -> dict[int, Columns]:
 
 def _damaged_schema(key: str, number: str) -> NoReturn:
     raise ConfigError(
-        f"the schema {number} in {key} cannot be used: it is no list of names and types. Apply the "
-        "definitions again after deleting that field."
+        f"the schema {number} in {key} cannot be used: it is not a list of names and types. Apply "
+        "the definitions again after deleting that field."
     )
 
 

@@ -1,6 +1,6 @@
-"""Walking over the keys of a server, at a rate that leaves it to its readers.
+"""Scans the keys of a server, at a limited rate, so that readers are not slowed down.
 
-Operations that take long and look at all keys use `scan`.
+Long operations that look at all keys use `scan` or `sweep`.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ from typing import Any, Final, TypeAlias
 from fscore.errors import ConfigError, DeadlineExceeded, FscoreError, Unavailable
 from fscore.operations.operation import Command, Operation, Pause, Step, T, is_error
 
-# Keys that one SCAN looks at: 65 us of a Valkey 9.1's time, 151 us of a Redis 7.0's.
+# Keys that one SCAN looks at; it takes Valkey 9.1 65 us, and Redis 7.0 151 us.
 _KEYS_PER_SCAN = 250
-# Looking at a key costs about a tenth of copying or removing what is there, and most keys are only
-# looked at.
+# Looking at a key costs about a tenth of copying or removing it, and most keys are only looked at.
 _LOOKED_AT_PER_HANDLED = 10
 
-# With its reply a server tells itself apart from what it was before a restart; 2 us of its time.
+# The run_id in the reply is another after a restart. The command takes the server 2 us.
 _WHO: Final[Command] = ("INFO", "server")
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
-# How often one scan begins again.
+# How often a scan begins again before it fails.
 _RESTARTS = 10
-# One that removes, and some that look whether anything is left.
+# The first scan of a sweep removes keys; the others look whether any are left.
 _SWEEPS = 3
-# How much of the progress is the scan that does the work; the rest is for looking at its outcome.
+# The part of the progress that belongs to the scan that does the work; the rest is verification.
 _SHARE_OF_WORK = 0.9
 
-# How long a server may be away: it restarts, loads its data, or another takes over.
+# Seconds that a server may be away, because it restarts, loads its data, or a replica takes over.
 _PATIENCE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 AWAY: Final = (Unavailable, DeadlineExceeded)
-"""What is raised while the server is away, or cannot answer yet; the command may have run."""
+"""Errors while the server is away, or cannot answer yet. The command may have run."""
 
 
 def patiently(operation: Operation[T]) -> Operation[T]:
-    """Run an operation that outlives a server which is away for a while.
+    """Run an operation so that it continues after the server was away for a while.
 
-    What was cut off is sent again, all of it, so every step of the operation has to be safe to
-    repeat. When the server has been away for a minute its last error is raised.
+    A step that was interrupted is sent again as a whole, so every step of the operation must be
+    safe to repeat. If the server has been away for a minute, its last error is raised.
     """
     try:
         step = next(operation)
@@ -75,7 +74,7 @@ def _answered(step: Step) -> Operation[Any]:
 
 
 def _away(reply: Any) -> FscoreError | None:
-    """Find the reply of a server that cannot answer yet, such as LOADING, among several."""
+    """Return the first reply that says the server cannot answer yet, such as LOADING, or None."""
     if isinstance(reply, list):
         for one in reply:
             if isinstance(one, AWAY) and not is_error(one, "NOSCRIPT"):
@@ -84,7 +83,7 @@ def _away(reply: Any) -> FscoreError | None:
 
 
 Visit: TypeAlias = Callable[[list[bytes]], Operation[int]]
-"""What is done about some keys; returns how many of them took work."""
+"""A function that handles some keys; it returns how many of them took work."""
 
 
 def scan(
@@ -95,16 +94,18 @@ def scan(
     tell: Callable[[float], None],
     begin_again: Callable[[], None] | None = None,
 ) -> Operation[None]:
-    """Visit all keys that match, some at a time, `rate` a second and ten times as many in vain.
+    """Visit all keys that match, some at a time.
 
-    A cursor means nothing to another process: after a restart or a failover it would pass over
-    keys that it never visited. So the server says with each page, and at the end, who it is, and
-    when that changes the scan begins again; `begin_again` is called then. Raises Unavailable when
-    there is always another one, ConfigError when the user may not ask.
+    At most `rate` keys a second take work, and at most ten times as many are looked at. A key may
+    be visited twice. `tell` is called with the share of all keys that was looked at, 0 to 1; it
+    goes back if the scan begins again.
 
-    A key may be visited twice. `tell` hears the share of all keys that was looked at, 0 to 1; it
-    goes back when the scan begins again. The scan is patient with a server that is away, so
-    whatever a visit does has to be safe to repeat.
+    A cursor is valid only in the server process that made it: after a restart or a failover, a scan
+    would pass over keys that it never visited. So each page, and the end, asks the server for its
+    identity. If that changes, `begin_again` is called and the scan begins again.
+
+    The scan waits for a server that is away and repeats the step, so a visit must be safe to
+    repeat. Raises Unavailable if the identity keeps changing, ConfigError if the user may not ask.
     """
     for _ in range(_RESTARTS + 1):
         if (yield from patiently(_walk(match, visit, rate, tell))):
@@ -125,7 +126,7 @@ def _walk(match: str, visit: Visit, rate: float, tell: Callable[[float], None]) 
     began = yield Pause(0.0)
     while True:
         page = ("SCAN", cursor, "MATCH", match, "COUNT", _KEYS_PER_SCAN)
-        # On one connection, so that both are of one process.
+        # A pipeline uses one connection, so one process answers both.
         who, reply = yield [_WHO, page]
         found = _identity(who)
         if cursor == 0:
@@ -139,7 +140,7 @@ def _walk(match: str, visit: Visit, rate: float, tell: Callable[[float], None]) 
         looked_at += _KEYS_PER_SCAN
         tell(share_scanned(cursor))
         if cursor == 0:
-            # One that crashed since may have lost what was done last.
+            # A server that crashed since may have lost the last changes, so this asks again.
             (who,) = yield [_WHO]
             return _identity(who) == server
         due = began + max(handled, looked_at / _LOOKED_AT_PER_HANDLED) / rate
@@ -156,11 +157,10 @@ def sweep(
     rate: float,
     tell: Callable[[float], None],
 ) -> Operation[bool]:
-    """Scan until a whole scan removes nothing more, as `removed` counts it.
+    """Scan again and again until a whole scan removes nothing, as `removed` counts it.
 
-    The scan after the one that removes is the proof that nothing is left; `visit` makes a visit for
-    each, counted from 0. Returns False when there was always something: somebody else goes on
-    writing it.
+    The last scan proves that nothing is left. `visit` makes the visit of each scan, which is
+    numbered from 0. Returns False if every scan removed something, because somebody keeps writing.
     """
     for number in range(_SWEEPS):
         before = removed()
@@ -173,12 +173,15 @@ def sweep(
 
 
 def first_part(tell: Callable[[float], None]) -> Callable[[float], None]:
-    """Return what tells the progress of the scan that does the work."""
+    """Return a function that reports the progress of the scan that does the work."""
     return lambda share: tell(_SHARE_OF_WORK * share)
 
 
 def last_part(tell: Callable[[float], None], *, ends: bool = True) -> Callable[[float], None]:
-    """Return what tells the progress of a scan that looks at the outcome, and `ends` with it."""
+    """Return a function that reports the progress of a scan that verifies the work.
+
+    It reports 1.0 at the end only if `ends`.
+    """
 
     def told(share: float) -> None:
         if ends or share < 1.0:
@@ -188,7 +191,10 @@ def last_part(tell: Callable[[float], None], *, ends: bool = True) -> Callable[[
 
 
 def require_identity() -> Operation[None]:
-    """Raise what `scan` would raise when the server does not say who it is, before any change."""
+    """Raise ConfigError, as `scan` would, if the server does not say which process it is.
+
+    Call it before anything is changed.
+    """
     (who,) = yield from _answered([_WHO])
     _identity(who)
 
@@ -206,15 +212,15 @@ def _identity(reply: Any) -> str:
     if found is None:
         raise ConfigError(
             "the server does not say who it is (run_id in INFO server): a restart would go "
-            "unnoticed, and a scan of all keys pass over some of them"
+            "unnoticed, and a scan of all keys would pass over some of them"
         )
     return found[1]
 
 
 def share_scanned(cursor: int) -> float:
-    """Return the share of the keyspace that a SCAN has passed, by the cursor that it returned.
+    """Return the share of all keys that a SCAN has passed, 0 to 1, from the cursor it returned.
 
-    A cursor counts with its bits in reverse, the lowest first, whatever the size of the table.
+    A cursor counts with its bits in reverse order, whatever the size of the hash table is.
     """
     if cursor == 0:
         return 1.0
