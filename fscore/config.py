@@ -53,7 +53,7 @@ class RedisSettings(BaseSettings):
     """Name of the client in `CLIENT LIST`."""
 
     tls_ca_file: Path | None = None
-    """File of the certificates to trust, PEM; without it, those of the system."""
+    """File of the certificates to trust, PEM; default: the certificates of the system."""
     tls_cert_file: Path | None = None
     """File of the client certificate, PEM; requires `tls_key_file`."""
     tls_key_file: Path | None = None

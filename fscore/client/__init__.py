@@ -1,1 +1,1 @@
-"""What both clients share."""
+"""Code that both clients share."""

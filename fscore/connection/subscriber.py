@@ -53,7 +53,7 @@ class Subscriber:
         news = False
         for reply in self._parser:
             answered = self._unanswered.pop(0) if self._unanswered else None
-            # The client's name is only for people, so a server that refuses it is no reason to end.
+            # The client's name is only for people, so a refusal does not end the subscription.
             if isinstance(reply, Exception) and answered != "CLIENT":
                 raise reply
             if answered is None:

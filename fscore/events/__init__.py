@@ -1,1 +1,1 @@
-"""From the events of a source to rows."""
+"""Turns the events of a source into rows of its views."""

@@ -1,7 +1,6 @@
-"""From events of a source to rows of its views: which columns are read as what, and what follows.
+"""Turns events of a source, as columns, into rows of its views, as `write` takes them.
 
-Clients push with this what they are given, and loading files does with what it has read. Columns
-come in and rows of views, as `write` takes them, go out; nothing here reads events or sends rows.
+Pushes of clients and loads of files both use this. Nothing here reads events or sends rows.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ _Keys: TypeAlias = "tuple[tuple[str, Cell], ...]"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One column of a source, read as one type: what all views that want the same share.
+    """One column of a source, read as one type. Views that read the same share the cell.
 
-    `spelling` is a feature type as the registry spells it, `text` for the text that cells are
-    compared by, `event_id` for that of an event's id, or `event_time` for its moment.
+    `spelling` is a feature type as the registry spells it, or one of `text` (the text by which
+    conditions compare values), `event_id` (the text of an event's id) and `event_time` (its time).
     """
 
     column: str
@@ -63,13 +62,13 @@ class ViewRows:
     columns: dict[str, Values]
     """The join keys, what the view's rows bring, and `event_time` in epoch ms."""
     events: Rows
-    """For each row the event that it is of."""
+    """For each row, the number of the event that it comes from."""
     sources: Mapping[str, str]
-    """For each of `columns` the column of the source that it was read from."""
+    """For each name in `columns`, the column of the source that it was read from."""
 
 
 class EventColumns:
-    """Events as columns, and what several views ask about them."""
+    """Events as columns. Results that several views need are computed once."""
 
     def __init__(self, cells: Mapping[Cell, Values], count: int) -> None:
         self.count = count
@@ -82,11 +81,14 @@ class EventColumns:
         return self._cells[cell]
 
     def times(self, cell: Cell) -> npt.NDArray[np.int64]:
-        """Return the moments of the events, in epoch ms."""
+        """Return the times of the events, in epoch milliseconds."""
         return np.asarray(self._cells[cell], dtype=np.int64)
 
     def matching(self, conditions: Conditions) -> npt.NDArray[np.bool_]:
-        """Say of each event whether the text of every one of these columns is one of those."""
+        """Return for each event whether it meets all conditions.
+
+        It does if, in each of their columns, its text is one of the condition's texts.
+        """
         matches = np.ones(self.count, dtype=np.bool_)
         for column, texts in conditions.items():
             cell = Cell(column, "text")
@@ -98,7 +100,7 @@ class EventColumns:
         return matches
 
     def entities(self, keys: _Keys) -> npt.NDArray[np.intp]:
-        """Number the entities: events with the same join keys have the same number, from 0 on."""
+        """Return for each event the number of its entity, from 0 in the order of first events."""
         if keys not in self._entities:
             columns = [_listed(self._cells[cell]) for _, cell in keys]
             ids = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
@@ -116,10 +118,10 @@ class ViewProjection(ABC):
 
     @abstractmethod
     def rows(self, events: EventColumns) -> ViewRows:
-        """Return the rows that follow from these events."""
+        """Return the view's rows that these events make."""
 
     def cells(self) -> Iterator[Cell]:
-        """Yield everything that is read."""
+        """Yield every cell that the view reads."""
         yield from (cell for _, cell in self.keys)
         yield self.event_time
         yield from self._cells()
@@ -152,7 +154,7 @@ class ViewProjection(ABC):
 
 
 class SeriesProjection(ViewProjection):
-    """Every event that `where` selects is an event of the series."""
+    """Turns every event that `where` selects into an event of a series."""
 
     def __init__(self, view: SeriesViewDefinition, source: FileSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
@@ -173,7 +175,7 @@ class SeriesProjection(ViewProjection):
 
 
 class FlagProjection(ViewProjection):
-    """The flags of an entity are set that some event of it sets; none is ever taken back."""
+    """Sets a flag of an entity if any of its events sets it; no flag is ever cleared."""
 
     def __init__(self, view: FlagViewDefinition, source: FileSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
@@ -187,7 +189,8 @@ class FlagProjection(ViewProjection):
     def rows(self, events: EventColumns) -> ViewRows:
         entities = events.entities(self.keys)
         different = int(entities.max(initial=-1)) + 1
-        # The first event of each entity stands for all of them: it is what is assigned last.
+        # The first event of each entity stands for all its events. The order is reversed, so that
+        # the first event is assigned last.
         firsts = np.zeros(different, dtype=np.intp)
         firsts[entities[::-1]] = np.arange(events.count - 1, -1, -1)
         is_set = {}
@@ -195,7 +198,7 @@ class FlagProjection(ViewProjection):
             is_set[name] = np.zeros(different, dtype=np.bool_)
             is_set[name][entities[events.matching(where)]] = True
         any_set = np.logical_or.reduce(list(is_set.values()))
-        # Entities are numbered in the order of their first events, so these ascend.
+        # Entities are numbered in the order of their first events, so the positions ascend.
         rows = self._rows(events, firsts[any_set], {})
         for name, ones in is_set.items():
             rows.columns[name] = [True if one else None for one in ones[any_set].tolist()]
@@ -206,7 +209,7 @@ class FlagProjection(ViewProjection):
 
 
 class LatestProjection(ViewProjection):
-    """The newest event of an entity is its row, whole: what is null in it is NULL."""
+    """Turns the newest event of each entity into its whole row; null columns become NULL."""
 
     def __init__(self, view: FeatureViewDefinition, source: FileSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
@@ -220,7 +223,8 @@ class LatestProjection(ViewProjection):
         entities, times = events.entities(self.keys), events.times(self.event_time)
         newest = np.full(int(entities.max(initial=-1)) + 1, np.iinfo(np.int64).min)
         np.maximum.at(newest, entities, times)
-        # Where several are the newest, Redis decides as it does between those of several pushes.
+        # If several events are the newest, all become rows. Redis then decides between them in the
+        # same way as between events of several pushes.
         chosen = np.flatnonzero(times == newest[entities])
         return self._rows(events, chosen, self._columns, ordering="event_time")
 
@@ -229,9 +233,9 @@ class LatestProjection(ViewProjection):
 
 
 class SourceProjection:
-    """How the events of a source become rows of its views.
+    """Turns the events of a source into rows of its views.
 
-    `left_out` has the views that events alone cannot fill, each with why.
+    `left_out` has the views that single events cannot fill, each with the reason.
     """
 
     def __init__(
@@ -262,26 +266,26 @@ class SourceProjection:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Everything that is read, once; what makes a row an event first."""
+        """Every cell that the views read, without repetition; the required ones come first."""
         return tuple(
             dict.fromkeys([*self.required, *(cell for view in self.views for cell in view.cells())])
         )
 
     @cached_property
     def required(self) -> tuple[Cell, ...]:
-        """What no event may lack: join keys and event times."""
+        """The cells that no event may lack: join keys and event times."""
         found = [
             cell for view in self.views for cell in (*dict(view.keys).values(), view.event_time)
         ]
         return tuple(dict.fromkeys(found))
 
     def rows(self, events: EventColumns) -> list[ViewRows]:
-        """Return what these events add to each view that they fill, nothing included."""
+        """Return the rows that these events make, for each view; there may be none."""
         return [view.rows(events) for view in self.views]
 
 
 def _not_latest(view: FeatureViewDefinition) -> str:
-    """Say why the newest event is not the row of a view, or nothing where it is."""
+    """Return why the newest event cannot be the row of a view, or "" if it is."""
     for feature in view.features:
         mapping = feature.mapping
         if mapping is None:
@@ -297,7 +301,7 @@ _Numbered: TypeAlias = "tuple[list[Any], npt.NDArray[np.intp]]"
 
 
 def _numbered(values: list[Any]) -> _Numbered:
-    """The different values, in the order of their first place, and for each place its number."""
+    """Return the distinct values in order of appearance, and for each value its number in them."""
     places = {value: number for number, value in enumerate(dict.fromkeys(values))}
     return list(places), np.fromiter(map(places.__getitem__, values), np.intp, len(values))
 

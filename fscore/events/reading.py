@@ -1,4 +1,4 @@
-"""Events as a caller has them, read into the columns that a source's views need."""
+"""Reads events in any form that a caller may have, into the columns that a source's views need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Id = str | int | None
 
 
 def read_events(events: Any, projection: SourceProjection, now_ms: int) -> EventColumns:
-    """Read what the projection needs; nothing is taken for granted that `write` does not check.
+    """Read the columns that the projection needs, and check everything that `write` does not check.
 
     Raises InvalidValue and InvalidKeys, which name the event, counted from 0, and the column.
     """
@@ -28,7 +28,7 @@ def read_events(events: Any, projection: SourceProjection, now_ms: int) -> Event
 
 
 class _Reading:
-    """One call's way from events to columns."""
+    """Reads the events of one call."""
 
     def __init__(self, projection: SourceProjection, now_ms: int) -> None:
         self._cells = projection.cells
@@ -80,7 +80,7 @@ class _Reading:
                         "of columns",
                         row=number,
                     )
-            # What an event does not mention is null.
+            # A column that an event leaves out is null.
             return {column: [event.get(column) for event in events] for column in wanted}
         raise InvalidValue(
             f"events of {self._source} must be a list of dicts, a dict of columns, a NumPy "
@@ -121,9 +121,9 @@ class _Reading:
         if "Timestamp" in cell.spelling:
             return self._moments(cell, values)
         if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-            # Not the number of ms that the array would pass for.
-            moments: list[Any] = values.tolist()
-            return moments
+            # NumPy times would pass for integers, so Python's times go to the check of the type.
+            times: list[Any] = values.tolist()
+            return times
         return values
 
     def _texts(self, column: str, values: Values, kinds: Any, expected: str) -> Values:
@@ -176,7 +176,7 @@ class _Reading:
         self, number: int, cell: Cell, read: Callable[[Any], int], value: Any
     ) -> list[int]:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            self._refuse(number, cell.column, value, "a list of moments")
+            self._refuse(number, cell.column, value, "a list of times")
         return [self._moment(number, cell, read, item) for item in value]
 
     def _moment(self, number: int, cell: Cell, read: Callable[[Any], int], value: Any) -> int:
@@ -184,7 +184,7 @@ class _Reading:
             return read(value)
         except (ValueError, OverflowError) as error:
             expected = expectation(cell.timestamp_format)
-            # What Python's own parsers say is about their formats, not about this one.
+            # Messages of Python's own parsers are about their formats, so they are left out.
             own = isinstance(value, str) or not str(error)
             hint = "" if own else f"; {error}"
             self._refuse(number, cell.column, value, expected, hint)

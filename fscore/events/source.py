@@ -1,4 +1,4 @@
-"""From the definitions to how the events of one source become rows."""
+"""Makes the projection of a source from the definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["project_source"]
 
 
 def project_source(registry: Registry, source: str) -> SourceProjection:
-    """Return how the events of a source become rows.
+    """Return the projection that turns the events of a source into rows of its views.
 
     Raises SourceNotFound, and InvalidValue if the events fill no view by themselves.
     """

@@ -1,1 +1,1 @@
-"""What callers bring and take: columns, rows, Arrow, timestamps."""
+"""Conversion of callers' data: columns, rows, Arrow tables and timestamps."""

@@ -1,4 +1,4 @@
-"""Arrow: feature tables out, rows to be written in. Needs the extra `arrow`."""
+"""Arrow tables: feature tables as Arrow, and Arrow as rows to write. Needs the extra `arrow`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 try:
     import pyarrow as pa
-except ImportError:  # The library works without; only what is Arrow needs it.
+except ImportError:  # The library works without pyarrow; only this module needs it.
     raise ConfigError("Arrow tables need pyarrow: pip install 'fscore-core[arrow]'") from None
 
 _FIXED: dict[str, pa.DataType] = {
@@ -34,7 +34,7 @@ _SCALARS: dict[str, pa.DataType] = {
 
 
 def arrow_type(spelling: str) -> pa.DataType:
-    """The Arrow type of a feature's type."""
+    """Return the Arrow type of a feature's type."""
     if spelling.startswith("List["):
         return pa.list_(_SCALARS[spelling[5:-1]])
     if spelling.startswith("Vector["):
@@ -43,7 +43,7 @@ def arrow_type(spelling: str) -> pa.DataType:
 
 
 def table(features: FeatureTable) -> pa.Table:
-    """The table as Arrow: one typed column for each feature, null where there is no value."""
+    """Return the table as Arrow: one typed column for each feature; missing values are null."""
     columns = [
         _column(features, index, name, spelling)
         for index, (name, spelling) in enumerate(
@@ -85,16 +85,16 @@ def _list_input(spelling: str) -> pa.DataType:
 
 
 def _bitmap(flags: bytes) -> pa.Buffer:
-    """One bit for each byte that is 0 or 1."""
+    """Pack bytes that are 0 or 1 into bits."""
     one_byte = pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)])
     return one_byte.cast(pa.bool_()).buffers()[1]
 
 
 def columns(data: Any) -> dict[str, tuple[Any, Any]] | None:
-    """Columns of an Arrow table or record batch as (values, nulls); None where it is neither.
+    """Return the columns of an Arrow table or record batch as (values, nulls); None for other data.
 
-    `values` is a NumPy array where the type has one (timestamps as int64 of epoch milliseconds),
-    else a list; `nulls` an array of bool, or None.
+    `values` is a NumPy array if NumPy has the type (timestamps are int64 of epoch milliseconds),
+    else a list. `nulls` is an array of bool, or None if there are no nulls.
     """
     if isinstance(data, pa.RecordBatch):
         data = pa.Table.from_batches([data])
@@ -124,12 +124,15 @@ def _from_arrow(column: pa.Array) -> tuple[Any, Any]:
 
 
 def as_table(data: Any) -> pa.Table:
-    """Take over a table that has Arrow's interface: Arrow's own, Polars', pandas'."""
+    """Return data with Arrow's interface (of Arrow, Polars or pandas) as an Arrow table."""
     return pa.table(data)
 
 
 def event_column(column: pa.ChunkedArray) -> list[Any] | np.ndarray[Any, Any]:
-    """Return a column of events: an array where it has no nulls and NumPy has its type."""
+    """Return a column of events: an array if NumPy has its type and it has no nulls, else a list.
+
+    Times are always an array, in which NaT is null.
+    """
     kind = column.type
     if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
         moments = column.cast(pa.timestamp("ms"), safe=False)

@@ -1,4 +1,4 @@
-"""Columns as people bring them (lists, NumPy, Arrow, Series), made what Rust reads."""
+"""Converts columns (lists, NumPy, Arrow, Series) into the forms that the Rust core reads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ __all__ = ["Column", "by_name", "column"]
 class Column:
     """A column, or one value for all rows.
 
-    `values` is a NumPy array of int64, float64, float32 or bool, a list, or one value; `nulls` says
-    which of them are null beside None. `kind` is the type of an array, in the registry's spelling.
+    `values` is a NumPy array of int64, float64, float32 or bool, a list, or one value. `nulls` is
+    true for entries that are null in addition to None. `kind` is the type of an array, in the
+    registry's spelling.
     """
 
     values: Any
@@ -28,13 +29,13 @@ class Column:
     kind: str | None = None
 
     def shown_kind(self) -> str | None:
-        """Return the type that the values show, or None where they show none."""
+        """Return the type that the values show, or None if they do not show one."""
         if self.kind is not None:
             return self.kind
         return _kind_of(self.values if isinstance(self.values, list) else [self.values])
 
     def rows(self, kind: str) -> int | None:
-        """Return how many rows it has where its type is `kind`; None for one value for all."""
+        """Return how many rows a column of type `kind` has; None if it is one value for all."""
         if not isinstance(self.values, (np.ndarray, list)):
             return None
         if kind.startswith(("List[", "Vector[")) and not all(map(_is_nested, self.values)):
@@ -43,7 +44,7 @@ class Column:
 
 
 def column(values: Any) -> Column:
-    """Read a column: a list, a tuple, an array (masked too), an Arrow column, a Series, a value."""
+    """Convert a list, a tuple, an array (masked too), an Arrow column, a Series or one value."""
     if isinstance(values, np.ndarray):
         return _from_array(values)
     if isinstance(values, tuple):
@@ -60,7 +61,10 @@ def column(values: Any) -> Column:
 
 
 def by_name(columns: Any) -> dict[str, Any]:
-    """Columns by their name, of a mapping or a data frame; features as keys are `view:feature`."""
+    """Return the columns of a mapping or a data frame by name.
+
+    A key that is a feature becomes `view:feature`. Raises TypeError for other data.
+    """
     if isinstance(columns, Mapping):
         return {
             str(name._expression()) if isinstance(name, Operand) else name: values

@@ -1,6 +1,6 @@
-"""Moments as events have them: text in a source's format, numbers, datetimes; read as epoch ms.
+"""Reads times of events as epoch milliseconds: text in a source's format, numbers, datetimes.
 
-What text is read follows the same grammar as the columns of files do.
+The grammar of text is the same as for columns of files.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ _UNITS = {"unix": 1000, "unix_ms": 1}
 
 
 def expectation(timestamp_format: str | None) -> str:
-    """Return what a moment of a source must be, in words."""
+    """Return in words how a source writes times, for messages."""
     return {
-        None: "a moment in ISO 8601",
-        "unix": "a moment in epoch seconds",
-        "unix_ms": "a moment in epoch milliseconds",
-    }.get(timestamp_format, f"a moment written as {timestamp_format}")
+        None: "a time in ISO 8601",
+        "unix": "a time in epoch seconds",
+        "unix_ms": "a time in epoch milliseconds",
+    }.get(timestamp_format, f"a time written as {timestamp_format}")
 
 
 def moment_reader(timestamp_format: str | None) -> Callable[[Any], int]:
-    """Return what reads a value as epoch ms; it raises ValueError with what is wrong.
+    """Return a function that reads a value as epoch milliseconds.
 
-    Datetimes with a zone are read in every format, and so are NumPy's, which are UTC.
+    It raises ValueError, whose message says what is wrong, or is empty. Datetimes with a time zone
+    and NumPy's, which are UTC, are read whatever the format is.
     """
     unit = _UNITS.get(timestamp_format or "")
 
@@ -63,7 +64,7 @@ def moment_reader(timestamp_format: str | None) -> Callable[[Any], int]:
 
 def _iso_ms(text: str) -> int:
     if len(text) == 19 and text[4] == text[7] == "-" and text[13] == ":":
-        # What nearly every text is: no zone, whole seconds.
+        # Nearly every text has no zone and whole seconds, so these take a faster way.
         return _epoch_ms(datetime.fromisoformat(text))
     parts = _ISO.fullmatch(text.strip())
     if parts is None:
@@ -71,7 +72,7 @@ def _iso_ms(text: str) -> int:
     day, hour, minute, second, fraction, _, sign, ahead, ahead_minutes = parts.groups()
     moment = datetime.fromisoformat(day)
     if hour is not None:
-        # A leap second is the first of the next minute, as POSIX time has it.
+        # In POSIX time a leap second is the first second of the next minute.
         leap = second == "60"
         moment = moment.replace(
             hour=int(hour), minute=int(minute), second=59 if leap else int(second or 0)

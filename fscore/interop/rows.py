@@ -1,4 +1,4 @@
-"""Rows as callers give them, to batches of commands: dicts, columns, NumPy and Arrow."""
+"""Encodes callers' rows (dicts, columns, NumPy, Arrow) as batches of commands."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _ROWS_PER_BATCH = 2_000
 
 
 def now_ms() -> int:
-    """The wall clock in epoch milliseconds."""
+    """Return the time of the wall clock, in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def encode(
     plan: WritePlan, spec: Mapping[str, Any], rows: Any, event_time: Any, version: int
 ) -> list[WriteBatch]:
-    """Encode rows of any form; InvalidValue and InvalidKeys name the row that is wrong."""
+    """Encode rows of any form that `write` takes.
+
+    Raises InvalidValue and InvalidKeys, which name the row that is wrong.
+    """
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         return _encode_dicts(plan, rows, event_time, version)
     columns = _columns(rows, spec["view"])
@@ -40,7 +43,7 @@ def _encode_dicts(
 
 
 def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
-    """Columns by name, each (values, nulls), of a mapping or an Arrow table."""
+    """Return the columns of rows by name, each as (values, nulls)."""
     if isinstance(rows, Mapping):
         return {str(name): _from_values(values) for name, values in rows.items()}
     if isinstance(rows, np.ndarray) and rows.dtype.names is not None:
@@ -108,7 +111,7 @@ def _encode_columns(
 
 
 def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Names and types of what a row brings: features, or the payload of an event."""
+    """Return names and types of a row's columns: features, or the payload of an event."""
     if spec["kind"] == "series":
         return dict(spec["payload"])
     return {feature["name"]: feature["type"] for feature in spec["features"]}
@@ -129,7 +132,10 @@ def _key_column(name: str, values: Any, nulls: Any) -> Any:
 
 
 def _as_type(values: Any, kind: str | None) -> Any:
-    """Numbers as the array type that the feature is encoded from, where that loses nothing."""
+    """Convert an array to the type from which the feature is encoded, if that loses nothing.
+
+    Other arrays become lists.
+    """
     if not isinstance(values, np.ndarray):
         return values
     if kind == "Float64" and values.dtype.kind in "if":
@@ -144,7 +150,7 @@ def _as_type(values: Any, kind: str | None) -> Any:
     }
     if kind in expected and values.dtype == expected[kind]:
         return values
-    # Checked one by one, so that the error names the row.
+    # The core checks the values of a list one by one, so its error names the row.
     return list(values) if values.ndim > 1 else values.tolist()
 
 
@@ -187,7 +193,7 @@ def _time_of_row(row: int, event_time: Any) -> int:
 
 
 def _one_event_time(event_time: Any) -> int:
-    """Return the event time of all rows; InvalidValue if no event can have it."""
+    """Return the event time of all rows; raises InvalidValue if it is not valid."""
     time_ms = _time_ms(event_time, "event_time")
     if fault := event_time_fault(time_ms, now_ms(), "unix_ms"):
         raise InvalidValue(f"event_time is {event_time}, which is {fault}", feature="event_time")
@@ -195,7 +201,10 @@ def _one_event_time(event_time: Any) -> int:
 
 
 def one_time(value: Any, name: str) -> int:
-    """Return a time from 1970 on in epoch milliseconds; InvalidValue, which names it, if not."""
+    """Return a time from 1970 on, in epoch milliseconds.
+
+    Raises InvalidValue, whose message names the argument, if the value is not such a time.
+    """
     time_ms = _time_ms(value, name)
     if time_ms < 0:
         raise InvalidValue(f"{name} is {value}, which is before 1970", feature=name)
@@ -203,7 +212,10 @@ def one_time(value: Any, name: str) -> int:
 
 
 def _time_ms(value: Any, name: str) -> int:
-    """Return a time in epoch milliseconds; InvalidValue, which names it, if it is not one."""
+    """Return a time in epoch milliseconds.
+
+    Raises InvalidValue, whose message names the argument, if the value is not a time.
+    """
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise InvalidValue(

@@ -278,14 +278,14 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
     "a moment that is none": (
         [event(), event(at="yesterday")],
         InvalidValue,
-        "event 1 of sales: at is 'yesterday'; expected a moment in ISO 8601",
+        "event 1 of sales: at is 'yesterday'; expected a time in ISO 8601",
         "at",
         1,
     ),
     "a number where moments are text": (
         [event(at=DAY)],
         InvalidValue,
-        f"event 0 of sales: at is {DAY}; expected a moment in ISO 8601; numbers need "
+        f"event 0 of sales: at is {DAY}; expected a time in ISO 8601; numbers need "
         'timestamp_format="unix" or "unix_ms" in the source',
         "at",
         0,
@@ -293,7 +293,7 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
     "a moment without a zone": (
         [event(at=dt.datetime(2024, 1, 1))],
         InvalidValue,
-        "event 0 of sales: at is 2024-01-01 00:00:00; expected a moment in ISO 8601; give it a "
+        "event 0 of sales: at is 2024-01-01 00:00:00; expected a time in ISO 8601; give it a "
         "time zone, such as datetime.UTC",
         "at",
         0,

@@ -67,9 +67,9 @@ NEAR = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=4)).isoformat()
 
 BAD_CSV = {
     "bob,2024-13-01T00:00:00Z,29,0.5,1": (
-        "at: expected a moment in ISO 8601, found '2024-13-01T00:00:00Z'"
+        "at: expected a time in ISO 8601, found '2024-13-01T00:00:00Z'"
     ),
-    "bob,1710325274,29,0.5,1": "at: expected a moment in ISO 8601, found '1710325274'",
+    "bob,1710325274,29,0.5,1": "at: expected a time in ISO 8601, found '1710325274'",
     "bob,,29,0.5,1": "at: missing",
     ",2024-01-01,29,0.5,1": "user_id: missing",
     '"",2024-01-01,29,0.5,1': "user_id: missing",
@@ -209,7 +209,7 @@ BAD_JSON = {
     ),
     '{"user_id": "bob", "at": "2024-01-01", "age": 1, "age": 2}': "age: given more than once",
     '{"user_id": "bob", "at": 1710325274}': "at: expected a string, found 1710325274",
-    '{"user_id": "bob", "at": "soon"}': "at: expected a moment in ISO 8601, found 'soon'",
+    '{"user_id": "bob", "at": "soon"}': "at: expected a time in ISO 8601, found 'soon'",
     '{"user_id": "bob"}': "at: missing",
     '{"user_id": null, "at": "2024-01-01"}': "user_id: missing",
     '{"user_id": "", "at": "2024-01-01"}': "user_id: missing",
