@@ -1,6 +1,6 @@
 """The server of fscore: features over HTTP, the file loader and the command line.
 
-The library is `fscore`; this package is what serves it.
+The library itself is the package `fscore`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem documents.
 
 Every answer that is not a success is one of the kinds in `KINDS`. `problem_of` turns any exception
-into one; what is not foreseen becomes `internal_error`, whose detail tells the caller nothing.
+into one; an unforeseen exception becomes `internal_error`, whose detail tells the caller nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of problem: what `type`, `title` and `status` of its documents say."""
+    """One kind of problem, with the `type`, `title` and `status` of its documents."""
 
     code: str
     status: int
@@ -34,7 +34,7 @@ class Kind:
         return f"/docs#{self.code}"
 
 
-# What HTTP itself and this server add to the library's errors.
+# Problems that are not errors of the library: those of HTTP itself and of this server.
 _OWN_KINDS = [
     Kind("malformed_query", 400, "The query string cannot be read"),
     Kind("unauthenticated", 401, "The request has no valid API key"),
@@ -79,7 +79,8 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 
-# Faults whose text is about the server's own affairs (users, addresses): it goes to the log only.
+# The texts of these errors name users and addresses, so they go to the log only and callers get
+# the texts below.
 _WITHHELD = {
     "unavailable": "The store cannot be reached at the moment; try again.",
     "protocol_error": "The store's answer cannot be read; the server's log says more.",
@@ -111,15 +112,15 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind = KINDS[code]
-        # Details quote what was sent, which may be a name of megabytes.
+        # Details quote the request, and a name in it may have megabytes, so they are cut.
         self.detail = detail if len(detail) <= _LONGEST_DETAIL else f"{detail[:_LONGEST_DETAIL]}…"
         self.headers = tuple(headers)
         self.members = members or {}
-        # The connection cannot be used on: the rest of the request was not read.
+        # The rest of the request was not read, so the connection cannot be used again.
         self.close = close
 
     def document(self, request_id: str, instance: str) -> bytes:
-        """The problem document, UTF-8 JSON."""
+        """Return the problem document as UTF-8 JSON."""
         return orjson.dumps(
             {
                 "type": self.kind.type,
@@ -134,7 +135,7 @@ class Problem(Exception):
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that an exception is answered with."""
+    """Return the problem with which the server answers an exception."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, HTTPException):
@@ -159,7 +160,7 @@ def _problem_of_fault(error: errors.FscoreError) -> Problem:
 
 
 def _retry_after(error: errors.FscoreError) -> Header:
-    """What the error suggests, in whole seconds; one where it suggests nothing."""
+    """Return the `Retry-After` that the error suggests, in whole seconds; 1 s if it has none."""
     seconds = getattr(error, "retry_after", None)
     return RETRY_AFTER if seconds is None else (b"retry-after", b"%d" % max(1, math.ceil(seconds)))
 

@@ -1,8 +1,8 @@
-"""Who sends a request: the API keys in a file, which is followed while the server runs.
+"""Authentication of requests by the API keys in a file, which is followed while the server runs.
 
-Every worker process reads the file itself. It looks at the content rather than for events of the
-file system, which come neither from every network file system nor for what a symbolic link leads
-to, as a secret that Kubernetes mounts does.
+Every worker process polls the file's content itself. Events of the file system would not do: many
+network file systems send none, and none come for the target of a symbolic link, which is how
+Kubernetes mounts a secret.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from fscore_server.telemetry.logs import LOGGER
 from fscore_server.telemetry.metrics import Metrics
 
 PROBES = "/health/"
-"""The beginning of the paths that orchestrators ask.
+"""The beginning of the paths of probes.
 
-They are answered without an API key and beyond the limit on connections, since a worker that is
-full must not be restarted for being full.
+The server answers probes without an API key and beyond the limit on connections: an orchestrator
+must not restart a worker because it is full.
 """
 
 _LOOK_EVERY = 0.5
@@ -35,16 +35,17 @@ _HOW = "send Authorization: Bearer fsk_…, or X-API-Key: fsk_…"
 _REFUSALS = {
     "missing": f"This server answers only requests with an API key: {_HOW}.",
     "several": f"There is more than one API key in the request: {_HOW}, once.",
-    "malformed": f"What the request has is no API key: {_HOW}.",
+    "malformed": f"The request's credentials are not a valid API key: {_HOW}.",
     "unknown": "The API key is not known.",
     "expired": "The API key has expired.",
 }
 
 
 class Authentication:
-    """The keys as the file has them now, or had them when it was right last.
+    """Keeps the API keys of the file's last valid content, and authenticates requests by them.
 
-    `changed` is called with them, at first with none: nobody gets in before the file is read.
+    `changed` is called with the keys whenever they change. The first call has none, so that nobody
+    gets in before the file is read.
     """
 
     def __init__(self, path: Path, metrics: Metrics, changed: Callable[[ApiKeys], None]) -> None:
@@ -59,25 +60,25 @@ class Authentication:
         changed(self._keys)
 
     def caller(self, path: str, headers: list[Header]) -> Caller | None:
-        """Who sends a request to this path with these headers; None where anybody may."""
-        # Orchestrators' probes have no key, and what they see is no secret.
+        """Return who sends a request to this path with these headers; None if anybody may."""
+        # Orchestrators' probes have no key, and the answers have no secrets.
         if path.startswith(PROBES):
             return None
         return self._keys.authenticate(headers, time.time_ns() // 1_000_000)
 
     def reasons_not_ready(self) -> list[dict[str, str]]:
-        """Why requests should go elsewhere: a worker that started with a wrong file has no keys."""
+        """Return why the worker is not ready: it has no keys until it has read a valid file."""
         if self._loaded:
             return []
         return [{"code": "api_keys_invalid", "detail": "the file of API keys cannot be used"}]
 
     async def start(self) -> None:
-        """Reads the file, and follows it from now on."""
+        """Read the file, and follow it from now on."""
         self._take(self._look())
         self._follower = asyncio.create_task(self._follow(), name="fscore-follow-api-keys")
 
     async def stop(self) -> None:
-        """Ends following."""
+        """Stop following the file."""
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -86,7 +87,7 @@ class Authentication:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            # In a thread: the file may be on a network that is away.
+            # The file may be on a network file system that hangs, so a thread reads it.
             self._take(await asyncio.to_thread(self._look))
 
     def _look(self) -> bytes | ConfigError:
@@ -127,7 +128,7 @@ class Authentication:
 
 
 def check_file(path: Path) -> None:
-    """Raises ConfigError where no server can start with this file; warns where all can read it."""
+    """Raise `ConfigError` if no server can start with this file; warn if everybody can read it."""
     api_keys.parse(api_keys.read(path), path)
     if path.stat().st_mode & stat.S_IROTH:
         LOGGER.warning(
@@ -137,7 +138,7 @@ def check_file(path: Path) -> None:
 
 
 def refused(caller: Caller) -> Problem | None:
-    """What a request is answered that is not authenticated."""
+    """Return the problem with which to refuse a caller; None if the caller is authenticated."""
     if caller.refusal is None:
         return None
     return Problem("unauthenticated", _REFUSALS[caller.refusal], headers=[_CHALLENGE])

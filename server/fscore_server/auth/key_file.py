@@ -1,6 +1,7 @@
-"""The file of API keys: what stands in it, and how a key is written into it.
+"""The file of API keys: how it is read and checked, and how an entry is added.
 
-It has no key, only the SHA-256 of each: a key is 256 random bits, which nobody finds from its hash.
+It holds the SHA-256 of each key and not the key: a key is 256 random bits, so nobody can find it
+from its hash.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from fscore.serving import API_KEY_PREFIX, ApiKeys
 __all__ = ["KEY_NAME", "KeyEntry", "append", "compiled", "parse", "read", "shown_moment"]
 
 MAX_BYTES = 4 << 20
-"""A larger file is none of keys."""
+"""Greatest size of the file; a larger one was named by mistake."""
 
 KEY_NAME = re.compile(rf"(?!{API_KEY_PREFIX})[!-~]{{1,128}}")
-"""What a key may be called: one word, in a log and in a shell, and no key."""
+"""What a key may be called: one word in logs and shells, and not something that looks like a key.
+"""
 
 _FIELDS = frozenset({"name", "sha256", "expires", "services", "views"})
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -33,7 +35,7 @@ _ADVICE = "`fscore key create` prints a whole one"
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """A `[[key]]` of the file. Neither `services` nor `views` is a key that may read everything."""
+    """A `[[key]]` of the file. Without `services` and `views` the key may read everything."""
 
     name: str
     sha256: bytes
@@ -42,7 +44,7 @@ class KeyEntry:
     views: tuple[str, ...] | None = None
 
     def to_toml(self) -> str:
-        """The entry as it stands in the file."""
+        """Return the entry as the file has it."""
         # A JSON string of ASCII is a basic string in TOML.
         lines = ["[[key]]", f"name = {json.dumps(self.name)}", f'sha256 = "{self.sha256.hex()}"']
         if self.expires is not None:
@@ -54,7 +56,7 @@ class KeyEntry:
 
 
 def read(path: Path) -> bytes:
-    """The file's bytes; ConfigError where there are none to be had."""
+    """Return the file's bytes. Raises `ConfigError` if it cannot be read or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -70,13 +72,13 @@ def read(path: Path) -> bytes:
 
 
 def parse(content: bytes, path: Path) -> list[KeyEntry]:
-    """The file's entries; ConfigError with everything that is wrong. It repeats no value."""
+    """Return the file's entries. Raises `ConfigError` with all faults; it quotes no value."""
     try:
         document = tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise ConfigError(f"api_keys_file {path} is not in UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"api_keys_file {path} is no TOML: {error}") from None
+        raise ConfigError(f"api_keys_file {path} is not valid TOML: {error}") from None
     unknown = [name for name in document if name != "key"]
     problems = [f"unknown field {_shown(name)}; there is only [[key]]" for name in unknown]
     listed = document.get("key", [])
@@ -96,7 +98,7 @@ def parse(content: bytes, path: Path) -> list[KeyEntry]:
 
 
 def compiled(entries: list[KeyEntry]) -> ApiKeys:
-    """What requests are checked against."""
+    """Compile the entries into the keys by which the core authenticates requests."""
     return ApiKeys(
         [
             (
@@ -113,12 +115,12 @@ def compiled(entries: list[KeyEntry]) -> ApiKeys:
 
 
 def append(path: Path, entry: KeyEntry) -> None:
-    """Writes an entry behind those of the file, at once and whole, so that no server sees a part.
+    """Add an entry at the end of the file, which is replaced at once, so no server sees a part.
 
-    A file that is made is its owner's alone. One that is there keeps owner and group, and loses
-    what it allowed to everybody else. ConfigError where it is not right as it is.
+    A new file is readable by its owner alone. An existing file keeps its owner and group, and
+    loses all permissions for others. Raises `ConfigError` if the existing file is invalid.
     """
-    # The file that a link leads to: the link stays.
+    # Replacing a symbolic link would cut it off its target, so its target is replaced.
     path = Path(os.path.realpath(path))
     known = path.stat() if path.exists() else None
     content = b"" if known is None else read(path)
@@ -144,7 +146,7 @@ def append(path: Path, entry: KeyEntry) -> None:
 
 
 def shown_moment(moment: dt.datetime) -> str:
-    """A moment as TOML and JSON have it: `2027-02-22T13:51:36Z`."""
+    """Format a time as TOML and JSON have it: `2027-02-22T13:51:36Z`."""
     return moment.astimezone(dt.UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
@@ -181,7 +183,7 @@ def _entry(item: dict[str, Any], number: int, problems: list[str]) -> KeyEntry:
 
 
 def _shown(field: str) -> str:
-    """A field's name, but for a key that somebody put in its place."""
+    """Quote a field's name, unless it has an API key in it, which must not be logged."""
     return f"{API_KEY_PREFIX}…" if API_KEY_PREFIX in field else repr(field)
 
 

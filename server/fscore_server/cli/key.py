@@ -41,7 +41,9 @@ def _expires(
     try:
         lifetime = dt.timedelta(milliseconds=duration_ms(value))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no duration: write 90d, 12h or 30m") from None
+        raise click.BadParameter(
+            f"{value!r} is not a valid duration: write 90d, 12h or 30m"
+        ) from None
     # Whole seconds are what people read, and what every reader of TOML keeps.
     return (dt.datetime.now(dt.UTC) + lifetime).replace(microsecond=0)
 

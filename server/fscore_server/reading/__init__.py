@@ -1,1 +1,1 @@
-"""From what a request names to a compiled read."""
+"""Compiled reads for the services, features or keys that requests name."""

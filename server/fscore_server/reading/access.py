@@ -1,4 +1,4 @@
-"""What the key of a request may read, and what it is told of the rest."""
+"""What an API key may read, and how requests for anything else are refused."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAME_FAULTS = (FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound, Amb
 
 
 def is_scoped(caller: Caller | None) -> TypeGuard[Caller]:
-    """Whether there is something that the caller may not read."""
+    """Return whether there is something that the caller may not read."""
     return caller is not None and caller.scoped
 
 
 def check(caller: Caller | None, service: str | None, views: Sequence[str]) -> None:
-    """Raises unless the caller may read the service, or all views that are read."""
+    """Raise `not_permitted` unless the caller may read the service, or else all of the views."""
     if caller is None:
         return
     denied = caller.denied(service, list(views))
@@ -36,9 +36,10 @@ def check(caller: Caller | None, service: str | None, views: Sequence[str]) -> N
 
 
 def refuse_names(caller: Caller | None, selection: Selection, error: FscoreError) -> NoReturn:
-    """Raises what names are answered with that mean nothing, or several things.
+    """Raise the problem for names that are unknown or ambiguous.
 
-    The library's messages list names that are near, which may be of what the caller may not read.
+    The library's message suggests similar names. They may name what a scoped caller may not read,
+    so for such a caller the message is replaced.
     """
     if not is_scoped(caller):
         raise error
@@ -65,15 +66,21 @@ def refuse_names(caller: Caller | None, selection: Selection, error: FscoreError
 
 
 def refuse_join_keys(caller: Caller | None, problem: Problem) -> NoReturn:
-    """Raises what join keys are answered with that no entity has, or several have."""
+    """Raise the problem for join keys that fit no entity, or several; names none if scoped."""
     if not is_scoped(caller):
         raise problem
-    raise Problem("invalid_request", "These are the join keys of no one entity: name a service.")
+    raise Problem(
+        "invalid_request",
+        "No entity, or more than one, has exactly these join keys: name a service.",
+    )
 
 
 def readable(registry: Registry, caller: Caller | None) -> Registry:
-    """The services that the caller may read, the views that it may read or that these read, and
-    the entities of them all."""
+    """Return the part of the registry that the caller may see.
+
+    It has the services that the caller may read, the views that the caller may read or that these
+    services read, and the entities of these views.
+    """
     if not is_scoped(caller):
         return registry
     services, views = {}, {name for name in registry.views if caller.has_view(name)}

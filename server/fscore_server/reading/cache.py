@@ -1,4 +1,4 @@
-"""What is made from the definitions once and kept until they change."""
+"""A cache of values that are made from the definitions and kept until these change."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ V = TypeVar("V")
 
 
 class Cache(Generic[V]):
-    """A map of bounded weight that forgets the least recently used first.
+    """A map of bounded weight that drops the least recently used entries first.
 
-    It forgets everything when the registry changes. Registries are compared by identity: a store
-    that was emptied and filled again may come back with a revision number that was used before.
+    It drops everything when the registry changes. A store that was emptied and filled again may
+    repeat a revision number, so registries are compared by identity.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -22,18 +22,18 @@ class Cache(Generic[V]):
         self._entries: dict[Hashable, tuple[V, int]] = {}
 
     def get(self, key: Hashable, registry: object) -> V | None:
-        """The entry made under this registry, if there is one."""
+        """Return the value made under this registry, or None if there is none."""
         if registry is not self._registry:
             return None
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
-        # Dicts keep insertion order: the first is always the one not used for longest.
+        # Dicts keep insertion order, so the first entry is always the least recently used.
         self._entries[key] = entry
         return entry[0]
 
     def put(self, key: Hashable, registry: object, value: V, weight: int = 1) -> None:
-        """Keeps a value made under this registry; one heavier than the whole cache is not kept."""
+        """Keep a value made under this registry, unless it is heavier than the whole cache."""
         if registry is not self._registry:
             self._entries.clear()
             self._registry = registry

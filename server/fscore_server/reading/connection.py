@@ -1,4 +1,4 @@
-"""What one worker process keeps between requests: its connection, and whether it is ready."""
+"""The connection of a worker process to Redis, and whether the worker is ready."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_WAIT = 2.0
 
 
 class State:
-    """Connects, keeps the definitions current, and knows whether requests can be answered."""
+    """Connects, keeps the definitions current, and says whether requests can be answered."""
 
     def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
         self.settings = settings
@@ -32,7 +32,7 @@ class State:
 
     @property
     def client(self) -> fscore.aio.Client:
-        """The client; raises `Unavailable` while there is no first connection."""
+        """The client. Raises `Unavailable` until the first connection is made."""
         if self._client is None:
             raise Unavailable(f"not connected to Redis: {self._fault}")
         return self._client
@@ -49,11 +49,11 @@ class State:
 
     @property
     def versions(self) -> dict[str, int]:
-        """The version of its data that each feature service reads here."""
+        """The data version that this worker reads for each feature service."""
         return {} if self._client is None else self._client.current_versions
 
     def defined_client(self) -> fscore.aio.Client:
-        """The client, where there are definitions to serve; raises `registry_absent` otherwise."""
+        """Return the client. Raises `registry_absent` if there are no definitions to serve."""
         client = self._client or self.client
         if client.revision == 0:
             raise Problem(
@@ -64,7 +64,7 @@ class State:
         return client
 
     def reasons_not_ready(self) -> list[dict[str, str]]:
-        """Why requests should go elsewhere, as code and detail; empty when they need not."""
+        """Return why the worker is not ready, as codes and details; empty if it is."""
         reasons = []
         if self.draining:
             reasons.append({"code": "shutting_down", "detail": "the server is shutting down"})
@@ -77,7 +77,7 @@ class State:
         return reasons
 
     async def start(self) -> None:
-        """Connects. A Redis that is away keeps the server from being ready, not from starting."""
+        """Connect. If Redis cannot be reached, the server starts, but is not ready."""
         connected = asyncio.Event()
         self._follower = asyncio.create_task(self._follow(connected), name="fscore-follow-registry")
         with contextlib.suppress(TimeoutError):
@@ -85,7 +85,7 @@ class State:
                 await connected.wait()
 
     async def stop(self) -> None:
-        """Ends the background work and closes the connection."""
+        """End the background work and close the connection."""
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -94,15 +94,15 @@ class State:
             await self._client.close()
 
     async def _follow(self, connected: asyncio.Event) -> None:
-        """Connects, then looks for what is new once per interval while the worker lives.
+        """Connect, then poll once per interval for new definitions and promotions.
 
-        Requests also notice a new revision; this is for servers that nobody asks anything, and for
-        promotions while they are not heard of by push.
+        Requests also notice a new revision. The poll serves a worker that gets no requests, and
+        promotions while the subscription is down.
         """
         await self._connect()
         connected.set()
         while True:
-            # A little early, so that the answer is there when the interval is over.
+            # A little early, so that Redis has answered when the interval is over.
             await asyncio.sleep(0.9 * self.settings.registry_poll)
             try:
                 async with asyncio.timeout(self.settings.timeout):
@@ -123,12 +123,13 @@ class State:
             else:
                 self._note_health()
                 return
-            # Jittered, so that the workers of many servers do not all come back at one moment.
+            # Jitter keeps the workers of many servers from reconnecting at the same time.
             await asyncio.sleep(random.uniform(wait / 2, wait))
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _note_fault(self, error: Exception) -> None:
-        # What a probe shows anybody says the kind; addresses and users are for the log alone.
+        # Anybody can read a probe's answer, so it says only the kind of the fault. Addresses and
+        # users go to the log.
         fault = (
             "Redis refuses the server's commands"
             if isinstance(error, ConfigError)
@@ -148,10 +149,10 @@ class State:
         fault = self.client.push_fault
         if fault is None:
             if self._push_fault is not None:
-                LOGGER.info("promotions are heard of at once again")
+                LOGGER.info("subscribed to promotions again")
         elif fault != self._push_fault:
             LOGGER.warning(
-                "promotions are not heard of at once, but by looking",
+                "the subscription to promotions is down; polling for them",
                 extra={"fields": {"cause": fault, "seconds": self.settings.registry_poll}},
             )
         self._push_fault = fault

@@ -1,4 +1,4 @@
-"""From what a request names (a service, features, or nothing but keys) to a prepared set."""
+"""Prepared sets for the service, the features or the bare keys that a request names."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ _LONGEST_NAME = 512
 
 
 class PreparedSets:
-    """Compiled selections, bounded, made anew under each registry."""
+    """Prepared sets by selection: a bounded cache, made again under each registry."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._cache: Cache[fscore.aio.Prepared] = Cache(state.settings.prepared_features)
 
     def prepared(self, selection: Selection, caller: Caller | None) -> fscore.aio.Prepared:
-        """The prepared set of a selection; undefined names are refused without asking Redis, and
-        so is what the caller may not read."""
+        """Return the prepared set of a selection, without asking Redis.
+
+        Raises a `Problem` or the library's error if a name is undefined, the caller may not read
+        the features, or the keys and inputs do not fit them.
+        """
         client = self._state.defined_client()
         registry = client.registry
         found = self._cache.get(selection, registry)
@@ -52,8 +55,9 @@ class PreparedSets:
         caller: Caller | None,
     ) -> fscore.aio.Prepared:
         self._check_names(selection)
-        # Made directly: `client.prepare` may ask Redis for a new revision first, which the state
-        # does beside the requests; an unknown name is then a 404 even while Redis is away.
+        # `client.prepare` may first ask Redis for a new revision. The state does that beside the
+        # requests, so this compiles directly, and an unknown name is a 404 even while Redis cannot
+        # be reached.
         service, features = selection.service, selection.features
         if service is None and features is None:
             try:
@@ -64,14 +68,14 @@ class PreparedSets:
         try:
             return client.compile(service, features=features)
         except AmbiguousFeature:
-            # Names that several entities have are those of the entity whose keys are given.
+            # If several entities have such names, the entity whose keys are given is meant.
             only = _only_entity_of(registry, selection.names)
             if service is not None or only is None:
                 raise
             return client.compile(features=features, entity=only)
 
     def _check_names(self, selection: Selection) -> None:
-        """Bounds what is looked up: unknown names are compared with all others, to suggest one."""
+        """Bound the number and length of names: suggestions compare an unknown one with all."""
         features = selection.features or ()
         most = self._state.settings.max_features
         if len(features) > most:
@@ -85,7 +89,7 @@ class PreparedSets:
 
 
 def entity_of(registry: Registry, given: tuple[str, ...]) -> str:
-    """The one entity with exactly these join keys; raises where there is none, or several."""
+    """Return the entity with exactly these join keys. Raises if there is none, or several."""
     fitting = _entities_of(registry, given)
     if len(fitting) == 1:
         return fitting[0]
@@ -112,7 +116,7 @@ def entity_of(registry: Registry, given: tuple[str, ...]) -> str:
 
 def _only_entity_of(registry: Registry, given: tuple[str, ...]) -> str | None:
     known = {key for entity in registry.entities.values() for key, _ in entity.join_keys}
-    # What is no join key is an input, or refused once it is known which inputs there are.
+    # Other names may be inputs. `check_names` refuses the rest once the inputs are known.
     fitting = _entities_of(registry, tuple(name for name in given if name in known))
     return fitting[0] if len(fitting) == 1 else None
 
@@ -128,7 +132,7 @@ def _entities_of(registry: Registry, given: tuple[str, ...]) -> list[str]:
 def check_names(
     given: tuple[str, ...], join_keys: Collection[str], inputs: Collection[str]
 ) -> None:
-    """Raises unless what is given are the join keys and the inputs that the selection has."""
+    """Raise `invalid_request` unless the given names are exactly these join keys and inputs."""
     unknown = [name for name in given if name not in join_keys and name not in inputs]
     if unknown:
         known = f"the join keys are {_listed(join_keys)}"

@@ -1,4 +1,4 @@
-"""What a request names: a service, features, or nothing but keys."""
+"""The names in a request: a service, features, or nothing but keys."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Selection(NamedTuple):
-    """What a request asks for: a service or features by name, or all of the keys' entity.
+    """The names in a request for a service, for features, or for all features of an entity.
 
-    `names` are what it brings: join keys, and where it `is_flat`, as a query string is, inputs of
-    features that are computed on request among them.
+    `names` are the join keys for which the request has values. A query string does not separate
+    join keys from inputs of on-request features, so if `is_flat` is set, `names` has both.
     """
 
     service: str | None

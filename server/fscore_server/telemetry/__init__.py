@@ -1,1 +1,1 @@
-"""What the server tells about itself: metrics, logs, traces."""
+"""Metrics, logs and traces of the server."""

@@ -1,6 +1,6 @@
-"""What a request asks for, as logs, traces and metrics tell it."""
+"""What a request asks for, as it is recorded in traces."""
 
 from __future__ import annotations
 
 Asked = tuple[str | None, int]
-"""The service, if one was named, and how many rows."""
+"""The service, or None if none was named, and the number of rows."""

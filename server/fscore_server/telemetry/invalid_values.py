@@ -1,4 +1,4 @@
-"""What is logged of stored values that are not of their feature's type."""
+"""Log lines about stored values that are not of their feature's type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fscore_server.telemetry.logs import LOGGER, RateLimited, trace_fields
 
 
 class InvalidValues:
-    """Logs the first such value of an answer, for some answers a second."""
+    """Logs the first such value of an answer, for at most 10 answers a second."""
 
     def __init__(self) -> None:
         self._lines = RateLimited(10, 1.0)
 
     def log(self, table: FeatureTable, request_id: bytes, trace: Trace | None) -> None:
-        """Notes the invalid values of an answer that has some."""
+        """Log the invalid values of an answer; it must have at least one."""
         suppressed = self._lines.admit()
         if suppressed is None:
             return

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, or plain text for people at a terminal.
 
-A record's own fields are given with `extra={"fields": {...}}`. Nothing here takes values of
-features, bodies or query strings, and Redis URLs reach it only without their password.
+A record's own fields are given with `extra={"fields": {...}}`. No line has values of features,
+bodies or query strings, and Redis URLs are logged only without their password.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`12:34:56 info message key=value` for reading."""
+    """`12:34:56 info message key=value`, for people to read."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -63,7 +63,7 @@ class TextFormatter(logging.Formatter):
 def configure(
     level: str, form: Format, *, worker: int | None = None, stream: TextIO | None = None
 ) -> None:
-    """Sends all logging of this process to standard error in the given form."""
+    """Send all logging of this process to `stream` in the given form; by default to stderr."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter(worker) if form == "json" else TextFormatter())
     root = logging.getLogger()
@@ -71,13 +71,13 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # What uvicorn says below that level is said by this package with fields, or is a line for every
-    # request that is no HTTP, at the pace of whoever sends them.
+    # Below ERROR, uvicorn repeats what this package logs with fields, and logs a line for every
+    # request that is not HTTP, so anybody who sends such requests could fill the disk.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def trace_fields(trace: Trace | None) -> dict[str, object]:
-    """What every line about a request has of the trace that it is part of."""
+    """Return the fields for the trace in every line about a request."""
     return {} if trace is None else {"trace_id": trace.trace_id}
 
 
@@ -90,9 +90,9 @@ def log_access(
     trace: Trace | None,
     key: str | None,
 ) -> None:
-    """One line for a request, without its query string: that holds the ids that were asked for.
+    """Log one line for a request, without its query string, which may hold personal ids.
 
-    `key` is the name of its API key.
+    `seconds` is how long it took; `key` is the name of its API key.
     """
     LOGGER.info(
         "request",
@@ -111,9 +111,9 @@ def log_access(
 
 
 class RateLimited:
-    """Lets so many messages of one kind through in a period and counts the others.
+    """Admits `most` messages of one kind per `period` of seconds and counts the others.
 
-    One bad row asked for ten thousand times a second must not fill the disk.
+    Without it one bad row that is read ten thousand times a second would fill the disk.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class RateLimited:
         self._suppressed = 0
 
     def admit(self) -> int | None:
-        """How many messages were suppressed before this one, or None where it is suppressed too."""
+        """Return how many messages were suppressed before this one; None if this one is, too."""
         now = self._clock()
         if now - self._since >= self._period:
             self._since = now
@@ -141,7 +141,7 @@ class RateLimited:
 
 
 def _shown(value: object) -> str:
-    """The value as it is where it is one printable word; quoted and escaped otherwise."""
+    """Return the value as it is if it is one printable word; quoted and escaped otherwise."""
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)
 

@@ -1,9 +1,9 @@
 """Counters in Prometheus's text format, shared by the worker processes.
 
 A scrape reaches one worker, whichever accepts the connection, so it must be able to answer for
-all. Every series is known when the server starts (fixed routes, statuses and buckets): each worker
-counts in a row of its own in one shared array of doubles, and any worker renders all rows. Nobody
-else writes a row, so counting takes no lock and costs an addition; prometheus_client's
+all. Every series is known when the server starts (fixed routes, statuses and buckets), so each
+worker counts in a row of its own in one shared array of doubles, and any worker renders all rows.
+A row has one writer, so counting takes no lock and costs one addition. prometheus_client's
 multi-process mode looks up labelled children, takes a lock for each, and reads a file per process
 at a scrape.
 """
@@ -23,13 +23,13 @@ from fscore_server.problems import KINDS
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-# Finest around what a read takes and what it may take.
+# Upper bounds in seconds, finest around the usual time of a read.
 BUCKETS = (
     0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
 )  # fmt: skip
 VALUE_STATUSES = tuple(status.name for status in Status)
 
-# Where a request counts whose route or method is not one of the server's.
+# Counts requests whose route or method is not one of the server's.
 OTHER = ("other", "other")
 
 # The caller closed the connection before there was an answer: counted, never sent.
@@ -37,13 +37,13 @@ CLIENT_GONE = 499
 
 _STATUSES = sorted({200, CLIENT_GONE, *(kind.status for kind in KINDS.values())})
 _STATUS_INDEX = {status: index for index, status in enumerate(_STATUSES)}
-# What a row begins with: requests in flight, the revision, requests answered before ASGI, what
-# became of the file of API keys, values by status. The routes follow.
+# A row begins with: requests in flight, the revision, requests answered before ASGI, whether the
+# file of API keys is valid, values by status. The routes follow.
 _IN_FLIGHT, _REVISION, _HOT, _API_KEYS, _VALUES = range(5)
-# Where there is no such file, its slot stays zero.
+# The slot for the file of API keys. It stays zero if the server has no such file.
 _WRONG, _RIGHT = 1.0, 2.0
 _ROUTES = _VALUES + len(VALUE_STATUSES)
-# What a route has: requests by status, one slot per bucket and one for +Inf, the sum of seconds.
+# A route has: requests by status, one slot per bucket and one for +Inf, the sum of seconds.
 _ROUTE_SLOTS = len(_STATUSES) + len(BUCKETS) + 2
 _DOUBLE = 8
 
@@ -66,8 +66,8 @@ class Metrics:
         self._row_slots = _ROUTES + len(self._routes) * _ROUTE_SLOTS
         self._slots = _shared_doubles(self._row_slots * workers, path)
         self._row = worker * self._row_slots
-        # A worker started in the place of one that died goes on with its counts, but the dead
-        # one's requests are no longer in flight.
+        # A worker that replaces a dead one continues its counts, but the dead one's requests are
+        # no longer in flight.
         self._slots[self._row + _IN_FLIGHT] = 0.0
 
     @property
@@ -76,7 +76,7 @@ class Metrics:
         return self._slots[self._row + _IN_FLIGHT]
 
     def route_counters(self, method: str, path: str) -> RouteCounters:
-        """The places where answers of this route are counted, for who counts without this class."""
+        """Return the slots of this route's counters, which the hot path counts in by itself."""
         base = self._row + _ROUTES + self._index[method, path] * _ROUTE_SLOTS
         places = {
             "in_flight": self._row + _IN_FLIGHT,
@@ -102,28 +102,29 @@ class Metrics:
         slots[base + len(BUCKETS) + 1] += seconds
 
     def values_present(self, count: int) -> None:
-        """Counts values that are all PRESENT."""
+        """Count `count` values that are all PRESENT."""
         self._slots[self._row + _VALUES] += count
 
     def values(self, counts: Sequence[int]) -> None:
-        """Counts values by status, in the order of the status codes."""
+        """Count values by status; `counts` is in the order of the status codes."""
         for status, count in enumerate(counts):
             if count:
                 self._slots[self._row + _VALUES + status] += count
 
     def revision(self, revision: int) -> None:
-        """Notes the registry revision that this worker serves."""
+        """Record the registry revision that this worker serves."""
         self._slots[self._row + _REVISION] = revision
 
     def api_keys_valid(self, valid: bool) -> None:
-        """Notes whether this worker could use the file of API keys when it last looked."""
+        """Record whether this worker could use the file of API keys when it last looked."""
         self._slots[self._row + _API_KEYS] = _RIGHT if valid else _WRONG
 
     def render(self, versions: Mapping[str, int] | None = None) -> bytes:
-        """The exposition of every worker's row, and the version that each service reads.
+        """Return the exposition of every worker's row, and the version that each service reads.
 
-        The services are known only while the server runs, so theirs are no shared series: they are
-        those of the worker that is asked, from which the others differ for milliseconds.
+        The services are not known when the server starts, so their versions cannot be shared
+        series. `versions` are those of the worker that answers; the others differ from it for
+        milliseconds after a promotion.
         """
         lines = itertools.chain(self._lines(), _versions(versions or {}))
         return "".join(f"{line}\n" for line in lines).encode()
@@ -162,7 +163,7 @@ class Metrics:
     def _api_key_lines(self) -> Iterator[str]:
         found = [(worker, row[_API_KEYS]) for worker, row in self._rows() if row[_API_KEYS]]
         if found:
-            yield "# HELP fscore_api_keys_valid Whether the file of API keys is right as it is."
+            yield "# HELP fscore_api_keys_valid Whether the file of API keys is valid."
             yield "# TYPE fscore_api_keys_valid gauge"
         for worker, state in found:
             yield f'fscore_api_keys_valid{{worker="{worker}"}} {int(state == _RIGHT)}'

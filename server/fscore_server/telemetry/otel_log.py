@@ -1,9 +1,8 @@
-"""What OpenTelemetry complains of, in this server's log.
+"""OpenTelemetry's own warnings, rate-limited and without secrets, in this server's log.
 
-It complains for every batch, and now and then quotes what it was given: a header of its
-environment, which holds credentials, or an error that does. So what it fills into its templates is
-left out, but for numbers and words that are known; of errors their kind is named, and what the
-system says.
+OpenTelemetry logs a warning for every batch that fails. Some quote a header of its environment or
+an error, either of which may hold credentials. So the arguments of its messages are left out,
+except numbers and known words. Of an error only the class and the system's reason are logged.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from http import HTTPStatus
 
 from fscore_server.telemetry.logs import LOGGER, RateLimited
 
-# What OpenTelemetry may fill into its complaints: its words for spans, and reasons of HTTP's.
+# Arguments of messages that are logged as they are: its words for spans, and reasons of HTTP.
 _WORDS = frozenset({"Span", "spans", *(status.phrase for status in HTTPStatus)})
 
 
 class _Complaints(logging.Handler):
-    """Says in this server's log what OpenTelemetry complains of, some lines a minute."""
+    """Writes OpenTelemetry's warnings to this server's log, at most five lines a minute."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -35,12 +34,12 @@ class _Complaints(logging.Handler):
 
 
 def hear() -> None:
-    """Has what OpenTelemetry logs come here, and nowhere else."""
+    """Direct OpenTelemetry's logging to this server's log, and nowhere else."""
     logger = logging.getLogger("opentelemetry")
     for old in list(logger.handlers):
         logger.removeHandler(old)
     logger.addHandler(_Complaints())
-    # A caller's malformed `tracestate` is none of the operator's business.
+    # A malformed `tracestate` is the caller's mistake, which the operator cannot mend.
     logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
     logger.propagate = False
 
@@ -65,7 +64,7 @@ def _shown(value: object) -> object:
 
 
 def _system_reason(error: BaseException | None) -> str | None:
-    """What the system said, if that is what it came from."""
+    """Return the system's reason for the error, or None if the system did not cause it."""
     while error is not None:
         if isinstance(error, OSError) and error.strerror:
             return str(error.strerror)

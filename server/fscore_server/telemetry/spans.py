@@ -1,11 +1,11 @@
 """Spans of requests, recorded by OpenTelemetry's SDK and sent by OTLP over HTTP.
 
-Importing this imports the SDK. It reads its own environment (`OTEL_…`), keeps spans in a bounded
-queue, and sends them from a thread; what there is no room for is dropped. Only requests whose trace
-is sampled get here, each once, after its answer is written.
+Importing this module imports the SDK. The SDK reads its own environment (`OTEL_…`), keeps spans in
+a bounded queue, drops those for which there is no room, and sends the others from a thread. A
+request is recorded only if its trace is sampled, once, after its answer is written.
 
-A span says how a request went, never what was asked for: no ids, query strings, bodies or values,
-and no path or method that is not one of the server's.
+A span has no ids, query strings, bodies or values, and no path or method that is not one of the
+server's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 
 class Spans:
-    """What records the requests of one worker."""
+    """Records the sampled requests of one worker."""
 
     def __init__(self, settings: ServerSettings, routes: Collection[str]) -> None:
         self._routes = frozenset(routes)
@@ -59,11 +59,11 @@ class Spans:
         hear()
         self._ids = _Ids()
         self._provider = TracerProvider(
-            # Who gets here is sampled already.
+            # The core has already sampled the requests that are recorded here.
             sampler=ALWAYS_ON,
             resource=_resource(),
             id_generator=self._ids,
-            # `close` does it, within a time.
+            # `close` shuts it down, within a time limit.
             shutdown_on_exit=False,
         )
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -71,7 +71,7 @@ class Spans:
         host = settings.host
         self._common: dict[str, str | int] = {
             "url.scheme": "http",
-            # Where this server is, not what callers call it in `Host`, which is any text.
+            # Not the `Host` of the request, in which a caller may write anything.
             "server.address": socket.gethostname() if host in _EVERY_ADDRESS else host,
         }
         if settings.port:
@@ -87,7 +87,7 @@ class Spans:
         seconds: float,
         asked: Asked,
     ) -> None:
-        """Notes a request that ended before ASGI: it was answered, or its caller had left."""
+        """Record a request of the hot path: answered, or its caller had closed the connection."""
         self.record(
             trace,
             [] if tracestate is None else [tracestate],
@@ -112,7 +112,7 @@ class Spans:
         asked: Asked | None = None,
         problem: str | None = None,
     ) -> None:
-        """Notes a request that is over now, after so many seconds."""
+        """Record a request that ends now and took `seconds`."""
         ended = time_ns()
         method = method if method in _METHODS else "_OTHER"
         name = "HTTP" if method == "_OTHER" else method
@@ -133,7 +133,7 @@ class Spans:
             attributes["error.type"] = "client_gone"
         else:
             attributes["http.response.status_code"] = status
-        # What a caller did wrong is no fault of the server's.
+        # Below 500 the caller made the mistake, and the conventions then leave the status unset.
         failed = status >= 500
         if failed:
             attributes["error.type"] = problem or str(status)
@@ -150,15 +150,15 @@ class Spans:
         span.end(ended)
 
     def ending(self) -> None:
-        """The server is asked to end: from now on the time runs that `close` may take."""
+        """Start the time limit of `close`: the server was asked to end."""
         self._end_by = monotonic() + self._drain + self._grace
 
     def abandon(self) -> None:
-        """Has `close` return at once."""
+        """Let `close` return at once."""
         self._over.set()
 
     async def close(self) -> None:
-        """Sends what is recorded, as far as that goes in what is left of the server's grace."""
+        """Send the recorded spans within what is left of the server's grace; drop the rest."""
         end_by = monotonic() + self._grace if self._end_by is None else self._end_by
         finished = False
 
@@ -168,16 +168,17 @@ class Spans:
             finished = True
             self._over.set()
 
-        # Not the loop's executor, whose threads are waited for: a collector may keep this one.
+        # A collector may block this thread, and the loop waits for the threads of its executor,
+        # so this is a daemon thread.
         threading.Thread(target=flush, name="fscore-flush-spans", daemon=True).start()
-        # A moment at least, where requests took all of the grace.
+        # Half a second at least, even if requests took all of the grace.
         await asyncio.to_thread(self._over.wait, max(end_by - monotonic(), 0.5))
         if not finished:
             LOGGER.warning("the last spans were not exported: the collector did not take them")
 
 
 class _Ids(RandomIdGenerator):
-    """Ids of spans; the id of a trace that begins here was made when that was decided."""
+    """Makes ids of spans. The core makes a trace's id when it samples, so that is given here."""
 
     trace_id = 0
 
@@ -186,7 +187,7 @@ class _Ids(RandomIdGenerator):
 
 
 def _parent(trace: Trace, tracestate: Sequence[bytes]) -> NonRecordingSpan:
-    """The caller's span, as OpenTelemetry takes it; one that is invalid where there is none."""
+    """Return the caller's span for OpenTelemetry; an invalid one if the caller has none."""
     if trace.parent_id is None:
         return NonRecordingSpan(SpanContext(0, 0, is_remote=False))
     return NonRecordingSpan(
@@ -201,7 +202,7 @@ def _parent(trace: Trace, tracestate: Sequence[bytes]) -> NonRecordingSpan:
 
 
 def _resource() -> Resource:
-    """What OpenTelemetry's environment says of this process; by itself it is called fscore."""
+    """Return OpenTelemetry's resource from its environment, named fscore if that names none."""
     resource = Resource.create()
     own = {"service.version": __version__}
     if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):

@@ -1,7 +1,7 @@
-"""The trace that a request is part of, and what records it where that is wanted.
+"""The trace of a request, and the recorder of spans if tracing is on.
 
-What a trace is, and which requests begin one, the core says for both paths. Here is what the
-application reads of a request's header, and where OpenTelemetry is imported, if it is.
+The core decides for the hot path and the application alike which trace a request is part of. This
+module reads the application's headers for it, and imports OpenTelemetry if tracing is on.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from fscore_server.telemetry.spans import Spans
 
 _PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
-# Probes and scrapes come all day, and nobody looks for their traces.
+# Probes and scrapes come all day and nobody needs their traces, so they begin none.
 _MAY_BEGIN = "/v1/"
 
 
 def traces_of(settings: ServerSettings) -> Traces:
-    """What says which trace each request of a worker is part of."""
+    """Return the core's object that decides which trace each request of a worker is part of."""
     ratio = 0.0 if settings.tracing == "off" else settings.tracing_ratio
     return Traces(ratio, secrets.token_bytes(16))
 
 
 def trace_of(traces: Traces, scope: Scope) -> Trace | None:
-    """The trace of a request; a `traceparent` that is given twice names none."""
+    """Return the trace of a request, or None; a `traceparent` that is given twice is ignored."""
     parents = header_values(scope, b"traceparent")
     parent = parents[0] if len(parents) == 1 else None
     return traces.of(parent, may_begin=scope["path"].startswith(_MAY_BEGIN))
 
 
 def header_values(scope: Scope, wanted: bytes) -> list[bytes]:
-    """All values of a header, by its lower-case name."""
+    """Return all values of a header; `wanted` is its name in lower case."""
     return [value for name, value in scope["headers"] if name == wanted]
 
 
 def check_installed(settings: ServerSettings) -> None:
-    """Raises `ConfigError` where traces are to be recorded and the packages for it are missing."""
+    """Raise `ConfigError` if tracing is on and OpenTelemetry's packages are missing."""
     if settings.tracing == "off":
         return
     try:
@@ -59,11 +59,11 @@ def check_installed(settings: ServerSettings) -> None:
 
 
 def spans_of(settings: ServerSettings, routes: Collection[str]) -> Spans | None:
-    """What records the requests of a worker, where that is wanted."""
+    """Return the recorder of a worker's requests; None if tracing is off."""
     if settings.tracing == "off":
         return None
     check_installed(settings)
-    # Imported here: it takes as long as the rest of the server, and who records nothing needs none.
+    # Importing OpenTelemetry takes as long as the rest of the server, so only tracing pays for it.
     from fscore_server.telemetry.spans import Spans
 
     try:

@@ -84,10 +84,10 @@ def http(hot: ServerProcess, application: ServerProcess) -> Iterator[httpx.Clien
     [
         ({}, "answers only requests with an API key"),
         ({"Authorization": "Basic dTpw"}, "answers only requests with an API key"),
-        ({"Authorization": "Bearer"}, "is no API key"),
-        ({"Authorization": "Bearer fsk_short"}, "is no API key"),
+        ({"Authorization": "Bearer"}, "are not a valid API key"),
+        ({"Authorization": "Bearer fsk_short"}, "are not a valid API key"),
         ({"Authorization": FULL.secret}, "answers only requests with an API key"),
-        ({"X-API-Key": "password"}, "is no API key"),
+        ({"X-API-Key": "password"}, "are not a valid API key"),
         (UNKNOWN.header, "is not known"),
         (EXPIRED.header, "has expired"),
         ({**FULL.header, "X-API-Key": FULL.secret}, "more than one"),
@@ -472,7 +472,7 @@ def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: P
     ("text", "part"),
     [
         ("", r"it has no \[\[key\]\]"),
-        ("[[key]\n", "is no TOML"),
+        ("[[key]\n", "is not valid TOML"),
         ("\udcff", "is not in UTF-8"),
         ('name = "x"\n' + FULL.entry, "unknown field 'name'"),
         ("[key]\n", r"must be written as \[\[key\]\]"),
@@ -485,7 +485,7 @@ def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: P
         (Key("x", "views = [1]").entry, "views must be a list of names"),
         (Key("a b").entry, "name must be"),
         (Key("fsk_a").entry, "key 1: name must be"),
-        (Key("x", f"views = {'1' * 5000}").entry, "is no TOML"),
+        (Key("x", f"views = {'1' * 5000}").entry, "is not valid TOML"),
         (FULL.entry + FULL.entry, "key 2 is key 1 again"),
     ],
 )

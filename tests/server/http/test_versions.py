@@ -243,15 +243,15 @@ def test_where_nobody_may_subscribe_it_polls_and_says_so(
         connection.execute_command("ACL", "SETUSER", "mute", *rules)
     url = own_store.url.replace("redis://", "redis://mute:secret@")
     with ServerProcess(url, registry_poll=0.05) as server:
-        line = server.wait_for("promotions are not heard of at once")
+        line = server.wait_for("the subscription to promotions is down")
         if "first connection" in line["cause"]:
-            line = server.wait_for("promotions are not heard of at once")
+            line = server.wait_for("the subscription to promotions is down")
         assert line["level"] == "warning" and "NOPERM" in line["cause"]
         operator.versions.promote("ranking", 2)
         until(lambda: follows([server], 2))
         # Another cause is said too. The connection for data stays as it was authenticated.
         operator.execute("ACL", "SETUSER", "mute", "<secret", ">other")
-        line = server.wait_for("promotions are not heard of at once")
+        line = server.wait_for("the subscription to promotions is down")
         assert "WRONGPASS" in line["cause"]
         operator.execute("ACL", "SETUSER", "mute", ">secret", "+subscribe", "allchannels")
-        server.wait_for("promotions are heard of at once again")
+        server.wait_for("subscribed to promotions again")
