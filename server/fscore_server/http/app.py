@@ -29,10 +29,12 @@ def create_app(
     workers: int = 1,
     metrics_path: Path | None = None,
 ) -> Boundary:
-    """The application, which connects to Redis in its lifespan. Reads no environment, but
-    where it records traces: there OpenTelemetry reads its own.
+    """Make the ASGI application of a worker, which connects to Redis in its lifespan.
 
-    `worker` of `workers` counts in its own part of the file `metrics_path`, which all share.
+    It does not read the environment; only OpenTelemetry does, if tracing is on.
+
+    Worker number `worker` of `workers` counts in its own part of the file `metrics_path`, which
+    all workers share.
     """
     methods = {
         "/v1/features": ["GET", "POST"],
@@ -89,8 +91,8 @@ def create_app(
                 await spans.close()
 
     router = Router(
-        # The hot route first: they are tried in order. Endpoints that are objects are called as
-        # ASGI applications, without Starlette's request and exception wrappers.
+        # Starlette tries routes in order, so the hot route comes first. It calls endpoints that are
+        # objects as ASGI applications, without its request and exception wrappers.
         [Route(path, endpoint, methods=methods[path]) for path, endpoint in endpoints.items()],
         redirect_slashes=False,
         lifespan=lifespan,

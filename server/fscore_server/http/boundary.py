@@ -1,8 +1,8 @@
-"""The outermost layer: what holds for every request, whatever its route.
+"""The outermost layer of the application, for requests of every route.
 
-One ASGI callable around the router does what a stack of middlewares would, without wrapping `send`
-for each of them: it names the request, bounds how many are in flight, counts, logs, and turns every
-exception into a problem document.
+One ASGI callable around the router does the work of a stack of middlewares, without wrapping `send`
+for each of them: it gives the request an id, authenticates it, bounds how many are in flight,
+counts, logs, and turns every exception into a problem document.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fscore_server.reading.connection import State
     from fscore_server.telemetry.spans import Spans
 
-# Only these are refused under load: a probe that is shed would have the process restarted for it.
+# Only these are refused under load: an orchestrator whose probe is refused restarts the process.
 _SHEDDABLE = "/v1/"
 
 
@@ -59,7 +59,7 @@ class Boundary:
         self._error_lines = RateLimited(20, 1.0)
 
     def drain(self) -> None:
-        """Asks callers to go elsewhere, from now on."""
+        """Report not ready, and close connections with their next answer, from now on."""
         self.state.draining = True
         if self.hot is not None:
             self.hot.reads.stop()
@@ -67,7 +67,7 @@ class Boundary:
             self._spans.ending()
 
     def abandon(self) -> None:
-        """Gives up what there was still time for at the end."""
+        """End at once: do not send the last spans."""
         if self._spans is not None:
             self._spans.abandon()
 
@@ -80,7 +80,7 @@ class Boundary:
         exchange = Exchange(identity, closing=self.state.draining, begun=begun)
         exchange.trace = trace_of(self._traces, scope)
         exchange.attach(scope)
-        # Starlette raises its 404 and 405 instead of answering them where it finds an application.
+        # With an application in the scope, Starlette raises its 404 and 405 instead of answering.
         scope["app"] = self
         metrics = self._metrics
         metrics.request_started()
@@ -99,7 +99,7 @@ class Boundary:
         except ClientGone:
             exchange.status = CLIENT_GONE
         except asyncio.CancelledError:
-            # The server's grace is over; nothing waits for this task any more.
+            # The server's grace is over, and nothing waits for this task any more.
             problem = Problem("unavailable", "The server is ending.", close=True)
             await self._answer_error(problem, exchange, scope, send)
         except Exception as error:
@@ -164,7 +164,7 @@ class Boundary:
                         **({"suppressed": suppressed} if suppressed else {}),
                     }
                 },
-                # A fault of the store needs no traceback; one of this program does.
+                # An error of the store needs no traceback; an unforeseen one of this server does.
                 exc_info=error if problem.kind.code == "internal_error" else None,
             )
         if exchange.status == 0:

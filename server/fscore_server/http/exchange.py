@@ -1,4 +1,4 @@
-"""One request on its way through the server, and the one way to answer it."""
+"""The state of one request on its way through the server, and the one way to answer it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ JSON = b"application/json"
 ARROW_STREAM = b"application/vnd.apache.arrow.stream"
 
 _SCOPE_KEY = "fscore.exchange"
-# Where the protocol leaves a `Begun`.
+# The key of the ASGI scope under which the protocol passes a `Begun`.
 BEGUN = "fscore.begun"
 _CLOSE: Header = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A request that was begun before ASGI and is answered by the application after all."""
+    """A request that the hot route began and the application answers."""
 
     request_id: bytes
     # By `perf_counter`.
     started: float
-    # Which attempt at reading comes next.
+    # The number of the next attempt at reading.
     attempt: int
-    # What it is answered with, where another attempt is of no use.
+    # The error to answer with, if another attempt is of no use.
     error: Exception | None
     asked: Asked
 
 
 class Exchange:
-    """What the boundary and the routes share about one request."""
+    """The state of one request that the boundary and the routes share."""
 
     __slots__ = (
         "asked",
@@ -55,24 +55,24 @@ class Exchange:
         self.request_id = request_id
         self.begun = begun
         self.started = perf_counter() if begun is None else begun.started
-        # Who sends it, where requests need an API key.
+        # Who sends it, if requests need an API key.
         self.caller: Caller | None = None
         # The status sent, 0 while there is none.
         self.status = 0
-        # The server is shutting down: answer, and ask the caller to connect elsewhere.
+        # Set while the server shuts down: answers then close the connection.
         self.closing = closing
         self.trace: Trace | None = None
-        # What its span says: what is read, and what kind of problem it was answered with.
+        # For the span: what is read, and with which kind of problem it was answered.
         self.asked: Asked | None = None if begun is None else begun.asked
         self.problem: str | None = None
 
     @property
     def attempt(self) -> int:
-        """Which attempt at reading comes next."""
+        """The number of the next attempt at reading."""
         return 1 if self.begun is None else self.begun.attempt
 
     def left_of(self, timeout: float) -> float:
-        """What is left of the time that a request has in all."""
+        """Return what is left of `timeout` (seconds) after the time spent on the hot path."""
         if self.begun is None:
             return timeout
         return max(self.started + timeout - perf_counter(), 0.0)
@@ -95,7 +95,7 @@ class Exchange:
         *,
         close: bool = False,
     ) -> None:
-        """Sends a whole response, which always carries the request id."""
+        """Send a whole response; it always has the request id."""
         self.status = status
         fields = [
             (b"content-type", media_type),
@@ -109,7 +109,7 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
     async def reply_problem(self, send: Send, problem: Problem, instance: str) -> None:
-        """Sends a problem document."""
+        """Send a problem document; `instance` is the request's path."""
         await self.reply(
             send,
             problem.kind.status,
@@ -121,6 +121,6 @@ class Exchange:
 
 
 def exchange_of(scope: Scope) -> Exchange:
-    """The exchange that the boundary attached to this scope."""
+    """Return the exchange that the boundary attached to this scope."""
     exchange: Exchange = scope[_SCOPE_KEY]
     return exchange

@@ -1,9 +1,9 @@
 """Plain reads of features, answered before ASGI.
 
-The core scans a request, validates it with the parsers that the application's route uses, and reads
-by what the application has compiled before; its answer is rendered where the reply's bytes arrive.
-Whatever is not plain (another route, a body that is not there yet, requests that overtake each
-other, any answer but a 200 in JSON) is the application's, on the same connection and in its order.
+The core scans a request, validates it with the parsers that the application's route uses, reads by
+a plan that the application compiled before, and renders the answer as soon as Redis replies. The
+application answers all other requests, on the same connection and in order: those for other routes,
+those whose body has not arrived yet, pipelined ones, and those whose answer is not a 200 in JSON.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class HotRoutes:
     def learn(
         self, client: fscore.aio.Client, selection: Selection, prepared: fscore.aio.Prepared
     ) -> None:
-        """Has requests for this selection answered here from now on, as it was just read."""
+        """Let the hot route answer requests for this selection by this prepared set from now on."""
         compiled = prepared.compiled()
         if compiled.fault is not None:
             return

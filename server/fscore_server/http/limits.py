@@ -1,4 +1,4 @@
-"""Bounds on what one request may bring and how long it may take to bring it."""
+"""Limits on the size of a request's body and on the time that it may take to arrive."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fscore_server.problems import Header, Problem
 
 
 class ClientGone(Exception):
-    """The caller closed the connection amid its request: there is nobody to answer."""
+    """The caller closed the connection before its request was complete or answered."""
 
 
 def header(headers: list[Header], name: bytes) -> bytes | None:
-    """The first value of a header, by its lower-case name."""
+    """Return the first value of a header, or None; `name` is in lower case."""
     for key, value in headers:
         if key == name:
             return value
@@ -25,10 +25,10 @@ def header(headers: list[Header], name: bytes) -> bytes | None:
 async def read_body(
     headers: list[Header], receive: Receive, *, max_bytes: int, seconds: float
 ) -> bytes:
-    """The request's whole body, counted while it arrives.
+    """Return the request's whole body, counted while it arrives.
 
-    Raises `request_too_large` at the first byte over the limit, or at once where the announced
-    length is over it, and `request_timeout` when the body is not there within `seconds`.
+    Raises `request_too_large` at the first byte over the limit, or at once if the announced length
+    is over it, and `request_timeout` if the body has not arrived within `seconds`.
     """
     announced = header(headers, b"content-length")
     if announced is not None and _length(announced) > max_bytes:
@@ -67,7 +67,10 @@ async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
 
 
 def request_timeout(headers: list[Header], default: float) -> float:
-    """The request's deadline in seconds: the setting, or less by `X-Request-Timeout-Ms`."""
+    """Return the request's deadline in seconds: `default`, or less by `X-Request-Timeout-Ms`.
+
+    Raises `invalid_request` if the header is not a whole number from 1.
+    """
     value = header(headers, b"x-request-timeout-ms")
     if value is None:
         return default

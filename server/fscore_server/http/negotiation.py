@@ -1,4 +1,4 @@
-"""Which media type to answer in, and whether a body's media type is one that is read here."""
+"""Content negotiation: the media type of an answer, and the check of a body's media type."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fscore_server.problems import Header, Problem
 
 
 def response_type(headers: list[Header], offered: Sequence[bytes]) -> bytes:
-    """The offered type that `Accept` prefers; the first one where it has no preference.
+    """Return the offered type that `Accept` prefers; the first one if it has no preference.
 
-    Raises `not_acceptable` where it excludes them all.
+    Raises `not_acceptable` if it excludes them all.
     """
     accept = header(headers, b"accept")
     if accept is None or accept == b"*/*" or accept == offered[0]:
@@ -30,7 +30,7 @@ def response_type(headers: list[Header], offered: Sequence[bytes]) -> bytes:
 
 
 def require_json(headers: list[Header]) -> None:
-    """Raises `unsupported_media_type` unless the body is, or may be, plain JSON."""
+    """Raise `unsupported_media_type` unless the body is, or may be, plain JSON."""
     coding = header(headers, b"content-encoding")
     if coding is not None and coding.strip().lower() != b"identity":
         raise Problem(
@@ -61,14 +61,14 @@ def _media_range(part: bytes) -> tuple[bytes, float]:
 
 
 def _weight(value: bytes) -> float:
-    # float() also reads "nan", "1e3" and "1_0", none of which is a weight.
+    # float() also reads "nan", "1e3" and "1_0", which are not valid weights.
     if not value or value.strip(b"0123456789.") or value.count(b".") > 1 or value == b".":
         return 0.0
     return min(1.0, float(value))
 
 
 def _quality(media_type: bytes, ranges: list[tuple[bytes, float]]) -> float:
-    """The weight of the most specific range that the type is in."""
+    """Return the weight of the most specific range that contains the type; 0 if none does."""
     family = media_type.partition(b"/")[0] + b"/*"
     for wanted in (media_type, family, b"*/*"):
         weights = [weight for name, weight in ranges if name == wanted]

@@ -1,4 +1,4 @@
-"""The query string, read strictly by the core: what is ambiguous or unreadable is refused."""
+"""The query string, read strictly by the core, which refuses ambiguous or unreadable ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 def parse(query: bytes) -> dict[str, str]:
-    """The parameters by name.
+    """Return the parameters by name.
 
     Raises `malformed_query` for a broken percent escape or text that is not UTF-8, and
     `invalid_request` for a parameter given twice.
@@ -27,7 +27,7 @@ def parse(query: bytes) -> dict[str, str]:
 
 
 def read_request(query: bytes) -> ReadQuery:
-    """What a query string asks to be read; raises likewise."""
+    """Return the read that a query string asks for. Raises the same problems as `parse`."""
     return _read(ReadQuery, query)
 
 
@@ -35,6 +35,6 @@ def _read(reader: Callable[[bytes], _T], query: bytes) -> _T:
     try:
         return reader(query)
     except MalformedRequest as error:
-        # Of the library's errors this is the one for a body.
+        # The library's error stands for a malformed body, so a query string gets its own kind.
         problem = Problem("malformed_query", str(error))
     raise problem

@@ -1,4 +1,4 @@
-"""Answers that follow from the definitions alone."""
+"""Answers that depend on the definitions alone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fscore_server.reading.cache import Cache
 
 
 class Rendered:
-    """An answer made from the registry alone and what of it the caller may read.
+    """An answer that depends only on the registry and on what the caller may read of it.
 
-    It is kept for everybody who may read everything, once per registry. Those of scoped keys are
-    not: there may be as many as there are keys.
+    The answer for callers who may read everything is kept, once per registry. Answers for scoped
+    keys are not kept, because there may be as many as there are keys.
     """
 
     def __init__(self, render: Callable[[Registry | None, Caller | None], bytes]) -> None:
@@ -22,7 +22,7 @@ class Rendered:
         self._kept: Cache[bytes] = Cache(1)
 
     def of(self, registry: Registry | None, caller: Caller | None) -> bytes:
-        """The answer under these definitions."""
+        """Return the answer for this registry and caller."""
         if is_scoped(caller):
             return self._render(registry, caller)
         body = self._kept.get("", registry)

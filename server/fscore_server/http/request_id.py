@@ -1,4 +1,4 @@
-"""Request ids that are made here, where the caller has none that is fit to be logged."""
+"""Request ids that the server makes if the caller sends none that is fit to be logged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ HEADER = b"x-request-id"
 
 
 def generator() -> Callable[[], bytes]:
-    """A source of ids that no other source repeats: 64 random bits, then a counter.
+    """Return a source of unique ids: 64 random bits, then a counter.
 
-    One call of the system's random source per worker instead of one per request. A process that
-    forks must make a source of its own.
+    It calls the system's random source once per worker instead of once per request. After a fork
+    the child must make a source of its own.
     """
     prefix = secrets.token_hex(8)
     numbers = itertools.count(1)

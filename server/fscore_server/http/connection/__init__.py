@@ -1,1 +1,1 @@
-"""One connection of a caller, before ASGI: the protocol and the guards that bound it."""
+"""A caller's connection, before ASGI: the protocol and the guards that bound it."""

@@ -1,11 +1,12 @@
-"""Which connections of a worker are admitted, and which are answered for the sake of probes."""
+"""The limit on a worker's connections, beyond which only probes are answered."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-# Connections beyond the limit that wait for their request's header at a time. The newest stay: to
-# keep a probe out, somebody has to open this many between its connection and its header.
+# Greatest number of connections beyond the limit that wait for their request's header. A new one
+# displaces the oldest, so an attacker must open this many between a probe's connection and its
+# header to keep it out.
 _RESERVE = 64
 
 C = TypeVar("C")
@@ -14,29 +15,32 @@ C = TypeVar("C")
 class Admission(Generic[C]):
     """Counts the connections of a worker.
 
-    Those beyond the limit are not closed at once. Each may ask one thing, which is answered if it
-    is a probe's.
+    A connection beyond the limit is not closed at once. It may send one request, which is answered
+    if it is a probe.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._admitted = 0
-        # In the order in which they came.
+        # Oldest first.
         self._waiting: dict[C, None] = {}
 
     def admit(self) -> bool:
-        """Admits a connection, if there are not too many."""
+        """Admit a connection, unless the limit is reached; return whether it is admitted."""
         if self._admitted >= self.most:
             return False
         self._admitted += 1
         return True
 
     def leave(self) -> None:
-        """A connection has ended that was admitted."""
+        """Handle the end of an admitted connection."""
         self._admitted -= 1
 
     def wait(self, connection: C) -> C | None:
-        """Has a connection wait for its header that was not admitted; the one to refuse for it."""
+        """Let a connection beyond the limit wait for its header.
+
+        Returns the connection that it displaces and that must be refused, if any.
+        """
         self._waiting[connection] = None
         if len(self._waiting) <= _RESERVE:
             return None
@@ -45,5 +49,5 @@ class Admission(Generic[C]):
         return oldest
 
     def heard(self, connection: C) -> None:
-        """A connection that was not admitted has its header, or has ended."""
+        """Handle the header, or the end, of a connection beyond the limit."""
         self._waiting.pop(connection, None)

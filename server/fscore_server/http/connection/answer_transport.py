@@ -1,4 +1,4 @@
-"""What the application's answers are written to."""
+"""The transport to which the application writes its answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 class AnswerTransport:
-    """A transport that closes as its protocol does, and sends a response's head with its body.
+    """A transport that sends a response's head together with its body, and closes by `close`.
 
-    uvicorn writes the two one after the other and uvloop sends at once what it is given: that would
-    be two system calls and two packets for every small answer.
+    uvicorn writes head and body one after the other, and uvloop sends every write at once: two
+    system calls and two packets for each small answer. So this holds the head back until the body
+    is written.
     """
 
     __slots__ = (
@@ -34,10 +35,10 @@ class AnswerTransport:
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
-        # The request that is being answered, or was last; others may wait behind it.
+        # The request that is being answered, or was answered last; pipelined ones may wait.
         self.answered: RequestResponseCycle | None = None
         self._held = b""
-        # The request whose response's head was held back; each has one head.
+        # The request whose response's head was held back last: each response has one head.
         self._headed: RequestResponseCycle | None = None
 
     def write(self, data: bytes) -> None:
@@ -53,7 +54,7 @@ class AnswerTransport:
         self.wrapped.write(data)
 
     def flush(self) -> None:
-        """Sends a head that no body follows."""
+        """Send the head of a response without a body."""
         if self._held:
             self.wrapped.write(self._held)
             self._held = b""

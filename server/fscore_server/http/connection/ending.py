@@ -6,26 +6,26 @@ import asyncio
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-# How long what a caller still sends is read and dropped: closing a socket with unread data resets
-# the connection, and the response is lost with it.
+# Closing a socket with unread data resets the connection, and the caller loses the response. So
+# the data that a caller still sends is read and dropped for this many seconds.
 _LINGER = 2.0
 
 
 class Ending:
-    """From when on nothing is read any more, and nothing answered."""
+    """Says from when on a connection reads and answers nothing more, and closes it."""
 
     __slots__ = ("_loop", "_timer", "has_last", "lingers")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
-        # The request is there that says it is the last; what comes behind it is not read.
+        # The last request of the connection has arrived; data after it is not read.
         self.has_last = False
-        # Answered for the last time; what still arrives is dropped.
+        # The last answer is written; data that still arrives is dropped.
         self.lingers = False
 
     def close(self, transport: asyncio.Transport, flow: FlowControl, *, unread: bool) -> None:
-        """Closes: at once, or after a time to read if the caller may still be sending."""
+        """Close at once, or read for a time first if the caller may still be sending (`unread`)."""
         if not unread or transport.is_closing():
             transport.close()
             return
@@ -35,7 +35,7 @@ class Ending:
         self._timer = self._loop.call_later(_LINGER, transport.close)
 
     def stop(self) -> None:
-        """The connection is lost."""
+        """Stop the timer: the connection is lost."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Who takes what a connection receives: the hot route or the parser, in the order of arrival."""
+"""Hands what a connection receives to the hot route or the parser, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -12,84 +12,85 @@ from fscore_server.telemetry.asked import Asked
 
 
 class Handover:
-    """One connection's hot route, if it has one, and what goes from there to the parser."""
+    """One connection's hot route, if it has one, and the data that passes from it to the parser."""
 
     __slots__ = ("_behind", "_reads", "begun")
 
     def __init__(self) -> None:
-        # What answers plain reads before the parser sees them.
+        # Answers plain reads before the parser sees them.
         self._reads: HotConnection | None = None
-        # Received behind a request that is being answered there.
+        # Data that arrived after a request that the hot route is answering.
         self._behind = b""
-        # The request that the parser is fed next was begun there.
+        # Set if the hot route began the request that the parser is fed next.
         self.begun: Begun | None = None
 
     def connect(
         self, hot: HotRoutes, protocol: asyncio.Protocol, transport: asyncio.Transport
     ) -> HotConnection:
-        """The hot route, which is to be given everything that is received."""
+        """Return the connection's hot route, which must get all received data."""
         self._reads = hot.reads.connect(protocol, transport)
         return self._reads
 
     def parser_rests(self, rests: bool) -> None:
-        """Whether the parser has nothing unanswered, so that the hot route may take what comes."""
+        """Set whether all requests of the parser are answered, so that the hot route may take the
+        next one."""
         if self._reads is not None:
             self._reads.free = rests
 
     def stalled(self, stalled: bool) -> None:
-        """Whether the caller has yet to read what was written; the hot route then takes nothing."""
+        """Set whether the caller does not read its answers; the hot route then takes no request."""
         if self._reads is not None:
             self._reads.stalled = stalled
 
     def watch(self) -> None:
-        """Has the protocol's `begun` called when the hot route takes the next request."""
+        """Let the hot route call the protocol's `begun` when it takes the next request."""
         if self._reads is not None:
             self._reads.watch()
 
     def quiet_since(self, now: float) -> float:
-        """When the hot route last answered: now, if it has an answer to come."""
+        """Return when the hot route last answered; `now` if it is answering a request."""
         if self._reads is None:
             return 0.0
-        # Its clock is finer than the loop's, and else the same.
+        # The hot route's clock is the loop's, only finer.
         return now if self._reads.busy else self._reads.answered_at
 
     def end(self) -> bool:
-        """Makes the answer that the hot route has to come the connection's last, if it has one."""
+        """Make the hot route's pending answer, if any, the last; return whether there is one."""
         if self._reads is None or not self._reads.busy:
             return False
         self._reads.end()
         return True
 
     def lost(self) -> None:
-        """The connection is lost."""
+        """Tell the hot route that the connection is lost."""
         if self._reads is not None:
             self._reads.lost()
 
-    # What comes behind a request that the hot route is answering.
+    # Data that arrives after a request that the hot route is answering.
 
     def keep(self, data: bytes) -> None:
-        """Keeps it until the answer is written."""
+        """Keep the data until the answer is written."""
         self._behind += data
 
     @property
     def has_behind(self) -> bool:
-        """Whether there is any."""
+        """Whether any such data is kept."""
         return bool(self._behind)
 
     def take_behind(self) -> bytes:
-        """All of it; it is kept no longer."""
+        """Return all such data, and keep it no longer."""
         behind, self._behind = self._behind, b""
         return behind
 
-    # A request that the hot route has begun, and the application answers.
+    # A request that the hot route began and the application answers.
 
     def release(self) -> None:
-        """The parser gets the request now."""
+        """Tell the hot route that the parser gets the request now."""
         assert self._reads is not None
         self._reads.released()
 
     def take_begun(self) -> Begun | None:
-        """What became of the request that the parser is fed; the next one was not begun."""
+        """Return how far the hot route got with the request being parsed, and forget it."""
         begun, self.begun = self.begun, None
         return begun
 
@@ -97,9 +98,11 @@ class Handover:
 def begun_before(
     identity: bytes, seconds: float, error: Exception | None, asked: Asked
 ) -> tuple[float | None, Begun]:
-    """A request that was begun so many seconds ago, and after which pause the parser gets it.
+    """Return a request that began `seconds` ago, and the pause after which the parser gets it.
 
-    `error` is what became of it; if that says when to try again, this is done.
+    `error` is the failure of the first attempt, if there was one. If it says after which pause to
+    try again, the pause is that and the application makes the second attempt. Otherwise the pause
+    is None, and the application answers with the error, or reads if there is none.
     """
     started = perf_counter() - seconds
     pause: float | None = getattr(error, "_retry_after", None)

@@ -1,4 +1,4 @@
-"""How long a connection is kept on which nothing is asked."""
+"""The time limit on idle connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fscore_server.http.connection.handover import Handover
 
 
 class IdleGuard:
-    """Closes a connection that has been idle for a while.
+    """Closes a connection that has been idle for `seconds`.
 
     It looks once per period instead of setting a timer with every request.
     """
@@ -21,32 +21,32 @@ class IdleGuard:
         self._seconds = seconds
         self._handover = handover
         self._timer: asyncio.TimerHandle | None = None
-        # The parser has nothing unanswered: not from a request's first byte on.
+        # Whether all requests of the parser are answered; False from a request's first byte on.
         self.rests = True
-        # When its last request was answered.
+        # When the last request of the parser was answered.
         self._since = 0.0
 
     def rest(self, close: Callable[[], object]) -> None:
-        """All requests of the parser are there and answered."""
+        """Note that all requests of the parser are complete and answered."""
         self.rests = True
         self._since = self._loop.time()
         if self._timer is None:
             self.watch(close)
 
     def watch(self, close: Callable[[], object]) -> None:
-        """Closes when it is time, from now on."""
+        """Start looking; `close` is called when the connection has been idle for too long."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._look, close)
 
     def stop(self) -> None:
-        """The connection is lost."""
+        """Stop looking: the connection is lost."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _look(self, close: Callable[[], object]) -> None:
         self._timer = None
-        # The hot route says when it takes a request, once.
+        # The hot route reports only the next request that it takes, so ask for that again.
         self._handover.watch()
         if not self.rests:
             return

@@ -1,9 +1,11 @@
-"""uvicorn's httptools protocol with the bounds it leaves out: on the header's time and size, on the
-rest of a body that nobody waits for, on an answer that nobody reads, and on the number of
-connections. What it refuses itself, it refuses with a problem document.
+"""uvicorn's httptools protocol with the bounds that it lacks.
 
-Each bound is a guard of its own, which this protocol composes. Requests that reach the application
-are uvicorn's business; what is on their path here is a few comparisons.
+They are on the header's time and size, on the rest of a body that the application does not wait
+for, on an answer that the caller does not read, and on the number of connections. The protocol
+refuses with a problem document.
+
+Each bound is a guard of its own, which this protocol composes. uvicorn handles the requests that
+reach the application; the guards add a few comparisons to each.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     limits: ProtocolLimits
     admission: Admission[BoundedProtocol]
-    # The hot routes, where there are any.
+    # The hot routes, if they are on.
     hot: HotRoutes | None
 
     def __init__(
@@ -69,7 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._handover = Handover()
         self._idle = IdleGuard(self.loop, self.timeout_keep_alive, self._handover)
         self._ending = Ending(self.loop)
-        # There was room for it; else it may ask one thing, which is answered if it is a probe's.
+        # A connection that is not admitted may send one request, answered if it is a probe.
         self._admitted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -82,7 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if displaced is not None:
                 displaced._refuse_connection()
         elif self.hot is not None:
-            # Called for every request, and this saves a call; transports look it up once.
+            # Transports look `data_received` up once, so this saves a call for every request.
             reads = self._handover.connect(self.hot, self, transport)
             self.data_received = reads.received  # type: ignore[method-assign]
             transport.set_protocol(self)
@@ -106,18 +108,18 @@ class BoundedProtocol(HttpToolsProtocol):
     # What the hot route calls.
 
     def begun(self) -> None:
-        """A request was taken before the parser saw it, the first since this was asked for."""
+        """Handle the first request that the hot route takes after `Handover.watch`."""
         self._head.stop()
         self._idle.watch(self._close)
 
     def keep(self, data: bytes) -> None:
-        """Keeps what came behind a request that is being answered, until it is."""
+        """Keep data that arrived after a request until the hot route has answered that."""
         if not self._ending.lingers:
             self._handover.keep(data)
             self.flow.pause_reading()
 
     def parse(self, data: bytes) -> None:
-        """Has the parser read what was received, and the application answer it."""
+        """Let the parser read the data, and the application answer it."""
         ending, head, stalls = self._ending, self._head, self._stalls
         if ending.lingers or ending.has_last:
             return
@@ -133,17 +135,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_header()
         elif head.is_open and not head.left_open(self._header_late):
             self._refuse_header()
-        # An empty line before a request is nobody's, and begins none.
+        # After an empty line, which may precede a request and begins none, the parser still rests.
         self._handover.parser_rests(self._idle.rests)
 
     def read_on(self) -> None:
-        """The request is answered that others were received behind."""
+        """Read the data that was kept while the hot route answered a request."""
         behind = self._handover.take_behind()
         self.flow.resume_reading()
         self.data_received(behind)
 
     def ended(self) -> None:
-        """The last request of the connection is answered."""
+        """Close the connection: its last request is answered."""
         self._close()
 
     def hand_over(
@@ -154,9 +156,10 @@ class BoundedProtocol(HttpToolsProtocol):
         error: Exception | None,
         asked: Asked,
     ) -> None:
-        """Has the application answer a request that was begun so many seconds ago.
+        """Let the application answer a request that the hot route began `seconds` ago.
 
-        `error` is what became of it; where it says after which pause to try again, this is done.
+        `error` is the failure of the first attempt, if there was one; `begun_before` says when the
+        application gets the request.
         """
         pause, begun = begun_before(identity, seconds, error, asked)
         if pause is None:
@@ -176,7 +179,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # What the parser and the application call.
 
     def _parsed(self, data: bytes) -> bytes:
-        """Feeds the parser; what is to be fed to it next, if anything."""
+        """Feed the parser; return the data to feed to it next, if any."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -195,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._ending.has_last:
-            raise ValueError("behind the last request")
+            raise ValueError("after the last request")
         super().on_message_begin()
         if self._handover.begun is not None:
             self.scope[BEGUN] = self._handover.take_begun()  # type: ignore[literal-required]
@@ -217,7 +220,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if not self._admitted:
             self.cycle.keep_alive = False
-        # The list is the application's now, and what is reported from here on is no header.
+        # The application owns the list now, and further fields are trailers.
         self.headers = self._head.trailers  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
@@ -251,7 +254,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._rest()
 
     def _rest(self) -> None:
-        """All requests that have begun are there and answered."""
+        """Handle that all requests that have begun are complete and answered."""
         self._idle.rest(self._close)
         self._handover.parser_rests(True)
 
@@ -286,29 +289,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(refusal.too_many_connections(self.admission.most))
 
     def _refuse(self, problem: Problem) -> None:
-        """Answers without the application, which has not seen the request, and closes."""
+        """Answer without the application, which has not seen the request, and close."""
         if self._ending.lingers:
             return
         if self._nothing_being_answered():
             self.transport.write(refusal.rendered(problem, self.server_state.default_headers))
-        # Otherwise a response is on its way, and a second one amid its parts would be taken for it.
+        # Otherwise a response is being sent, and the caller would take a second one for its rest.
         self._end(unread=True)
 
     def _nothing_being_answered(self) -> bool:
-        """Whether a response may be written now, in the place of the newest request's."""
+        """Return whether a response may be written now, in place of the newest request's."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
-            # Nor is there a request to answer if it was answered before its body was there.
+            # In a body, the request was answered before its body was complete.
             return not self._stalls.in_body
         if self.pipeline or cycle.response_started:
             return False
-        # Its body turned out to be none: the application, which waits for it, is let go.
+        # The body is malformed, so the application must stop waiting for it.
         cycle.disconnected = True
         cycle.message_event.set()
         return True
 
     def _close(self) -> None:
-        """What `transport.close()` does here."""
+        """Close the connection; `AnswerTransport.close` calls this."""
         self._end(unread=self._stalls.in_body)
 
     def _end(self, *, unread: bool) -> None:
@@ -318,7 +321,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded(limits: ProtocolLimits, hot: HotRoutes | None = None) -> type[BoundedProtocol]:
-    """The protocol class with these limits; uvicorn takes a class and makes the instances."""
+    """Return a protocol class with these limits; uvicorn makes the instances itself."""
     admission = Admission[BoundedProtocol](limits.connections)
     members = {"limits": limits, "hot": hot, "admission": admission}
     return type("BoundedProtocol", (BoundedProtocol,), members)

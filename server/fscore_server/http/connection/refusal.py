@@ -1,4 +1,4 @@
-"""What is answered without the application, which has not seen the request."""
+"""Answers that the protocol gives by itself, before the application sees the request."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 
 _next_id = request_id.generator()
 
-MALFORMED = Problem("malformed_request", "What was sent is no request of HTTP 1.1.")
-NO_PROXY = Problem("malformed_request", "This server is no proxy.")
+MALFORMED = Problem("malformed_request", "This is not a valid HTTP/1.1 request.")
+NO_PROXY = Problem("malformed_request", "This server is not a proxy.")
 
 
 def header_late(seconds: float) -> Problem:
-    """A header that takes too long."""
+    """Return the problem for a header that is not complete after `seconds`."""
     return Problem("request_timeout", f"The request's header was not complete after {seconds:g} s.")
 
 
 def header_too_large(limit: int) -> Problem:
-    """A header, or trailers, of too many bytes."""
+    """Return the problem for a header, or trailers, of more than `limit` bytes."""
     return Problem(
         "header_too_large", f"A request's header may have {limit} bytes, and so may its trailers."
     )
 
 
 def too_many_connections(limit: int) -> Problem:
-    """A connection for which there is no room."""
+    """Return the problem for a connection beyond the limit."""
     return Problem("overloaded", f"{limit} connections are open already.", headers=[RETRY_AFTER])
 
 
 def rendered(problem: Problem, fields: Iterable[Header]) -> bytes:
-    """The connection's last response, which begins with these header fields."""
+    """Return the connection's last response, which begins with these header fields."""
     identity = _next_id()
     body = problem.document(identity.decode("ascii"), "/")
     fields = [

@@ -1,4 +1,4 @@
-"""The parser of requests, and what it needs to be told."""
+"""Corrections for httptools' request parser."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
 
 def read_on(parser: httptools.HttpRequestParser) -> None:
-    """Has a parser read behind a request that says `Connection: close`.
+    """Let a parser read on after a request with `Connection: close`.
 
-    It takes that field of a trailer for one of the header and would read nothing from then on.
+    The parser takes such a field in a trailer for one of the header, and would then read no more.
     """
     parser.set_dangerous_leniencies(lenient_keep_alive=True)
 
 
 def without_upgrade(method: bytes, url: bytes, headers: list[Header]) -> bytes:
-    """The header of a request that offers another protocol, as if it did not.
+    """Return the header of a request that offers another protocol, without the offer.
 
-    A server may answer it so, but a parser stops behind such a header, body or not. Java's client,
-    among others, offers HTTP/2 with every first request.
+    Java's client, among others, offers HTTP/2 with every first request. A server may ignore the
+    offer, but the parser stops after such a header, even if a body follows.
     """
     lines = [b"%s %s HTTP/1.1" % (method, url)]
     for name, value in headers:

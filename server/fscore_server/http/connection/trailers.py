@@ -1,17 +1,17 @@
-"""What comes in a request beside its header and its body: trailers, and what frames chunks.
+"""The limit on a request's bytes outside its header and body: trailers and the framing of chunks.
 
-Nobody reads it. The parser reports a trailer field as if it were one of the header, and gathers it
-until it is whole. So trailers are bounded like a header, and not kept.
+The server does not use trailers. But the parser buffers a trailer field until it is complete, and
+then reports it like a field of the header. So trailers are bounded like a header, and not kept.
 """
 
 from __future__ import annotations
 
 
 class Trailers:
-    """Takes the place of a header's list of fields once that is complete; counts and keeps nothing.
+    """Replaces the list of a header's fields once the header is complete; counts, keeps nothing.
 
-    A field is counted when it is whole. A piece that has no byte of the body, so that it belongs to
-    one field or to what frames a chunk, is counted as a whole.
+    A field is counted when it is complete. A piece of data without a byte of the body belongs to
+    one field or to the framing of a chunk, so all of it is counted.
     """
 
     __slots__ = ("_bytes", "_bytes_if_bodiless", "_limit")
@@ -21,27 +21,27 @@ class Trailers:
         self.restart()
 
     def restart(self) -> None:
-        """A header is complete, or some of the body has come."""
+        """Count from zero: a header is complete, or some of the body has arrived."""
         self._bytes = 0
         self._bytes_if_bodiless = 0
 
     def append(self, field: tuple[bytes, bytes]) -> None:
-        """A field is whole. Raises ValueError at the limit, which ends the parser's work."""
+        """Count a complete field. Raises `ValueError` beyond the limit, which stops the parser."""
         name, value = field
-        # With its colon, space and line end.
+        # 4 bytes are the colon, the space and the line end.
         self._bytes += len(name) + len(value) + 4
         if self.too_large:
             raise ValueError("trailers too large")
 
     def before(self, size: int) -> None:
-        """The parser gets a piece of this size next."""
+        """Note that the parser gets a piece of `size` bytes next."""
         self._bytes_if_bodiless = self._bytes + size
 
     def after(self) -> None:
-        """The parser has read the piece."""
+        """Count that piece, which the parser has read, unless it had some of the body."""
         self._bytes = max(self._bytes, self._bytes_if_bodiless)
 
     @property
     def too_large(self) -> bool:
-        """Whether they are over the limit."""
+        """Whether the trailers are over the limit."""
         return self._bytes > self._limit

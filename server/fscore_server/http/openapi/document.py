@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 description of the HTTP interface, made from the constants that the routes use.
 
-It names the join keys and services of the definitions being served, so a tool that reads it can ask
-for something that is there.
+It names the join keys and services of the definitions being served, so a tool that reads it can
+send requests that succeed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from fscore_server.problems import MEDIA_TYPE as PROBLEM_TYPE
 from fscore_server.settings import ServerSettings
 from fscore_server.telemetry.metrics import MEDIA_TYPE as METRICS_TYPE
 
-# What any route may answer, because it is decided before the route is known or while it runs.
+# Statuses that any route may answer, because they are decided before the route is known.
 _ANYWHERE = (400, 408, 431)
 _READING = (404, 406, 422, 429, 500, 502, 503, 504)
 
 
 def document(settings: ServerSettings, registry: Registry | None) -> Json:
-    """The whole description; `registry` is None while there are no definitions."""
+    """Return the whole description; `registry` is None while there are no definitions."""
     described = _document(settings, registry)
     if settings.api_keys_file is not None:
         _require_api_key(described)
@@ -99,7 +99,7 @@ def _document(settings: ServerSettings, registry: Registry | None) -> Json:
 
 
 def _require_api_key(described: Json) -> None:
-    """Says of every operation but the probes that it needs a key, and what is answered without."""
+    """Add to every operation but the probes that it needs a key, and the answers without one."""
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: fsk_…"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -126,7 +126,7 @@ def _read_one(settings: ServerSettings, registry: Registry | None) -> Json:
         "description": (
             "The entity's join keys are query parameters. Without `service` or `features` every"
             " feature of the entity is answered. An entity that is not stored has status NOT_FOUND"
-            " for every feature; it is no error."
+            " for every feature; that is not an error."
         ),
         "parameters": [
             *_join_key_parameters(registry),
@@ -255,7 +255,7 @@ def _join_key_parameters(registry: Registry | None) -> list[Json]:
 
 
 def _input_parameters(registry: Registry | None) -> list[Json]:
-    """Inputs of on-request features, those that a query string can hold."""
+    """Return parameters for the inputs of on-request features that a query string can hold."""
     parameters = []
     for name, kinds in inputs_of(registry).items():
         values = [input_value(kind) for kind in kinds if kind in query.TYPES]
@@ -279,7 +279,7 @@ def _headers(settings: ServerSettings) -> list[Json]:
             "name": "X-Request-ID",
             "in": "header",
             "description": (
-                f"An id for logs and errors; kept where it is 1 to {MAX_REQUEST_ID} printable ASCII"
+                f"An id for logs and errors; kept if it is 1 to {MAX_REQUEST_ID} printable ASCII"
                 " characters without spaces, replaced otherwise."
             ),
             "schema": {"type": "string"},

@@ -1,4 +1,4 @@
-"""The JSON schemas of requests and answers, as the OpenAPI description has them."""
+"""The JSON schemas of requests and answers in the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fscore_server.telemetry.metrics import VALUE_STATUSES
 Json = dict[str, Any]
 
 PARTIAL = (
-    "Whether values that cannot be had in time are answered as UNAVAILABLE (the default), or fail"
+    "Whether values that do not arrive in time are answered as UNAVAILABLE (the default), or fail"
     " the whole request."
 )
 CONSISTENCY = (
@@ -23,8 +23,8 @@ CONSISTENCY = (
     " in time."
 )
 AS_OF = (
-    "The moment at which windows end and rows expire, instead of now: RFC 3339 with an offset from"
-    " UTC, or epoch milliseconds."
+    "The time at which windows end and expiry is decided, instead of now: RFC 3339 with an offset"
+    " from UTC, or epoch milliseconds."
 )
 MOMENT: Json = {
     "oneOf": [
@@ -32,7 +32,7 @@ MOMENT: Json = {
         {"type": "integer", "minimum": 0, "maximum": 253_402_300_799_999},
     ]
 }
-_ANSWERED = "The moment, in epoch milliseconds, where the request named one."
+_ANSWERED = "The time of the read, in epoch milliseconds, if the request named one."
 _REQUEST = (
     "Inputs of features that are computed on request: for each one value, or an array of one value"
     " for each row. The services list which they need."
@@ -67,7 +67,7 @@ _VIEWS = ("FeatureView", "SeriesView", "FlagView", "RequestView")
 
 
 def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
-    """The named schemas; `registry` is None while there are no definitions."""
+    """Return the schemas by name; `registry` is None while there are no definitions."""
     join_keys: Json = {"type": "object", "additionalProperties": {"enum": ["Int64", "String"]}}
     described: Json = {"name": _NAME, "description": _NAME, "owner": _NAME, "tags": _TAGS}
     return {
@@ -133,7 +133,7 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 **described,
                 "version": _INTEGER,
                 "join_keys": join_keys,
-                "request": {**_TYPES, "description": "Inputs that a request brings beside them."},
+                "request": {**_TYPES, "description": "Inputs that a request must have as well."},
                 "features": _array(
                     _object({"name": _NAME, "view": _NAME, "feature": _NAME, "type": _NAME})
                 ),
@@ -147,10 +147,10 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
             "versions",
             {
                 "service": _NAME,
-                "version": {**_INTEGER, "description": "The one that the service reads."},
+                "version": {**_INTEGER, "description": "The version that the service reads."},
                 "previous": {
                     "type": ["integer", "null"],
-                    "description": "The one that a rollback would go to.",
+                    "description": "The version that a rollback would go to.",
                 },
                 "versions": _array(
                     _object(
@@ -185,7 +185,7 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
                 "detail": _NAME,
                 "instance": _NAME,
                 "request_id": _NAME,
-                "offset": {**_COUNT, "description": "Where in the body, in bytes."},
+                "offset": {**_COUNT, "description": "Position of the error in the body, in bytes."},
             },
             optional=["offset"],
         ),
@@ -193,7 +193,7 @@ def schemas(settings: ServerSettings, registry: Registry | None) -> Json:
 
 
 def _views(described: Json) -> Json:
-    """The schemas of each kind of view; `described` is what all have."""
+    """Return the schema of each kind of view; `described` has the properties that all have."""
     feature = {
         "name": _NAME,
         "type": _NAME,
@@ -208,7 +208,7 @@ def _views(described: Json) -> Json:
         return {**_object(described | {"source": _SOURCE} | own), "description": description}
 
     mapping = {
-        "mapping": {**_OBJECT_OR_NULL, "description": "How it follows from rows of the source."}
+        "mapping": {**_OBJECT_OR_NULL, "description": "How it is computed from rows of the source."}
     }
     return {
         "FeatureView": view(
@@ -221,7 +221,7 @@ def _views(described: Json) -> Json:
                 "layout": {"enum": list(LAYOUTS), "description": "How rows are stored."},
                 "migrating_from": {
                     "enum": [*LAYOUTS, None],
-                    "description": "The layout in which rows are written besides.",
+                    "description": "The old layout, in which rows are still written as well.",
                 },
             },
         ),
@@ -255,11 +255,12 @@ def _views(described: Json) -> Json:
                 "max_events": {**_COUNT, "description": "0 for no limit."},
                 "repeats": {
                     "enum": ["count", "collapse"],
-                    "description": "Whether events of one payload are several or one.",
+                    "description": "Whether events with the same time and payload count as several"
+                    " or as one.",
                 },
                 "event_id": {
                     **_NAME_OR_NULL,
-                    "description": "The column that tells events of one moment apart.",
+                    "description": "The column that tells events with the same time apart.",
                 },
                 "tile_ms": {**_COUNT, "description": "Milliseconds; 0 for no tiles."},
                 "tile_retention_ms": _LENGTH,
@@ -280,7 +281,8 @@ def _listed(name: str, properties: Json, optional: Iterable[str] = ()) -> Json:
 
 
 def _selections(registry: Registry | None) -> list[Json]:
-    """What a request may name, and what it then needs: one of the services, or features."""
+    """Return schemas of what a request may name, each with what it then needs: one for each
+    service, and one for features."""
     features = {"required": ["features"], "properties": {"service": False}}
     if registry is None or not registry.services:
         return [{"required": ["service"], "properties": {"features": False}}, features]
@@ -303,7 +305,7 @@ def _service_request(registry: Registry, name: str) -> Json:
 
 
 def inputs_of(registry: Registry | None) -> dict[str, list[str]]:
-    """The inputs that requests may bring, and the types that views give each."""
+    """Return the inputs that requests may have, each with the types that views give it."""
     inputs: dict[str, list[str]] = {}
     for view in registry.views.values() if registry is not None else ():
         if isinstance(view, RequestViewDefinition):
@@ -314,7 +316,7 @@ def inputs_of(registry: Registry | None) -> dict[str, list[str]]:
 
 
 def input_value(kind: str) -> Json:
-    """One value of an input of this type."""
+    """Return the schema of one value of an input of this type."""
     if kind in _SCALARS:
         return _SCALARS[kind]
     family, _, inner = kind.partition("[")
@@ -334,7 +336,7 @@ def _inputs(registry: Registry | None) -> Json:
 
 
 def _key_columns(registry: Registry | None) -> Json:
-    """Columns of keys by join key: the defined ones, or any where none are defined."""
+    """Return the schema of key columns: of the defined join keys, or of any if none are defined."""
     if registry is None or not registry.entities:
         return {
             "type": "object",
@@ -352,14 +354,14 @@ def _key_columns(registry: Registry | None) -> Json:
 
 
 def service_schema(registry: Registry | None) -> Json:
-    """A service's name: one of those that are defined, where any are."""
+    """Return the schema of a service's name: one of the defined ones, or any if there are none."""
     if registry is None or not registry.services:
         return {"type": "string", "minLength": 1}
     return {"type": "string", "enum": list(registry.services)}
 
 
 def ref(name: str) -> Json:
-    """A reference to a named schema."""
+    """Return a reference to a named schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

@@ -54,7 +54,7 @@ class Catalogue:
 
 
 class Versions:
-    """The versions of every service, as Redis has them at the moment."""
+    """The versions of every service, as Redis has them now."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -77,14 +77,14 @@ class Versions:
 
 
 def services(registry: Registry, caller: Caller | None) -> list[dict[str, Any]]:
-    """The feature services, each with its features in the order of the model's input; those that
-    the caller may read."""
+    """Return the feature services that the caller may read, each with its features in the order of
+    the model's input."""
     registry = access.readable(registry, caller)
     return [_service(registry, service) for service in registry.services.values()]
 
 
 def views(registry: Registry, caller: Caller | None) -> list[dict[str, Any]]:
-    """The views of every kind, each with its features in declared order; likewise."""
+    """Return the views that the caller may see, each with its features in declared order."""
     return [
         _view(registry, view)
         for view in registry.views.values()
@@ -106,7 +106,7 @@ def _service(registry: Registry, service: ServiceDefinition) -> dict[str, Any]:
         "owner": service.owner,
         "tags": dict(service.tags),
         "version": service.version,
-        # Those of what features are computed from are among them.
+        # Includes the join keys of the features from which others are computed on request.
         "join_keys": needed.join_keys,
         "request": dict(needed.request),
         "features": [
@@ -117,7 +117,7 @@ def _service(registry: Registry, service: ServiceDefinition) -> dict[str, Any]:
 
 
 def _view(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
-    # The registry's form has what the kind has, and is stable as it is stored.
+    # The registry's form has all fields of the kind, and is stable because it is stored.
     described = view.to_json()
     features = zip(view.features, described.pop("features"), strict=True)
     described["features"] = [shown | _plainly(view, feature) for feature, shown in features]
@@ -128,7 +128,7 @@ def _view(registry: Registry, view: ViewDefinition) -> dict[str, Any]:
 
 
 def _plainly(view: ViewDefinition, feature: FeatureDefinition) -> dict[str, Any]:
-    """What the registry's form of a feature leaves to be worked out."""
+    """Return fields of a feature that the registry's form only implies."""
     match view:
         case FeatureViewDefinition():
             return {"ttl_ms": feature.ttl_ms or view.ttl_ms}

@@ -1,7 +1,8 @@
 """`/openapi.json` and `/docs`: the description for tools, and a page that shows it to people.
 
-The page is one file without anything from elsewhere, so it works where the server has no way to the
-internet; its policy lets it run its own script and ask its own server, nothing else.
+The page is one file that loads nothing from elsewhere, so it works without access to the internet.
+Its content security policy lets it run its own script and send requests to its own server, nothing
+else.
 """
 
 from __future__ import annotations
@@ -63,6 +64,6 @@ class DocsPage:
 
 
 def _hash(page: bytes, element: bytes) -> str:
-    """The policy's name for the page's one element of this kind: the hash of its text."""
+    """Return the source expression of the page's one element of this kind: its text's hash."""
     (text,) = re.findall(b"<%s>(.*?)</%s>" % (element, element), page, re.DOTALL)
     return f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'"

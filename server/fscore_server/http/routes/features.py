@@ -70,7 +70,7 @@ class Features:
             timeout=exchange.left_of(timeout),
             partial=asked.partial is not False,
             version=asked.version,
-            # The parser lets no other pass.
+            # The parser refuses all other values.
             consistency=cast(Consistency, asked.consistency or "eventual"),
             as_of=asked.as_of,
             request=asked if prepared.request else None,
@@ -105,7 +105,7 @@ class Features:
             timeout=exchange.left_of(timeout),
             partial=request.partial is not False,
             version=request.version,
-            # The parser lets no other pass.
+            # The parser refuses all other values.
             consistency=cast(Consistency, request.consistency or "eventual"),
             as_of=request.as_of,
             request=request.inputs,
@@ -143,13 +143,13 @@ class Features:
 
 
 def _left_of(exchange: Exchange, prepared: fscore.aio.Prepared) -> fscore.aio.Prepared:
-    """The read, with the attempts that the hot path has left of it."""
+    """Return the prepared set with as many attempts as the hot path has left."""
     made = exchange.attempt - 1
     return prepared.after(made) if made else prepared
 
 
 def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:
-    # Imported here: who never asks for Arrow does not load it.
+    # Imported here, so that only servers that answer in Arrow load it.
     import pyarrow as pa
 
     metadata = {"fscore.version": str(table.version)}

@@ -1,4 +1,4 @@
-"""`/health/live`, `/health/ready` and `/metrics`: what orchestrators and dashboards ask."""
+"""`/health/live` and `/health/ready` for orchestrators, and `/metrics` for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_STORE = ((b"cache-control", b"no-store"),)
 
 
 class Live:
-    """200 while the process answers at all: a dead Redis is no reason to restart this server."""
+    """200 while the process answers, even if Redis does not: restarting would not help then."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await exchange_of(scope).reply(send, 200, JSON, b'{"status":"live"}', _NO_STORE)
