@@ -11,9 +11,9 @@ from typing import IO
 
 __all__ = ["spawn"]
 
-# Runs between fork and exec in a small interpreter of its own: doing it in `preexec_fn` could
-# deadlock in a process with threads. The second check closes the gap in which the parent died
-# before the death signal was asked for.
+# `preexec_fn` could deadlock in a process with threads, so this runs between fork and exec in a
+# small interpreter of its own. The second check is for a parent that died before the child asked
+# for the death signal.
 _DIE_WITH_PARENT = """\
 import os, sys
 if sys.platform == "linux":
@@ -33,11 +33,11 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own, told by SIGTERM to end when the calling thread does.
+    """Start `command` in a session of its own; it gets SIGTERM when the calling thread ends.
 
-    In the same session a Ctrl-C in the terminal would end it together with its parent, which
-    still needs it to finish. `keep_open` are file descriptors that the child inherits. Where
-    there is no death signal (macOS), a parent that is killed leaves the child behind.
+    In the same session a Ctrl-C in the terminal would end it together with its parent, which still
+    needs it to finish. `keep_open` are file descriptors that the child inherits. macOS has no such
+    signal, so a parent that is killed there leaves the child behind.
     """
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command],

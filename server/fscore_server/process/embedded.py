@@ -1,10 +1,9 @@
-"""The embedded Valkey: what ``fscore`` starts when it is given no Redis URL.
+"""The embedded Valkey, which ``fscore`` starts if no Redis URL is set.
 
-One server process per data folder, reachable through a unix socket in that folder, persisted with
-an append-only file that is synced every second. Who may start it is settled by one file lock
-whose descriptor the server process itself inherits: the lock is held for exactly as long as that
-process lives, whatever happens to the process that started it, so nothing here ever has to trust
-a pid file.
+Each data folder has one server process. It listens on a unix socket in that folder and persists
+with an append-only file that is synced every second. A file lock decides which process may start
+it. The server process inherits the lock's descriptor, so the lock is held for exactly as long as
+the server lives, whatever happens to the process that started it. So no pid file has to be trusted.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the state file in the data folder says about the server that runs there."""
+    """The contents of the data folder's state file, about the server that runs there."""
 
     pid: int
     url: str
@@ -59,11 +58,10 @@ class Running:
 
 
 class Embedded:
-    """A handle on the embedded server of one data folder; a context manager, :meth:`stop` ends
-    its use.
+    """A handle on the embedded server of one data folder; as a context manager it calls `stop`.
 
-    When this process started the server (:attr:`owned`), stopping shuts the server down. When it
-    found one running, stopping only says that this process no longer uses it.
+    If this process started the server (:attr:`owned`), :meth:`stop` shuts the server down. If it
+    found the server running, :meth:`stop` only releases it.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """The URL that :func:`fscore.connect` takes."""
+        """The server's URL, for :func:`fscore.connect`."""
         return self.running.url
 
     @property
@@ -97,14 +95,15 @@ class Embedded:
 
     @property
     def announcement(self) -> str:
-        """One line for people: what runs, where its data is and how to look into it."""
+        """One line for people: what runs, where its data is and how to look at it."""
         verb = "started" if self.owned else f"found (run by `fscore {self.running.owner}`)"
         folder = _shown(self.folder)
         return f"embedded Valkey {verb}: data in {folder} (AOF every second), {self.redis_cli}"
 
     def stop(self, timeout: float = 10.0) -> None:
-        """End the use of the server; the process that started it shuts it down, with a last sync
-        of its data.
+        """Release the server; if this process started it, shut it down after a last sync.
+
+        `timeout` is in seconds.
         """
         if self._users is not None:
             self._users.close()
@@ -121,7 +120,7 @@ class Embedded:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        # Only with the lock: by now somebody else may have started the next server here.
+        # Another process may already have started the next server here, so this needs the lock.
         lock = _try_lock(self.folder / _LOCK)
         if lock is not None:
             _remove_leftovers(self.folder)
@@ -140,7 +139,7 @@ class Embedded:
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the embedded server: ``valkey`` under `data_dir`, by default under
+    """Return the folder of the embedded server: ``valkey`` under `data_dir`, by default under
     ``FSCORE_DATA_DIR`` or ``./data``.
     """
     chosen = (
@@ -150,9 +149,9 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 def find(data_dir: str | os.PathLike[str] | None = None) -> Running | None:
-    """The embedded server that runs on a data folder now, or None.
+    """Return the embedded server that runs on a data folder now, or None.
 
-    Starts nothing and leaves nothing behind.
+    It starts nothing and leaves nothing behind.
     """
     folder = data_folder(data_dir)
     lock = _try_lock(folder / _LOCK, create=False)
@@ -171,14 +170,14 @@ def start(
 ) -> Embedded:
     """Start the embedded server of a data folder, or join the one that already runs there.
 
-    `owner` is the command that asks, for messages. `temporary` says that the command runs
-    briefly; a lasting command that meets a temporary server waits for it to end rather than have
-    it vanish beneath itself. `timeout` covers the wait for others as well as the reading of the
-    append-only file. Call it from the main thread: the server is told to end with the thread that
-    started it.
+    `owner` is the name of the calling command, for messages. `temporary` says that this command
+    runs briefly. A lasting command that finds a temporary server waits for it to end, because the
+    server would end with the command that started it. `timeout` is in seconds and covers both that
+    wait and the loading of the append-only file. Call this from the main thread: the server ends
+    with the thread that started it.
 
-    Raises :class:`fscore.errors.ConfigError` when the folder or the binary cannot be used and
-    :class:`fscore.errors.Unavailable` when the server does not come up in time.
+    Raises :class:`fscore.errors.ConfigError` if the folder or the binary cannot be used, and
+    :class:`fscore.errors.Unavailable` if the server is not ready in time.
     """
     folder = data_folder(data_dir)
     try:
@@ -241,8 +240,8 @@ def _join(folder: Path, temporary: bool) -> Embedded | None:
         return None
     users = (folder / _USERS).open("w")
     fcntl.flock(users, fcntl.LOCK_SH)
-    # Asked only now: a temporary server waits for its users before it ends, and from here on this
-    # is one.
+    # A temporary server waits for its users before it ends, and this process is a user only from
+    # here on, so the check comes only now.
     if _ping(running) != "ready":
         users.close()
         return None
@@ -326,8 +325,9 @@ def _wait_until_ready(
 
 
 def _ping(running: Running) -> str:
-    """One PING over a bare socket: "ready", "loading" or "down". The client library would retry;
-    here one look counts.
+    """Send one PING over a bare socket and return "ready", "loading" or "down".
+
+    The client library would retry.
     """
     try:
         with _dial(running) as connection:
@@ -351,9 +351,9 @@ def _dial(running: Running) -> Iterator[socket.socket]:
 
 
 def _try_lock(path: Path, *, create: bool = True) -> IO[str] | None:
-    """The open, exclusively locked file, or None when another process has it.
+    """Return the open, exclusively locked file, or None if another process holds the lock.
 
-    A file that is absent is not locked.
+    Without `create`, a file that does not exist counts as unlocked: the result is the null device.
     """
     try:
         handle = path.open("a" if create else "r")
@@ -387,7 +387,7 @@ def _read_state(folder: Path) -> Running | None:
 
 
 def _write_state(folder: Path, running: Running) -> None:
-    # Renamed into place, so that nobody reads half of it.
+    # Renamed into place, so that no process reads half of it.
     draft = folder / f"{_STATE}.{os.getpid()}"
     draft.write_text(json.dumps(asdict(running), indent=1) + "\n", encoding="utf-8")
     draft.replace(folder / _STATE)
@@ -414,7 +414,7 @@ def _last_line(log: Path) -> str:
 
 
 def _shown(path: Path) -> str:
-    """The path as people typed it: relative to where they are when that is shorter."""
+    """Return the path relative to the working directory if that is shorter."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

@@ -1,4 +1,4 @@
-"""The server from its settings to its end: one worker, or several under a supervisor."""
+"""`run(settings)`: the whole server, as one worker or as several under a supervisor."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fscore_server.telemetry.tracing import check_installed
 
 
 def run(settings: ServerSettings) -> int:
-    """Serves until a signal ends it; the exit code.
+    """Serve until a signal ends it, and return the exit code.
 
-    Raises `ConfigError` when the address cannot be listened on, the API keys cannot be used, or
-    what it needs is not installed.
+    Raises `ConfigError` if the server cannot listen on the address, the API keys cannot be used, or
+    a needed package is not installed.
     """
     check_installed(settings)
     logs.configure(settings.log_level, settings.log_format)

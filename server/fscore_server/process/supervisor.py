@@ -6,10 +6,10 @@ Every worker has a listening socket of its own on the shared port, over which th
 connections. The parent keeps the sockets open: a worker that dies is started again on the same one,
 and the connections that were waiting in its queue find the new worker.
 
-Parent and worker hold two pipes. On the worker's standard input come its settings (never on a
-command line, where other users would see the password), and its end tells the worker that the
-parent is gone. On the other the worker reports its registry revision when it serves, and its end
-tells the parent that the worker is gone.
+Two pipes connect parent and worker. The first is the worker's standard input. The parent sends the
+settings on it, because other users could read a password on a command line, and its end tells the
+worker that the parent is gone. On the second the worker reports its registry revision when it
+serves, and its end tells the parent that the worker is gone.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from fscore_server.settings import ServerSettings
 from fscore_server.telemetry import logs
 from fscore_server.telemetry.logs import LOGGER
 
-# A worker that ends before it served so many times in a row will not be helped by another start.
+# After so many starts in a row that ended before the worker served, another would not help.
 _MOST_FAILED_STARTS = 3
 _LONGEST_PAUSE = 5.0
-# What a worker may take beyond its drain and grace seconds before it is killed.
+# Seconds that a worker may take beyond its drain and grace before it is killed.
 _KILL_AFTER = 5.0
 
 
 def supervise(settings: ServerSettings) -> int:
-    """Runs `settings.workers` workers until a signal ends them; the exit code."""
+    """Run `settings.workers` workers until a signal ends them, and return the exit code."""
     with tempfile.TemporaryDirectory(prefix="fscore-") as folder:
         return Supervisor(settings, Path(folder) / "metrics").run()
 
@@ -51,8 +51,8 @@ class Supervisor:
 
     def __init__(self, settings: ServerSettings, metrics: Path) -> None:
         self._settings = settings
-        # A plain bind first: with the shared kind, a second server started by mistake on the same
-        # port would take half of the first one's connections and nobody would be told.
+        # A second server on the same port could bind it as shared and would silently take half of
+        # the first one's connections, so a plain bind checks first that the port is free.
         probe = bind(settings.host, settings.port, shared=False)
         port = probe.getsockname()[1]
         probe.close()
@@ -133,11 +133,11 @@ class Supervisor:
         if first:
             self._ending_since = time.monotonic()
             for slot in self._slots:
-                # Closed here first, so that the workers' closing is what ends the listening.
+                # Closed here first, so that listening ends when the workers close their copies.
                 slot.listener.close()
         for slot in self._slots:
-            # A terminal's Ctrl-C reaches the workers without the parent; SIGTERM on top of it
-            # changes nothing, a second SIGINT would end them at once.
+            # A terminal's Ctrl-C reaches the workers too. A SIGTERM after it changes nothing, but a
+            # second SIGINT would end them at once.
             slot.send(signal.SIGINT if again and not first else signal.SIGTERM)
 
     @contextlib.contextmanager
@@ -149,8 +149,7 @@ class Supervisor:
         def note(number: int, _frame: FrameType | None) -> None:
             self._signals.append(number)
 
-        # The wake-up socket makes `select` return; without it a signal that comes just before the
-        # call would wait for the next event.
+        # Without the wake-up socket, a signal just before `select` would wait for the next event.
         previous_fd = signal.set_wakeup_fd(writing.fileno())
         previous = {
             number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)
@@ -168,7 +167,7 @@ class Supervisor:
 
 
 class _Slot:
-    """One place for a worker: its socket, and the process that is in it now."""
+    """One slot for a worker: its socket, and its process, if it runs."""
 
     def __init__(self, settings: ServerSettings, worker: Worker, port: int) -> None:
         self._settings = settings
@@ -183,7 +182,7 @@ class _Slot:
 
     def start(self) -> None:
         self.serving = False
-        # Counted until it reports that it serves.
+        # Counts as failed until the worker reports that it serves.
         self.failed_starts += 1
         self.reports, reports_writer = os.pipe()
         listener = self.listener.fileno()
@@ -223,8 +222,8 @@ class _Slot:
 
 
 def main(listener: int, reports: int) -> int:
-    """One worker process."""
-    # Until the server handles them, they would end the process with a traceback.
+    """Run one worker process; the arguments are file descriptors."""
+    # Until the server handles SIGINT, it would end the process with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings, worker = pickle.load(sys.stdin.buffer)
     logs.configure(settings.log_level, settings.log_format, worker=worker.number)

@@ -1,8 +1,8 @@
-"""`run(settings)`: the server process, or a parent of several that share the port.
+"""`run_worker(settings, …)`: one worker process, which serves on a listening socket.
 
-Signals: SIGTERM and SIGINT take readiness away at once, leave `drain` seconds for balancers to
-notice, then refuse connections, let requests in flight finish within `grace` seconds, and end. A
-second SIGINT ends at once.
+On SIGTERM or SIGINT it reports not ready at once, waits `drain` seconds for load balancers to
+notice, then refuses connections, lets requests in flight finish within `grace` seconds, and ends.
+On a second SIGINT it ends at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LAST_REQUESTS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Which of the worker processes this is, and where they share their counters."""
+    """The number of this worker process, how many there are, and the file of their counters."""
 
     number: int = 0
     of: int = 1
@@ -43,7 +43,10 @@ class Worker:
 
 
 def bind(host: str, port: int, *, shared: bool) -> socket.socket:
-    """A listening socket; `shared` ones may have one port, over which connections are spread."""
+    """Return a listening socket. Raises `ConfigError` if the address cannot be used.
+
+    Several `shared` sockets may listen on one port; the kernel spreads connections over them.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -64,13 +67,13 @@ def bind(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def banner(settings: ServerSettings, listener: socket.socket) -> Callable[[int], None]:
-    """What logs the first line, given the registry's revision once it is known."""
+    """Return a function that logs the server's first line; it takes the registry's revision."""
     url = url_of(listener)
 
     def announce(revision: int) -> None:
@@ -98,7 +101,10 @@ def run_worker(
     ready: Callable[[int], None],
     lifeline: int | None = None,
 ) -> int:
-    """Serves on a listening socket until a signal ends it, or the end of the `lifeline` pipe."""
+    """Serve on a listening socket until a signal or the end of the `lifeline` pipe.
+
+    Calls `ready` with the registry's revision when it serves. Returns the exit code.
+    """
     app = create_app(settings, worker=worker.number, workers=worker.of, metrics_path=worker.metrics)
     limits = ProtocolLimits(
         header_timeout=settings.header_timeout,
@@ -144,9 +150,9 @@ def run_worker(
 
 
 def _spare_the_collector() -> None:
-    """Leaves what was loaded at the start out of garbage collection, and collects less often.
+    """Exclude the objects loaded at the start from garbage collection, and collect less often.
 
-    Requests make no cycles, so nearly every collection looks at everything and finds nothing: with
+    Requests make no cycles, so nearly every collection traverses everything and finds nothing: with
     Python's defaults it took 8 % of a worker's CPU.
     """
     gc.collect()
@@ -155,7 +161,7 @@ def _spare_the_collector() -> None:
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server, which tells the application first when it is to end."""
+    """uvicorn's server, but it lets the application drain before it ends."""
 
     def __init__(
         self,
@@ -195,7 +201,7 @@ class DrainingServer(uvicorn.Server):
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
         leaving = await super().on_tick(counter)
-        # With the date among them, which the tick renews.
+        # The tick renews the default headers, because the date is one of them.
         if self.server_state.default_headers is not self._headers:
             self._headers = self.server_state.default_headers
             self._tell_headers(self._headers)
@@ -204,8 +210,8 @@ class DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        # Callers that connected just before still send their request, and it is answered, as the
-        # last of its connection. What is idle after that is closed.
+        # Callers that connected just before may still send their request. It is answered as the
+        # last of its connection; connections that are idle after this wait are closed.
         await asyncio.sleep(_LAST_REQUESTS)
         await super().shutdown(sockets)
 
