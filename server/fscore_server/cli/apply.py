@@ -43,7 +43,7 @@ def apply_command(
 
 
 def counted(registry: Registry) -> str:
-    """How much a registry defines, in words."""
+    """Return in words how many views, services and so on a registry defines."""
     features = sum(len(view.features) for view in registry.views.values())
     return ", ".join(
         f"{number} {one if number == 1 else many}"

@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 def assigned(pairs: Iterable[str], example: str) -> dict[str, list[str]]:
-    """The values of each name, in their order; `example` shows how a pair is written."""
+    """Return the values of each name, in their order.
+
+    Raises `click.UsageError` if a pair is malformed; `example` shows in it how to write one.
+    """
     columns: dict[str, list[str]] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
@@ -29,7 +32,7 @@ def assigned(pairs: Iterable[str], example: str) -> dict[str, list[str]]:
 
 
 def typed_key(name: str, text: str, kind: str | None) -> str | int:
-    """A value of a join key; `kind` is None where there is none of that name."""
+    """Return a value of a join key; `kind` is its type, or None if there is no such join key."""
     if kind != "Int64":
         return text
     return _read(name, text, kind, int, "an integer")
@@ -38,7 +41,7 @@ def typed_key(name: str, text: str, kind: str | None) -> str | int:
 def typed_inputs(
     given: Mapping[str, list[str]], types: Mapping[str, str], rows: int
 ) -> dict[str, Any] | None:
-    """The inputs of a read of `rows` entities: one value for all of them, or one for each."""
+    """Return the inputs of a read of `rows` entities: one value for all, or one for each."""
     inputs: dict[str, Any] = {}
     for name, texts in given.items():
         if name not in types:
@@ -62,7 +65,7 @@ def _typed(name: str, text: str, kind: str) -> Any:
     if kind in _READERS:
         read, what = _READERS[kind]
         return _read(name, text, kind, read, what)
-    # Lists and vectors, whose elements the read checks.
+    # Lists and vectors; the read itself checks their elements.
     return _read(name, text, kind, json.loads, "a JSON array")
 
 

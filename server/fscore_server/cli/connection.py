@@ -1,4 +1,4 @@
-"""Which Redis a command talks to: the given one, or the embedded one of the data folder."""
+"""The Redis that a command uses: the given one, or the embedded one of the data folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def redis_url_option(function: F) -> F:
 
 @contextmanager
 def server_url(redis_url: str | None, command: str, *, temporary: bool) -> Iterator[str]:
-    """The URL to use; an embedded server that has to be started for it runs as long as this."""
+    """Yield the URL to use; an embedded server that this starts ends with the context."""
     given = load_settings(redis_url, None, {}).redis_url
     if given is not None:
         yield given.get_secret_value()
@@ -40,7 +40,7 @@ def server_url(redis_url: str | None, command: str, *, temporary: bool) -> Itera
 
 @contextmanager
 def connected(redis_url: str | None, command: str) -> Iterator[fscore.Client]:
-    """A blocking client for a command that ends by itself."""
+    """Yield a blocking client for a command that ends by itself."""
     with (
         server_url(redis_url, command, temporary=True) as url,
         fscore.connect(url) as client,

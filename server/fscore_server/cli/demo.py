@@ -1,4 +1,4 @@
-"""`fscore demo`: the whole way from a file of events to answers over HTTP, in one command."""
+"""`fscore demo`: everything from a file of events to answers over HTTP, in one command."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def demo_command(folder: Path, port: int, seconds: float | None, redis_url: str 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: in order, with everything that it started.
+    """Let SIGTERM end the demo as Ctrl-C does: in order, with everything that it started.
 
-    Ctrl-C too is set here, because a shell that starts a command in the background has it ignored.
+    A shell that starts a command in the background makes it ignore Ctrl-C, so this sets that too.
     """
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -132,7 +132,7 @@ class _Server:
         return f"http://localhost:{self.port}"
 
     def last_line(self) -> str:
-        """The end of its log, for messages."""
+        """The last line of its log, for messages."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f"the last line of {self.log} is: {lines[-1] if lines else '(none)'}"
 
@@ -145,9 +145,10 @@ def _serving(console: Console, url: str, port: int) -> Iterator[_Server]:
     log_path = embedded.data_folder().parent / "demo-server.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = {
-        # A busy machine may take longer than a server's 50 ms, which is to be shown, not refused.
+        # A busy machine may take longer than the default 50 ms; the demo should show that and not
+        # fail.
         "FSCORE_REQUEST_TIMEOUT_MS": f"{1000 * TIMEOUT:.0f}",
-        # The demo asks without an API key, on loopback.
+        # The demo sends no API key, on loopback.
         **{name: os.environ[name] for name in os.environ if name.upper() != _API_KEYS},
         "FSCORE_REDIS_URL": url,
         "FSCORE_HOST": "127.0.0.1",
@@ -200,8 +201,8 @@ def _wait(console: Console, server: _Server, seconds: float | None) -> None:
     until = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
     try:
         console.print(f"\nserving at {server.url} {until}")
-        # With a time limit always: a wait without one is restarted by the kernel after Ctrl-C,
-        # whose handler polars has replaced by one that asks for that.
+        # polars replaces the handler of Ctrl-C by one after which the kernel restarts a wait
+        # without a time limit, so there is always a limit.
         server.process.wait(_FOREVER if seconds is None else seconds)
     except subprocess.TimeoutExpired:
         return

@@ -1,4 +1,4 @@
-"""What the demo asks of the server that it started, and how long the answers take."""
+"""The requests that the demo sends to its server, and how long the answers take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIVE = [
     *("platform", "clicks_30m", "clicks_24h", "clicks_7d", "time_on_site", "has_seen_promo"),
     "last_3_events",
 ]
-# The moment of the sample's newest event, and those who did something shortly before.
+# The time of the sample's newest event, ten minutes before, and users with events shortly before.
 _END = "2024-06-29T22:02:40Z"
 _BEFORE = "2024-06-29T21:52:40Z"
 _BUSY = [f"user_{number:04}" for number in (248, 205, 478, 231, 558, 176, 241, 83, 363, 42)]
@@ -39,13 +39,13 @@ class Query:
     body: Any
 
     def answer(self) -> str:
-        """The answer as JSON for a terminal of 100 columns, rows on lines of their own."""
+        """Return the answer as JSON for a terminal of 100 columns, rows on lines of their own."""
         return _laid_out(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds of so many requests: p50, p90 and p99."""
+    """The latency of a number of requests, in milliseconds: p50, p90 and p99."""
 
     name: str
     requests: int
@@ -53,7 +53,8 @@ class Timing:
 
 
 def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bool:
-    """Ask `/health/ready` until it says so; False when the time is up or the server has ended."""
+    """Poll `/health/ready` until the server is ready; return False if `seconds` have passed or the
+    server has ended."""
     deadline = time.monotonic() + seconds
     while alive() and time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
@@ -70,7 +71,7 @@ def wait_until_ready(port: int, seconds: float, alive: Callable[[], bool]) -> bo
 
 
 def queries(port: int) -> Iterator[Query]:
-    """Requests of different kinds, asked now."""
+    """Send requests of different kinds and yield each with its answer."""
     base = f"http://localhost:{port}"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
@@ -85,7 +86,7 @@ def queries(port: int) -> Iterator[Query]:
     )
     visitor = f"/v1/features?user_id={_BUSY[0]}"
     yield get(
-        "Everything about one user, of one moment",
+        "Everything about one user, at one point in time",
         f"{visitor}&service={_LIVE_SERVICE}&consistency=snapshot&as_of={_END}",
     )
     yield get(
@@ -93,14 +94,14 @@ def queries(port: int) -> Iterator[Query]:
         f"{visitor}&features={','.join(_LIVE)}&as_of={_BEFORE}",
     )
     yield get(
-        "Chosen features, and a user that nobody has seen",
+        "Chosen features, and an unknown user",
         "/v1/features?user_id=nobody&features=platform,events_total,last_event_time",
     )
     connection.close()
 
 
 def measure(port: int) -> Iterator[Timing]:
-    """Time kinds of requests on one connection, bounded in count and in time."""
+    """Time requests of different kinds on one connection, bounded in count and in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     users = [f"user_{number:04}" for number in range(600)]
 
@@ -176,7 +177,7 @@ def _member(value: Any) -> str:
 
 
 def _item(name: str, value: Any) -> str:
-    """A member's value; a list beyond the width is laid out, and so on lines of its own."""
+    """Return a member's value; a list that is wider than the terminal gets lines of its own."""
     text = json.dumps(value)
     if not isinstance(value, list) or len(name) + len(text) + 2 <= _WIDTH:
         return text
@@ -184,7 +185,7 @@ def _item(name: str, value: Any) -> str:
 
 
 def _filled(items: list[str], indent: int = 4) -> str:
-    """Items on as few lines as fit the width, none of them broken."""
+    """Return the items on as few lines as fit the width, none of them broken."""
     lines = [""]
     for item in items:
         if lines[-1] and len(lines[-1]) + len(item) + 2 > _WIDTH:

@@ -19,7 +19,7 @@ from fscore_server.cli.rights import refused
 
 __all__ = ["doctor_command"]
 
-# PEXPIREAT with conditions came with it.
+# The first version that has PEXPIREAT with conditions.
 _OLDEST = (7, 0)
 _SKEW_MS = 1_000
 
@@ -74,7 +74,7 @@ def _examine(client: fscore.Client) -> Iterator[Finding]:
         try:
             yield examine(client)
         except FscoreError as error:
-            yield Finding(check, "warning", f"could not be looked at: {error}")
+            yield Finding(check, "warning", f"could not be checked: {error}")
 
 
 def _version(client: fscore.Client) -> Finding:
@@ -139,7 +139,7 @@ def _rights(client: fscore.Client) -> Finding:
         return Finding("rights", "warning", found, "enough for a load or apply; not for a server")
     if missing["write"]:
         return Finding("rights", "warning", found, "enough for a server; not for a load or apply")
-    advice = "enough where nobody asks for snapshots and a promotion may take a second"
+    advice = "enough if no read asks for a snapshot and a promotion may take a second"
     return Finding("rights", "warning", found, advice)
 
 

@@ -144,7 +144,7 @@ def _print_json(entities: list[dict[str, Any]], table: FeatureTable, as_of: int 
             answer["statuses"] = statuses
         if as_of is not None:
             answer["as_of"] = as_of
-        # It writes null for a number that is not finite.
+        # orjson writes null for a number that is not finite.
         click.echo(orjson.dumps(answer, default=_base64).decode())
 
 

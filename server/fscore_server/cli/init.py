@@ -11,7 +11,7 @@ from fscore_server.cli.output.outcome import CommandFailed
 __all__ = ["init_command"]
 
 _TEMPLATE = '''\
-"""Feature definitions: what there is, where it comes from, and which model needs it.
+"""Feature definitions: features, their sources, and the models that need them.
 
     fscore plan {folder}      shows what applying this would change
     fscore apply {folder}     stores it in Redis
@@ -57,8 +57,10 @@ def init_command(folder: Path) -> None:
     """Create FOLDER with a first file of definitions to edit. [default: features]"""
     present = sorted(folder.glob("*.py")) if folder.exists() else []
     if present:
-        raise CommandFailed(f"{folder} has definitions already: {present[0].name}; name another")
+        raise CommandFailed(
+            f"{folder} has definitions already: {present[0].name}; name another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "definitions.py"
     path.write_text(_TEMPLATE.format(folder=folder), encoding="utf-8")
-    click.echo(f"wrote {path}; change it to what you have, then: fscore apply {folder}")
+    click.echo(f"wrote {path}; adapt it to your data, then: fscore apply {folder}")

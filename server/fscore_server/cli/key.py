@@ -44,7 +44,7 @@ def _expires(
         raise click.BadParameter(
             f"{value!r} is not a valid duration: write 90d, 12h or 30m"
         ) from None
-    # Whole seconds are what people read, and what every reader of TOML keeps.
+    # Whole seconds are easy to read, and every reader of TOML keeps them.
     return (dt.datetime.now(dt.UTC) + lifetime).replace(microsecond=0)
 
 
@@ -106,7 +106,7 @@ def create_command(
     key = API_KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     sha256 = api_key_hash(key.encode())
     if sha256 is None:
-        raise CommandFailed("the key that was made does not have the form of one")
+        raise CommandFailed("the created key does not have the form of an API key")
     entry = KeyEntry(name, sha256, expires, services or None, views or None)
     block = entry.to_toml()
     if file is not None:
@@ -125,9 +125,9 @@ def create_command(
         click.echo(json.dumps(shown))
         return
     click.echo(key)
-    click.echo("\nThis is shown once: give it to who will send it.", err=True)
+    click.echo("\nThis key is shown only once: give it to the caller that will send it.", err=True)
     if file is None:
-        click.echo("Put this into the file that FSCORE_API_KEYS_FILE names:\n", err=True)
+        click.echo("Add this to the file that FSCORE_API_KEYS_FILE names:\n", err=True)
         click.echo(block, nl=False)
     else:
-        click.echo(f"Its entry is in {file}; servers that follow the file know it.", err=True)
+        click.echo(f"Its entry is in {file}; servers that use this file accept it.", err=True)

@@ -105,7 +105,7 @@ def load_command(
 def require_applied(
     client: fscore.Client, registry: Registry, views: list[str], definitions: Path
 ) -> None:
-    """Refuse to write views that Redis describes otherwise: clients would misread them."""
+    """Raise `CommandFailed` if a view differs from the one in Redis: clients would misread rows."""
     for name in views:
         ours = registry.views[name]
         theirs = client.registry.views.get(name)
@@ -121,7 +121,7 @@ def require_applied(
 
 
 def _differences(ours: ViewDefinition, theirs: ViewDefinition) -> list[str]:
-    """What makes rows of one view no rows of the other."""
+    """Return the differences because of which one view cannot take the rows of the other."""
     if ours.kind != theirs.kind:
         return ["its kind"]
     types = {feature.name: feature.type for feature in ours.features}

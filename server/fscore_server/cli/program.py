@@ -1,4 +1,4 @@
-"""The group of all commands. Their modules import what is slow to import only when they run."""
+"""The group of all commands. Their modules import slow packages only when a command runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["main", "program"]
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def program(debug: bool) -> None:
     """fscore: a realtime feature store on Redis and Valkey."""
-    # `ended` has taken --debug away already; it stands here for the help.
+    # `ended` has already removed --debug from the arguments; it is declared here for the help.
     del debug
 
 

@@ -1,4 +1,4 @@
-"""What each use of the store sends, and which of it a user may not."""
+"""The commands that each use of the store sends, and those that a user may not send."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Purposes = dict[str, tuple[tuple[str, ...], ...]]
 
 _KEY, _CHANNEL = "KEY", "CHANNEL"
 
-# By what they are for, in the order in which they are told.
+# Commands by purpose, in the order in which `fscore doctor` reports them.
 _READING: _Purposes = {
     "definitions": (
         ("HGET", _KEY, "field"),
@@ -92,9 +92,10 @@ _ALWAYS = frozenset({"definitions", "versions", *_ASKED_FOR})
 
 
 def refused(client: fscore.Client, user: str) -> dict[str, dict[str, list[str]]]:
-    """The commands that the user may not send, by `read`, `asked for` and `write`, and by purpose.
+    """Return the commands that the user may not send, by `read`, `asked for` and `write`, and by
+    purpose.
 
-    Where there are definitions, only what these need is looked at.
+    If there are definitions, it checks only the commands that these need.
     """
     needed = _needed(client.registry) or {*_READING, *_WRITING}
     if not expires_hash_fields(client.server):
@@ -122,7 +123,7 @@ def refused(client: fscore.Client, user: str) -> dict[str, dict[str, list[str]]]
 
 
 def _needed(registry: Registry) -> set[str]:
-    """The purposes that these definitions have."""
+    """Return the purposes for which these definitions need commands."""
     needed: set[str] = set()
     for view in registry.views.values():
         if isinstance(view, FeatureViewDefinition):

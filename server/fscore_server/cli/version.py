@@ -193,7 +193,7 @@ def _by(record: VersionRecord) -> str:
 
 
 def _moment(epoch_ms: int | None) -> str:
-    # To the second: whoever needs it closer takes --json.
+    # To the second; --json has the milliseconds.
     return "" if epoch_ms is None else shown_moment(epoch_ms // 1000 * 1000)
 
 

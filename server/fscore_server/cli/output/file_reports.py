@@ -1,4 +1,4 @@
-"""What commands that read files say about them, and about the views that they wrote."""
+"""Reports about the files that a command read and the views that it wrote."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "exit_code", "say_files", "say_views"]
 
-# The readers' own list, which cannot be imported here without the libraries that read files.
+# Repeats the list of the readers: importing theirs would import the libraries that read files.
 FORMATS = ("csv", "tsv", "ndjson", "parquet")
 
 _SHOWN_REASONS = 8
 
 
 def say_files(files: Sequence[FileReport]) -> None:
-    """Print what became of each file."""
+    """Print how many rows of each file were read and rejected, and why."""
     for file in files:
         click.echo(f"{file.path}: {file.rows:,} rows, {file.rejected:,} rejected")
         _say_rejects(file)
@@ -40,7 +40,7 @@ def say_views(views: Sequence[ViewReport], verb: str) -> None:
 
 
 def exit_code(failure: str | None, *, quiet: bool) -> int:
-    """Return how the command ends, and say why where nothing was written."""
+    """Return the command's exit code, and print `failure`, if any: nothing was written."""
     if failure is None:
         return 0
     if not quiet:

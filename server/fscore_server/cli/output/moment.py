@@ -1,4 +1,4 @@
-"""Moments as people read them."""
+"""Timestamps for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["shown_moment"]
 
 
 def shown_moment(epoch_ms: int) -> str:
-    """Epoch milliseconds as `2024-01-02 00:00:00.500Z`, or as they are where that is no date."""
+    """Format epoch milliseconds as `2024-01-02 00:00:00.500Z`, or as a number if out of range."""
     try:
         moment = dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC)
     except (OverflowError, ValueError, OSError):

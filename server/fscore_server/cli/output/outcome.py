@@ -1,11 +1,11 @@
-"""How a command ends: its exit code, and its one line for people where it failed.
+"""How a command ends: its exit code, and its one line for people if it failed.
 
 | code | meaning |
 |---|---|
 | 0 | done; a load with some rejected rows counts as done |
 | 1 | failed: Redis, a file, the definitions, a check of `fscore doctor` |
 | 2 | wrong usage: an unknown command, option or value |
-| 3 | refused: a change of definitions that stored data will not survive (`plan`, `apply`), a |
+| 3 | refused: a change of definitions that would make stored data unusable (`plan`, `apply`), a |
 |   | version that is in use (`version retire`), values that a migration would lose (`migrate`) |
 | 130 | interrupted |
 """
@@ -31,11 +31,11 @@ _DEBUG = "--debug"
 
 
 class CommandFailed(Exception):
-    """The command cannot do what it was asked; the message is for people."""
+    """The command failed for a known reason; the message is for people."""
 
 
 def ended(command: Callable[[list[str]], object], arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code; what it raises becomes a message.
+    """Run a command and return its exit code; print an exception as a message.
 
     `--debug` anywhere among the arguments shows the traceback of an error.
     """
@@ -50,7 +50,8 @@ def ended(command: Callable[[list[str]], object], arguments: Sequence[str]) -> i
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader went away, as `head` does. Nothing is left to say, and nobody to say it to.
+        # The reader of the output went away, as `head` does. The interpreter flushes the output
+        # when it exits, which would fail again, so the output goes to the null device.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
@@ -76,7 +77,8 @@ def _message(error: Exception) -> str:
 
 
 def _is_input_error(error: Exception) -> bool:
-    # Not imported for this: its package takes longer to import than most commands run.
+    # Importing its package takes longer than most commands run. If it is not loaded, the error is
+    # of another class.
     failures = sys.modules.get("fscore_server.ingest.rows.failures")
     return failures is not None and isinstance(error, failures.InputError)
 

@@ -1,5 +1,6 @@
-"""How far a load, a removal or a migration is: a bar where a person watches, plain lines elsewhere.
-All go to standard error.
+"""The progress of a load, a removal or a migration: bars on a terminal, plain lines elsewhere.
+
+All output goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LINE_SECONDS = 2.0
 
 @contextmanager
 def watching(*, quiet: bool) -> Iterator[Watcher]:
-    """What watches a load on this terminal; with `quiet` only a terminal gets anything."""
+    """Yield the watcher of a load; with `quiet` it prints only if standard error is a terminal."""
     if sys.stderr.isatty():
         with _bars() as progress:
             yield _Bars(progress)
@@ -37,7 +38,7 @@ def watching(*, quiet: bool) -> Iterator[Watcher]:
 
 @contextmanager
 def watching_removal(*, quiet: bool) -> Iterator[Callable[[ReclaimProgress], None] | None]:
-    """What watches the removal of keys, as `watching` does a load."""
+    """Yield the watcher of a removal of keys, as `watching` does for a load."""
     if sys.stderr.isatty():
         with _bars() as progress:
             task = progress.add_task("remove keys", total=1.0, detail="")
@@ -56,7 +57,7 @@ def watching_removal(*, quiet: bool) -> Iterator[Callable[[ReclaimProgress], Non
 
 @contextmanager
 def watching_migration(*, quiet: bool) -> Iterator[Callable[[MigrationProgress], None] | None]:
-    """What watches a migration, as `watching` does a load."""
+    """Yield the watcher of a migration, as `watching` does for a load."""
     if sys.stderr.isatty():
         with _bars() as progress:
             tasks: dict[str, TaskID] = {}
@@ -127,20 +128,20 @@ class _Lines:
     def reading(
         self, path: Path, position: int, size: int | None, rows: int, rejected: int
     ) -> None:
-        """Say how much of a file is read."""
+        """Print how much of a file is read."""
         share = "" if size is None else f"{100 * position // max(size, 1)} % read, "
         self._say(f"{path}: {share}{rows} rows, {rejected} rejected")
 
     def writing(self, view: str, done: int, total: int, detail: str) -> None:
-        """Say how much of a view is written."""
+        """Print how much of a view is written."""
         self._say(f"{view}: {100 * done // max(total, 1)} % written, {detail}")
 
     def removing(self, share: float, removed: int) -> None:
-        """Say how much of a removal is done."""
+        """Print how much of a removal is done; `share` is from 0 to 1."""
         self._say(f"{100 * share:.0f} % done, {removed} keys removed")
 
     def migrating(self, phase: str, share: float, rows: int) -> None:
-        """Say how much of a phase is done."""
+        """Print how much of a phase is done; `share` is from 0 to 1."""
         self._say(f"{phase}: {100 * share:.0f} % done, {rows} rows")
 
     def _say(self, line: str) -> None:
