@@ -1,9 +1,9 @@
-"""What an online shop's recommender knows about a visitor, all of it from the shop's clickstream.
+"""Features of an online shop's visitors for its recommender, all from the shop's clickstream.
 
 `fscore apply examples/ecommerce` stores these definitions in Redis, and
 `fscore load examples/ecommerce examples/ecommerce/data/ecom.csv.gz` fills them. On live traffic
-`client.push("clickstream", events)` keeps all of them up to date but `UserActivity`, whose totals
-follow from every event that there ever was.
+`client.push("clickstream", events)` keeps all of them up to date except `UserActivity`: its totals
+count all events ever, so only a load can compute them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ user = Entity(
 clickstream = FileSource("clickstream", event_time="timestamp")
 
 
-# Nothing here has a TTL or a retention, on purpose: they count from the event time, and the
-# sample's newest event is of June 2024, so with them every visitor would be served as EXPIRED, and
-# reading as of a moment in January would find no events. On live traffic, ttl="90d" would forget
-# visitors who stay away, and retention="30d" events that no window reaches any more.
+# TTLs and retentions count from the event time, and the sample's newest event is of June 2024. With
+# a TTL every visitor would be served as EXPIRED, and with a retention a read as of January would
+# find no events, so no view here has one. On live traffic, set ttl="90d" to forget visitors who
+# stay away, and retention="30d" to drop events that no window reaches any more.
 class UserProfile(
     FeatureView,
     entity=user,

@@ -1,4 +1,4 @@
-"""Ingestion from files: read, convert, aggregate, write."""
+"""Ingestion from files: reading, conversion, aggregation, writing."""
 
 from fscore_server.ingest.loader import LoadReport, load
 from fscore_server.ingest.pusher import PushReport, push

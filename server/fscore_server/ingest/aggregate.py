@@ -1,8 +1,8 @@
-"""Rows of a view out of events: partial results for each batch of events, merged into one row per
-entity.
+"""Aggregation of events into the rows of a view: partial results for each batch of events are
+merged into one row per entity.
 
-Memory grows with the number of entities, not with the number of events; only `distinct` keeps
-each different value once. :mod:`fscore.model.mapping` specifies what each operation means.
+Memory grows with the number of entities, not with the number of events; only `distinct` also keeps
+each different value of an entity once. :mod:`fscore.model.mapping` specifies the operations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["Aggregation", "selected"]
 
-# Enough events for one grouping to be worth its fixed cost.
+# Grouping has a fixed cost, so events are gathered until there are this many.
 _BATCH_ROWS = 500_000
 
 _TIME = "time"
@@ -27,7 +27,7 @@ _EXTREMES = {"smallest": pl.Expr.min, "largest": pl.Expr.max}
 
 
 class Aggregation:
-    """Collects the events of one view; `names` says in which column of the events a cell stands."""
+    """Aggregates the events of one view; `names` has the column of the events for each cell."""
 
     def __init__(self, plan: ViewPlan, names: dict[Cell, str]) -> None:
         self._plan = plan
@@ -36,11 +36,11 @@ class Aggregation:
         self._waiting: list[pl.DataFrame] = []
         self._rows = 0
         self._partial: pl.DataFrame | None = None
-        # Per `distinct` feature, each pair of an entity and a value once.
+        # For each `distinct` feature, each pair of an entity and a value once.
         self._seen: dict[str, pl.DataFrame] = {}
 
     def add(self, events: pl.DataFrame) -> None:
-        """Take events, in the order of the file; every one has its join keys and its event time."""
+        """Add events, in the order of the file. Each must have its join keys and its event time."""
         self._waiting.append(
             events.select(
                 *(pl.col(self._names[cell]).alias(f"key.{name}") for name, cell in self._plan.keys),
@@ -62,8 +62,10 @@ class Aggregation:
             self._collapse()
 
     def rows(self) -> pl.DataFrame:
-        """One row per entity: the join keys, the features, and `event_time` in epoch
-        milliseconds; sorted by key.
+        """Return one row per entity, sorted by key: the join keys, the features, and `event_time`
+        in epoch milliseconds.
+
+        Raises `InputError` if a total does not fit into 64 bits.
         """
         self._collapse()
         partial = self._partial
@@ -91,7 +93,7 @@ class Aggregation:
         events = pl.concat(self._waiting)
         self._waiting.clear()
         self._rows = 0
-        # Stable, so that of equal times the later line stays the later one.
+        # The sort is stable, so that the later of two lines with equal times stays the later one.
         events = events.sort(_TIME, maintain_order=True)
         partial = events.group_by(self._keys, maintain_order=True).agg(
             pl.col(_TIME).max(),
@@ -109,7 +111,7 @@ class Aggregation:
         self._partial = partial
 
     def _part(self, feature: FeaturePlan) -> Sequence[pl.Expr]:
-        """What one batch of events, sorted by time, contributes to a feature."""
+        """Return the partial result of a feature for one batch of events, sorted by time."""
         name = feature.name
         chosen = self._chosen(feature)
         if feature.op == "count":
@@ -127,8 +129,8 @@ class Aggregation:
         return [value.first().alias(name), time.first().alias(f"{_TIME}.{name}")]
 
     def _chosen(self, feature: FeaturePlan) -> pl.Expr:
-        """Whether an event belongs to the feature: `where` selects it and its cell holds
-        something.
+        """Return whether an event counts for the feature: `where` selects it and its cell has a
+        value.
         """
         conditions = [pl.col(_TIME).is_not_null()]
         if feature.where:
@@ -167,7 +169,7 @@ class Aggregation:
 
 
 def selected(where: Conditions, names: Mapping[Cell, str]) -> pl.Expr:
-    """Whether the text of every one of these columns is one of those listed for it."""
+    """Return whether the text of each of these columns is one of the texts listed for it."""
     conditions = [pl.lit(True)]
     for column, texts in where.items():
         cell = pl.col(names[Cell(column, "text")])
@@ -178,7 +180,7 @@ def selected(where: Conditions, names: Mapping[Cell, str]) -> pl.Expr:
 
 
 def _merge(feature: FeaturePlan) -> Sequence[pl.Expr]:
-    """Two partial results of an entity, the earlier batch first, into one."""
+    """Merge two partial results of an entity, the earlier batch first, into one."""
     name = feature.name
     column = pl.col(name)
     if feature.op in ("count", "total"):
@@ -197,5 +199,5 @@ def _merge(feature: FeaturePlan) -> Sequence[pl.Expr]:
 
 
 def _wide(value: pl.Expr, feature: FeaturePlan) -> pl.Expr:
-    """In a type in which a sum neither wraps nor loses what the feature's own type could hold."""
+    """Cast to a type in which a sum does not wrap and is as exact as the feature's own type."""
     return value.cast(pl.Int128 if feature.spelling == "Int64" else pl.Float64)

@@ -1,4 +1,4 @@
-"""Events that wait until every file is read, to be written to series and flags."""
+"""A buffer of the events for series and flags, which are written once every file is read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["EventBuffer", "event_columns"]
 
 
 class EventBuffer:
-    """Keeps of each event what series and flags need, as columns: some tens of bytes.
+    """Keeps the columns of each event that series and flags need: some tens of bytes.
 
-    They come out sorted by entity and time, because a series takes its events from the oldest on
-    (later, an older one could be too late for its tiles), and because events of one entity that are
-    written together cost least.
+    It yields the events sorted by entity and time. After a newer event, an older one could be too
+    late for the tiles of a series, so the oldest must come first. And events of one entity are
+    cheapest to write together.
     """
 
     def __init__(self, projection: SourceProjection, names: Mapping[Cell, str]) -> None:
@@ -29,12 +29,12 @@ class EventBuffer:
             self._views.setdefault(order, []).append(view)
 
     def add(self, events: pl.DataFrame) -> None:
-        """Take events; every one has its join keys and its event time."""
+        """Add events. Each must have its join keys and its event time."""
         if self._cells:
             self._frames.append(events.select(self._cells.values()))
 
     def slices(self, rows: int) -> Iterator[tuple[ViewProjection, EventColumns]]:
-        """All events for each view, so many at a time."""
+        """Yield all events for each view, at most `rows` at a time."""
         if not self._frames:
             return
         events = pl.concat(self._frames)
@@ -47,7 +47,7 @@ class EventBuffer:
 
 
 def event_columns(events: pl.DataFrame, names: Mapping[Cell, str]) -> EventColumns:
-    """The columns of events as the projection takes them."""
+    """Return the columns of events in the form that the projection takes."""
     return EventColumns(
         {cell: _values(events[name]) for cell, name in names.items()}, events.height
     )

@@ -1,4 +1,4 @@
-"""The way of a file's rows: read, converted, and what is no event put aside."""
+"""Files into events: rows are read and converted, and those that are not valid events rejected."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ __all__ = ["FileEvents", "FileReport", "Progress", "Silent"]
 
 
 class Progress(Protocol):
-    """Is told how far it is: bytes of `size`, which is None where nobody knows it, and `done`
-    of `total`.
+    """Receives the progress of a load or push.
+
+    `reading` gets the position in a file and its size, in bytes; the size is None for the standard
+    input. `writing` gets how many of the `total` are done.
     """
 
     def reading(
@@ -31,7 +33,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def reading(
         self, path: Path, position: int, size: int | None, rows: int, rejected: int
@@ -44,7 +46,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What became of one file; `rejects` is where its rejects stand, None when there are none."""
+    """The result of reading one file; `rejects` is the file of its rejects, None if it has none."""
 
     path: Path
     rows: int
@@ -54,7 +56,7 @@ class FileReport:
     examples: Sequence[Reject]
 
     def to_json(self) -> dict[str, Any]:
-        """The form for machines."""
+        """Return the report as JSON data."""
         return {
             "path": str(self.path),
             "rows": self.rows,
@@ -65,7 +67,7 @@ class FileReport:
 
 
 class FileEvents:
-    """Reads files for a plan. `names` says in which column of the events a cell stands."""
+    """Reads files for a plan. `names` has the column of the events for each cell."""
 
     def __init__(
         self,
@@ -87,8 +89,10 @@ class FileEvents:
     def read(
         self, path: Path, take: Callable[[pl.DataFrame], None], *, allowed: int | None = None
     ) -> FileReport:
-        """Hand a file's events to `take`, some thousands at a time; stop after more rejects than
-        are allowed. Raises :class:`InputError` when the file is unusable as a whole.
+        """Pass a file's events to `take`, some thousands at a time, and return a report.
+
+        It stops when there are more rejects than `allowed`. Raises :class:`InputError` if the file
+        as a whole is unusable.
         """
         rows = 0
         rejects = RejectFile(path, self._rejects_dir, write=self._keep_rejects)
@@ -118,7 +122,7 @@ class FileEvents:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before an error that does not say which file it is about."""
+    """Put the file's name before an error that does not name the file."""
     try:
         yield
     except InputError as error:

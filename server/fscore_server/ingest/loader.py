@@ -1,5 +1,5 @@
-"""A load: files through conversion and aggregation into rows of feature views, and their events
-into series and flags.
+"""A load: events of files are converted and aggregated into rows of feature views, and written to
+series and flags.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WRITE_EVENTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did."""
+    """The result of a load."""
 
     source: str
     dry_run: bool
@@ -38,7 +38,7 @@ class LoadReport:
     read_seconds: float
     write_seconds: float
     failure: str | None = field(default=None)
-    """Why nothing was written although the files could be read; None when all went well."""
+    """Why nothing was written although the files could be read; None if the load succeeded."""
 
     @property
     def rows(self) -> int:
@@ -51,7 +51,7 @@ class LoadReport:
         return sum(file.rejected for file in self.files)
 
     def to_json(self) -> dict[str, Any]:
-        """The form for machines."""
+        """Return the report as JSON data."""
         return {
             "source": self.source,
             "dry_run": self.dry_run,
@@ -76,13 +76,15 @@ def load(
     rejects_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Load files into every view of their source; all the files together are the source's events.
+    """Load files into every view of their source, and return a report.
 
-    Without a `client` it is a dry run: everything is
-    read and checked, and nothing is written, neither to Redis nor beside the files. Nothing is
-    written to Redis before every file was read to its end. Raises :class:`InputError` when a file
-    is unusable as a whole; rows that are come back counted, and stand in `<file>.rejects.ndjson`.
-    The report has a `failure` when every row was rejected, or more than `max_rejects`.
+    All the files together must be the source's events. Every file is read to its end before
+    anything is written to Redis. Without a `client` this is a dry run: everything is read and
+    checked, and nothing is written, neither to Redis nor beside the files.
+
+    Unusable rows are counted and written to `<file>.rejects.ndjson`. The report has a `failure`
+    if every row was rejected, or more than `max_rejects`. Raises :class:`InputError` if a file as a
+    whole is unusable.
     """
     plan = plan_load(registry, source)
     watcher = progress or Silent()
@@ -165,7 +167,7 @@ def _write_view(
 
 @dataclass(slots=True)
 class _Written:
-    """What was written to a series, or to flags, so far."""
+    """The rows written to a series, or to flags, so far."""
 
     unit: Literal["entities", "events"]
     read: int = 0
@@ -179,7 +181,7 @@ class _Written:
         if not rows.events.size:
             return
         first, last = (tuple(rows.columns[name][at] for name in keys) for at in (0, -1))
-        # Events come sorted by entity, so that only this one can be there twice.
+        # Events are sorted by entity, so only the last entity of the rows before can come again.
         again = self.unit == "entities" and first == self.last
         self.rows += rows.events.size - again
         self.last = last

@@ -1,4 +1,4 @@
-"""What is done with the rows of files, worked out from the definitions beforehand."""
+"""The plan of a load: how rows of files are read and aggregated, made from the definitions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fscore_server.ingest.rows.failures import InputError
 
 __all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"]
 
-# Cells whose type the file decides.
+# Cells whose type depends on the file.
 _UNDECLARED = frozenset({"text", "event_id", "event_time"})
 # Operations that read the cell as the feature's type; `count` and `distinct` look at text alone.
 _TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
@@ -27,26 +27,26 @@ _TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read from files, whatever becomes of it."""
+    """What is read from files, for a load or a push."""
 
     cells: tuple[Cell, ...]
-    """The conversions to do on each chunk, each once; those of `required` first, so that rejects
-    name them.
+    """The conversions to do on each chunk, each once. Those of `required` come first, so that a
+    reject names them before others.
     """
     required: frozenset[Cell]
-    """Cells without which a row is no event: join keys and event times."""
+    """Cells that every event must have: join keys and event times."""
     flags: tuple[FlagProjection, ...] = ()
-    """Views of flags that rows set, which only ids with a number have."""
+    """Views of flags that rows set; they take only entities whose id has a number."""
 
     @classmethod
     def of(cls, projection: SourceProjection) -> Reading:
-        """What the projection of events needs."""
+        """Return the reading that the projection of events needs."""
         return cls(projection.cells, frozenset(projection.required), _flags(projection))
 
     @property
     def columns(self) -> dict[str, str | None]:
-        """The columns to read, each with the feature type that reads it, or None where only its
-        text counts.
+        """The columns to read, each with the feature type that reads it, or None if only its text
+        matters.
         """
         columns: dict[str, str | None] = {}
         for cell in self.cells:
@@ -58,8 +58,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class FeaturePlan:
-    """How one feature is aggregated: the operation, the cell it reads, and the texts that select
-    its rows.
+    """How one feature is aggregated: the operation, the cell that it reads, and the texts by which
+    its rows are selected.
     """
 
     name: str
@@ -76,17 +76,17 @@ class ViewPlan:
     view: str
     ttl_ms: int
     keys: tuple[tuple[str, Cell], ...]
-    """Join keys in declared order, each with the cell that holds it."""
+    """Join keys in declared order, each with its cell."""
     event_time: Cell
     features: tuple[FeaturePlan, ...]
 
     def required(self) -> Iterable[Cell]:
-        """The join keys and the event time."""
+        """Yield the cells of the join keys and the event time."""
         yield from (cell for _, cell in self.keys)
         yield self.event_time
 
     def cells(self) -> Iterable[Cell]:
-        """Every cell that the view reads."""
+        """Yield every cell that the view reads."""
         yield from self.required()
         for feature in self.features:
             if feature.cell is not None:
@@ -96,8 +96,10 @@ class ViewPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All views that are filled from one pass over the files: rows of feature views are worked out
-    from all events together, series and flags follow from each event.
+    """All views that one pass over the files fills.
+
+    Rows of feature views are computed from all events together; each event by itself adds to
+    series and flags.
     """
 
     source: str
@@ -106,12 +108,12 @@ class LoadPlan:
 
     @property
     def names(self) -> list[str]:
-        """The views."""
+        """The names of the views."""
         return [*(view.view for view in self.views), *(view.view for view in self.events.views)]
 
     @property
     def reading(self) -> Reading:
-        """What all views together read."""
+        """The reading of all views together."""
         required = [cell for view in self.views for cell in view.required()]
         required += self.events.required
         cells = [cell for view in self.views for cell in view.cells()]
@@ -123,9 +125,10 @@ class LoadPlan:
 
 
 def plan_load(registry: Registry, source: str | None = None) -> LoadPlan:
-    """Work out the load of the file source named `source`, which may be left out when there is one.
+    """Plan the load of the file source named `source`, which may be None if there is only one.
 
-    Raises :class:`InputError` when no view, or no single source, fits.
+    Raises :class:`InputError` if there is no such source, several without a name, or a view of it
+    that events cannot fill.
     """
     sources = {
         view.source.name: view.source for view in registry.views.values() if view.source is not None

@@ -1,4 +1,4 @@
-"""A push: events of files, as they are read, into the views that they fill one by one."""
+"""A push: events of files are written, as they are read, to views that single events can fill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["PushReport", "push"]
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """What a push did; `left_out` are the views that it cannot fill, each with why."""
+    """The result of a push; `left_out` has the views that it cannot fill, each with the reason."""
 
     source: str
     files: Sequence[FileReport]
@@ -42,13 +42,13 @@ class PushReport:
 
     @property
     def failure(self) -> str | None:
-        """Why nothing was pushed although the files could be read; None when all went well."""
+        """Why nothing was pushed although the files could be read; None if the push succeeded."""
         if self.rows and self.rows == self.rejected:
             return f"all {self.rows} rows were rejected, so nothing was pushed"
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """The form for machines."""
+        """Return the report as JSON data."""
         return {
             "source": self.source,
             "rows": self.rows,
@@ -73,9 +73,11 @@ def push(
 ) -> PushReport:
     """Push the events of files, or of the standard input (`-`), as they are read.
 
-    What was read before an error is in Redis; pushing everything again changes nothing of it.
-    Raises SourceNotFound, InvalidValue where the source's events fill no view one by one, and
-    :class:`InputError` when a file is unusable as a whole; rows that are come back counted.
+    If it fails, the events before the error are in Redis; pushing all of them again is safe.
+    Unusable rows are counted and written to `<file>.rejects.ndjson`.
+
+    Raises `SourceNotFound` if there is no such source, `InvalidValue` if single events fill none of
+    its views, and :class:`InputError` if a file as a whole is unusable.
     """
     projection = project_source(registry, source)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Rows on their way into Redis, and what was written."""
+"""Writing rows to Redis, with retries, and reports of what was written."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fscore.errors import DeadlineExceeded, Overloaded, Unavailable
 
 __all__ = ["ClientWriter", "ViewReport", "Writer", "write"]
 
-# Seconds between attempts to write: longer in sum than a server takes to start again.
+# Seconds between attempts to write; together longer than a server takes to restart.
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 
 Ordering = Literal["arrival", "event_time"]
 
 
 class Writer(Protocol):
-    """What is needed of a client."""
+    """The part of a client that loads and pushes use."""
 
     def write(
         self, view: str, rows: Mapping[str, Any], /, *, ordering: Ordering = "arrival"
@@ -28,7 +28,7 @@ class Writer(Protocol):
 
 
 class ClientWriter:
-    """A client that writes one version alone, or every live one where that is None."""
+    """A client that writes one version only, or every live version if `version` is None."""
 
     def __init__(self, client: fscore.Client, version: int | None) -> None:
         self._client = client
@@ -43,11 +43,13 @@ class ClientWriter:
 
 @dataclass(frozen=True, slots=True)
 class ViewReport:
-    """What was written to one view: by a load so many `entities` of a feature view or of flags, or
-    `events` of a series; by a push `rows` in place of entities, of which several may be of one.
+    """How many rows were written to one view, and in which `unit` they are counted.
 
-    `expired` entities are older than the view's TTL and will not be served as present; `unchanged`
-    is what was there before, or came too late for a series.
+    A load counts `entities` of a feature view or of flags, and `events` of a series. A push counts
+    `rows` instead of entities, because several rows may be of one entity.
+
+    `expired` entities are older than the view's TTL and will not be served as PRESENT. `unchanged`
+    rows were there before, or came too late for a series.
     """
 
     view: str
@@ -57,7 +59,7 @@ class ViewReport:
     unchanged: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The form for machines."""
+        """Return the report as JSON data."""
         found: dict[str, Any] = {"view": self.view, self.unit: self.rows}
         if self.unit == "entities":
             return found | {"expired": self.expired}
@@ -67,7 +69,7 @@ class ViewReport:
 def write(
     client: Writer, view: str, columns: Mapping[str, Any], ordering: Ordering = "arrival"
 ) -> WriteResult:
-    """Write rows; a failure that may pass is tried again, which is safe as it writes the same."""
+    """Write rows; retry after a failure that may pass. Writing the same rows twice is safe."""
     for pause in _PAUSES:
         try:
             return client.write(view, columns, ordering=ordering)

@@ -339,13 +339,13 @@ UNUSABLE = {
     "twice.csv": (b"user_id,at,at\n", "names at more than once"),
     "bytes.csv": (b"user_id\xff,at\n", "not CSV in UTF-8"),
     "cut.csv.gz": (gzip.compress(os.urandom(100_000))[:50_000], "cut short"),
-    "not.csv.gz": (b"user_id,at\n", "not a good gzip file"),
+    "not.csv.gz": (b"user_id,at\n", "not a valid gzip file"),
     "not.csv.zst": (b"user_id,at\n", "cannot read"),
     "cut.csv.zst": (ZSTD[: len(ZSTD) // 2], "Truncated"),
     "cut.csv.lz4": (LZ4[: len(LZ4) // 2], "Truncated"),
     "cut.csv.bz2": (BZ2[: len(BZ2) // 2], "Truncated"),
     "not.parquet": (b"user_id,at\n", "cannot read"),
-    "what.xlsx": (b"", "says no format"),
+    "what.xlsx": (b"", "names no known format"),
 }
 
 

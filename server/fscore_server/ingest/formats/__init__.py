@@ -1,4 +1,4 @@
-"""Which reader a file gets."""
+"""The file formats, and the choice of a file's reader."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ _ENDINGS = {
 
 
 def format_of(path: Path) -> str:
-    """The format by the file's ending, compression aside."""
+    """Return the format by the file's ending, without that of the compression.
+
+    Raises `InputError` if the ending is not known.
+    """
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in COMPRESSIONS:
         endings.pop()
     found = _ENDINGS.get(endings[-1]) if endings else None
     if found is None:
         raise InputError(
-            f"{path}: the ending says no format; say it with --format {'|'.join(FORMATS)}"
+            f"{path}: the ending names no known format; give it with --format {'|'.join(FORMATS)}"
             f" or end the name in {', '.join(_ENDINGS)},"
             f" and {', '.join(COMPRESSIONS)} when compressed"
         )
@@ -43,7 +46,7 @@ def format_of(path: Path) -> str:
 
 
 def open_file(path: Path, wanted: Reading, format_name: str | None = None) -> Reader:
-    """Open one input file for the columns that are wanted."""
+    """Open an input file to read the wanted columns. Raises `InputError` if it cannot be read."""
     if path == STANDARD_INPUT:
         chosen = format_name or "ndjson"
         if chosen == "parquet":

@@ -1,5 +1,6 @@
-"""Bytes of an input file, decompressed, with the position in the file as it lies on disk (which
-is what progress is). The file `-` is the standard input, whose end nobody knows.
+"""The decompressed bytes of an input file, and the position in the file on disk, for progress.
+
+The file `-` is the standard input, whose size is not known.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ class Stream:
         self.size: int | None = os.fstat(file.fileno()).st_size
 
     def read(self) -> bytes:
-        """The next bytes, some MiB; none at the end of the file and only there."""
+        """Return the next bytes, some MiB; they are empty only at the end of the file."""
         with reading(self._path):
             return bytes(self._content.read(READ_BYTES))
 
     @property
     def position(self) -> int:
-        """How many bytes of the file on disk were taken."""
+        """How many bytes of the file on disk have been read."""
         return self._file.tell()
 
     def close(self) -> None:
@@ -57,7 +58,7 @@ class Stream:
 
 
 class _StandardInput(Stream):
-    """What somebody sends, as it comes: a line must not wait until there are some MiB of them."""
+    """The standard input, read as it arrives: a line must not wait until some MiB have arrived."""
 
     def __init__(self) -> None:
         self.size = None
@@ -73,7 +74,7 @@ class _StandardInput(Stream):
         return self._taken
 
     def close(self) -> None:
-        """Leave it open: it is not this stream's."""
+        """Leave the standard input open: it belongs to the process."""
 
 
 def open_stream(path: Path) -> Stream:
@@ -86,14 +87,14 @@ def open_stream(path: Path) -> Stream:
     if compression is None:
         return Stream(path, file, file)
     if compression == "gzip":
-        # The standard library's reader, because it says so when the file was cut short.
+        # Unlike Arrow's, the standard library's reader reports a file that was cut short.
         return Stream(path, file, cast(_Readable, gzip.GzipFile(fileobj=file)))
     return Stream(path, file, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression))
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what reading a file can raise into the one-line error."""
+    """Turn exceptions of reading a file into `InputError`, with a message of one line."""
     try:
         yield
     except FileNotFoundError as error:
@@ -105,6 +106,6 @@ def reading(path: Path) -> Iterator[None]:
             f"{path}: the compressed file is cut short; copy or download it again"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: not a good gzip file: {error}") from error
+        raise InputError(f"{path}: not a valid gzip file: {error}") from error
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot read: {error}") from error

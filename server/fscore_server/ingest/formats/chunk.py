@@ -1,4 +1,4 @@
-"""What every reader yields."""
+"""The chunks that every reader yields, and the readers' interface."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ class Chunk:
     """Some thousands of rows of a file, as columns."""
 
     frame: pl.DataFrame
-    """The wanted columns, in the types that the file has them in (CSV: text)."""
+    """The wanted columns, in the file's own types (CSV: text)."""
     locate: Callable[[Sequence[int]], list[tuple[int, str]]]
-    """Line number and raw text of rows of `frame`; only asked for rows that are rejected."""
+    """Returns the line number and the raw text of rows of `frame`; called for rejected rows only.
+    """
     rejects: list[Reject] = field(default_factory=list)
-    """Lines that are no row at all."""
+    """Lines that could not be read as a row."""
 
 
 class Reader(Protocol):
@@ -33,19 +34,19 @@ class Reader(Protocol):
 
     @property
     def size(self) -> int | None:
-        """How many bytes the file on disk has; None where nobody knows."""
+        """How many bytes the file on disk has; None for the standard input."""
 
     @property
     def position(self) -> int:
-        """How many bytes of the file on disk were taken so far."""
+        """How many bytes of the file on disk have been read so far."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """The rows; raises :class:`InputError` when the file as a whole is unusable."""
+        """Yield the rows. Raises :class:`InputError` if the file as a whole is unusable."""
 
     def close(self) -> None: ...
 
 
 def absent(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
-    """The wanted names that are not there, in the order they were wanted."""
+    """Return the wanted names that are not present, in the order in which they are wanted."""
     there = set(present)
     return [name for name in wanted if name not in there]

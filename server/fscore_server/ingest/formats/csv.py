@@ -1,9 +1,8 @@
-"""CSV and TSV: a header line, then rows. Arrow parses whole blocks; a block it cannot vouch for
+"""CSV and TSV: a header line, then rows. Arrow parses whole blocks; a block that Arrow may misread
 is read record by record.
 
-A file is text in UTF-8. An empty cell, quoted or not, is a missing value. Rows with another
-number of columns than the header has, and rows that are not well-formed, become rejects; the rows
-around them are read.
+A file is text in UTF-8. An empty cell, quoted or not, is a missing value. Rows with another number
+of columns than the header, and malformed rows, become rejects; the rows around them are read.
 """
 
 from __future__ import annotations
@@ -27,17 +26,15 @@ __all__ = ["CsvFile"]
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 16 << 20
-# A quote that is never closed must not swallow the rest of the file: a record ends by here or its
-# first line is rejected.
+# A quote that is never closed must not swallow the rest of the file, so the first line of a longer
+# record is rejected.
 _RECORD_LINES = 100
 _RECORD_BYTES = 1 << 20
 _OPEN_QUOTE = "a quote is opened and not closed"
 
 
 class CsvFile:
-    """One CSV file, opened; its header is read at once, so that missing columns are known before
-    anything else.
-    """
+    """One open CSV file. Its header is read at once, so that missing columns are reported first."""
 
     def __init__(self, path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> None:
         self.path = path
@@ -110,9 +107,9 @@ class CsvFile:
         return bool(data)
 
     def _next_block(self) -> tuple[bytes, bool]:
-        """Whole lines, and whether they are the last.
+        """Return whole lines, and whether they are the last.
 
-        What follows the last line end stays in the buffer.
+        Bytes after the last line end stay in the buffer.
         """
         more = self._read()
         if not more:
@@ -129,8 +126,8 @@ class CsvFile:
         return self._parse_records(block, last)
 
     def _parse_block(self, block: bytes) -> Chunk | None:
-        """The block through Arrow, or None when it might have misread it: then the slow way
-        decides.
+        """Parse the block with Arrow; return None if Arrow may have misread it, so that it is read
+        record by record.
         """
         if block.count(b'"') % 2 or not _is_utf8(block):
             return None
@@ -143,8 +140,8 @@ class CsvFile:
         try:
             table = arrow_csv.read_csv(
                 pa.py_buffer(block),
-                # Without threads Arrow knows the number of a bad row; one block is one piece of
-                # work for it.
+                # Arrow knows the number of a bad row only without threads. They would not help: it
+                # parses a block in one piece.
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False, column_names=self.columns, block_size=len(block) + 1
                 ),
@@ -166,8 +163,8 @@ class CsvFile:
             return None
         total = table.num_rows + len(invalid)
         if total != block.count(b"\n") + (not block.endswith(b"\n")):
-            # Quoted line ends, meant or not: Arrow would take a quote that somebody forgot to
-            # close for one.
+            # Some line ends are quoted. Arrow cannot tell whether that is meant or a closing quote
+            # is missing.
             return None
         records = np.delete(np.arange(total), [row.number - 1 for row in invalid])
         lines = _Lines(block, self._line)
@@ -184,8 +181,9 @@ class CsvFile:
         )
 
     def _parse_records(self, block: bytes, last: bool) -> tuple[Chunk | None, int]:
-        """The block record by record, and how many bytes that used up: a record may go on in the
-        next block.
+        """Read the block record by record; return the chunk and the number of bytes read.
+
+        A record may go on in the next block, so some bytes may be left.
         """
         lines = block.split(b"\n")
         if not lines[-1]:
@@ -200,7 +198,8 @@ class CsvFile:
                 break
             wrong = isinstance(outcome, list) and len(outcome) not in (0, len(self.columns))
             if outcome is None or (wrong and taken > 1):
-                # Going on with the next line keeps the rows that the open quote would swallow.
+                # The open quote would swallow the rows after it, so reading goes on with the next
+                # line.
                 taken, outcome = 1, _OPEN_QUOTE
             raw = b"\n".join(lines[at : at + taken])
             line = self._line + at
@@ -244,8 +243,11 @@ class _Lines:
 
 
 def _record(lines: Sequence[bytes], at: int, delimiter: str) -> tuple[int, list[str] | str | None]:
-    """One record from `lines[at]` on: how many lines it takes, and its cells, or why it is none,
-    or None when the block ends before it does."""
+    """Read one record from `lines[at]` on.
+
+    Returns how many lines it takes, and its cells; or the reason why it is malformed; or None if
+    the block ends before the record does.
+    """
     taken = 1
     size = len(lines[at])
     while True:
@@ -258,7 +260,7 @@ def _record(lines: Sequence[bytes], at: int, delimiter: str) -> tuple[int, list[
         except csv.Error as error:
             if "unexpected end of data" not in str(error):
                 return 1, f"not CSV: {error}" if taken == 1 else _OPEN_QUOTE
-        # Only a line with a quote in it can close the cell that is open.
+        # Only a line with a quote in it can close the open cell.
         while True:
             if taken >= _RECORD_LINES or size >= _RECORD_BYTES:
                 return 1, _OPEN_QUOTE

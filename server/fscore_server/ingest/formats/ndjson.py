@@ -22,7 +22,7 @@ __all__ = ["NdjsonFile", "kind_of"]
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 16 << 20
 _PROBED_LINES = 1000
-# A broken line sends this many lines through the slow way, not the whole block.
+# After a broken line only this many lines are read line by line, not the whole block.
 _PIECE_LINES = 256
 
 _SCALARS = {
@@ -36,8 +36,8 @@ _SCALARS = {
 
 
 def kind_of(spelling: str | None) -> pa.DataType | None:
-    """The Arrow type in which a feature type stands in JSON, or None where the file decides
-    (times, counted columns).
+    """Return the Arrow type that a feature type has in JSON, or None if the file decides (times,
+    counted columns).
     """
     if spelling is None or spelling.startswith("Timestamp"):
         return None
@@ -50,10 +50,7 @@ def kind_of(spelling: str | None) -> pa.DataType | None:
 
 
 class NdjsonFile:
-    """One NDJSON file, opened.
-
-    `wanted` gives for each column the feature type that reads it, or None.
-    """
+    """One open NDJSON file; `wanted` has the feature type that reads each column, or None."""
 
     def __init__(self, path: Path, wanted: Mapping[str, str | None]) -> None:
         self.path = path
@@ -61,7 +58,7 @@ class NdjsonFile:
         self._wanted = dict(wanted)
         self._unseen = {name: json.dumps(name).encode() for name in wanted}
         self._schema: pa.Schema | None = None
-        # What undeclared columns hold, of those that were seen to hold anything.
+        # A value of each undeclared column, for those in which one has been seen.
         self._held: dict[str, Any] = {}
         self._undeclared = [name for name, spelling in wanted.items() if not kind_of(spelling)]
         self._names: dict[str, None] = {}
@@ -97,8 +94,8 @@ class NdjsonFile:
                 yield chunk
             if not data:
                 break
-        # A key may be absent from most objects, so only the end of the file can tell that a
-        # column is not there.
+        # A key may be absent from most objects, so only the end of the file shows that a column
+        # is missing.
         lacking = absent(self._wanted, set(self._wanted) - set(self._unseen))
         if rows and lacking:
             raise missing_columns(self.path, lacking, self._names)
@@ -153,7 +150,7 @@ class NdjsonFile:
         return pa.concat_tables(tables), kept, rejects
 
     def _probe(self, lines: Sequence[bytes]) -> pa.Schema:
-        """The Arrow schema: declared kinds, and for the rest what the first lines hold."""
+        """Return the Arrow schema: declared types, and for the rest those of the first lines."""
         found = self._held
         for count, line in enumerate(lines):
             if count >= _PROBED_LINES and all(name in found for name in self._undeclared):
@@ -185,8 +182,8 @@ def _arrow_type(value: Any) -> pa.DataType:
 
 
 def _parse_block(block: bytes, schema: pa.Schema, rows: int) -> pa.Table | None:
-    """The block through Arrow, or None when it refuses it or sees another number of objects than
-    there are lines.
+    """Parse the block with Arrow; return None if Arrow refuses it or finds another number of
+    objects than there are lines.
     """
     if not rows:
         return schema.empty_table()
@@ -205,7 +202,7 @@ def _parse_block(block: bytes, schema: pa.Schema, rows: int) -> pa.Table | None:
 
 
 def _object(line: bytes, schema: pa.Schema) -> dict[str, Any] | str:
-    """The wanted values of one line, or why it is rejected."""
+    """Return the wanted values of one line, or the reason why it is rejected."""
     try:
         pairs = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
     except UnicodeDecodeError as error:
@@ -231,7 +228,7 @@ def _object(line: bytes, schema: pa.Schema) -> dict[str, Any] | str:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of an object, so that a name given twice is seen."""
+    """The members of an object as pairs, so that repeated names are not lost."""
 
 
 def _mismatch(value: Any, kind: pa.DataType) -> str | None:

@@ -19,7 +19,7 @@ _BATCH_ROWS = 65_536
 
 
 class ParquetFile:
-    """One Parquet file, opened. Its rows are numbered from 1 in rejects, in place of lines."""
+    """One open Parquet file. Its rejects have row numbers from 1 in place of line numbers."""
 
     def __init__(self, path: Path, wanted: Sequence[str]) -> None:
         self.path = path

@@ -1,1 +1,1 @@
-"""From the lines of a file to rows, or to rejects with their reason."""
+"""Conversion of a file's lines into rows, or into rejects with their reason."""

@@ -1,8 +1,8 @@
-"""Columns of a file into columns of feature types, whole columns at a time.
+"""Conversion of a file's columns to feature types, whole columns at a time.
 
-A converted column has the values that fit, and null elsewhere; what was there before and is null
-after is the row's fault and becomes a reject. A column whose type as a whole cannot be the
-feature's (a Parquet column of lists for an Int64) is the file's fault.
+A converted column has null in place of a value that does not fit, and the row of that value becomes
+a reject. If the type of the whole column cannot fit (a Parquet column of lists for an Int64), the
+file is unusable.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ STORED: dict[str, Any] = {
     "Timestamp": pl.Int64,
     "Timestamp[s]": pl.Int64,
 }
-"""Type of a converted column; moments are epoch milliseconds whatever their unit in the store."""
+"""Type of a converted column; timestamps are epoch milliseconds whatever their unit in Redis."""
 
 
 def convert(series: pl.Series, cell: Cell) -> pl.Series:
-    """The column as the cell's type; null where a value is absent or does not fit."""
+    """Return the column in the cell's type, with null for values that are absent or do not fit.
+
+    Raises `InputError` if the column's own type cannot be converted.
+    """
     series = _plain(series)
     if cell.spelling == "text":
         return _as_text(series, cell)
@@ -46,7 +49,7 @@ def convert(series: pl.Series, cell: Cell) -> pl.Series:
             raise _unfit(series, cell)
         return _as_text(series, cell)
     if series.dtype == pl.String and cell.spelling != "String":
-        # An empty text is a missing value for everything but text.
+        # An empty text is a missing value for all types but text.
         series = series.replace("", None)
     if cell.spelling == "event_time":
         return _as_time(series, cell)
@@ -57,7 +60,7 @@ def convert(series: pl.Series, cell: Cell) -> pl.Series:
 
 
 def expectation(cell: Cell) -> str:
-    """What a value of the cell must be, in words, for the reason of a reject."""
+    """Return in words what a value of the cell must be, for the reason of a reject."""
     if cell.spelling == "event_time" or cell.spelling.startswith("Timestamp"):
         return expected_moment(cell.timestamp_format)
     return {
@@ -73,7 +76,7 @@ def expectation(cell: Cell) -> str:
 
 
 def _plain(series: pl.Series) -> pl.Series:
-    """Without the types that only say how a file stores something."""
+    """Return the column without types that only say how a file stores it, such as categories."""
     if series.dtype in (pl.Categorical, pl.Enum):
         return series.cast(pl.String)
     return series.cast(pl.Float64) if isinstance(series.dtype, pl.Decimal) else series
@@ -98,7 +101,7 @@ def _as_int64(series: pl.Series, cell: Cell) -> pl.Series:
     if series.dtype == pl.String:
         return series.str.strip_chars().cast(pl.Int64, strict=False)
     if series.dtype.is_float():
-        # A column of integers with holes in it is often stored as floats.
+        # Files often store a column of integers with missing values as floats.
         whole = series.cast(pl.Int64, strict=False)
         return whole.set(whole.cast(pl.Float64) != series.cast(pl.Float64), None)
     if series.dtype.is_integer() or series.dtype == pl.Null:
@@ -148,11 +151,11 @@ def _as_bytes(series: pl.Series, cell: Cell) -> pl.Series:
 
 
 def _as_time(series: pl.Series, cell: Cell) -> pl.Series:
-    """Epoch milliseconds."""
+    """Return the column in epoch milliseconds."""
     if series.dtype == pl.Null:
         return series.cast(pl.Int64)
     if isinstance(series.dtype, pl.Datetime | pl.Date):
-        # A moment without a zone is UTC, and one with a zone is kept as UTC inside.
+        # A time without a zone is UTC, and polars keeps one with a zone as UTC inside.
         return series.cast(pl.Datetime("ms")).cast(pl.Int64)
     if cell.timestamp_format in ("unix", "unix_ms"):
         return _epoch_ms(series, cell)
@@ -176,11 +179,11 @@ def _epoch_ms(series: pl.Series, cell: Cell) -> pl.Series:
 
 def _iso_ms(text: pl.Series) -> pl.Series:
     joined = text.str.replace(r"^([0-9-]{10}) ", "${1}T").str.replace(r" ?UTC$", "Z")
-    # The parser would take a month or a day of one digit too.
+    # The parser would also accept a month or a day of one digit.
     after_day = joined.str.slice(10, 1)
     joined = joined.set((after_day != "T") & (joined.str.len_bytes() != 10), None)
     moments = _parsed(joined, _ISO)
-    # The forms after the first are rare: each looks only at what is left.
+    # The other forms are rare, so each is tried only on texts that are not parsed yet.
     for form in _ISO_FORMS:
         if moments.null_count() == joined.null_count():
             break
@@ -199,7 +202,7 @@ def _parsed(text: pl.Series, form: str) -> pl.Series:
 
 
 def _chrono(pattern: str) -> str:
-    """A strptime pattern in the dialect of the parser here, where %f alone counts nanoseconds."""
+    """Translate a strptime pattern for polars' parser, in which %f alone counts nanoseconds."""
     return pattern.replace(".%f", "%.f").replace("%f", "%6f")
 
 
@@ -246,9 +249,7 @@ def _item_spelling(data_type: DataType) -> str:
 
 
 def _lists_of_text(series: pl.Series, data_type: DataType, wanted: pl.List) -> pl.Series:
-    """Arrays written as JSON in a cell of text: rare, so each different text is read once, in
-    Python.
-    """
+    """Convert texts with JSON arrays: rare, so Python reads them, each different text once."""
     readings: dict[str, list[Any] | None] = {}
     for text in series.drop_nulls().unique():
         try:

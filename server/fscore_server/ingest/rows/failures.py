@@ -1,6 +1,4 @@
-"""What can go wrong with an input file: one row of it (a :class:`Reject`) or all of it
-(:class:`InputError`).
-"""
+"""Failures of an input file: of one row (:class:`Reject`) or of all of it (:class:`InputError`)."""
 
 from __future__ import annotations
 
@@ -12,15 +10,14 @@ __all__ = ["InputError", "Reject", "missing_columns"]
 
 
 class InputError(Exception):
-    """The file, or the way it is described, is unusable as a whole.
-
-    The message is one line for people.
+    """The whole file is unusable, or does not fit the definitions; the message is one line for
+    people.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that was not loaded: where it stands, why, and its text as it is in the file."""
+    """One row that was not loaded: its line, the reason, and its text as it is in the file."""
 
     line: int
     reason: str
@@ -28,7 +25,7 @@ class Reject:
 
 
 def missing_columns(path: Path, missing: Iterable[str], present: Iterable[str]) -> InputError:
-    """The one error for columns that the definitions read and the file does not have."""
+    """Return the error for columns that the definitions read and the file does not have."""
     wanted = ", ".join(missing)
     found = ", ".join(present)
     return InputError(

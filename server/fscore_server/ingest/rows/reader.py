@@ -1,4 +1,4 @@
-"""Chunks of a file into events of the right types, and what does not fit into rejects."""
+"""Conversion of a file's chunks into typed events, and of rows that do not fit into rejects."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """Rows that fail, and the reason for one of them."""
+    """One check: the rows that fail it, and a function that returns the reason for a row."""
 
     failing: pl.Series
     reason: Callable[[int], str]
 
 
 class EventReader:
-    """Converts chunks. `names` says in which column of the events a cell stands."""
+    """Converts chunks into events. `names` has the column of the events for each cell."""
 
     def __init__(self, reading: Reading) -> None:
         self._cells = reading.cells
@@ -41,7 +41,7 @@ class EventReader:
         self.names = {cell: f"c{index}" for index, cell in enumerate(self._cells)}
 
     def read(self, chunk: Chunk) -> tuple[pl.DataFrame, list[Reject]]:
-        """The chunk's good rows, and its rejects in the order of the file."""
+        """Return the events of the chunk's good rows, and its rejects in the order of the file."""
         now_ms = time.time_ns() // 1_000_000
         columns: list[pl.Series] = []
         checks: list[_Check] = []
@@ -98,7 +98,8 @@ class EventReader:
         return checks
 
     def _id_check(self, view: FlagProjection, events: pl.DataFrame) -> _Check:
-        """Rows that set a flag of an entity whose id has no number, so that no bit is its own."""
+        """Return the check for rows that set a flag of an entity whose id has no number: such an
+        entity has no bit."""
         ((_, cell),) = view.keys
         ids = events[self.names[cell]]
         sets = events.select(
@@ -121,14 +122,14 @@ class EventReader:
         rejects = [
             Reject(line, checks[verdict[row]].reason(row), raw)
             for row, (line, raw) in zip(rows, chunk.locate(rows), strict=True)
-            # A blank line in a CSV file comes as a row of nothing; it is no row.
+            # The CSV reader yields a blank line as a row without values; it is not a row.
             if raw.strip()
         ]
         return sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
 
 
 def _numbered(ids: pl.Series, pattern: str | None) -> pl.Series:
-    """Whether each id is one that the pattern writes for a number."""
+    """Return for each id whether it is one that the pattern writes for a number."""
     if pattern is None:
         return ids >= 0
     prefix, _, digits = pattern.partition("%")
@@ -146,7 +147,7 @@ def _misread(found: pl.Series, values: pl.Series, cell: Cell) -> pl.Series:
     lost = values.is_null() & found.is_not_null()
     if found.dtype != pl.String:
         return lost
-    # An empty text is a missing value, not a wrong one.
+    # An empty text is a missing value, not an invalid one.
     return lost & (found != "")
 
 

@@ -14,10 +14,10 @@ __all__ = ["RejectFile"]
 
 
 class RejectFile:
-    """`<input>.rejects.ndjson`, one JSON object for each rejected row; there only when there are
+    """`<input>.rejects.ndjson`, with one JSON object for each rejected row; only made if there are
     any.
 
-    With `write` off it only counts.
+    If `write` is False, rejects are only counted.
     """
 
     def __init__(self, source: Path, folder: Path | None, *, write: bool) -> None:
@@ -30,7 +30,7 @@ class RejectFile:
         self._file: IO[str] | None = None
 
     def add(self, rejects: Iterable[Reject]) -> None:
-        """Write rejects down."""
+        """Count rejects and write them to the file."""
         for reject in rejects:
             self.count += 1
             kind = reject.reason.partition(", found ")[0]
@@ -43,9 +43,7 @@ class RejectFile:
                 self._open().write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """Finish the file; one that an earlier load left is removed when this load had no
-        rejects.
-        """
+        """Finish the file. If this load had no rejects, remove the file of an earlier load."""
         if self._file is not None:
             self._file.close()
         elif self.written and not self.count:
