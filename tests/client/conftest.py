@@ -1,4 +1,4 @@
-"""A client with the shop's definitions, and a witness that is not fscore."""
+"""Fixtures of the client's tests: a client, a connection without fscore, a proxy, own servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.redis_server import RedisServer
 
 @pytest.fixture
 def asyncio_driver() -> Iterator[AsyncioDriver]:
-    """For what only the asyncio client has."""
+    """The asyncio driver alone, for features that only the asyncio client has."""
     made = AsyncioDriver()
     yield made
     made.close()
@@ -32,14 +32,14 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 @pytest.fixture
 def witness(redis_url: str) -> Iterator[Any]:
-    """Another library's connection, to write and read what is stored without fscore."""
+    """A redis-py connection, to read and write stored data without fscore."""
     with redis.Redis.from_url(redis_url) as connection:
         yield connection
 
 
 @pytest.fixture
 def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[FaultProxy]:
-    """A proxy before the empty server."""
+    """A proxy in front of the empty server."""
     with FaultProxy(redis_server.port) as running:
         yield running
 
@@ -53,7 +53,7 @@ def own_server(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def durable(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """A server of the test's own that loses nothing it acknowledged."""
+    """A server of the test's own that fsyncs each write, so it loses none that it acknowledged."""
     arguments = ["--appendonly", "yes", "--appendfsync", "always"]
     with RedisServer(redis_server.kind, arguments) as server:
         yield server

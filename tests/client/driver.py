@@ -1,7 +1,7 @@
-"""Both drivers behind one face, so that a test is written once.
+"""Both drivers behind one interface, so that a test is written once for both.
 
-What a driver hands out looks like the blocking client: methods of the asyncio client are run on an
-event loop of a thread of its own, which goes on turning between calls as it does in a server.
+A driver's clients look like the blocking client. The methods of the asyncio client run on an event
+loop in a thread of its own, which keeps running between calls, as it does in a server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENCE = 30.0
 
 
 class Driver:
-    """Connects clients, makes calls in the background, and closes what is left at the end."""
+    """Connects clients, makes calls in the background, and closes all clients at the end."""
 
     name: str
 
@@ -35,21 +35,21 @@ class Driver:
         self._clients: list[Any] = []
 
     def connect(self, url: str | None = None, **overrides: Any) -> Any:
-        """A client, closed at the end of the test."""
+        """Return a client, which is closed at the end of the test."""
         client = self._connect(url, overrides)
         self._clients.append(client)
         return client
 
     def start(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Future[Any]:
-        """Makes a call without waiting for it."""
+        """Begin a call in the background and return its future."""
         raise NotImplementedError
 
     def all(self, calls: list[Future[Any]]) -> list[Any]:
-        """The results of calls under way, errors among them as values."""
+        """Wait for these calls and return their results; an error is returned, not raised."""
         return [call.exception(PATIENCE) or call.result() for call in calls]
 
     def close(self) -> None:
-        """Closes every client and whatever the driver needed itself."""
+        """Close every client, and the driver's own loop and thread if it has them."""
         for client in self._clients:
             client.close()
         self._clients.clear()
@@ -89,7 +89,7 @@ class AsyncioDriver(Driver):
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Runs a coroutine on the loop; cancelling the future cancels it."""
+        """Run a coroutine on the loop; cancelling the returned future cancels it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -102,7 +102,7 @@ class AsyncioDriver(Driver):
         return _OnLoop(self, self.run(connect()))
 
     def start(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Future[Any]:
-        # Only methods of what this driver handed out are called, and these know how.
+        # Tests pass only methods of this driver's clients, which are `_Method`s.
         return call.begin(*arguments, **named)  # type: ignore[attr-defined]
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class _OnLoop:
 
 
 class _Method:
-    """A coroutine function as a blocking one."""
+    """Makes a blocking method of a coroutine method."""
 
     def __init__(self, driver: AsyncioDriver, function: Callable[..., Any]) -> None:
         self._driver = driver
@@ -155,12 +155,12 @@ class _Method:
 
 
 def make_driver(name: str) -> Driver:
-    """The driver of this name."""
+    """Return a new driver: "blocking" or "asyncio"."""
     return BlockingDriver() if name == "blocking" else AsyncioDriver()
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Asks again until it holds, of what is done beside the calls of a test."""
+    """Poll a condition until it holds; for work that happens beside the calls of a test."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"

@@ -1,4 +1,4 @@
-"""The definitions of the tests of writing: a view of every kind and layout."""
+"""Definitions for the tests of writing: a view of every kind and layout."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Row(FeatureView, entity=user, layout="packed", ttl="30d"):
 
 
 class Plain(SeriesView, entity=user):
-    """Every event for ever, without payload."""
+    """Keeps every event for ever, without a payload."""
 
     plain_count: Int64 = window.count("7d")
 

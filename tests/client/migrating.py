@@ -1,4 +1,4 @@
-"""Migrations step by step, in a time of their own."""
+"""Runs migrations step by step, with a clock of their own."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ REGISTRY = Registry.from_definitions(
 
 
 def row(number: int) -> dict[str, Any]:
-    """A row whose values follow from a number; some of them null."""
+    """Return a row whose values follow from a number; some of them are null."""
     made = {
         "points": number - 3,
         "ratio": number / 3,
@@ -88,7 +88,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 def fill(client: Any) -> None:
-    """Rows of all ages, in two versions, beside those of another view."""
+    """Write rows of all ages in two versions, and rows of another view in the same hashes."""
     rows = [
         {"user_id": number, **row(number), "event_time": NOW - number * 7 * MINUTE_MS}
         for number in USERS
@@ -100,13 +100,13 @@ def fill(client: Any) -> None:
 
 
 def begin(client: Any, to: str, **options: Any) -> None:
-    """The view in the layout from which it is to go."""
+    """Put the view into the layout from which it will migrate to `to`."""
     if to == "hash":
         client.migrate("row", "packed", **{**FAST, **options})
 
 
 def values(client: Any) -> Any:
-    """Every value and status of both versions, as of one time."""
+    """Return every value, status and event time of both versions, as of one time."""
     client.refresh()
     prepared = client.prepare("everything")
     found = []
@@ -117,12 +117,12 @@ def values(client: Any) -> Any:
 
 
 def same(found: Any, expected: Any) -> None:
-    """Check that both are equal."""
-    assert repr(found) == repr(expected)  # NaN and -0.0 as well
+    """Check that two results of `values` are equal."""
+    assert repr(found) == repr(expected)  # tells NaN and -0.0 apart as well
 
 
 class Steps:
-    """Runs migrations on a connection; pauses take no time and are kept."""
+    """Runs migrations on a connection; pauses take no time, and are recorded."""
 
     def __init__(self, url: str, **overrides: Any) -> None:
         self._client = fscore.connect(url, **overrides)
@@ -131,7 +131,7 @@ class Steps:
         self.done = 0
 
     def run(self, course: Course, most: int | None = None) -> Any:
-        """The result; None where it was dropped after `most` steps."""
+        """Run a migration and return its result, or None if it was dropped after `most` steps."""
         operation = migrate(course)
         self.done = 0
         reply: Any = None
@@ -151,7 +151,7 @@ class Steps:
         return None
 
     def take(self, step: Any) -> Any:
-        """What a step is answered with."""
+        """Carry out one step and return its answer: the clock for a pause, else the reply."""
         if isinstance(step, Pause):
             self.clock += step.seconds
             if step.seconds:
@@ -160,7 +160,7 @@ class Steps:
         return self._client.driver.run(_once(step))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._client.close()
 
 
@@ -169,5 +169,5 @@ def _once(step: Step) -> Operation[Any]:
 
 
 def course(to: str, **options: Any) -> Course:
-    """A migration of `row` that waits a second each time."""
+    """Return a migration of the view `row` that waits a second at each switch."""
     return Course("", "row", to, **{"rate": 1e9, "settle": 1.0, **options})

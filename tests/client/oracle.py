@@ -1,4 +1,4 @@
-"""Values that say whose they are, so that a reply to somebody else cannot go unnoticed."""
+"""Values that name their user, so that a test notices a reply that belongs to another caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES = ["age", "country"]
 
 
 def rows(users: int, sequence: int = 0) -> list[dict[str, Any]]:
-    """Rows whose every value names its user, and the sequence number they were written with."""
+    """Return rows whose values name their user, and the sequence number of the write."""
     return [
         {"user_id": user, "age": 1_000_000 + user, "country": f"user-{user:06}-{sequence:06}"}
         for user in range(users)
@@ -21,12 +21,12 @@ def rows(users: int, sequence: int = 0) -> list[dict[str, Any]]:
 
 
 def fill(client: Any, users: int, sequence: int = 0) -> None:
-    """Writes such rows; their event time has the sequence number too."""
+    """Write such rows; a later sequence number has a later event time."""
     client.write("profile", rows(users, sequence), event_time=EPOCH + sequence)
 
 
 def check(table: Any, users: Any, sequence: int = 0) -> None:
-    """Every row is its user's, and not older than this."""
+    """Check that every row is its user's, and not older than this sequence number."""
     ages = table.column("age")
     assert np.array_equal(ages, 1_000_000 + np.asarray(users)), (ages, users)
     for user, country in zip(users, table.column("country"), strict=True):

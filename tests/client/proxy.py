@@ -1,8 +1,8 @@
 """A TCP proxy between a client and its server that misbehaves on demand.
 
-Requests always pass; what a test does to the replies is what it asks for:
+Requests always pass. A test says what happens to the replies:
 
-    proxy.hold()             replies wait, until `release`; `hold_these`: on today's connections
+    proxy.hold()             replies wait until `release`; `hold_these`: on open connections only
     proxy.pass_bytes(100)    that many bytes of replies pass, the rest is held
     proxy.cut_after(100)     that many bytes pass, then every connection ends
     proxy.inject(b"…")       these bytes go out before the next reply
@@ -25,14 +25,14 @@ PATIENCE = 30.0
 
 
 class FaultProxy:
-    """Listens on a free port; a context manager."""
+    """Listens on a free port of loopback while its block runs."""
 
     def __init__(self, port: int) -> None:
         self._upstream = ("127.0.0.1", port)
         self._changed = threading.Condition()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads: list[threading.Thread] = []
-        self._budget: int | None = None  # bytes of replies that may pass; None is all
+        self._budget: int | None = None  # bytes of replies that may pass; None means all
         self._cut_when_spent = False
         self._held: list[socket.socket] = []
         self._injected = b""
@@ -72,42 +72,42 @@ class FaultProxy:
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    # What a test asks for
+    # What a test asks of the proxy
 
     def hold(self) -> None:
-        """Replies wait from now on."""
+        """Hold all replies from now on."""
         self.pass_bytes(0)
 
     def hold_these(self) -> None:
-        """Replies on the connections there are wait from now on; later ones are not concerned."""
+        """Hold replies on the connections that are open now; later connections are not affected."""
         with self._changed:
             self._held = [client for client, _ in self._pairs]
 
     def release(self) -> None:
-        """Replies pass, those held first."""
+        """Let replies pass again, the held ones first."""
         with self._changed:
             self._budget, self._cut_when_spent, self._held = None, False, []
             self._changed.notify_all()
 
     def pass_bytes(self, count: int) -> None:
-        """This many bytes of replies pass, what follows waits."""
+        """Let this many bytes of replies pass and hold the rest."""
         with self._changed:
             self._budget, self._cut_when_spent = count, False
             self._changed.notify_all()
 
     def cut_after(self, count: int) -> None:
-        """This many bytes of replies pass, then all connections end, and replies pass again."""
+        """Let this many bytes of replies pass, then end all connections; later ones are served."""
         with self._changed:
             self._budget, self._cut_when_spent = count, True
             self._changed.notify_all()
 
     def inject(self, data: bytes) -> None:
-        """These bytes go out before the next reply."""
+        """Send these bytes before the next reply."""
         with self._changed:
             self._injected = data
 
     def cut(self) -> None:
-        """Ends all connections, as a server does that is killed."""
+        """End all connections, as a killed server does."""
         with self._changed:
             pairs, self._pairs = self._pairs, []
             self._changed.notify_all()
@@ -115,30 +115,30 @@ class FaultProxy:
             _end(*pair)
 
     def refuse(self) -> None:
-        """Ends all connections, and new ones as soon as they are made."""
+        """End all connections, and each new one as soon as it is accepted."""
         self._refusing = True
         self.cut()
 
     def greet_only(self) -> None:
-        """Ends all connections, and new ones once the first replies have passed."""
+        """End all connections, and each new one once its first replies have passed."""
         self._greeting_only = True
         self.cut()
 
     def accept(self) -> None:
-        """New connections live again."""
+        """Serve new connections again, after `refuse` or `greet_only`."""
         self._refusing = self._greeting_only = False
 
     def wait_for_request(self, after: int) -> None:
-        """Waits until more than this many pieces of requests have come."""
+        """Wait until more than this many pieces of requests have come."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.requests > after, PATIENCE)
 
     def wait_for_connection(self, after: int) -> None:
-        """Waits until more than this many connections were made."""
+        """Wait until more than this many connections were made."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.connections > after, PATIENCE)
 
-    # What it does
+    # How the proxy does it
 
     def _spawn(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -174,7 +174,7 @@ class FaultProxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
-                # Counted first: whoever has the answer finds its request counted.
+                # Counted first, so that a test that has the answer finds its request counted.
                 with self._changed:
                     self.requests += 1
                     self._changed.notify_all()
@@ -200,7 +200,7 @@ class FaultProxy:
         self._drop(client, server)
 
     def _admitted(self, data: bytes, client: socket.socket) -> tuple[bytes, bool]:
-        """What of `data` may pass now, and whether the connections end after it."""
+        """Return the part of `data` that may pass now, and whether all connections end after it."""
         with self._changed:
             self._changed.wait_for(lambda: self._may_pass(client) or self._is_gone(client))
             if self._is_gone(client):
@@ -232,7 +232,7 @@ def _end(*sockets: socket.socket) -> None:
 
 
 def _reset(one: socket.socket) -> None:
-    # A linger of nothing sends RST, which is what a port answers that nobody listens on.
+    # A linger time of 0 makes close send RST, as a port does on which nobody listens.
     with contextlib.suppress(OSError):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     one.close()

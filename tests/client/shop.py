@@ -1,4 +1,4 @@
-"""The definitions of the clients' tests: every type, composite keys, a wide row."""
+"""Definitions for the client's tests: every type, composite keys, a wide row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Profile(FeatureView, entity=user, ttl="1h"):
 
 
 class Standing(FeatureView, entity=user, ttl="1h"):
-    """Every feature with a default."""
+    """A view whose features all have a default."""
 
     level: Int64 = Feature(default=7)
     tier: String = Feature(default="none")
@@ -87,7 +87,7 @@ REGISTRY = Registry.from_definitions([everything, profile, pairs, second, Member
 
 @functools.cache
 def wide_registry(width: int) -> Registry:
-    """An entity with this many Int64 features, a service of all of them and one of the first."""
+    """Return an entity with this many Int64 features, a service of all, and one of the first."""
     row = Entity("row", join_keys={"row_id": Int64})
     namespace = {"__annotations__": {f"f{number}": Int64 for number in range(width)}}
     view: Any = types.new_class(
