@@ -1,4 +1,4 @@
-"""One request to two servers that differ only in whether they have hot routes: one answer."""
+"""Compare the answers of two servers that differ only in whether they have hot routes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import httpx
 
 from tests.server.server_process import ServerProcess
 
-# What the server makes anew for each request, in headers and in problem documents.
+# An id that the server makes for each request, in headers and in problem documents.
 _MADE_ID = re.compile(rb"\b[0-9a-f]{16}-[0-9a-f]+\b")
 _DATE = re.compile(rb"(?m)^date: [^\r]+")
 _LENGTH = re.compile(rb"(?m)^content-length: (\d+)\r$")
 
 
 def asking_both(hot: ServerProcess, application: ServerProcess) -> httpx.Client:
-    """A client that asks one with hot routes and one without, and compares what they answer."""
+    """Return a client that asks a server with hot routes and one without, and compares answers."""
     transport = BothPaths(hot, application)
     return httpx.Client(base_url=hot.url, timeout=20, transport=transport)
 
@@ -23,8 +23,8 @@ def asking_both(hot: ServerProcess, application: ServerProcess) -> httpx.Client:
 class BothPaths(httpx.BaseTransport):
     """Sends each request to a server without hot routes, and twice to one with them.
 
-    Of these two the second finds a route that has learned what is asked. All three answers must be
-    the same, byte for byte; the caller gets the last.
+    The first of the two teaches the hot route, the second finds it ready. All three answers must be
+    the same, byte for byte; the caller gets the last one.
     """
 
     def __init__(self, hot: ServerProcess, application: ServerProcess) -> None:
@@ -43,7 +43,7 @@ class BothPaths(httpx.BaseTransport):
             answers.append(comparable(head, response.content))
         assert answers[0] == answers[1], "before anything was learned"
         assert answers[0] == answers[2], "by the hot routes"
-        # The transport's response is read already, and its stream closed.
+        # The transport's response is already read, so its stream is closed.
         return httpx.Response(
             response.status_code, headers=response.headers.raw, content=response.content
         )
@@ -53,13 +53,13 @@ class BothPaths(httpx.BaseTransport):
 
 
 def comparable(head: bytes, body: bytes) -> bytes:
-    """An answer without what differs from one to the next: dates, ids that the server made."""
+    """Return an answer without the parts that always differ: dates, and ids the server made."""
     body = _MADE_ID.sub(b"made", body)
     head = _DATE.sub(b"date: then", _MADE_ID.sub(b"made", head))
     return _LENGTH.sub(b"content-length: %d\r" % len(body), head) + body
 
 
 def comparable_stream(stream: bytes) -> bytes:
-    """All that a connection received, likewise; lengths that count ids are left out."""
+    """Do the same with all bytes of a connection; lengths that count ids are left out."""
     stream = _DATE.sub(b"date: then", _MADE_ID.sub(b"made", stream))
     return _LENGTH.sub(b"content-length: some\r", stream)

@@ -1,4 +1,4 @@
-"""What spans are sent to: a receiver of OTLP over HTTP that keeps what it gets."""
+"""Collectors of spans for tests: one keeps what OTLP over HTTP brings, one never answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Received:
-    """A span, with its attributes as values of Python."""
+    """A received span, its attributes as Python values."""
 
     name: str
     trace_id: str
@@ -27,7 +27,7 @@ class Received:
 
 
 class Collector:
-    """A context manager: listening inside, on a free port of its own."""
+    """Listens on a free port while its block runs, and keeps every span that it gets."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -61,14 +61,14 @@ class Collector:
             self._came.notify_all()
 
     def wait_for(self, count: int, timeout: float = 20) -> list[Received]:
-        """All spans so far, once there are so many."""
+        """Wait until this many spans have come, and return all so far."""
         with self._came:
             assert self._came.wait_for(lambda: len(self.spans) >= count, timeout), self.spans
             return list(self.spans)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a server send its spans here, and soon."""
+        """The variables that make a server send its spans here, and soon."""
         return environment(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class Collector:
 
 
 class Hanging:
-    """A collector that takes connections, and never answers."""
+    """A collector that accepts connections and never answers."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -96,7 +96,7 @@ class Hanging:
         return environment(self._listener.getsockname()[1])
 
     def wait_for_request(self) -> socket.socket:
-        """The connection on which the next request has begun to arrive."""
+        """Wait for the first byte of the next request, and return its connection."""
         self._listener.settimeout(20)
         connection, _ = self._listener.accept()
         connection.settimeout(20)
@@ -112,7 +112,7 @@ def environment(port: int) -> dict[str, str]:
 
 
 def decoded(body: bytes) -> list[Received]:
-    """The spans of one request."""
+    """Return the spans of one export request."""
     request = ExportTraceServiceRequest.FromString(body)
     return [
         Received(

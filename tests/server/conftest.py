@@ -1,4 +1,4 @@
-"""A store with definitions and rows, and a server that serves it."""
+"""Fixtures of the server's tests: a store with definitions and rows, and servers of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACTIVITY_1: dict[str | bytes, Any] = {
     "_ts:activity": NOW_MS,
 }
 
-# Written field by field as the storage format says, so that the library is not its own witness.
+# Written field by field after the storage format, so that tests do not rely on fscore's own writes.
 ROWS: dict[str, dict[Any, Any]] = {
     "user:{u1}:v1": {**PROFILE_1, **ACTIVITY_1},
     "user:{u1}:v2": {**PROFILE_1, "age": "30"},
@@ -48,12 +48,12 @@ ROWS: dict[str, dict[Any, Any]] = {
 
 
 def fill(url: str) -> None:
-    """Empties the store, applies the definitions and writes the rows."""
+    """Empty the store, apply the definitions and write the rows."""
     with redis.Redis.from_url(url) as connection:
         connection.flushall()
         for key, row in ROWS.items():
             connection.hset(key, mapping=row)
-        # A key of another type than a hash, in the place of a row.
+        # A row's key, but a string and not a hash.
         connection.set("user:{wrong}:v1", "text")
         kinds.fill(connection)
     with fscore.connect(url) as client:
@@ -62,7 +62,7 @@ def fill(url: str) -> None:
 
 @contextmanager
 def filled(kind: str) -> Iterator[RedisServer]:
-    """A server of its own that is filled."""
+    """Start a Redis or Valkey server and fill it."""
     with RedisServer(kind) as server:
         fill(server.url)
         yield server
@@ -79,41 +79,41 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def store(kind: str) -> Iterator[RedisServer]:
-    """A store with definitions and rows, which tests only read."""
+    """A store with definitions and rows, shared by tests that only read."""
     with filled(kind) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def any_store() -> Iterator[RedisServer]:
-    """A store for tests of what does not depend on Redis: processes, connections, logs."""
+    """A store for tests that do not depend on the kind of server: processes, connections, logs."""
     with filled("valkey") as server:
         yield server
 
 
 @pytest.fixture
 def own_store(kind: str) -> Iterator[RedisServer]:
-    """A store like it that a test may change, stop and kill."""
+    """A store of the test's own, which it may change, stop and kill."""
     with filled(kind) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def server(store: RedisServer) -> Iterator[ServerProcess]:
-    """A server that tests only ask."""
+    """A feature server with hot routes, shared by tests that only read."""
     with ServerProcess(store.url) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def application(store: RedisServer) -> Iterator[ServerProcess]:
-    """A server of the same store without hot routes."""
+    """A feature server of the same store without hot routes."""
     with ServerProcess(store.url, hot_routes=False) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def http(server: ServerProcess, application: ServerProcess) -> Iterator[httpx.Client]:
-    """A client that asks both, and compares what they answer."""
+    """A client that asks both servers, and checks that their answers are equal."""
     with asking_both(server, application) as client:
         yield client

@@ -1,4 +1,4 @@
-"""API keys for tests, and the file that a server reads them from."""
+"""API keys for tests, and the file from which a server reads them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Key:
-    """A key, and what its entry says beside its name and hash."""
+    """An API key; `more` is TOML that its entry has beside name and hash."""
 
     name: str
     more: str = ""
 
     @property
     def secret(self) -> str:
-        """The same for a name at every run, so that a failure can be repeated."""
+        """The key itself: a name has the same in every run, so that a failure can be repeated."""
         return f"fsk_{hashlib.sha256(self.name.encode()).hexdigest()[:43]}"
 
     @property
     def entry(self) -> str:
-        """As it stands in the file, by another hash function than the server's."""
+        """The key's entry in the file, hashed by another implementation than the server's."""
         sha256 = hashlib.sha256(self.secret.encode()).hexdigest()
         return f'[[key]]\nname = "{self.name}"\nsha256 = "{sha256}"\n{self.more}\n'
 
     @property
     def header(self) -> dict[str, str]:
-        """What its holder sends."""
+        """The header that the key's holder sends."""
         return {"Authorization": f"Bearer {self.secret}"}
 
 
@@ -49,12 +49,12 @@ KEYS = (FULL, EXPIRED, RANKING, PROFILE, VISITS, TYPO, NOTHING)
 
 
 def write(path: Path, *keys: Key) -> Path:
-    """Puts these keys into the place of what the file has."""
+    """Replace the file's contents with these keys."""
     return replace(path, "".join(key.entry for key in keys))
 
 
 def replace(path: Path, text: str) -> Path:
-    """Puts this into the place of what the file has, at once."""
+    """Replace the file's contents with this text, atomically."""
     new = path.with_suffix(".new")
     new.touch(mode=0o600)
     new.write_text(text)

@@ -1,4 +1,4 @@
-"""A view of every kind for one entity, and the keys of two visitors, written as the format says."""
+"""A view of every kind for one entity, and two visitors' keys after the storage format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fscore import (
 from fscore import functions as fn
 
 AT = 1_717_243_200_000
-"""2024-06-01T12:00:00Z, as of which the tests read."""
+"""2024-06-01T12:00:00Z: the tests read as of this time."""
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 visitor = Entity("visitor", join_keys={"visitor_id": String})
@@ -70,7 +70,7 @@ class Quote(RequestView, entity=visitor, request={"amount": Float64, "coupon": S
 
 
 visits = FeatureService("visits", features=[Device, Account, Browsing, Campaigns])
-# What it is computed from is not among its features, but for one.
+# The features that Quote is computed from are read, but not returned.
 quotes = FeatureService("quotes", features=[Quote, Device.platform])
 tenure = FeatureService("tenure", features=[Quote.tenure])
 
@@ -83,7 +83,7 @@ def _packed(columns: str, written: int, null_bits: int, fixed: bytes, tail: byte
 
 
 def fill(connection: redis.Redis) -> None:
-    """Writes the keys of visitor v0042; of v0007 there are events alone."""
+    """Write all keys of visitor v0042, and only events of visitor v0007."""
     device: dict[Any, Any] = {"platform": "ios", "screens": 2, "_ts:device": AT - HOUR // 2}
     connection.hset("visitor:{v0042}:v1", mapping=device)
     row = _packed(
@@ -96,7 +96,7 @@ def fill(connection: redis.Redis) -> None:
         f"kettle,9.5#{AT - 90 * MINUTE}": AT - 90 * MINUTE,
         f"te%2Ca,4.25#{AT - 20 * MINUTE}": AT - 20 * MINUTE,
         f"cup,%N#{AT - MINUTE}": AT - MINUTE,
-        # After the moment as of which is read.
+        # Later than the time that the tests read as of.
         f"spoon,1.0#{AT + MINUTE}": AT + MINUTE,
     }
     connection.zadd("browsing:visitor:{v0042}", events)

@@ -1,4 +1,4 @@
-"""The server as its users run it: a process of its own, watched through its log and its port."""
+"""The server as its users run it: a process of its own, observed through its log and its port."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ sys.exit(run(ServerSettings(**json.loads(sys.argv[1]))))
 
 
 class ServerProcess:
-    """A context manager: serving inside, ended outside. `log` has every line so far, parsed.
+    """Serves while its block runs. `log` has every line so far, parsed.
 
-    Beside settings it takes an `environment` with variables that others than fscore read.
+    Beside settings it takes an `environment`: variables that libraries other than fscore read.
     """
 
     def __init__(self, redis_url: str, **settings: Any) -> None:
@@ -55,14 +55,14 @@ class ServerProcess:
             try:
                 entry = json.loads(line)
             except ValueError:
-                # The interpreter's own traceback; a test that looks for it finds it in raw_log.
+                # A line of the interpreter's own traceback; tests find it in raw_log.
                 continue
             self.log.append(entry)
             self._lines.put(entry)
         self._lines.put(None)
 
     def wait_for(self, message: str, timeout: float = 20) -> dict[str, Any]:
-        """The next line whose message contains this."""
+        """Wait for the next line whose message contains this text, and return it parsed."""
         while True:
             try:
                 entry = self._lines.get(timeout=timeout)
@@ -81,18 +81,18 @@ class ServerProcess:
         self.process.send_signal(number)
 
     def pause(self) -> None:
-        """Stops it; it does not run any more, in no thread, once this returns. SIGCONT goes on."""
+        """Suspend the process; when this returns, no thread of it runs. SIGCONT resumes it."""
         self.signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wait(self, timeout: float = 30) -> int:
-        """The exit code, once the process has ended and its whole log is read."""
+        """Wait until the process has ended and its whole log is read; return the exit code."""
         code = self.process.wait(timeout)
         self._reader.join(timeout)
         return code
 
     def stop(self) -> int:
-        """Ends the process as an orchestrator does."""
+        """End the process as an orchestrator does, and return its exit code."""
         self.client.close()
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
@@ -112,7 +112,7 @@ class ServerProcess:
         self.stop()
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the series of this name that have these labels."""
+        """Return the sum of all series with this name and these labels."""
         total = 0.0
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         for line in self.client.get("/metrics").text.splitlines():

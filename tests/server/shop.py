@@ -1,4 +1,4 @@
-"""The definitions that the server's tests read: every type, three entities, and every kind."""
+"""Definitions for the server's tests: every type, three entities, every kind of view."""
 
 from __future__ import annotations
 
