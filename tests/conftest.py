@@ -23,14 +23,14 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL of an empty server."""
+    """The URL of `redis_server`, emptied for this test."""
     assert redis_server.command("FLUSHALL") == b"+OK\r\n"
     return redis_server.url
 
 
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    """The blocking, then the asyncio driver."""
+    """The blocking driver, then the asyncio driver; closed at the end of the test."""
     made = make_driver(request.param)
     yield made
     made.close()
@@ -38,5 +38,5 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
 
 @pytest.fixture(scope="session")
 def shop() -> Registry:
-    """The definitions of the example."""
+    """The definitions of examples/ecommerce."""
     return Registry.load(EXAMPLE)

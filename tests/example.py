@@ -1,4 +1,4 @@
-"""The example, which several suites load and read: an online shop's definitions and clickstream."""
+"""Where the example is: an online shop's definitions and clickstream, which several suites load."""
 
 from __future__ import annotations
 

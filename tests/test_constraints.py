@@ -1,4 +1,4 @@
-"""What is installed is what deploy/setup/constraints.txt names, so that next year's is the same."""
+"""The installed packages are those of deploy/setup/constraints.txt, so builds are repeatable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUPS = ("build", "test", "lint", "bench")
 
 
 def pins() -> dict[str, str]:
-    """The version of each package on this Python."""
+    """Return the pinned version of each package on this Python."""
     text = (ROOT / "deploy/setup/constraints.txt").read_text()
     found: dict[str, str] = {}
     for line in text.splitlines():
@@ -30,7 +30,7 @@ def pins() -> dict[str, str]:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml files say that is installed into the environment of the tests."""
+    """Return the requirements of the tests' environment, from the pyproject.toml files."""
     texts: list[str] = ["pip"]
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     for group in GROUPS:
@@ -40,9 +40,9 @@ def declared() -> list[Requirement]:
 
 
 def needed() -> dict[str, str]:
-    """All packages that these bring, in the versions that are installed.
+    """Return these packages and all they depend on, with the installed versions.
 
-    Not what somebody has installed beside them.
+    Packages that somebody has installed beside them are left out.
     """
     found: dict[str, str] = {}
     waiting = declared()
@@ -56,7 +56,7 @@ def needed() -> dict[str, str]:
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            # A group that this environment was made without.
+            # This environment was made without the package's group.
             continue
         found[name] = distribution.version
         for text in distribution.requires or []:

@@ -1,7 +1,7 @@
-"""The documentation holds: links lead somewhere, generated tables are fresh, marked code runs.
+"""The documentation is right: links resolve, generated tables are fresh, marked code runs.
 
 A fenced block whose info string ends in `run` is executed. The blocks of one page and language run
-as one program, in the checkout, and all of a page on one server, which FSCORE_REDIS_URL names.
+as one program, in the checkout. All programs of a page use one server, named by FSCORE_REDIS_URL.
 """
 
 import os
@@ -66,7 +66,7 @@ def test_the_glossary_is_in_alphabetical_order() -> None:
 
 
 def programs(page: Path) -> dict[str, str]:
-    """The marked code of a page: one program per language, in the order they begin in."""
+    """Return the marked code of a page: one program per language, in order of first appearance."""
     blocks: dict[str, list[str]] = {}
     for language, marks, code in FENCE.findall(page.read_text()):
         if "run" in marks.split():

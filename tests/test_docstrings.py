@@ -1,4 +1,4 @@
-"""The examples in docstrings do what they show."""
+"""The examples in docstrings give the results that they show."""
 
 import doctest
 import importlib
@@ -15,7 +15,7 @@ def modules(package: ModuleType) -> list[str]:
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     # `__main__` modules are programs, and importing one runs it.
     inside = [module.name for module in found if not module.name.endswith("__main__")]
-    # What it exports says that it is of the package itself.
+    # The package's exports name the package itself as their module.
     return [package.__name__, *inside]
 
 

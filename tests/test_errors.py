@@ -18,7 +18,7 @@ from fscore.errors import (
 
 FAMILIES = (FscoreError, ClientFault, ServerFault)
 
-# Written out, because logs, metrics and callers keep these: a code that changes breaks them.
+# Written out, because logs, metrics and callers rely on the codes: a changed code breaks them.
 CODES = {
     "AmbiguousFeature": ("ambiguous_feature", 422),
     "AuthenticationFailed": ("authentication_failed", 503),

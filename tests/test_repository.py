@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: its layout, what it may name, and the core's purity."""
+"""Rules for the whole repository: its layout, words it must not contain, imports, the pure core."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ TOP_LEVEL = {
     *("examples", "fscore", "pyproject.toml", "rust", "server", "tests"),
 }
 
-# Lock files name the registry that their checksums belong to; this file names what it looks for.
+# Lock files name the registry that their checksums belong to; this file has the words it looks for.
 NOT_SEARCHED = {
     *("Cargo.lock", "bench/measure/constant_rate/Cargo.lock", "bench/peers/rust/Cargo.lock"),
     "rust/fuzz/Cargo.lock",
@@ -103,7 +103,7 @@ def test_the_core_depends_on_no_runtime() -> None:
     tree = run(
         *("cargo", "tree", "--locked", "--package", "fscore-core"),
         *("--edges", "normal,build", "--prefix", "none", "--format", "{lib} {f}"),
-        # By which SHA-256 asks the processor what it can do: on ARM through libc.
+        # SHA-256 uses this crate to ask the processor what it can do: on ARM through libc.
         *("--prune", "cpufeatures"),
     )
     features = {
@@ -114,7 +114,7 @@ def test_the_core_depends_on_no_runtime() -> None:
         *("rustix", "libc", "nix", "rustls", "openssl", "chrono", "instant", "rayon"),
     }
     assert features.keys() & forbidden == set()
-    # It reads dates, and has a clock only with the standard library.
+    # This crate reads dates, and has a clock only with the standard library.
     assert features["time"] & {"std", "local-offset"} == set()
 
 
@@ -151,8 +151,8 @@ def test_importing_the_library_brings_no_framework() -> None:
     assert loaded & unwanted == set()
 
 
-# Which room of a package may import which: only those of lower floors, so that there is an order to
-# read them in. `python -m tests.import_graph` shows the graph.
+# Which rooms a room of a package may import: rooms on lower floors only, so that there is an order
+# to read them in. `python -m tests.import_graph` shows the graph.
 LIBRARY_FLOORS = (
     {"_fscore", "errors"},
     {"model", "connection"},
@@ -175,11 +175,11 @@ SERVER_FLOORS = (
 )
 MOST_FILES_AT_THE_TOP = 14
 
-# What applications, and the server, may import of the library. Everything else is its inside.
+# Modules of the library that applications and the server may import. All others are internal.
 PUBLIC = {
     *("fscore", "fscore.aio", "fscore.errors", "fscore.config", "fscore.types", "fscore.window"),
     *("fscore.functions", "fscore.registry", "fscore.offline"),
-    # For who builds a server or a loader, as fscore's own does.
+    # For those who build a server or a loader of their own, as fscore's own does.
     *("fscore.serving", "fscore.ingestion"),
 }
 FACES = PUBLIC - {"fscore.errors", "fscore.config"}
@@ -239,7 +239,7 @@ def test_only_public_modules_of_the_library_are_imported_from_outside(folder: st
 
 
 def test_the_server_reads_no_private_attribute_of_the_library() -> None:
-    # Of its own objects it may: these are the names of what it gets from the library.
+    # The server may read those of its own objects: these names are of objects from the library.
     private = re.compile(r"\b(?:client|prepared|table|compiled|plan|registry|core|driver)\._\w+")
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -1,4 +1,4 @@
-"""The modules of the Rust core depend on each other in one direction, and share no type's name."""
+"""Modules of the Rust core depend on each other in one direction; no two types share a name."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ CORE = Path(__file__).resolve().parent.parent / "rust/core/src"
 
 # The files of these folders may depend on each other in circles, and their types may have any name.
 EXEMPT = {"read"}
-# Dependencies on these do not count: a connection keeps what its receiver is in the middle of.
+# Dependencies on these do not count: a connection stores a receiver's half-read reply.
 KNOWN = {("connection", "receive")}
 
 Module = tuple[str, ...]
@@ -22,7 +22,7 @@ Graph = dict[Module, set[Module]]
 
 
 def sources(core: Path) -> dict[Module, str]:
-    """The code of each module, without its tests and comments."""
+    """Return the code of each module, without its tests and comments."""
     found = {}
     for path in core.rglob("*.rs"):
         module = path.relative_to(core).with_suffix("").parts
@@ -35,7 +35,7 @@ def sources(core: Path) -> dict[Module, str]:
 
 
 def flattened(tree: str) -> Iterator[list[str]]:
-    """The paths of a use tree: `a::{b, c::d}` is `a::b` and `a::c::d`."""
+    """Return the paths of a use tree: `a::{b, c::d}` is `a::b` and `a::c::d`."""
     for part in re.findall(r"(?:[^,{}]|\{(?:[^{}]|\{[^{}]*\})*\})+", tree):
         head, _, rest = part.partition("{")
         names = re.sub(r"\s+as\s+\w+", "", head).strip().split("::")
@@ -55,7 +55,7 @@ def absolute(module: Module, path: list[str]) -> Module:
 
 
 def names(module: Module, code: str) -> tuple[list[Module], list[Module]]:
-    """What a module uses, and what it re-exports of others."""
+    """Return the paths that a module uses, and the names that it re-exports."""
     used: list[Module] = []
     exported: list[Module] = []
     for visible, tree in re.findall(r"\b(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", code):
@@ -67,7 +67,7 @@ def names(module: Module, code: str) -> tuple[list[Module], list[Module]]:
 
 
 def dependencies(modules: dict[Module, str]) -> Graph:
-    """The modules that each uses. A name that a folder re-exports is used where it is defined."""
+    """Return the modules that each uses; a re-exported name counts for the module defining it."""
     used: dict[Module, list[Module]] = {}
     origins: dict[Module, Module] = {}
     for module, code in modules.items():
@@ -97,7 +97,7 @@ def circle(graph: Graph) -> list[str]:
 
 
 def circles(core: Path) -> tuple[list[str], list[str]]:
-    """A circle of files, and one of whole folders; empty if there is none."""
+    """Return a circle of files and a circle of whole folders; each is empty if there is none."""
     files = dependencies(sources(core))
     folders: Graph = {}
     for module, targets in files.items():
@@ -125,11 +125,11 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code)
     assert circles(tmp_path) == ([], [])
-    # Through a re-export, which is no dependency of the folder itself.
+    # Through a re-export, which does not count as a dependency of the folder itself.
     (tmp_path / "a/other.rs").write_text("use super::Inner;")
     files, folders = circles(tmp_path)
     assert (set(files), folders) == ({"a::other", "a::inner"}, [])
-    # Of folders whose files make none.
+    # A circle of folders whose files form none.
     (tmp_path / "a/other.rs").write_text("fn f() { crate::b::g() }")
     (tmp_path / "a/inner.rs").write_text("struct Inner;")
     files, folders = circles(tmp_path)

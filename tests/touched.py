@@ -2,13 +2,14 @@
 
     python -m tests.touched [REVISION]
 
-What has changed is what git shows against the revision: by default what is not committed yet, or
-else the last commit. A changed test is touched. A changed source touches the smoke tests of its
-part (see PARTS), and of the suites of that part each file that has a word of the source's path in
-its name: `telemetry/tracing.py` touches `tests/server/telemetry/test_tracing.py`. What lies between
-tests, such as a fixture, touches the smoke tests of its suite.
+A change is a file that git shows as different from the revision. Without a revision these are the
+uncommitted files, or else the files of the last commit. A changed test touches itself. A changed
+source touches the smoke tests of its part (see PARTS). It also touches each test file of that
+part's suites that has a word of the source's path in its name: `telemetry/tracing.py` touches
+`tests/server/telemetry/test_tracing.py`. Any other file among the tests, such as a fixture, touches
+the smoke tests of its suite.
 
-It is a first look. What nobody named so is found by `make test`.
+This is a first check: it misses tests that are named otherwise. `make test` runs all of them.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Part(NamedTuple):
-    """The suites of a part of the sources, and tests of it that say at once whether it works."""
+    """The suites of a part of the sources, and its smoke tests, which are quick."""
 
     suites: tuple[str, ...]
     smoke: tuple[str, ...]
 
 
-# By the beginning of a path; the first that fits decides.
+# By the beginning of a path; the first match counts.
 PARTS = {
     "server/fscore_server/cli/": Part(("server/cli",), ("server/cli/test_get.py",)),
     "server/fscore_server/ingest/": Part(("server/ingest", "server/cli"), ("server/ingest",)),
@@ -49,16 +50,16 @@ PARTS = {
     "tests/native/": Part((), ("native",)),
     "tests/": Part((), ("client/reading/test_roundtrip.py",)),
 }
-# Every change: the layout of the repository, and the suites that need no server.
+# Every change touches these: the layout of the repository, and the suites that need no server.
 ALWAYS = ("definitions", "model", "registry", "specs", "test_repository.py")
-# They say of what kind a file is rather than what it is about.
+# Words that say what kind of file it is, not what it is about.
 COMMON_WORDS = {"test", "init", "main", "mod", "lib", "core", "src", "fscore", "server", "client"}
 
 
 def touched(changed: Iterable[str], tests: Iterable[str]) -> list[str]:
-    """What pytest is to run, by path within tests/: folders and files.
+    """Return the folders and files that pytest has to run, as paths within tests/.
 
-    `changed` are paths in the repository, `tests` those of all test files within tests/.
+    `changed` are paths in the repository, `tests` are the paths of all test files within tests/.
     """
     tests = sorted(tests)
     found = set(ALWAYS)
@@ -82,18 +83,18 @@ def touched(changed: Iterable[str], tests: Iterable[str]) -> list[str]:
 
 
 def words(path: str) -> set[str]:
-    """The words of a path, plurals as one."""
+    """Return the words of a path, plurals as singulars."""
     found = re.split(r"[^a-z]+", path.lower())
     return {word.removesuffix("s") for word in found if len(word) > 2} - COMMON_WORDS
 
 
 def above(path: str) -> Iterator[str]:
-    """The folders that a path is in."""
+    """Return the folders that a path is in."""
     return (str(folder) for folder in Path(path).parents)
 
 
 def changes(since: str | None) -> list[str]:
-    """The paths that git shows as changed and that are still there."""
+    """Return the paths that git shows as changed and that still exist."""
 
     def git(*arguments: str) -> list[str]:
         command = ["git", "-C", str(ROOT), *arguments, "-z"]
