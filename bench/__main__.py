@@ -1,8 +1,8 @@
-"""Everything that is measured, or some parts of it: `python -m bench [part …] [--quick]`.
+"""Run all benchmarks, or some parts: `python -m bench [part …] [--quick]`.
 
-Each part but micro also runs by itself with options of its own, such as
-`python -m bench.suites.library --help`. Results are printed and kept under bench/results/, with a
-report of the run, report.md, and plots.
+Each part except micro also runs by itself, with options of its own: see for example
+`python -m bench.suites.library --help`. Results are printed and kept under bench/results/, with
+plots and a report of the run, report.md.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _listed() -> str:
-    """The parts and what each asks, for --help."""
+    """Return the list of parts for --help, with the question that each part answers."""
     lines = [f"  {name:10} {question}" for name, (_, question) in PARTS.items()]
     lines.append(
         f"  {PUBLISH:10} the last http and rates into README and docs, and the last profile"
@@ -129,7 +129,7 @@ def _roundtrip(kind: str, quick: bool) -> tuple[str, Bars]:
 
 
 def _packed(kind: str, quick: bool) -> tuple[str, Bars]:
-    """Both servers, whatever the kind: the bars are about both."""
+    """Run on Redis and Valkey, whatever the kind, because the bars are about both."""
     return packed.run(packed.Options(rounds=3, seconds=0.02) if quick else packed.Options())
 
 
@@ -143,7 +143,7 @@ def _hash_plan(kind: str, quick: bool) -> tuple[str, Bars]:
 
 
 def _micro(kind: str, quick: bool) -> tuple[str, Bars]:
-    """pytest-benchmark does its own repetition and prints its own tables."""
+    """Run the micro benchmarks; pytest-benchmark repeats them and prints its own tables."""
     folder = Path(__file__).parent
     command = [
         sys.executable, "-m", "pytest", str(folder / "suites" / "micro"), "-q",

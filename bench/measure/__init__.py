@@ -1,1 +1,1 @@
-"""How it is measured: machines, servers, loads, clocks, reports."""
+"""The tools to measure with: machines, servers, loads, clocks, reports."""

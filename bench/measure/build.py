@@ -1,7 +1,7 @@
-"""Builds what the comparisons need beside .venv, from what this repository declares, into .cache/.
+"""Build the programs that the comparisons need beside .venv, into .cache/.
 
-Each function returns where the result is, or raises `Unavailable` with what is missing. A build
-that is up to date takes a second or none.
+Versions come from this repository's manifests. Each function returns the path of the result, or
+raises `Unavailable`, which says what is missing. An up-to-date build takes a second or less.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PEERS = Path(__file__).parents[1] / "peers"
 
 @cache
 def go_server() -> Path:
-    """bench/peers/go; its modules come from go.mod and go.sum."""
+    """Build bench/peers/go, with the modules of its go.mod and go.sum."""
     if shutil.which("go") is None:
         raise Unavailable("no Go: its toolchain is not on the PATH")
     binary = CACHE / "go-peer"
-    # The toolchain that is there is used; the flags refuse to change go.mod.
+    # The installed toolchain is used, and none is downloaded; the flags refuse to change go.mod.
     environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     _run("the Go peer", ["go", "build", "-o", str(binary), "."], PEERS / "go", environment)
     return binary
@@ -38,13 +38,13 @@ def go_server() -> Path:
 
 @cache
 def rust_server() -> Path:
-    """bench/peers/rust, in release."""
+    """Build bench/peers/rust in release."""
     return _released("the Rust peer", PEERS / "rust", "fscore-peer")
 
 
 @cache
 def constant_rate() -> Path:
-    """The load generator for constant rates, bench/measure/constant_rate, in release."""
+    """Build the load generator for constant rates, bench/measure/constant_rate, in release."""
     return _released(
         "the load generator", PEERS.parent / "measure" / "constant_rate", "fscore-constant-rate"
     )
@@ -52,7 +52,7 @@ def constant_rate() -> Path:
 
 @cache
 def virtualenv(group: str) -> Path:
-    """The bin folder of an environment that has one dependency group of pyproject.toml alone."""
+    """Return the bin folder of an environment with only this dependency group of pyproject.toml."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     folder = CACHE / f"venv-{group}"
     constraints = ROOT / f"deploy/setup/constraints-{group}.txt"
@@ -69,7 +69,7 @@ def virtualenv(group: str) -> Path:
             "--quiet",
             "--disable-pip-version-check",
         ]
-        # Those of .venv, which make puts there, fight with what this group needs.
+        # make sets the constraints of .venv in the environment, and they conflict with this group.
         exact = {"PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
         _run(group, [*pip, "install", "--upgrade", "pip>=25.1"], ROOT, exact)
         from_group = f"{ROOT / 'pyproject.toml'}:{group}"
@@ -80,7 +80,7 @@ def virtualenv(group: str) -> Path:
 
 @cache
 def c_program(name: str) -> Path:
-    """bench/peers/<name>.c, linked with the distribution's hiredis."""
+    """Build bench/peers/<name>.c, linked with the distribution's hiredis."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise Unavailable("no C compiler: apt-get install gcc libc6-dev")
@@ -98,22 +98,22 @@ def c_program(name: str) -> Path:
 
 @cache
 def oha() -> Path:
-    """A load generator of others' for constant rates, compiled once."""
+    """Return oha, a third party's load generator for constant rates, compiled once."""
     return _installed("oha", "oha")
 
 
 @cache
 def flamegraph() -> Path:
-    """What draws folded stacks, compiled once."""
+    """Return inferno-flamegraph, which draws folded stacks, compiled once."""
     return _installed("inferno", "inferno-flamegraph")
 
 
 @cache
 def with_symbols() -> dict[str, str]:
-    """The environment in which a process imports the extension as released, but with symbols.
+    """Return variables with which a process imports the extension as released, but with symbols.
 
-    A folder that has the library's modules by links and such an extension is put before whatever
-    is installed. Python would put the working directory before that.
+    They put a folder with that extension and links to the library's modules before the installed
+    packages on Python's path, and keep the working directory off the path.
     """
     if shutil.which("cargo") is None:
         raise Unavailable("no Rust: cargo is not on the PATH")
@@ -137,7 +137,7 @@ def with_symbols() -> dict[str, str]:
 
 
 def _released(what: str, folder: Path, name: str) -> Path:
-    """The program of a workspace of its own, built into .cache."""
+    """Build a program that has a Cargo workspace of its own, into .cache."""
     if shutil.which("cargo") is None:
         raise Unavailable(f"no Rust for {what}: cargo is not on the PATH")
     target = CACHE / folder.name
@@ -147,7 +147,7 @@ def _released(what: str, folder: Path, name: str) -> Path:
 
 
 def _installed(crate: str, name: str) -> Path:
-    """A program of a crate: the one that is there, or compiled into .cache/tools."""
+    """Return a crate's program: the installed one, or else one compiled into .cache/tools."""
     found = shutil.which(name, path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if found:
         return Path(found)

@@ -1,7 +1,7 @@
 """fscore's core by itself: bytes out and bytes in, without sockets, through the extension module.
 
-The asyncio driver's `Connection` has no socket of its own, so replies captured from a server once
-can be fed to it as often as wanted: what is timed then is encoding and decoding, nothing else.
+The asyncio driver's `Connection` has no socket of its own. So replies that were captured from a
+server once can be fed to it again and again, and only encoding and decoding are timed.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from bench.measure.workload import EVENT_TIME, Workload
 from fscore import resolve
 from fscore._fscore import Connection, FeatureTable, ReadPlan
 
-# What a read of a socket brings at most, in the asyncio driver and in the blocking one alike.
+# The most bytes that one read of a socket brings, in the asyncio and in the blocking driver.
 CHUNK = 1 << 16
 
 
 def spec_of(workload: Workload) -> dict[str, Any]:
-    """What a plan of this workload is compiled from."""
+    """Return the spec from which the plan of this workload is compiled."""
     asked = [f"{workload.view}:{name}" for name in workload.asked]
     defined = registry([workload.stored], layouts=[workload.layout])
     return resolve(defined, None, asked, None).to_spec()
 
 
 class Core:
-    """One connection's state machine, ready, and a plan."""
+    """The state machine of one ready connection, and a plan."""
 
     def __init__(
         self, server: Server, workload: Workload | None = None, *, spec: Any = None
@@ -49,7 +49,7 @@ class Core:
         return self.plan.strategies[0]
 
     def capture(self, ids: list[int]) -> list[bytes]:
-        """A server's reply to a read of these ids, in the chunks that a driver would get."""
+        """Read these ids from the server; return the reply in chunks, as a driver gets it."""
         self.submit(ids)
         self._send()
         chunks: list[bytes] = []
@@ -63,7 +63,7 @@ class Core:
     def record(
         self, reads: list[list[int]], *, snapshot: bool = False, as_of: int = EVENT_TIME
     ) -> tuple[Recorded, list[FeatureTable]]:
-        """What these reads say when they leave together, as many callers' do, and their answers."""
+        """Send these reads together, as those of many callers; return the bytes and the answers."""
         for keys in reads:
             self.connection.submit_read(
                 self.plan, keys, 1, as_of, None, 60.0, 0.0, snapshot=snapshot
@@ -88,14 +88,14 @@ class Core:
         self.connection.submit_read(self.plan, ids, 1, EVENT_TIME, None, 60.0, 0.0)
 
     def encode(self, ids: list[int]) -> bytes:
-        """Keys to the bytes of the commands; the answer has to be decoded before the next."""
+        """Return the commands that read these ids; decode their reply before the next call."""
         self.submit(ids)
         output = self.connection.take_output()
         assert output is not None
         return output
 
     def decode(self, chunks: list[bytes]) -> FeatureTable:
-        """The bytes of the replies to a table."""
+        """Return the table that the bytes of the replies make."""
         for chunk in chunks:
             settled = self.connection.receive(chunk, 0.0)
         ((_, table, error),) = settled

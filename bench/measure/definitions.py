@@ -27,7 +27,7 @@ def apply(
     asked: int | None = None,
     layouts: Sequence[Layout] = HASH,
 ) -> None:
-    """Applies `registry(widths, asked, layouts)` to a server."""
+    """Apply `registry(widths, asked, layouts)` to a server."""
     with fscore.connect(server.url()) as client:
         client.apply(registry(widths, asked, layouts))
 
@@ -35,9 +35,9 @@ def apply(
 def registry(
     widths: Iterable[int], asked: int | None = None, layouts: Sequence[Layout] = HASH
 ) -> Registry:
-    """One entity type per width and layout, each with one view of that many Float64 features.
+    """Return an entity type per width and layout, each with one view of that many Float64 features.
 
-    Each view has a service of its first `asked` features, or of all that it has.
+    Each view has a service of its first `asked` features, or of all features by default.
     """
     declared: list[Any] = []
     for stored in widths:
@@ -49,7 +49,7 @@ def registry(
 
 
 def _view(stored: int, layout: Layout) -> Any:
-    """What a class statement with `stored` annotated lines would make."""
+    """Make the view that a class statement with `stored` annotated lines would make."""
     entity = Entity(entity_name(stored, layout), join_keys={join_key_name(stored): Int64})
     options = {"entity": entity, "layout": layout, "name": view_name(stored, layout)}
 

@@ -1,4 +1,4 @@
-"""As much load on an HTTP server as it takes, by wrk."""
+"""Load an HTTP server with as many requests as it can answer, by wrk."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from bench.measure.servers import Server
 from bench.peers import Unavailable
 from bench.peers.contestants import Contestant, Request
 
-# An answer's size varies with its digits, but its mean over many requests hardly does.
+# An answer's size varies with its digits, but the mean over many requests hardly varies.
 SIZE_TOLERANCE = 0.02
 IDLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the load generator and the processes' clocks said of one run."""
+    """One run's figures, from the load generator and from the processes' clocks."""
 
     rate: float
     p50_us: float
     p99_us: float
     server_cpu_us: float
     redis_cpu_us: float
-    # The load generator's own.
+    # CPU of the load generator itself.
     client_cpu_us: float
     not_ok: int
     broken: int
@@ -58,16 +58,19 @@ def ceiling(
     seconds: int,
     size: float,
 ) -> Load:
-    """As many requests as it answers; `size` is the mean size of its responses beforehand."""
+    """Measure the most requests it can answer; `size` is the mean size of a right response.
+
+    Exits if responses under load have another size, which shows that they are other answers.
+    """
     server = contestant.server
     with written(requests) as file:
         _wrk(contestant, file, connections, 1)
         said, cpu, redis_cpu = _measured(contestant, redis, file, connections, seconds)
         if said["requests"] < connections:
-            # A slow one: what was under way at the end would weigh too much.
+            # A slow server: the requests under way at the end would distort so short a run.
             seconds *= 5
             said, cpu, redis_cpu = _measured(contestant, redis, file, connections, seconds)
-    # One that answered nothing in all that time is told as if it had answered one.
+    # A server without any answer counts as one with a single answer, so that nothing divides by 0.
     calls = max(said["requests"], 1)
     # An answer without its values, or with their statuses beside them, has another size.
     off = said["bytes"] / calls / size - 1
@@ -91,14 +94,14 @@ def ceiling(
 def driven(
     contestant: Contestant, requests: Sequence[Request], connections: int, seconds: int
 ) -> int:
-    """Loads it for something else to be measured; returns how many requests it answered."""
+    """Load the server while something else is measured; return how many requests it answered."""
     with written(requests) as file:
         return int(_wrk(contestant, file, connections, seconds)["requests"])
 
 
 @contextlib.contextmanager
 def written(requests: Sequence[Request]) -> Iterator[str]:
-    """A file of requests, as wrk.lua and bench/measure/constant_rate read it."""
+    """Write the requests to a file that wrk.lua and bench/measure/constant_rate read."""
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
         file.write("".join("\t".join(request) + "\n" for request in requests))
         file.flush()
@@ -108,7 +111,7 @@ def written(requests: Sequence[Request]) -> Iterator[str]:
 def _measured(
     contestant: Contestant, redis: Server, requests: str, connections: int, seconds: int
 ) -> tuple[dict[str, Any], float, float]:
-    """What wrk says, and the CPU seconds of the server and of Redis."""
+    """Run wrk; return its figures, and the CPU seconds of the server and of Redis."""
     _until_idle(contestant)
     cpu, redis_cpu = contestant.server.cpu_seconds(), redis.cpu_seconds()
     said = _wrk(contestant, requests, connections, seconds)
@@ -116,7 +119,7 @@ def _measured(
 
 
 def _until_idle(contestant: Contestant) -> None:
-    """Waits for the server to be done with requests whose sender has gone."""
+    """Wait until the server is done with requests whose sender has gone."""
     before = -1.0
     deadline = time.monotonic() + IDLE_SECONDS
     while (now := contestant.server.cpu_seconds()) - before > 0.03:
@@ -143,6 +146,6 @@ def _wrk(contestant: Contestant, requests: str, connections: int, seconds: int) 
 
 
 def _children_cpu() -> float:
-    """CPU of the processes that were started here and have ended."""
+    """Return the CPU seconds of child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

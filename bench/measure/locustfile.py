@@ -2,7 +2,7 @@
 
 `locust -f bench/measure/locustfile.py --host http://127.0.0.1:8080` shows locust's own page;
 `python -m bench.suites.users` runs it without one, against a server that it starts. The number of
-users climbs from 100 to 1,000 and back. What is asked comes from the environment:
+users climbs from 100 to 1,000 and back. Variables of the environment say what the users ask for:
 
 BENCH_JOIN_KEY, BENCH_SERVICE   the join key (integer ids) and the service
 BENCH_POPULATION                how many ids there are
@@ -22,17 +22,17 @@ SERVICE = os.environ.get("BENCH_SERVICE", "hash10")
 POPULATION = int(os.environ.get("BENCH_POPULATION", "2000"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "45"))
 FEWEST, MOST = 100, 1000
-# One in so many requests is for ten users at once.
+# One request in this many is for ten users at once.
 BATCH_SHARE = 10
 
 
 class Model(FastHttpUser):
-    """A caller that wants features now and then, about once a second, in step with nobody."""
+    """A caller that asks for features about once a second, not in step with other callers."""
 
     wait_time = between(0.5, 1.5)
 
     def on_start(self) -> None:
-        # Locust makes many users at once, who would all ask at once.
+        # Locust starts many users at once, so without a pause they would all ask at once.
         time.sleep(random.random())
 
     @task(BATCH_SHARE - 1)

@@ -32,7 +32,7 @@ def describe() -> dict[str, object]:
 
 @cache
 def peers() -> dict[str, str]:
-    """Versions of what is not Python: of tools that are there, of what peers are made of."""
+    """Return versions of programs that are not Python: installed tools and the peers' libraries."""
     found = {}
     tools = {
         "redis-server": "redis-server --version",

@@ -14,11 +14,11 @@ from pathlib import Path
 from bench.measure import build, stages
 from bench.peers import Unavailable
 
-# No multiple of the kernel's clock, in step with which something might run.
+# Not a multiple of the kernel's clock rate, because some work may run in step with that clock.
 FREQUENCY = 499
-# Of a drawing that is to be read in a browser, and kept in a repository.
+# In characters: a drawing is shown in browsers and kept in a repository.
 LARGEST_DRAWING = 300_000
-# What is copied of a stack; a request's is deep, with Python's frames in it.
+# How much of a stack perf copies. A request's stack is deep, because Python's frames are in it.
 STACK_BYTES = 16_384
 TOTAL = "raw_syscalls:sys_enter"
 FAMILIES = {
@@ -31,7 +31,7 @@ _TRACING = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/
 
 @dataclass
 class SystemCalls:
-    """How often the process called the kernel, by what for."""
+    """How often the process called the kernel, by family of calls."""
 
     counts: dict[str, float] = field(default_factory=dict)
 
@@ -51,10 +51,10 @@ def need_perf() -> None:
 
 
 def samples(pid: int, seconds: float) -> list[stages.Stack]:
-    """The stacks that the process was found in."""
+    """Sample the process for this many seconds; return the stack of each sample."""
     with tempfile.TemporaryDirectory(prefix="fscore-perf-") as folder:
         data = f"{folder}/perf.data"
-        # There may be no counters of the processor in a virtual machine; a clock is everywhere.
+        # A virtual machine may lack the processor's counters; the CPU clock is always there.
         _run(
             "perf", "record", "--quiet", "-e", "cpu-clock", "-F", str(FREQUENCY),
             "--call-graph", f"dwarf,{STACK_BYTES}", "-o", data, "-p", str(pid),
@@ -68,7 +68,7 @@ def samples(pid: int, seconds: float) -> list[stages.Stack]:
 
 @contextlib.contextmanager
 def counting(pid: int) -> Iterator[SystemCalls]:
-    """Counts the system calls of the process while the block runs; filled in when it ends."""
+    """Count the system calls of the process while the block runs; filled in when it ends."""
     events = {name: [e for e in map(_event, calls) if e] for name, calls in FAMILIES.items()}
     wanted = [TOTAL, *(event for some in events.values() for event in some)]
     calls = SystemCalls()
@@ -94,7 +94,7 @@ def counting(pid: int) -> Iterator[SystemCalls]:
 
 
 def draw(samples: list[stages.Stack], title: str, path: Path) -> None:
-    """A flame graph, of which so much is left out that is narrow as makes it of a fair size."""
+    """Draw a flame graph, without the narrow frames that would make the file too large."""
     folded = "\n".join(stages.folded(samples)) + "\n"
     narrowest = 0.1
     while True:
@@ -112,7 +112,7 @@ def draw(samples: list[stages.Stack], title: str, path: Path) -> None:
 
 
 def _event(call: str) -> str | None:
-    """The tracepoint of a system call, where this architecture has it."""
+    """Return the tracepoint of a system call, or None if this architecture does not have it."""
     there = any((folder / "syscalls" / f"sys_enter_{call}").exists() for folder in _TRACING)
     return f"syscalls:sys_enter_{call}" if there else None
 

@@ -1,4 +1,4 @@
-"""Plots of results that earlier runs left under bench/results/."""
+"""Draw plots of the results that earlier runs left under bench/results/."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.peers import contestants as who
 
-# Told apart by people who see fewer colours, too (Okabe and Ito).
+# People who see fewer colours can tell these apart too (Okabe and Ito).
 FAMILIES = (
     ("fscore", "#0072B2"),
     ("Go net/http + go-redis", "#D55E00"),
@@ -29,7 +29,7 @@ FAMILIES = (
 PERCENTILES = (("p50", "median"), ("p99", "99th percentile"), ("p999", "99.9th percentile"))
 BAR_MS = {"p50": 1, "p99": 5, "p999": 10}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# A bar that is so many times longer than the others is cut off, and its figure says so.
+# A bar that is more than this many times longer than the others is cut off, with an arrow.
 LONGEST = 1.25
 CONNECTIONS = 128
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -42,7 +42,7 @@ STYLE: Any = {
 
 
 def draw(results: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes a PNG for each plot whose part has been run; returns their paths."""
+    """Write a PNG for each plot whose part has been run; return their paths."""
     plots: tuple[tuple[str, str, Callable[[Any], Figure]], ...] = (
         ("rates", "latency", latency),
         ("http", "cpu", cpu),
@@ -59,7 +59,7 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def publish(results: dict[str, Any], path: Path) -> None:
-    """The one plot of the documentation: latencies by rate over CPU by size of request."""
+    """Draw the documentation's plot: latencies by rate above CPU by size of request."""
     with pyplot.rc_context(STYLE):
         figure = pyplot.figure(figsize=(11, 8.2), layout="constrained")
         halves: Any = figure.subfigures(2, 1, height_ratios=(0.9, 1.15))
@@ -70,7 +70,7 @@ def publish(results: dict[str, Any], path: Path) -> None:
 
 
 def latency(rates: Any) -> Figure:
-    """Percentiles by rate, a line for each server."""
+    """Draw percentiles of latency by rate, a line for each server."""
     with pyplot.rc_context(STYLE):
         figure = pyplot.figure(figsize=(11, 3.9), layout="constrained")
         _latency(figure, rates)
@@ -125,7 +125,7 @@ def _alone(http: Any, figures: tuple[str, ...], label: str) -> Figure:
 
 
 def _bars(figure: Any, http: Any, figures: tuple[str, ...], label: str) -> None:
-    """A panel for each size of request; several figures lie behind one another in one bar."""
+    """Draw a panel for each size of request; several figures are stacked in one bar."""
     most = max(cell["connections"] for cell in http["cells"])
     chosen = CONNECTIONS if any(c["connections"] == CONNECTIONS for c in http["cells"]) else most
     cells = [cell for cell in http["cells"] if cell["connections"] == chosen]
@@ -165,14 +165,17 @@ def _panel(
 
 
 def _longest_of_most(names: list[str], totals: list[float]) -> float:
-    """Those that are another order of magnitude would leave nothing to see of the others."""
+    """Return the longest bar, but without servers that are slower by an order of magnitude.
+
+    Their bars would leave nothing to see of the others.
+    """
     outliers = (who.FEAST, who.FEAST_VECTOR, who.STARLETTE)
     usual = [total for name, total in zip(names, totals, strict=True) if name not in outliers]
     return max(usual or totals)
 
 
 def growth(data: Any) -> Figure:
-    """CPU of a call by how many values it has, on two logarithmic scales."""
+    """Draw the CPU of a call by its number of values, on two logarithmic scales."""
     with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharey=True)
         for axis, what in zip(axes, ("core", "client"), strict=True):

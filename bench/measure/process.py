@@ -1,4 +1,4 @@
-"""Server processes of the HTTP comparison and the CPU they use."""
+"""Server processes of the HTTP comparison, and the CPU that they use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Feast needs some seconds, on a busy machine many.
+# Feast needs several seconds to start, and far more on a busy machine.
 START_SECONDS = 90.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -25,11 +25,11 @@ class HttpServer:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """User and system CPU of the process and of all its descendants."""
+        """Return the user and system CPU seconds of the process and all its descendants."""
         return sum(_cpu_ticks(pid) for pid in _tree(self.pid)) / TICKS
 
     def ask(self, method: str, path: str, body: str = "") -> tuple[int, bytes, int]:
-        """Status, body, and the size of the whole response."""
+        """Send one request; return the status, the body, and the size of the whole response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         headers = {"Content-Type": "application/json"} if body else {}
         connection.request(method, path, body or None, headers)
@@ -49,7 +49,7 @@ def serving(
     probe: str,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[HttpServer]:
-    """Starts a server, waits until `probe` is answered with 200, and ends it."""
+    """Start a server, wait until it answers `probe` with 200, and end it after the block."""
     with tempfile.TemporaryFile() as log:
         folder = Path(__file__).parents[2]
         whole = {**os.environ, **(environment or {})}
@@ -81,7 +81,7 @@ def _wait(server: HttpServer, process: subprocess.Popen[bytes], probe: str, log:
 
 
 def _tree(pid: int) -> list[int]:
-    """The process and its descendants."""
+    """Return the ids of the process and its descendants."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError):

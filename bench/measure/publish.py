@@ -1,8 +1,8 @@
-"""The report of a run, and what of it goes into the documentation.
+"""Write the report of a run, and copy some results into the documentation.
 
 `python -m bench publish` takes the last results of the parts `http` and `rates`, and writes the
 table between the markers in README.md and docs/performance.md and the plot into docs/images/.
-Where there is a result of the part `profile`, its tables and flame graph go into docs, too.
+If there is a result of the part `profile`, its tables and flame graph go into docs too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RATE = 20_000
 
 
 def results() -> dict[str, Any]:
-    """What the last run of each part left."""
+    """Return the results of the last run of each part."""
     found = {}
     for path in sorted(data_folder().glob("*.json")):
         found[path.stem] = json.loads(path.read_text())
@@ -36,7 +36,7 @@ def results() -> dict[str, Any]:
 
 
 def write_report(parts: list[str]) -> Path:
-    """`bench/results/report.md`: the texts of these parts one after another, plots first."""
+    """Write `bench/results/report.md`: plots first, then the texts of these parts."""
     folder = data_folder()
     images = plots.draw({k: v for k, v in results().items() if k in parts}, folder)
     texts = [(folder / f"{part}.md") for part in [*parts, "bars"]]
@@ -49,7 +49,7 @@ def write_report(parts: list[str]) -> Path:
 
 
 def publish() -> list[str]:
-    """Returns the files that it wrote, by their names within the repository."""
+    """Write results into the documentation; return the changed files as paths in the repository."""
     found = results()
     missing = [part for part in ("http", "rates") if part not in found]
     if missing and "profile" not in found:
@@ -87,13 +87,13 @@ def _publish_profile(found: Any) -> list[str]:
 
 
 def _still(drawing: str) -> str:
-    """A flame graph as pages show it, where nothing runs its script."""
+    """Return a flame graph without its script, which pages do not run."""
     without = re.sub(r"<script.*?</script>", "", drawing, flags=re.DOTALL)
     return re.sub(r' onload="[^"]*"|<text id="(search|unzoom)".*?</text>', "", without)
 
 
 def _replace(page: str, name: str, text: str) -> None:
-    """Puts the text between the markers of this name."""
+    """Put the text between the markers of this name."""
     opening, closing = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     path = ROOT / page
     before, begin, rest = path.read_text().partition(opening)

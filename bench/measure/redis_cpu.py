@@ -1,7 +1,7 @@
-"""The CPU that a Redis server spends on commands, by its own count, whoever sends them.
+"""The CPU that a Redis server spends on commands, by its own count.
 
-What a client would send is recorded once and sent again and again as bytes, so that neither its
-speed nor its wake-ups count.
+The bytes that a client would send are recorded once and sent again and again, so that neither the
+client's speed nor its wake-ups count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.measure.servers import Server
 
 @dataclass(frozen=True)
 class Recorded:
-    """Bytes that make `reads` reads, and how many bytes the answers are."""
+    """`payload` asks for `reads` reads; `size` is the number of bytes of their answers."""
 
     payload: bytes
     size: int
@@ -25,7 +25,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Cost:
-    """Microseconds of Redis's CPU per read: all of it, and the part inside of the commands."""
+    """Microseconds of Redis's CPU per read: in total, and inside of the commands."""
 
     cpu: float
     commands: float
@@ -34,7 +34,7 @@ class Cost:
 def costs(
     server: Server, recorded: Mapping[str, Recorded], rounds: int, seconds: float
 ) -> dict[str, list[Cost]]:
-    """Interleaved rounds of about so many seconds of CPU for each of the recorded."""
+    """Measure in interleaved rounds, about `seconds` of CPU for each recorded payload."""
     sender = Connection.tcp("127.0.0.1", server.port)
     repeats = {name: _repeats(server, sender, one, seconds) for name, one in recorded.items()}
     found: dict[str, list[Cost]] = {name: [] for name in recorded}
@@ -50,7 +50,7 @@ def costs(
 
 
 def spend(server: Server, sender: Connection, payload: bytes, size: int, repeats: int) -> float:
-    """Seconds of the server's CPU for sending `payload` so often and taking the answers."""
+    """Send `payload` this often and read the answers; return the server's CPU seconds for it."""
     buffer = bytearray(1 << 18)
     before = server.cpu_seconds()
     for _ in range(repeats):
@@ -62,10 +62,11 @@ def spend(server: Server, sender: Connection, payload: bytes, size: int, repeats
 
 
 def command_seconds(server: Server) -> float:
-    """What the server has spent inside of commands, by its statistics.
+    """Return the seconds that the server has spent inside of commands, by its statistics.
 
-    Commands that a script or a transaction calls count by themselves and within EVALSHA or EXEC;
-    the latter are left out. INFO, which the measuring itself sends, is left out too.
+    The server counts a command that a script or a transaction calls twice: by itself and as a
+    part of EVALSHA or EXEC. So EVALSHA and EXEC are left out. INFO is left out too, because the
+    measuring itself sends it.
     """
     spent = 0.0
     for name, text in server.info("commandstats").items():

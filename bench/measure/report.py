@@ -11,7 +11,7 @@ from bench.measure.servers import data_folder
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table with its columns aligned, so that it reads well unrendered too."""
+    """Return a Markdown table with aligned columns, which reads well unrendered too."""
     text = [list(map(str, head)), *(list(map(_cell, row)) for row in rows)]
     widths = [max(len(row[i]) for row in text) for i in range(len(head))]
     lines = [
@@ -31,7 +31,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def save(name: str, title: str, data: dict[str, Any], text: str) -> str:
-    """Writes `<name>.json` and `<name>.md`; returns what the latter says."""
+    """Write `<name>.json` and `<name>.md`; return the text of the latter."""
     whole = f"## {title}\n\n{headline()}\n\n{text}\n"
     folder = data_folder()
     (folder / f"{name}.json").write_text(json.dumps({"machine": describe(), **data}, indent=1))
@@ -40,7 +40,7 @@ def save(name: str, title: str, data: dict[str, Any], text: str) -> str:
 
 
 def bar(what: str, figure: float, limit: float, unit: str, *, at_most: bool) -> dict[str, Any]:
-    """One of the project's bars: what was measured, and whether it holds."""
+    """Return one of the project's bars: the measured figure, the limit, and whether it holds."""
     holds = figure <= limit if at_most else figure >= limit
     return {
         "what": what,

@@ -1,4 +1,4 @@
-"""The little of RESP2 that the harness itself needs: no contestant's client is in the way."""
+"""The part of RESP2 that the harness itself needs, so that it uses no contestant's client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ServerError(Exception):
 
 
 def encode(*args: str | bytes | int) -> bytes:
-    """One command as a RESP array."""
+    """Return one command as a RESP array."""
     parts = [b"*%d\r\n" % len(args)]
     for arg in args:
         raw = arg if isinstance(arg, bytes) else str(arg).encode()
@@ -20,7 +20,7 @@ def encode(*args: str | bytes | int) -> bytes:
 
 
 def commands_of(payload: bytes) -> list[list[bytes]]:
-    """The commands that a client was seen to send."""
+    """Parse the commands that a client has sent."""
     found: list[list[bytes]] = []
     at = 0
 

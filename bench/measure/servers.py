@@ -20,7 +20,7 @@ START_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. `control` is a connection of its own, apart from every contestant's."""
+    """A running server. `control` is the harness's own connection, which no contestant uses."""
 
     kind: str
     version: str
@@ -32,7 +32,7 @@ class Server:
         return f"unix://{self.path}" if transport == "unix" else f"redis://127.0.0.1:{self.port}/0"
 
     def cpu_seconds(self) -> float:
-        """CPU the server process has used, all its threads, user and system."""
+        """Return the CPU seconds of the server process: all threads, user and system."""
         used = self.info("cpu")
         return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
@@ -54,7 +54,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(kind: str = "redis") -> Iterator[Server]:
-    """Starts a server that persists nothing, and ends it when the block does."""
+    """Start a server that persists nothing, and end it after the block."""
     binary = _binary(kind)
     with tempfile.TemporaryDirectory(prefix="fscore-bench-") as folder:
         port, path = free_port(), f"{folder}/server.sock"
@@ -98,7 +98,7 @@ def _connect(process: subprocess.Popen[bytes], port: int, kind: str) -> Connecti
 
 
 def data_folder() -> Path:
-    """Where results go: not under version control."""
+    """Return the folder for results, which is not under version control."""
     folder = Path(__file__).parents[1] / "results"
     folder.mkdir(exist_ok=True)
     return folder

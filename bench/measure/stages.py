@@ -1,8 +1,9 @@
-"""From samples of `perf script` to the stages of a request: which stage each sample is of, and why.
+"""Assign each sample of `perf script` to a stage of a request.
 
-A sample is a stack. It belongs to one stage: in the kernel to that of its system call, else to
-that of the innermost frame that has one, by the file of its source or the library it is in. What
-serves everybody (the allocator, copying, the standard library) has none and counts for its caller.
+A sample is a stack, and belongs to one stage. A stack in the kernel belongs to the stage of its
+system call. Any other belongs to the stage of its innermost frame that has one, by the frame's
+source file or its library. Code that all stages use (the allocator, copying, the standard library)
+has no stage of its own and counts for its caller.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ALLOCATION = "of which malloc and free"
 COPYING = "of which copying of memory"
 SHARES = (DELIVERY, ALLOCATION, COPYING)
 
-# By the end of a name: of libc's wrapper, which is the caller, or of what the kernel calls it.
+# Matched against the end of a name: the kernel's for the call, or libc's for its wrapper.
 _CALLS = (
     (READ, re.compile(r"(^|_)(read|readv|recv|recvfrom|recvmsg)$")),
     (WRITE, re.compile(r"(^|_)(write|writev|send|sendto|sendmsg)$")),
@@ -52,7 +53,7 @@ _SHARED = (
     *("json/mod", "read/sections", "value", "table", "types", "script"),
     *("error", "timestamp", "convert"),
 )
-# The first that fits counts.
+# The first match counts.
 _CORE = (
     (None, _SHARED),
     (RENDERING, ("json/render", "text", "http/answer")),
@@ -60,7 +61,7 @@ _CORE = (
     (COMMANDS, ("key", "plan/", "resp/encode", "read/route", "slot", "cluster")),
     (REPLIES, ("connection/", "resp/", "read/", "packed/", "series/", "flag")),
 )
-# Both ends of a read are in these.
+# Files that have both the encoding of a read and the decoding of its reply.
 _TWO_ENDED = ("read/mod", "read/part", "read/series", "read/flag", "read/packed")
 _OUTWARD = re.compile(r"^(new|encode\w*|expected)$")
 _CRATES = (
@@ -70,13 +71,13 @@ _CRATES = (
     (REPLIES, re.compile(r"/fast-float\w*-\d")),
 )
 _STANDARD = re.compile(r"^/rustc/|/rustlib/src/")
-# Below it is what started the server, or as much of that as was copied of the stack.
+# Frames below it started the server. They are left out, since perf copied only some of them.
 _ROOT = "uv_run"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A function of a stack; `name` is empty where it is not known."""
+    """A function of a stack; `name` is empty if it is not known."""
 
     name: str
     library: str = ""
@@ -88,19 +89,19 @@ class Frame:
         return self.library.startswith("[kernel") or self.library.endswith(".ko")
 
 
-# The innermost frame first, as perf has them.
+# The innermost frame first, in perf's order.
 Stack = Sequence[Frame]
 
 
 def stage(stack: Stack) -> str:
-    """The one that a sample is counted for."""
+    """Return the stage that a sample counts for."""
     if stack and stack[0].in_kernel:
         return _kernel_stage(stack)
     return next((found for frame in stack if (found := _stage_of(frame))), OTHER)
 
 
 def shares(stack: Stack) -> set[str]:
-    """What a sample is of besides its stage."""
+    """Return the shares (delivery, allocation, copying) that a sample counts for as well."""
     found = set()
     kernel = [frame for frame in stack if frame.in_kernel]
     user = stack[len(kernel) :]
@@ -114,7 +115,7 @@ def shares(stack: Stack) -> set[str]:
 
 
 def stacks(script: Iterable[str]) -> Iterator[list[Frame]]:
-    """Reads what `perf script -F comm,ip,sym,dso,srcline --full-source-path` prints."""
+    """Parse the output of `perf script -F comm,ip,sym,dso,srcline --full-source-path`."""
     at: list[tuple[str, Frame]] = []
     for line in script:
         if line.startswith("\t"):
@@ -134,9 +135,9 @@ def stacks(script: Iterable[str]) -> Iterator[list[Frame]]:
 
 
 def folded(samples: Iterable[Stack]) -> Iterator[str]:
-    """A line for each distinct stack and how often it was seen, as flame graphs are made from.
+    """Return a line for each distinct stack with its count: the input of a flame graph.
 
-    The suffixes are those by which inferno colours the kernel and what was inlined.
+    Suffixes mark frames of the kernel and inlined ones, which inferno colours by them.
     """
     counts: Counter[str] = Counter()
     for stack in samples:
@@ -182,7 +183,7 @@ def _stage_of(frame: Frame) -> str | None:
 def _core_stage(frame: Frame, source: str) -> str | None:
     if source.removesuffix(".rs") in _TWO_ENDED:
         name = re.sub(r"<.*", "", frame.name.rpartition("::")[2])
-        # A closure is its caller's, which knows of which end it is.
+        # A closure counts for its caller, whose name tells which end it is.
         if not name or name.startswith("{"):
             return None
         return COMMANDS if _OUTWARD.match(name) else REPLIES
@@ -190,7 +191,7 @@ def _core_stage(frame: Frame, source: str) -> str | None:
 
 
 def _serves(frames: Stack, names: re.Pattern[str]) -> bool:
-    """Whether one of the innermost frames, of those that have no stage, has such a name."""
+    """Return whether a frame with such a name is among the innermost frames without a stage."""
     for frame in frames:
         if _stage_of(frame):
             return False
@@ -205,11 +206,11 @@ def _split(rest: str) -> tuple[str, str]:
 
 
 def _straightened(at: Sequence[tuple[str, Frame]]) -> Iterator[Frame]:
-    """The frames, where perf told those of one address as it does.
+    """Correct perf's frames of one address.
 
-    All that were inlined at an address are of the library that the function itself is in. In Rust,
-    perf calls the innermost of them by the name of the function, and the function by its last
-    part.
+    Frames that were inlined at an address get the library of the function that they are in. For
+    Rust, perf gives the function's name to the innermost inlined frame, and only the last part of
+    the name to the function itself.
     """
     start = 0
     while start < len(at):
@@ -227,7 +228,7 @@ def _straightened(at: Sequence[tuple[str, Frame]]) -> Iterator[Frame]:
 
 
 def _shown(frame: Frame) -> str:
-    """The name that a frame has in a flame graph; empty where it says nothing."""
+    """Return a frame's name for a flame graph; empty if the frame is left out."""
     if frame.name in ("", "[unknown]") or (frame.inlined and _STANDARD.search(frame.source)):
         return ""
     if frame.in_kernel:

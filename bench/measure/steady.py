@@ -1,8 +1,8 @@
-"""Load on an HTTP server at a constant rate, and the latencies of its answers.
+"""Load an HTTP server at a constant rate, and measure the latencies of its answers.
 
-Each latency counts from when its request was due, so that a server that stands still for a moment
-pays for all that should have been sent meanwhile (coordinated omission). The generator is
-bench/measure/constant_rate; oha, which many know, is there to compare with.
+Each latency counts from the time when its request was due. So a pause of the server also delays the
+requests that should have been sent meanwhile (coordinated omission). The generator is
+bench/measure/constant_rate; oha, which is well known, is there to compare with.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bench.measure.load import written
 from bench.peers.contestants import Contestant, Request
 
 WARMUP_SECONDS = 1.0
-# Beyond a run: connecting, warming up, and waiting for the last answers.
+# Allowed beyond a run's length: for connecting, warming up, and waiting for the last answers.
 SPARE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Pace:
-    """So many requests a second for so long."""
+    """How fast, over how many connections, and for how long requests are sent."""
 
     rate: int
     connections: int
@@ -44,8 +44,7 @@ class Steady:
     p99: float
     p999: float
     longest: float
-    # By which the generator itself was late, the longest and all but a thousandth; None where it
-    # does not say.
+    # How late the generator itself sent requests: p99.9 and maximum; None if it does not say.
     late_p999: float | None
     late_longest: float | None
     server_cpu_us: float
@@ -55,7 +54,7 @@ class Steady:
 def steady(
     generator: str, contestant: Contestant, requests: Sequence[Request], pace: Pace
 ) -> Steady:
-    """Each request is sent when it is due, whether or not those before it are answered."""
+    """Send each request when it is due, whether or not the ones before it are answered."""
     return GENERATORS[generator](contestant, requests, pace)
 
 
@@ -88,7 +87,7 @@ def _constant_rate(contestant: Contestant, requests: Sequence[Request], pace: Pa
 
 
 def _oha(contestant: Contestant, requests: Sequence[Request], pace: Pace) -> Steady:
-    """GETs alone. Its results are a growing list, whose copying stops it: see the documentation."""
+    """Send GETs by oha, which stalls while it copies its growing list of results: see the docs."""
     server = contestant.server
     with tempfile.TemporaryDirectory(prefix="fscore-oha-") as folder:
         base = f"http://127.0.0.1:{server.port}"
@@ -112,7 +111,7 @@ def _oha(contestant: Contestant, requests: Sequence[Request], pace: Pace) -> Ste
     answered = sum(said["statusCodeDistribution"].values())
     good = said["statusCodeDistribution"].get("200", 0)
     percentiles = {name: (value or 0) * 1e3 for name, value in said["latencyPercentiles"].items()}
-    # What was under way when the time was up is told as an error, and is none.
+    # oha reports requests that were under way when the time was up as errors; they are not.
     failed = sum(
         count
         for error, count in said["errorDistribution"].items()

@@ -1,4 +1,4 @@
-"""A relay that notes what a client and the server say, for the floor to say it again."""
+"""A relay that records what a client and the server exchange, for the floor to replay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 @dataclass
 class Exchange:
-    """What a client sent before its first read; what it sent per read, and how much came back."""
+    """What a client sent: `handshake`, and per read its bytes and the size of the reply."""
 
     handshake: bytes = b""
     calls: dict[tuple[int, ...], tuple[bytes, int]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class _Talk:
 
 
 class Tap:
-    """Listens at `path`, relays every connection to `target` and remembers it."""
+    """Listens at `path`, relays every connection to `target` and records it."""
 
     def __init__(self, path: str, target: str) -> None:
         self.path = path
@@ -51,9 +51,9 @@ class Tap:
         os.close(self._stop)
 
     def record(self, batches: list[list[int]], call: Callable[[list[int]], object]) -> Exchange:
-        """Makes each call and notes what it exchanged; its answer is whole when it returns.
+        """Make each call and record its exchange; the call must return only with its whole answer.
 
-        Two unnoted calls come first, for everything that happens once only.
+        Two unrecorded calls come first, for anything that happens only once.
         """
         for ids in batches[:2]:
             call(ids)
@@ -105,7 +105,7 @@ class Tap:
                 peers.pop(end, None)
                 end.close()
             return
-        # Noted before it is passed on, so that it is there when the client's call returns.
+        # Recorded before it is passed on, so the record is complete when the client's call returns.
         if outward:
             talk.sent += data
         else:

@@ -1,8 +1,8 @@
 """Interleaved rounds, and medians of the ratios within a round.
 
 The machine's speed drifts by tens of percent within minutes. So each round runs every contestant
-once (A B C, A B C, …), a ratio is taken between two runs of the same round, and what is reported
-is the median of those ratios: the drift is in both sides of each.
+once (A B C, A B C, …), and a ratio is taken between two runs of the same round. The median of those
+ratios is reported: the drift affects both sides of each ratio alike.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Clock:
 def time_blocking(
     call: Callable[[list[int]], object], ids: Iterator[list[int]], seconds: float, server: Server
 ) -> Sample:
-    """Calls one after another for about `seconds`."""
+    """Make calls one after another for about `seconds`."""
     now = time.perf_counter
     durations: list[float] = []
     clock = Clock(server)
@@ -79,7 +79,7 @@ async def time_callers(
     server: Server,
     callers: int,
 ) -> Sample:
-    """As many callers as said, each with one call under way at a time, for about `seconds`."""
+    """Run this many callers, each with one call under way at a time, for about `seconds`."""
     now = time.perf_counter
     durations: list[float] = []
     clock = Clock(server)
@@ -98,7 +98,7 @@ async def time_callers(
 
 
 def median_ratio(over: list[float], under: list[float]) -> float:
-    """Of two contestants' figures, round by round."""
+    """Return the median of the ratios of two contestants' figures, round by round."""
     return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 

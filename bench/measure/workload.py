@@ -1,6 +1,6 @@
-"""What every contestant is asked: n entities by m float features, from one row per entity.
+"""The read that every contestant does: n entities by m float features, from one row per entity.
 
-A row is a hash, or a packed string with the same numbers, as docs/storage-format.md has them.
+A row is a hash, or a packed string with the same numbers; docs/storage-format.md specifies both.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ EVENT_TIME = 1_767_225_600_000
 
 @dataclass(frozen=True)
 class Workload:
-    """`entities` x `features` values a call, out of `stored` features that each row has.
+    """`entities` x `features` values a call, out of `stored` features in each row.
 
-    `command` is what peers read hashes by.
+    `command` is the command by which peers read hashes.
     """
 
     entities: int
@@ -55,7 +55,7 @@ class Workload:
 
     @property
     def join_key(self) -> str:
-        """The same in both layouts, so that answers from both are the same document."""
+        """The join key is the same in both layouts, so that both give the same document."""
         return join_key_name(self.stored)
 
     @property
@@ -71,23 +71,23 @@ class Workload:
         return feature_names(self.features)
 
     def key(self, identifier: int) -> str:
-        """What the layout in docs/storage-format.md makes of an integer id."""
+        """Return the key of an integer id in this layout, after docs/storage-format.md."""
         key = f"{self.entity}:{{{identifier}}}:v1"
         return key if self.layout == "hash" else f"{key}:{self.view}"
 
     def batches(self, count: int = BATCHES) -> list[list[int]]:
-        """Fixed by a seed: every contestant asks for the same ids in the same order."""
+        """Return random ids from a fixed seed: every contestant reads them in the same order."""
         chooser = random.Random(self.entities * 1009 + self.features)
         return [chooser.sample(range(POPULATION), self.entities) for _ in range(count)]
 
     def distinct(self, count: int) -> list[list[int]]:
-        """Likewise, of which no two have an id in common: fscore sends equal reads once."""
+        """Return batches with no id in common, because fscore sends equal reads only once."""
         chooser = random.Random(self.entities * 1009 + self.features)
         ids = chooser.sample(range(POPULATION), self.entities * count)
         return [ids[start : start + self.entities] for start in range(0, len(ids), self.entities)]
 
     def expected(self, ids: list[int]) -> np.ndarray:
-        """What every contestant has to answer."""
+        """Return the answer that every contestant has to give."""
         return values(self.stored)[ids, : self.features]
 
     def endless(self) -> Iterator[list[int]]:
@@ -107,7 +107,7 @@ def view_name(stored: int, layout: Layout = "hash") -> str:
 
 
 def service_name(stored: int, layout: Layout = "hash") -> str:
-    """The service of the first so many features, as `definitions.apply` is told."""
+    """Return the name of the view's service; `definitions.apply` says how many features it has."""
     return f"{layout}{stored}"
 
 
@@ -117,12 +117,12 @@ def feature_names(count: int) -> list[str]:
 
 @cache
 def values(stored: int) -> np.ndarray:
-    """Doubles with all their digits: the dearest text there is to parse, and the same for all."""
+    """Return random doubles, the same for everyone; with all digits their text is slow to parse."""
     return np.random.default_rng(stored).random((POPULATION, stored)) * 100
 
 
 def fill(server: Server, stored: int, layout: Layout = "hash") -> None:
-    """Writes the rows without fscore, as other programs write them too."""
+    """Write the rows without fscore."""
     workload = Workload(1, stored, stored, layout=layout)
     write = _hash_commands if layout == "hash" else _packed_commands
     for start in range(0, POPULATION, WRITE_PIPELINE):
@@ -142,7 +142,7 @@ def _hash_commands(workload: Workload, identifiers: range) -> list[bytes]:
 
 
 def _packed_commands(workload: Workload, identifiers: range) -> list[bytes]:
-    """Format, fingerprint, event time, no null, and then the doubles as they are."""
+    """Return SETs of rows: format, fingerprint, event time, null bits (none set), the doubles."""
     schema = fingerprint([(name, "Float64") for name in workload.asked])
     head = struct.pack("<BIq", 1, schema, EVENT_TIME) + bytes((workload.stored + 7) // 8)
     rows = values(workload.stored).astype("<f8")
