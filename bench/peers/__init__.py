@@ -1,4 +1,4 @@
-"""The contestants. Each takes ids and gives a float per id and feature, in the order asked."""
+"""The contestants. Each takes ids and returns a float per id and feature, in the order asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Matrix = npt.ArrayLike
 
 
 class Blocking(Protocol):
-    """A client which holds the thread for the round trip."""
+    """A client that blocks its thread for the round trip."""
 
     name: str
 
@@ -32,7 +32,7 @@ class Asynchronous(Protocol):
 
 
 class Unavailable(Exception):
-    """This contestant cannot run here; the reason is the message."""
+    """Raised if something cannot run on this machine; the message is the reason."""
 
 
 class BlockingFactory(Protocol):

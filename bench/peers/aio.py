@@ -88,9 +88,9 @@ class Glide:
 
 
 class BareProtocol(asyncio.Protocol):
-    """One connection, hiredis.Reader, and the writes of a loop turn in one send.
+    """One connection with hiredis.Reader, which sends the writes of one loop turn together.
 
-    The callers' futures stand in a queue, since replies come in the order of the commands.
+    The callers' futures are in a queue, because replies come in the order of the commands.
     """
 
     name = "bare uvloop protocol + hiredis"
@@ -129,7 +129,7 @@ class BareProtocol(asyncio.Protocol):
         self._pending.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -153,7 +153,7 @@ class BareProtocol(asyncio.Protocol):
 
 
 class UnjoinedProtocol(BareProtocol):
-    """The same with a send for each call, as it is written first."""
+    """The same with a send for each call, as a first version is usually written."""
 
     name = "bare uvloop protocol + hiredis, a send a call"
 

@@ -72,7 +72,7 @@ class BareHiredis:
 
 
 class Floor:
-    """A bare socket exchanging the bytes that fscore was seen to exchange; nothing is decoded."""
+    """A bare socket that exchanges the same bytes as fscore did; nothing is decoded."""
 
     name = "floor: the same bytes, bare socket"
 
@@ -80,7 +80,7 @@ class Floor:
         self._socket = connect(server, transport)
         self._exchange = exchange
         self._buffer = bytearray(1 << 16)
-        # The size of a greeting varies, with the connection's number for one: read up to a mark.
+        # The size of a greeting varies, such as with the connection number: read up to a mark.
         self._socket.sendall(exchange.handshake + encode("ECHO", MARK))
         said = b""
         while not said.endswith(MARK + b"\r\n"):

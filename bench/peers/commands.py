@@ -1,6 +1,6 @@
-"""Encoding and decoding that the contestants without a client library of their own share.
+"""Encoding and decoding shared by the contestants that use no client library.
 
-It is what a careful programmer would write for this one read in plain Python: everything that
+A careful programmer would write it like this for this one read in plain Python: everything that
 does not depend on the ids is made once, and a batch is one `join`.
 """
 

@@ -1,7 +1,7 @@
-"""The HTTP servers of the comparison: how each is started, asked, and what its answers say.
+"""The HTTP servers of the comparison: how to start each, send it requests, and read its answers.
 
-All but Feast's have the same two routes and answer the same JSON document. Feast's server has a
-route and a document of its own, from which the same values are taken for the comparison.
+All servers except Feast's have the same two routes and answer the same JSON document. Feast's
+server has a route and a document of its own; the same values are taken from it and compared.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from fscore.model.fingerprint import fingerprint
 
 Request = tuple[str, str, str]
 
-# Of which callers send one at a time, each in its turn: so many that equal ones rarely meet, which
-# fscore would send once.
+# Callers take turns through these. There are so many that equal requests are rarely under way
+# together; fscore would send those to Redis only once.
 REQUESTS = 2_000
 
 FSCORE = "fscore serve"
@@ -65,13 +65,13 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """A running server, and the service family by which it is asked."""
+    """A running server, and how it is asked: the layout, or for Feast the family of services."""
 
     server: HttpServer
     layout: Layout = "hash"
-    # Of Feast's services: `plain` or `vector`; the others have our own routes.
+    # Feast's family of services, `plain` or `vector`; None for servers with our routes.
     feast: str | None = None
-    # More would stand in a slow one's queue, and be worked off long after the load has gone.
+    # More would wait in a slow server's queue, and keep it busy long after the load has ended.
     most_connections: int = 1_000
 
     @property
@@ -79,7 +79,7 @@ class Contestant:
         return self.server.name
 
     def requests(self, workload: Workload) -> list[Request]:
-        """Method, path and body: GET for one entity, POST for several."""
+        """Return method, path and body of each request: GET for one entity, POST for several."""
         batches = workload.batches(REQUESTS)
         if self.feast is not None:
             bodies = [self._feast_body(workload, ids) for ids in batches]
@@ -92,7 +92,7 @@ class Contestant:
         return [("POST", "/v1/features", _compact(body)) for body in bodies]
 
     def document(self, request: Request, workload: Workload) -> tuple[Any, int]:
-        """What it answers, in the form of our routes, and the size of its response."""
+        """Send a request; return the answer in the form of our routes, and the response's size."""
         status, body, size = self.server.ask(*request)
         if status != 200:
             raise SystemExit(f"{self.name} answers {request[1]} with {status}: {body[:300]!r}")
@@ -100,7 +100,7 @@ class Contestant:
         return (answer if self.feast is None else _from_feast(answer, workload)), size
 
     def _feast_body(self, workload: Workload, ids: list[int]) -> dict[str, Any]:
-        """Vectors are found by full names only."""
+        """Return the body for Feast's route, with full names: Feast finds vectors only by those."""
         return {
             "feature_service": f"{self.feast}{workload.stored}",
             "entities": {workload.join_key: ids},
@@ -109,7 +109,7 @@ class Contestant:
 
 
 def _from_feast(answer: Any, workload: Workload) -> dict[str, Any]:
-    """Columns by full names, the join key among them, in an order of its own."""
+    """Convert Feast's answer, columns by full names in any order, to the form of our routes."""
     names = [name.rpartition("__")[2] for name in answer["metadata"]["feature_names"]]
     columns = dict(zip(names, (column["values"] for column in answer["results"]), strict=True))
     ids = columns[workload.join_key]
@@ -122,7 +122,7 @@ def _from_feast(answer: Any, workload: Workload) -> dict[str, Any]:
 
 
 def compare(contestants: Sequence[Contestant], workload: Workload) -> dict[str, float]:
-    """All answers must be equal; returns the mean size of each one's responses."""
+    """Check that all servers answer alike; return the mean size of each one's responses."""
     requests = {each.name: each.requests(workload) for each in contestants}
     sizes = dict.fromkeys(requests, 0.0)
     rounds = len(workload.batches())
@@ -149,9 +149,9 @@ def started(
     timeout_ms: int = DEADLINE_MS,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[list[Contestant], dict[str, str]]:
-    """Starts the servers of the wanted groups; also why each that is absent is.
+    """Start the servers of the wanted groups; also return the reason for each absent one.
 
-    `environment` is what fscore's has beside that of this process.
+    `environment` has variables for fscore's server, beside those of this process.
     """
     running: list[Contestant] = []
     absent: dict[str, str] = {}
@@ -175,7 +175,7 @@ def started(
 def _fscore(
     redis: Server, workers: int, timeout_ms: int, environment: Mapping[str, str] | None
 ) -> Iterator[list[Contestant]]:
-    """One server, which has both layouts."""
+    """Start fscore's server, which serves both layouts, and return a contestant for each."""
     port = free_port()
     command = [sys.executable, "-m", "fscore_server.cli", "serve", "--port", str(port)]
     command += ["--redis-url", redis.url(), "--workers", str(workers)]
@@ -187,7 +187,7 @@ def _fscore(
 
 @contextlib.contextmanager
 def _native(group: str, name: str, redis: Server, widths: Sequence[int]) -> Iterator[Contestant]:
-    """The servers in Go and Rust; each reads in one way."""
+    """Start the servers in Go and Rust, one for each way to read."""
     port = free_port()
     layout: Layout = "packed" if name.endswith("packed") else "hash"
     read = name.rpartition(", ")[2].lower() if ", " in name else "hgetall"
@@ -219,10 +219,10 @@ def _starlette(redis: Server, widths: Sequence[int]) -> Iterator[Contestant]:
 
 @contextlib.contextmanager
 def _feast(redis: Server, widths: Sequence[int]) -> Iterator[list[Contestant]]:
-    """One `feast serve` with one worker, in an environment of its own.
+    """Start `feast serve` with one worker, in an environment of its own.
 
-    `--max-requests 0`, because its default replaces the worker every 1,000 requests, which would
-    be measured instead.
+    By default it replaces the worker every 1,000 requests, which would distort the figures;
+    `--max-requests 0` turns that off.
     """
     binaries = build.virtualenv("feast")
     port = free_port()

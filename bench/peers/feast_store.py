@@ -1,9 +1,9 @@
-"""Feast with its online store on the same Redis; run by the interpreter that has Feast.
+"""Set up Feast with its online store on the same Redis; run by an interpreter that has Feast.
 
 `python bench/peers/feast_store.py FOLDER HOST:PORT WIDTH=ROWS.npy…` makes a feature repository in
-the folder, applies it, and writes the rows, in which row i is entity i's. Each width gets a service
+the folder, applies it, and writes the rows: row i belongs to entity i. Each width gets a service
 `plain<width>`, which reads a field for each feature, and `vector<width>` with `precompute_online`,
-for which Feast keeps the whole vector of an entity as one value. `feast serve` does the rest.
+for which Feast keeps the whole vector of an entity as one value. `feast serve` then serves them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from bench.measure.servers import Server
 from bench.measure.workload import Workload
 from bench.peers import Matrix
 
-# Nothing is timed that was not answered in full: what is late raises instead of being left out.
+# Only whole answers are timed: a late read raises an error instead of returning a part.
 TIMEOUT = 30.0
 
 

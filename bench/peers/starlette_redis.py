@@ -1,8 +1,8 @@
-"""The peer server: the same two routes as one would write them with Starlette and redis.asyncio.
+"""A peer server: the same two routes in an ordinary Starlette application with redis.asyncio.
 
-It knows its services beforehand and its values are floats, so it has less to do than a feature
-store: no registry, no types, no statuses, no deadlines. `python -m bench.peers.starlette_redis`
-serves on uvicorn with uvloop and httptools.
+Its services are fixed and its values are all floats, so it has less to do than a feature store: no
+registry, no types, no statuses, no deadlines. `python -m bench.peers.starlette_redis` serves it on
+uvicorn with uvloop and httptools.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.measure.workload import Workload
 
 
 class Features:
-    """The two routes over the entities of some workloads, by the name of their service."""
+    """The two routes; a service's name selects the workload whose entities are read."""
 
     def __init__(self, url: str, workloads: list[Workload]) -> None:
         self._redis = redis.asyncio.Redis.from_url(url)

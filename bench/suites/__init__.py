@@ -1,1 +1,1 @@
-"""What is measured: one module for each part of `python -m bench`."""
+"""The benchmarks: one module for each part of `python -m bench`."""

@@ -1,17 +1,18 @@
-"""CPU per value as requests grow: `python -m bench.suites.growth`.
+"""Measure CPU per value as requests grow: `python -m bench.suites.growth`.
 
 Each size is measured twice: the core by itself (encode and decode, replies captured beforehand)
 and the whole blocking client (the kernel's part of its sockets included).
 
-Every call costs something before its first value: keys are taken over, a job is made, a table is
-handed back. So the plain quotient CPU / values falls with size, whatever the code does, and cannot
-be flat. The fixed cost and the cost of a value are told apart by fitting `CPU = fixed + slope x
-values`, on relative errors, so that every size counts the same. Flat means that this line is within
-20 % of every point of the core; the plain quotient is in the table beside it. The plan reads wide
-rows by HGETALL, which brings the fields' names too, and very wide ones, which are hash tables, by
-HMGET: a value then costs something else, so each command has a line of its own. The client's
-column has the kernel's wake-ups in it, which dominate small calls and depend on what else the
-machine does.
+Every call costs something before its first value: it takes over the keys, makes a job and hands
+back a table. So the plain quotient CPU / values falls with size whatever the code does, and cannot
+be flat. A fit of `CPU = fixed + slope x values` separates the fixed cost from the cost of a value.
+It is on relative errors, so that every size counts the same. Flat means that this line is within
+20 % of every point of the core; the plain quotient is in the table beside it.
+
+The plan reads wide rows by HGETALL, whose replies have the fields' names too, and very wide rows,
+which Redis stores as hash tables, by HMGET. A value's cost depends on the command, so each command
+has a line of its own. The client's column includes the kernel's wake-ups, which dominate small
+calls and depend on the machine's other load.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Microseconds: fixed per call and slope per value; `worst` is the farthest point's error."""
+    """Microseconds: `fixed` per call, `slope` per value; `worst` is the largest relative error."""
 
     fixed: float
     slope: float
@@ -106,7 +107,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _measure(server: Server, workloads: list[Workload], options: Options) -> list[Point]:
-    """Sizes are interleaved in rounds like contestants elsewhere, and for the same reason."""
+    """Measure all sizes in interleaved rounds (see bench/measure/timing.py for the reason)."""
     subjects = [_Subject(server, workload) for workload in workloads]
     samples: list[tuple[list[float], list[float]]] = [([], []) for _ in subjects]
     for _ in range(options.rounds):
@@ -150,7 +151,7 @@ class _Subject:
 
 
 def _cpu(call: Callable[[], object], seconds: float) -> float:
-    """CPU of this process per call, in microseconds; the first call only warms caches."""
+    """Return this process's CPU per call in microseconds; the first call only warms caches."""
     call()
     calls = 0
     begun = time.perf_counter()
@@ -162,7 +163,7 @@ def _cpu(call: Callable[[], object], seconds: float) -> float:
 
 
 def fit(points: Sequence[Point], what: str) -> Line:
-    """Least squares on relative errors: every size counts the same."""
+    """Fit a line by least squares on relative errors, so that every size counts the same."""
     values = np.array([point.values for point in points], dtype=float)
     cpu = np.array([getattr(point, what) for point in points])
     matrix = np.column_stack((np.ones(len(points)), values)) / cpu[:, None]
@@ -193,7 +194,7 @@ def _table(points: Sequence[Point]) -> str:
 
 
 def _lines(points: Sequence[Point]) -> list[tuple[str, str, Line]]:
-    """What was measured, the command, and its line; three points at least make one."""
+    """Return what was measured, the command and the fitted line, if it has three points."""
     found = []
     for what in MEASURED:
         for command in sorted({point.strategy for point in points}):

@@ -1,10 +1,10 @@
-"""What HMGET of k of n fields and HGETALL of n fields cost the server.
+"""Measure what HMGET of k of n fields and HGETALL of n fields cost the server.
 
 `python -m bench.suites.hash_plan`.
 
-The read plan of `rust/core` chooses between the two by a rule; this is where its constants come
-from. Both are sent in pipelines of 100 over loopback TCP and the server's own CPU is read from
-INFO before and after, so neither the sender's speed nor the wake-ups count.
+The read plan of `rust/core` chooses between the two by a rule, and takes the rule's constants from
+these figures. Both commands are sent in pipelines of 100 over loopback TCP. The server's own CPU is
+read from INFO before and after, so neither the sender's speed nor its wake-ups count.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TOTALS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 126, 150, 200, 300, 510, 600)
 ASKED = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 510, 600)
 ENTITIES = 200
 PIPELINE = 100
-# What a field costs a client which has to look its name up, or to step over it: about 15 ns, and
-# the bytes of a name and a value it did not ask for.
+# What an unwanted field costs a client: about 15 ns to look up its name or step over it, and the
+# bytes of its name and value.
 SKIP_NANOSECONDS = 25.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Server CPU of one command; asked = 0 stands for HGETALL."""
+    """The server's CPU for one command; asked = 0 stands for HGETALL."""
 
     fields: int
     asked: int
@@ -44,12 +44,12 @@ class Cost:
 
 
 def measure(server: Server, rounds: int, seconds: float, totals: Iterable[int]) -> list[Cost]:
-    """Median server CPU per command over rounds, the commands of one size interleaved."""
+    """Return the median server CPU per command; commands of one size run in interleaved rounds."""
     costs: list[Cost] = []
     sender = Connection.tcp("127.0.0.1", server.port)
     limit = int(server.config("hash-max-listpack-entries"))
     for most, total in [(limit, n) for n in totals] + [(0, n) for n in totals if n <= limit]:
-        # A single value of more than 64 bytes makes a hashtable too, so small ones are real.
+        # Small hash tables exist in practice: a single value of more than 64 bytes makes one.
         server.control.call("CONFIG", "SET", "hash-max-listpack-entries", most)
         layout = _fill(server.control, total)
         batches = {k: _batch(total, k) for k in (0, *(k for k in ASKED if k <= total))}
@@ -83,7 +83,7 @@ def _fill(control: Connection, total: int) -> str:
 
 
 def _batch(total: int, asked: int) -> list[bytes]:
-    """The asked fields are a random choice, in declared order, as a feature service's are."""
+    """Return a pipeline that asks for random fields in declared order, as a service does."""
     chooser = random.Random(asked)
     commands = []
     for _ in range(PIPELINE):
@@ -126,7 +126,7 @@ class Model:
 
 
 def fit(costs: list[Cost], layout: str) -> Model | None:
-    """Least squares on relative errors, so that small commands count as much as large ones."""
+    """Fit by least squares on relative errors, so that small commands count as much as large."""
     some = [c for c in costs if c.layout == layout and c.asked]
     every = [c for c in costs if c.layout == layout and not c.asked]
     if len(every) < 2:
@@ -149,7 +149,7 @@ def _solve(rows: list[list[float]], answers: list[float]) -> list[float]:
 
 
 def crossover(costs: list[Cost], skip: float = SKIP_NANOSECONDS) -> float | None:
-    """The k from which HGETALL of one hash is cheaper, the client counted; None if it never is."""
+    """Return the k from which HGETALL is cheaper, the client's cost included; None if never."""
     every = next(c for c in costs if not c.asked)
     gains = [
         (c.asked, c.nanoseconds - every.nanoseconds - skip * every.fields) for c in costs if c.asked
@@ -163,7 +163,7 @@ def crossover(costs: list[Cost], skip: float = SKIP_NANOSECONDS) -> float | None
 
 
 def table(costs: list[Cost]) -> str:
-    """Server CPU in microseconds, a row per n, a column per k."""
+    """Return a table of the server's CPU in microseconds, a row per n, a column per k."""
     groups: dict[tuple[str, int], list[Cost]] = {}
     for cost in costs:
         groups.setdefault((cost.layout, cost.fields), []).append(cost)

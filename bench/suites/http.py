@@ -1,9 +1,9 @@
-"""`fscore serve` against other servers under wrk, as fast as each can.
+"""Compare `fscore serve` with other servers under wrk, as fast as each can.
 
 `python -m bench.suites.http`.
 
 All read the same Redis and answer the same requests with the same values, which is checked first.
-They are loaded one after the other, in rounds; everything shares the machine's cores.
+They are loaded one after the other, in rounds. Servers, Redis and wrk share the machine's cores.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from bench.peers import contestants as who
 from bench.peers.contestants import Contestant
 
 SHAPES = ((1, 10), (10, 10), (100, 50))
-# The load that the bars are about.
+# The number of connections that the bars are about.
 BAR_CONNECTIONS = 128
-# The others have no deadline, and a queue of 128 large requests is longer than fscore's 50 ms
-# whoever works it off: refusals would be measured instead of answers.
+# The other servers have no deadline. To work off a queue of 128 large requests takes any server
+# longer than fscore's default of 50 ms, so refusals would be measured instead of answers.
 DEADLINE_MS = 5_000
 
 Bars = list[dict[str, Any]]
@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Cell:
-    """One shape of request from so many connections: the rounds of each contestant."""
+    """One shape of request over one number of connections: the rounds of each contestant."""
 
     entities: int
     features: int
@@ -59,7 +59,7 @@ class Cell:
         return f"{self.entities} x {self.features}, {self.connections} connections"
 
     def ratio(self, figure: str, over: str, under: str) -> float | None:
-        """Of two contestants, the median over rounds; None where one of them is absent."""
+        """Return two contestants' ratio, the median over rounds; None if one is absent."""
         if over not in self.loads or under not in self.loads:
             return None
         above, below = ([getattr(x, figure) for x in self.loads[name]] for name in (over, under))
@@ -69,7 +69,7 @@ class Cell:
         return statistics.median(getattr(load, figure) for load in self.loads[name])
 
     def fastest(self, family: dict[str, str]) -> str | None:
-        """Which of a client's ways to read hashes answers the most requests here."""
+        """Return which of a client's ways to read hashes answers the most requests here."""
         there = [name for read, name in family.items() if read != "packed" and name in self.loads]
         return max(there, key=lambda name: self.middle("rate", name), default=None)
 
@@ -117,10 +117,10 @@ def run(options: Options) -> tuple[str, Bars]:
 
 
 def bars(cell: Cell) -> Bars:
-    """The project's bars that this cell can answer.
+    """Return the project's bars that this cell can answer.
 
-    go-redis is the faster of its two ways to read hashes; packed rows are compared with that too,
-    since they are what fscore has beyond the Go design.
+    "go-redis" stands for the faster of its two ways to read hashes. fscore's packed rows are
+    compared with that too, because an ordinary Go service has no such layout.
     """
     if cell.connections != BAR_CONNECTIONS or who.FSCORE not in cell.loads:
         return []
@@ -146,7 +146,7 @@ def bars(cell: Cell) -> Bars:
 
 
 class Collected:
-    """Bars of one cell; those about a contestant that is absent are left out."""
+    """Collects the bars of one cell; leaves out bars about an absent contestant."""
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
@@ -167,7 +167,7 @@ class Collected:
 
 
 def _unavailable(servers: Sequence[Contestant]) -> int:
-    """How many values fscore could not read by their deadline, by its own count."""
+    """Return how many values fscore could not read by their deadline, by its own count."""
     for each in servers:
         if each.name == who.FSCORE:
             _, text, _ = each.server.ask("GET", "/metrics")

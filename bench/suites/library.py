@@ -1,6 +1,6 @@
-"""fscore as a library against other clients: `python -m bench.suites.library`.
+"""Compare fscore as a library with other clients: `python -m bench.suites.library`.
 
-Every contestant reads the same entities from the same server and gives the same floats, which is
+Every contestant reads the same entities from the same server and returns the same floats, which is
 checked before anything is timed. They run in interleaved rounds (see bench/measure/timing.py).
 """
 
@@ -55,7 +55,7 @@ class Options:
         ]
 
     def rounds_of(self, workload: Workload) -> int:
-        """The cell that the bars are about is measured for twice as long."""
+        """Return the number of rounds: twice as many for the cell that the bars are about."""
         return self.rounds * (2 if (workload.entities, workload.features) == BAR_CELL else 1)
 
 
@@ -70,7 +70,7 @@ class Cell:
 
 
 def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
-    """Measures every cell; returns the text of the report and the bars."""
+    """Measure every cell; return the text of the report and the bars."""
     workloads = options.workloads()
     cells: list[Cell] = []
     absent: dict[str, str] = {}
@@ -129,7 +129,7 @@ def _blocking(server: Server, workload: Workload, options: Options, absent: dict
 
 
 def _floor(server: Server, workload: Workload, transport: str) -> Floor:
-    """Looks on while fscore reads, then says the same to the server without fscore."""
+    """Record what fscore sends while it reads, and make a floor that replays it."""
     with tapped(server.path) as tap:
         watched = FscoreBlocking(server, workload, transport, url=f"unix://{tap.path}")
         exchange = tap.record(workload.batches(), watched)
@@ -165,7 +165,7 @@ async def _asyncio(
 
 
 def check(name: str, answer: object, workload: Workload, ids: list[int]) -> None:
-    """A contestant that answers something else is not timed; nothing is."""
+    """Exit without timing anything if a contestant's answers are wrong."""
     matrix = np.asarray(answer)
     if matrix.dtype != np.float64 or not np.array_equal(matrix, workload.expected(ids)):
         raise SystemExit(f"{name} answers {workload.name} wrongly for ids {ids[:3]}…")
@@ -173,7 +173,7 @@ def check(name: str, answer: object, workload: Workload, ids: list[int]) -> None
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Each run pays for its own garbage and not for the contestant's before it."""
+    """Collect garbage first, so that a run does not pay for the contestant before it."""
     gc.collect()
     gc.freeze()
     try:
@@ -191,7 +191,7 @@ def _uvloop() -> Any:
 
 
 def bars(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """The project's bars at 10 x 10 that these cells can answer."""
+    """Return the project's bars at 10 x 10 that these cells can answer."""
     found: list[dict[str, Any]] = []
     for cell in cells:
         workload, rounds = cell.workload, cell.rounds
@@ -235,7 +235,7 @@ def _text(
 
 
 def _cell_table(cell: Cell) -> str:
-    """The last column is fscore's rate over the contestant's."""
+    """Return a cell's table; its last column is fscore's rate divided by the contestant's."""
     ours = FscoreBlocking.name if cell.driver == "blocking" else FscoreAsyncio.name
     head = ("", *COLUMNS, "x fscore's time")
     rows = []

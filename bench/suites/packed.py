@@ -1,9 +1,9 @@
-"""The same 30 doubles as packed rows and as hashes: memory, and Redis's CPU per read.
+"""Compare 30 doubles as packed rows and as hashes: memory, and Redis's CPU per read.
 
-`python -m bench.suites.packed`. Reads are what fscore sends: MGET of packed rows, HMGET and HGETALL
-of hashes, the latter two forced, so that the best hash plan is known and not assumed. They are
-recorded once, their answers are compared, and the bytes are sent again (see
-bench/measure/redis_cpu.py).
+`python -m bench.suites.packed`. The reads are those that fscore sends: MGET of packed rows, and
+HMGET and HGETALL of hashes. Both hash plans are forced, so that the better one is measured and not
+assumed. The reads are recorded once and their answers are compared; then the bytes are sent again
+(see bench/measure/redis_cpu.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STORED = 30
 ASKED = (30, 10)
 ENTITIES = (1, 10, 100)
 BAR_SHAPE = (10, 30)
-# So many entities are read in one send, by one read or by several that leave together.
+# How many entities one send reads, by one read or by several that are sent together.
 ENTITIES_A_SEND = 320
 PLANS = ("hash, HMGET", "hash, HGETALL", "packed, MGET")
 
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one entity: by MEMORY USAGE, and by what `used_memory` grew by."""
+    """Bytes of one entity: by MEMORY USAGE, and by the growth of `used_memory`."""
 
     usage: float
     growth: float
@@ -49,7 +49,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Shape:
-    """One size of read: the rounds of each plan, alone in a send or with others."""
+    """One size of read: the rounds of each plan; `joined` reads share a send."""
 
     entities: int
     asked: int
@@ -57,7 +57,7 @@ class Shape:
     rounds: dict[str, list[Cost]]
 
     def over_best(self, figure: str) -> float:
-        """Packed over the better hash plan, round by round."""
+        """Return the ratio of packed rows to the better hash plan, the median over rounds."""
         best = min(PLANS[:2], key=lambda plan: middle(self.rounds[plan], figure))
         sides = ([getattr(x, figure) for x in self.rounds[plan]] for plan in (PLANS[2], best))
         return median_ratio(*sides)
@@ -97,7 +97,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
 
 def _memory(server: Server, layout: Layout) -> Memory:
     workload = Workload(1, STORED, STORED, layout=layout)
-    # The first key of a database makes its tables, which are nobody's entity.
+    # The first key of a database allocates its tables, which belong to no entity.
     server.control.call("SET", "first", "1")
     before = int(server.info("memory")["used_memory"])
     fill(server, STORED, layout)
@@ -118,10 +118,10 @@ def _record(server: Server, plan: str, entities: int, asked: int, joined: bool) 
     workload = Workload(entities, asked, STORED, layout="packed" if layout == "packed" else "hash")
     spec = spec_of(workload)
     if layout == "hash":
-        # Of many more fields a few are read by HMGET, of exactly the asked all by HGETALL.
+        # The plan follows from the number of fields: HMGET reads few of many, HGETALL reads all.
         spec["entities"][0]["fields_total"] = 600 if command == "HMGET" else asked
     core = Core(server, spec=spec)
-    # Packed rows have one way to be read, which is none of the plan's choices.
+    # Packed rows are always read in one way, so the plan has no strategy to choose.
     if core.plan.strategies != ([command] if layout == "hash" else []):
         raise SystemExit(f"the plan for {plan} reads by {core.plan.strategies}")
     reads = workload.distinct(ENTITIES_A_SEND // entities if joined else 1)

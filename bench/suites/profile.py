@@ -1,8 +1,8 @@
-"""Where the CPU of a plain read goes in `fscore serve`: `python -m bench.suites.profile`.
+"""Show where the CPU of a plain read goes in `fscore serve`: `python -m bench.suites.profile`.
 
 wrk loads the server as in bench.suites.http. Runs without perf give the CPU of a request, a run
-under perf the share of each stage in it, and another one the system calls. Bare servers in Rust
-stand beside it: every server spends what they spend in the kernel.
+under perf gives the share of each stage, and another one counts the system calls. Bare servers in
+Rust are measured beside it: no server can spend less in the kernel than they do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bench.peers import contestants as who
 from bench.peers.contestants import Contestant, Request
 from bench.suites.http import BAR_CONNECTIONS, DEADLINE_MS, Bars
 
-# Before and after the samples are taken, the load is there already, and still.
+# The load starts this long before the samples are taken, and ends this long after.
 MARGIN_SECONDS = 0.5
 FLAME = "profile.svg"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Profile:
-    """A server under one load. Shares are parts of 1, calls and bytes those of one request."""
+    """A server under one load. Shares are parts of 1; calls and bytes are per request."""
 
     server: str
     loads: list[Load]
@@ -55,13 +55,13 @@ class Profile:
     stages: dict[str, float]
     shares: dict[str, float]
     calls: dict[str, float]
-    # From Redis, and to it.
+    # Received from Redis, and sent to it.
     redis_bytes: tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One shape of request: fscore, and the bare server where there is one."""
+    """One shape of request: profiles of fscore, and of the bare server if there is one."""
 
     title: str
     size: str
@@ -141,7 +141,7 @@ def _case(
 def _counted(
     redis: Server, contestant: Contestant, requests: Sequence[Request], seconds: int
 ) -> tuple[dict[str, float], tuple[float, float]]:
-    """System calls of a request, and the bytes that the server gets from Redis and sends it."""
+    """Return system calls of a request, and bytes that the server gets from Redis and sends it."""
     names = ("total_net_output_bytes", "total_net_input_bytes")
     before = redis.info("stats")
     with perf.counting(contestant.server.pid) as calls:
@@ -167,7 +167,7 @@ def _sampled(
 
 
 def stage_table(cases: Sequence[dict[str, Any]]) -> str:
-    """Microseconds and share of each stage, of the results as they are kept."""
+    """Return a table of each stage's microseconds and share, from saved results."""
     shown = [(case["title"], case["profiles"][0]) for case in cases]
     head = ["stage"]
     for title, _ in shown:
@@ -186,7 +186,7 @@ def stage_table(cases: Sequence[dict[str, Any]]) -> str:
 
 
 def server_table(cases: Sequence[dict[str, Any]]) -> str:
-    """What a request costs everybody who takes part in it."""
+    """Return a table of what a request costs the server, Redis and the load generator."""
     head = (
         "", "requests/s", "server CPU µs", "in the kernel µs", "Redis CPU µs", "wrk CPU µs",
         "read", "write", "epoll_wait", "other calls", "bytes in", "out", "from Redis", "to Redis",
@@ -205,9 +205,10 @@ def server_table(cases: Sequence[dict[str, Any]]) -> str:
 
 
 def limit_table(cases: Sequence[dict[str, Any]], cores: int) -> str:
-    """How many requests these cores can answer, as it is and if the server were its kernel part.
+    """Return a table of the requests that these cores can answer, now and at best.
 
-    Neither the server nor Redis nor wrk can use more than one core.
+    At best means that the server spends only its kernel part. Neither the server nor Redis nor wrk
+    can use more than one core.
     """
     head = ("", "requests/s", "CPU of all µs", "at most", "server in kernel only", "at most")
     rows = []

@@ -1,10 +1,10 @@
 """Latency at constant rates of one entity's features over HTTP: `python -m bench.suites.rates`.
 
-So many GETs a second are sent at equal distances, and each latency counts from when its request was
-due, so that a server that stands still for a moment pays for all that should have been sent
-meanwhile (coordinated omission). How late the load generator itself was stands beside it: a machine
-that gives it no core is no fault of the server's. A rate that a server cannot keep up with is shown
-by what was answered, and its latencies only say for how long it was overloaded.
+GETs are sent at equal intervals, and each latency counts from the time when its request was due. So
+a pause of the server also delays the requests that should have been sent meanwhile (coordinated
+omission). The report also shows how late the load generator itself was, because the server is not
+to blame if the machine gives the generator no core. If a server cannot keep up with a rate, the
+report shows the rate that it answered; its latencies then only say how long it was overloaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FEATURES = 10
 RATES = (5_000, 10_000, 20_000, 30_000)
 BAR_RATE = 20_000
 BARS = (("p50", 1), ("p99", 5), ("p999", 10))
-# Of each group those that differ: packed rows of one entity hardly do.
+# Packed rows of one entity hardly differ from hashes, so they are left out of each group.
 DEFAULT = ("fscore", "go-redis", "rueidis", "rust")
 LEFT_OUT = (who.FSCORE_PACKED, who.RUST_PACKED, who.GO_REDIS["packed"], who.RUEIDIS["packed"])
 KEPT_UP = 0.99
@@ -37,7 +37,7 @@ class Options:
     kind: str = "redis"
     rates: tuple[int, ...] = RATES
     seconds: float = 10
-    # How long fscore is loaded at the rate that the bars are about.
+    # For how many seconds fscore is loaded at the rate that the bars are about.
     bar_seconds: float = 60
     connections: int = 128
     contestants: tuple[str, ...] = DEFAULT

@@ -1,9 +1,8 @@
-"""One entity's features by direct import over a unix socket, against a client in C.
+"""Compare a read of one entity by direct import over a unix socket with a client in C.
 
 `python -m bench.suites.roundtrip`. The C client (bench/peers/hiredis_client.c) sends the command
-that fscore was seen to send and has hiredis make its reply; nothing is converted. fscore's call
-goes on to a NumPy matrix with a status for each value. What lies between the
-two is what fscore costs.
+that fscore sends, and hiredis parses the reply; nothing is converted. fscore's call goes on to a
+NumPy matrix with a status for each value. The difference is the cost of fscore.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def _watched(server: Server, workload: Workload) -> Exchange:
 
 
 def _lines(exchange: Exchange, workload: Workload) -> list[str]:
-    """The command of each batch, its arguments between tabs."""
+    """Return each batch's command as a line, with its arguments separated by tabs."""
     lines = []
     for ids in workload.batches():
         (command,) = commands_of(exchange.calls[tuple(ids)][0])
@@ -106,7 +105,7 @@ def _lines(exchange: Exchange, workload: Workload) -> list[str]:
 
 
 def _check(program: Path, server: Server, lines: list[str], workload: Workload) -> None:
-    """The values are among the reply's elements, in order, whatever else is."""
+    """Check that the values are among the reply's elements, in order."""
     said = _ask(program, server, lines, 0).splitlines()
     for ids, line in zip(workload.batches(), said, strict=True):
         wanted = [repr(value) for value in workload.expected(ids)[0].tolist()]
@@ -123,7 +122,7 @@ def _round(
     workload: Workload,
     options: Options,
 ) -> list[tuple[str, tuple[float, float]]]:
-    """p50 and p99 in microseconds of everybody, one after the other."""
+    """Time all contestants one after the other; return p50 and p99 of each in microseconds."""
     _, *nanoseconds = map(float, _ask(program, server, lines, options.seconds).split())
     found = [(C_CLIENT, (nanoseconds[0] / 1000, nanoseconds[1] / 1000))]
     for each in clients:

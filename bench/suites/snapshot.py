@@ -1,11 +1,12 @@
-"""Redis's CPU per snapshot of a user's profile and last five clicks.
+"""Measure Redis's CPU per snapshot of a user's profile and last five clicks.
 
 `python -m bench.suites.snapshot`.
 
-Ways: a Lua script over HGETALL, over HMGET or GET; MULTI/EXEC as fscore sends it for
-`consistency="snapshot"`; and a plain pipeline, which is fscore's other read and no snapshot. All
-read the clicks by the command that fscore reads them by. The profile has 30 doubles, in a hash or
-packed. Answers are compared first; then the bytes are sent again (see bench/measure/redis_cpu.py).
+Ways to take one: a Lua script that calls HGETALL; one that calls HMGET or GET; and MULTI/EXEC as
+fscore sends it for `consistency="snapshot"`. fscore's plain pipeline, which is not a snapshot, is
+there to compare with. All read the clicks by the same command as fscore. The profile has 30
+doubles, in a hash or packed. Answers are compared first; then the bytes are sent again (see
+bench/measure/redis_cpu.py).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ STORED = 30
 CLICKS = 20
 LAST = 5
 USERS = 320
-# So many snapshots leave together; alone, one.
+# How many snapshots are sent together, in the runs that do not send each alone.
 JOINED = 32
 AS_OF = EVENT_TIME + 1000
 
@@ -52,7 +53,7 @@ LUA_ALL, LUA_SOME = "Lua, HGETALL", "Lua, HMGET or GET"
 MULTI, PLAIN = "fscore, snapshot", "fscore, plain pipeline"
 WAYS = (LUA_ALL, LUA_SOME, MULTI, PLAIN)
 
-# KEYS: the profile's and the clicks'. ARGV: how many fields, those, and the command for clicks.
+# KEYS: of the profile and the clicks. ARGV: how many fields, the fields, and the clicks' command.
 SCRIPT_ALL = "return {redis.call('HGETALL', KEYS[1]), redis.call(unpack(ARGV))}"
 SCRIPT_GET = "return {redis.call('GET', KEYS[1]), redis.call(unpack(ARGV))}"
 SCRIPT_SOME = """\
@@ -96,7 +97,7 @@ class Measured:
     rounds: dict[str, list[Cost]]
 
     def over_lua(self, other: Measured) -> float:
-        """fscore's snapshot over Lua and HGETALL of the hash, which is `other`'s."""
+        """Return the ratio of fscore's snapshot to Lua with HGETALL, measured in `other`."""
         sides = (
             [cost.cpu for cost in some] for some in (self.rounds[MULTI], other.rounds[LUA_ALL])
         )
@@ -129,7 +130,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _prepare(server: Server, subjects: Sequence[Subject]) -> Registry:
-    """Profiles, clicks, definitions; clicks are written as docs/storage-format.md has them."""
+    """Write profiles, clicks and definitions; clicks are written after docs/storage-format.md."""
     registry = Registry.from_definitions([one for s in subjects for one in _declared(s)])
     for subject in subjects:
         fill(server, STORED, subject.layout)
@@ -198,7 +199,7 @@ def _from_table(table: Any, subject: Subject) -> Answer:
 
 
 def _clicks_commands(plain: Recorded, subject: Subject, users: list[int]) -> list[list[bytes]]:
-    """The commands by which fscore reads the clicks, out of what it was seen to send."""
+    """Return the commands by which fscore reads the clicks, from the bytes that it sent."""
     keys = {subject.clicks_key(user).encode() for user in users}
     found = [command for command in commands_of(plain.payload) if keys & set(command[1:])]
     if len(found) != len(users):
@@ -248,7 +249,7 @@ def _row(row: bytes) -> list[float]:
 
 
 def _size(reply: Any) -> int:
-    """How long a reply of arrays, blobs and integers was."""
+    """Return the number of bytes that a reply of arrays, blobs and integers had."""
     if isinstance(reply, list):
         return len(b"*%d\r\n" % len(reply)) + sum(map(_size, reply))
     return len(b"$%d\r\n" % len(reply)) + len(reply) + 2

@@ -1,8 +1,8 @@
-"""`fscore serve` under locust, 100 users to 1,000 and back: `python -m bench.suites.users`.
+"""Load `fscore serve` by locust, 100 users to 1,000 and back: `python -m bench.suites.users`.
 
-Each user asks about once a second, mostly for one entity, else for ten (see
-bench/measure/locustfile.py). Locust is Python and shares the machine, so its own waiting is in its
-latencies.
+Each user asks about once a second, mostly for one entity, otherwise for ten (see
+bench/measure/locustfile.py). Locust is written in Python and shares the machine, so its latencies
+include its own waiting.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """What locust says of one kind of request; milliseconds."""
+    """Locust's figures for one kind of request; times are in milliseconds."""
 
     name: str
     requests: int

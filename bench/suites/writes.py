@@ -1,11 +1,11 @@
-"""What a row costs to write, by kind, layout and ordering: `python -m bench.suites.writes`.
+"""Measure the cost of writing a row, by view and ordering: `python -m bench.suites.writes`.
 
-Every contestant writes the same number of rows, as columns, with the blocking client; the bare
-socket sends HSET commands encoded beforehand, 2,000 at a time. Rows of the hash and the packed
-layout have five features. Each write brings newer rows than the one before, so that every row
-stays; `older` are rows that lose. Rounds are interleaved within a group, which has the server to
-itself and a bare socket of its own: what a server spends on a key grows with how many others it
-holds.
+Every contestant writes the same number of rows, as columns, with the blocking client. The bare
+socket sends HSET commands that were encoded beforehand, 2,000 at a time. Rows of the hash and the
+packed layout have five features. Each write brings newer rows than the one before, so that every
+row changes what is stored; `older` are rows that change nothing. Rounds are interleaved within a
+group. A server's cost for a key grows with the number of its keys, so each group has the server to
+itself, and a bare socket of its own to compare with.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _share(base: list[Cost], costs: list[Cost]) -> float:
-    """How many rows a second of the base's there are, as the median of the rounds."""
+    """Return the rate of rows as a share of the base's rate, the median over rounds."""
     return statistics.median(a.wall / b.wall for a, b in zip(base, costs, strict=True))
 
 
@@ -236,7 +236,7 @@ def _text(value: Any) -> str:
 
 
 def _check(server: Server, contestants: dict[str, Write]) -> None:
-    """Three ways to write a row leave the same hash."""
+    """Check that three ways to write a row leave the same hash."""
     stored = []
     for name in ("HSET, bare socket", "hash, arrival", "hash, event time"):
         server.control.call("UNLINK", "user:{7}:v1")
@@ -261,7 +261,7 @@ def _measure(
                 time.process_time() - cpu,
                 server.cpu_seconds() - served,
             )
-            # The first round makes the keys, and is not counted.
+            # The first round creates the keys, so it is not counted.
             if turn:
                 costs[name].append(Cost(*(one / options.rows * 1e6 for one in taken)))
     return costs

@@ -1,4 +1,4 @@
-"""Builds decoder.pyx at first use, against the system's libhiredis, and runs it.
+"""Build decoder.pyx at first use, against the system's libhiredis, and run it.
 
 The `hiredis` package on PyPI keeps its C symbols to itself, so the C reader is the distribution's:
 `apt-get install libhiredis-dev`, and a C compiler. Without them this contestant is left out.
@@ -26,7 +26,7 @@ HEADER = "#include <stdio.h>\n#include <hiredis/read.h>\nint main(void) { return
 
 
 class CythonHiredis:
-    """Cython over hiredis's C reader, from ids to matrix."""
+    """A contestant: Cython over hiredis's C reader, from ids to matrix."""
 
     name = "Cython + hiredis (C)"
 
@@ -48,7 +48,7 @@ class CythonHiredis:
 
 
 def load() -> ModuleType:
-    """The built module; a build is kept for as long as the source and the interpreter stay."""
+    """Return the built module; a build is reused while source and interpreter are the same."""
     tag = hashlib.sha256(SOURCE.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = Path(__file__).parents[3] / ".cache" / "bench" / tag
     binary = folder / f"decoder{sysconfig.get_config_var('EXT_SUFFIX')}"

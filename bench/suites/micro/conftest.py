@@ -1,4 +1,4 @@
-"""A real server to capture replies from; nothing that is timed here touches it."""
+"""A real server to capture replies from; the timed code does not touch it."""
 
 from __future__ import annotations
 

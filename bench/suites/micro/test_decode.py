@@ -1,8 +1,7 @@
-"""The same replies to HMGET as a float matrix: Rust, Cython over hiredis in C, hiredis and Python.
+"""Decode the same HMGET replies to a matrix by Rust, by Cython over hiredis, by hiredis and Python.
 
-This is the comparison that says which language the core should be in. Everyone is given the bytes
-of real replies in memory. fscore also tells statuses, event times and expiry from them; the others
-only parse.
+This comparison shows which language suits the core. Every contestant gets the bytes of real replies
+in memory. fscore also derives statuses, event times and expiry from them; the others only parse.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from bench.measure.workload import EVENT_TIME, Workload
 from bench.peers import Unavailable
 from bench.peers.cython_decoder import load
 
-# Ten of a hundred, which the plan reads by HMGET.
+# Ten features of a hundred: the plan reads them by HMGET.
 SIZES = [Workload(entities, 10, 100) for entities in (1, 10, 100)]
 ROUNDS = 300
 
-# The reply's first column is the event time, which the others parse as one more number.
+# The reply's first column is the event time; the others parse it as one more number.
 EXTRA = 1
 
 
@@ -41,7 +40,7 @@ class Captured:
         assert self.core.strategy == "HMGET"
 
     def check(self, matrix: object) -> None:
-        """As the reply has it, event times included or not."""
+        """Check that a matrix has the reply's values, with or without the column of event times."""
         found = np.asarray(matrix)
         if found.shape[1] == self.columns:
             assert (found[:, 0] == EVENT_TIME).all()
@@ -68,7 +67,7 @@ def test_rust(captured: Captured, benchmark: BenchmarkFixture) -> None:
 
     ask()
     captured.check(decode())
-    # A reply needs a request before it, which is not timed here.
+    # A reply needs a request before it; the request is not timed here.
     benchmark.pedantic(decode, setup=ask, rounds=ROUNDS)
 
 

@@ -1,4 +1,4 @@
-"""Keys to commands, and a request's body to keys."""
+"""Encode keys as commands, and parse a request's body to keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sized = pytest.mark.parametrize("workload", SIZES, ids=lambda workload: workload
 
 
 def commands(workload: Workload, ids: list[int]) -> list[tuple[str, ...]]:
-    """What a read of these ids says to the server."""
+    """Return the commands that a read of these ids sends."""
     fields = (f"_ts:{view_name(workload.stored)}", *workload.asked)
     return [("HMGET", workload.key(identifier), *fields) for identifier in ids]
 
@@ -46,7 +46,7 @@ def test_encode_hiredis(workload: Workload, benchmark: BenchmarkFixture) -> None
     ids = workload.batches()[0]
 
     def pack() -> bytes:
-        # Its type stub allows one argument only.
+        # hiredis's type stub allows one argument only.
         return b"".join(map(hiredis.pack_command, commands(workload, ids)))  # type: ignore[arg-type]
 
     assert pack() == b"".join(encode(*command) for command in commands(workload, ids))

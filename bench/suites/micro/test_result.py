@@ -1,4 +1,4 @@
-"""A result as what its readers want: matrix, dicts, JSON."""
+"""Convert a result to the forms that callers use: matrix, dicts, JSON."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_table(
 
 
 def test_orjson(result: FeatureTable, workload: Workload, benchmark: BenchmarkFixture) -> None:
-    """Of a document which is there already: orjson at its best."""
+    """Render a document that is already there, the best case for orjson."""
     benchmark.group = f"result {workload.name}"
     peer = document(result, workload)
     assert orjson.loads(result.to_json()) == peer

@@ -1,4 +1,4 @@
-"""Rows to commands: dicts and columns, against hiredis's own encoder."""
+"""Encode rows as commands, from dicts and columns, against hiredis's own encoder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plan() -> WritePlan:
 
 @pytest.fixture
 def stored(server: Server) -> dict[bytes, bytes]:
-    """What the first row has to be in Redis."""
+    """Return the first row as it has to be stored in Redis."""
     flat = server.control.call("HGETALL", WORKLOAD.key(0))
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
@@ -73,7 +73,7 @@ def test_rows_hiredis(stored: dict[bytes, bytes], benchmark: BenchmarkFixture) -
         return ("HSET", WORKLOAD.key(row[JOIN_KEY]), *fields, *event_time)
 
     def pack() -> bytes:
-        # Its type stub allows one argument only.
+        # hiredis's type stub allows one argument only.
         return b"".join([hiredis.pack_command(command(row)) for row in given])  # type: ignore[arg-type]
 
     first = command(given[0])[2:]
