@@ -1,7 +1,7 @@
-# Everything a contributor runs. `make` alone lists it.
+# Everything that a contributor runs. `make` alone lists the targets.
 #
-# Each step leaves a stamp in .venv/.stamps and runs again only when what it was made from changed,
-# so every target may simply depend on all it needs.
+# Each step leaves a stamp in .venv/.stamps and runs again only when its inputs have changed, so every
+# target may simply depend on all that it needs.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 TOOLS := .cache/tools
-# One at a time changes what is in .venv, also under make --jobs.
+# The lock lets only one step at a time change .venv, also under make --jobs.
 LOCKED := flock $(STAMPS)
 PIP := $(LOCKED) $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -26,12 +26,12 @@ PYTEST_ARGS ?=
 SINCE ?=
 export DEMO_PORT DEMO_SECONDS FUZZ_SECONDS
 
-# Tools that make compiles itself, and where rustup puts cargo: a login shell has that on the PATH, a CI
-# job may not.
+# The tools that make compiles, and the folder into which rustup puts cargo: a login shell has that on its
+# PATH, but a CI job may not.
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 export PYTEST_ARGS
 
-# The exact versions of what pip installs, here and in the scripts; `make constraints` takes the newest.
+# The exact versions that pip installs, here and in the scripts; `make constraints` takes the newest.
 CONSTRAINTS := deploy/setup/constraints.txt
 export PIP_CONSTRAINT := $(CURDIR)/$(CONSTRAINTS)
 
@@ -49,8 +49,8 @@ help: ## List the targets
 
 # -- build ------------------------------------------------------------------------------------
 
-# The extension in .venv is built in one of two ways, each of which replaces the other: as released, or
-# quickly, which `make dev` asks for.
+# The extension in .venv is built either as released or quickly, for `make dev`. Each build replaces the
+# other.
 PROFILE := release
 LIBRARY := $(STAMPS)/library-$(PROFILE)
 
@@ -81,7 +81,7 @@ $(STAMPS)/library-release $(STAMPS)/library-quick: $(STAMPS)/library-%: $(STAMPS
 		{ cat $(STAMPS)/build.log; exit 1; }
 	@touch $@
 
-# After fscore-core, which pip then looks for nowhere.
+# After fscore-core is installed, so that pip does not look for it in an index.
 $(STAMPS)/server: server/pyproject.toml | $(LIBRARY)
 	@echo "installing fscore-server"
 	@$(PIP) install --no-build-isolation --editable server
@@ -103,8 +103,8 @@ test-rust: $(STAMPS)/venv ## The Rust core's tests
 		echo "the core builds for wasm32-unknown-unknown"; \
 	fi
 
-# On either build of the extension: the one that is up to date, else the quick one. What a change touches,
-# tests/touched.py says.
+# Uses the build of the extension that is up to date, or else makes the quick one. tests/touched.py says
+# which tests a change touches.
 check: $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-lint ## In half a minute: ruff, mypy, tests that a change touches
 	@$(MAKE) --question build || $(MAKE) dev
 	@deploy/setup/redis.sh
@@ -161,7 +161,7 @@ lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/hadolint Dockerfile
 
-# Unoptimised, which saves minutes: what we depend on is checked in a second all the same.
+# Compiled without optimisation, which saves minutes: it checks our dependencies in a second anyway.
 $(STAMPS)/cargo-deny: $(STAMPS)/venv
 	@command -v cargo-deny >/dev/null || { \
 		echo "compiling cargo-deny into $(TOOLS) (a minute, once)"; \

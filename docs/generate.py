@@ -1,4 +1,4 @@
-"""Write the parts of docs/reference/ that follow from code; with --check, say which are stale.
+"""Write the parts of docs/reference/ that are generated from code; --check reports stale ones.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the rest of a page is
 written by hand.
@@ -63,7 +63,7 @@ def problem_table() -> str:
 
 
 def settings_table(settings: type[BaseModel]) -> str:
-    """The settings that a class declares itself."""
+    """Return a table of the settings that a class declares itself."""
     prefix = settings.model_config.get("env_prefix", "")
     meanings = attribute_docs(settings)
     rows = []
@@ -124,13 +124,13 @@ def default(field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """The help of every command, as the command line shows it."""
+    """Return the help of every command, as the command line shows it."""
     parent = click.Context(program, info_name="fscore", terminal_width=90)
     return "\n\n".join(command_help(program, parent))
 
 
 def command_help(group: click.Group, parent: click.Context) -> Iterator[str]:
-    """The help of a group's commands, and below each that of its own."""
+    """Yield the help of each command of a group, followed by the help of its subcommands."""
     for name, command in sorted(group.commands.items()):
         context = click.Context(command, info_name=name, parent=parent, terminal_width=90)
         text = command.get_help(context)
@@ -140,7 +140,7 @@ def command_help(group: click.Group, parent: click.Context) -> Iterator[str]:
 
 
 def type_change_table() -> str:
-    """The types that stored values of a type still read as, with one vector for all."""
+    """Return a table of safe type changes; one vector type stands for all vectors."""
     types = [*FIXED_TYPES, DataType.parse("Vector[64]")]
     rows = []
     for old in types:
@@ -149,7 +149,7 @@ def type_change_table() -> str:
     return table(("from", "safely to"), rows)
 
 
-# The page, the name of its part, and what writes it.
+# Each page, the name of the generated part, and the function that writes the part.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("definitions.md", "safe type changes", type_change_table),
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),

@@ -2,7 +2,7 @@
 # usage: build.sh PREFIX
 #
 # Builds both wheels from this checkout and installs them, with what they depend on, into a new virtual
-# environment at PREFIX. The Dockerfile's build stage runs it; so does check.sh, where there is no engine.
+# environment at PREFIX. The Dockerfile's build stage runs it, and so does check.sh.
 set -euo pipefail
 prefix=${1:?usage: build.sh PREFIX}
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,7 @@ export PATH="$work/tools/bin:$PATH"
 maturin build --release --locked --quiet --out "$work/dist"
 python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" ./server
 
-# Both wheels in one command, by path: neither name is ever asked of an index.
+# Both wheels in one command, by path, so that pip asks no index for either.
 core=$(echo "$work"/dist/fscore_core-*.whl)
 server=$(echo "$work"/dist/fscore_server-*.whl)
 python3 -m venv "$prefix"

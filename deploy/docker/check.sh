@@ -18,7 +18,7 @@ git ls-files -z -- pyproject.toml Cargo.toml Cargo.lock LICENSE README.md rust f
   xargs -0 cp --parents -t "$work/src"
 "$work/src/deploy/docker/build.sh" "$work/prefix"
 
-# As in the image: nothing of the checkout in sight, and not root where others can run this Python too.
+# As in the image: outside the checkout, and as another user than root if others can run this Python.
 cp deploy/docker/healthcheck.py "$work/prefix/healthcheck.py"
 python=$work/prefix/bin/python
 FSCORE_PORT=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -1,6 +1,6 @@
-"""Exit 0 when the server in this container answers that it lives.
+"""Exit 0 if the server in this container answers its liveness probe.
 
-Liveness, not readiness: a container is not made better by a restart while its Redis is away.
+Liveness and not readiness: while Redis is away, a restart of the container does not help.
 """
 
 import http.client

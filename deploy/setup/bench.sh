@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the benchmarks need of the system beside Redis: wrk, hiredis for the peers in C, and perf for the
-# profile. As root on a Debian it installs them; elsewhere it says what is missing, and those parts say that
-# they are left out. Go is taken where it is there, and not installed.
+# Installs the system packages of the benchmarks, except Redis: wrk, hiredis for the peers in C, and perf
+# for the profile. It installs them as root on Debian. Elsewhere it says what is missing, and the parts
+# that need it are left out. Go is used if it is there, but not installed.
 set -euo pipefail
 
 packages=()
 command -v wrk >/dev/null || packages+=(wrk)
 if ! echo '#include <hiredis/hiredis.h>' | cc -x c - -fsyntax-only 2>/dev/null; then packages+=(libhiredis-dev); fi
-# Not every distribution has this one.
+# Not every distribution has a package of perf.
 optional=()
 command -v perf >/dev/null || optional+=(linux-perf)
 if [ $((${#packages[@]} + ${#optional[@]})) = 0 ]; then exit 0; fi

@@ -1,11 +1,11 @@
-"""Writes the exact versions that this repository is built and tested with, the newest there are.
+"""Write the exact versions that this repository is built and tested with, the newest there are.
 
     python deploy/setup/constraints.py [NAME…]
 
-Each file beside this one that is named constraints*.txt is for an environment: the one that make
-makes, and those of the benchmarks that have one of their own. Every Python that `pythons.sh` finds
-resolves the requirements of pyproject.toml by itself. A version that not all of them can have gets
-an environment marker.
+Each constraints*.txt beside this file is for one environment: constraints.txt for the one that make
+creates, the others for benchmarks with an environment of their own. Every Python that `pythons.sh`
+finds resolves the requirements of pyproject.toml by itself. A version that not all of them can
+install gets an environment marker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEADER = """\
 
 
 def main(names: list[str]) -> None:
-    """Write the files of these environments, or all."""
+    """Write the constraints of these environments, or of all if none is named."""
     wanted = requirements()
     pythons = interpreters()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def main(names: list[str]) -> None:
 
 
 def requirements() -> dict[str, list[str]]:
-    """What is installed into each environment, as pyproject.toml files say."""
+    """Return the requirements of each environment, from the pyproject.toml files."""
     library = tomllib.loads((ROOT / "pyproject.toml").read_text())
     server = tomllib.loads((ROOT / "server/pyproject.toml").read_text())
     groups = library["dependency-groups"]
@@ -59,13 +59,13 @@ def requirements() -> dict[str, list[str]]:
 
 
 def interpreters() -> dict[str, str]:
-    """The Pythons that are here, by version, oldest first."""
+    """Return the installed Pythons by version, oldest first."""
     found = subprocess.run([FOLDER / "pythons.sh"], check=True, stdout=subprocess.PIPE, text=True)
     return dict(line.split(" ", 1) for line in found.stdout.splitlines())
 
 
 def pip_of(interpreter: str, folder: Path) -> list[str]:
-    """The newest pip, in an environment of its own, as a command."""
+    """Install the newest pip into an environment of its own; return the command that runs it."""
     subprocess.run([interpreter, "-m", "venv", folder], check=True)
     pip = [str(folder / "bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--upgrade", "pip"], check=True, env=unconstrained())
@@ -73,7 +73,7 @@ def pip_of(interpreter: str, folder: Path) -> list[str]:
 
 
 def resolved(pip: list[str], wanted: list[str]) -> dict[str, str]:
-    """The version of each package that pip would install for these requirements."""
+    """Return the version of each package that pip would install for these requirements."""
     command = [*pip, "install", "--dry-run", "--ignore-installed", "--report", "-", *wanted]
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env=unconstrained()
@@ -88,16 +88,16 @@ def unconstrained() -> dict[str, str]:
 
 
 def canonical(name: str) -> str:
-    """The name as indexes compare it."""
+    """Return a package's name in the form by which indexes compare names."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
 def lines(versions: dict[str, dict[str, str]]) -> list[str]:
-    """Constraints for all Pythons: `versions` has those of each, oldest first."""
+    """Return constraints for all Pythons from the versions of each, oldest Python first."""
     written = []
     for name in sorted(set().union(*versions.values())):
         of_each = {python: found[name] for python, found in versions.items() if name in found}
-        # The oldest Python with each version; what an older one does not need, it may have as well.
+        # The oldest Python with each version. A Python without the package may be included.
         since: dict[str, str] = {}
         for python, version in of_each.items():
             if version not in since:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every fuzz target for FUZZ_SECONDS. A finding stops it with the input's path; it becomes a test vector.
+# Runs every fuzz target for FUZZ_SECONDS. A finding ends the run and prints the input's path; add that
+# input to the test vectors.
 set -euo pipefail
 cd "$(dirname "$0")/../../rust/fuzz"
 seconds=${FUZZ_SECONDS:-60}

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # usage: prerequisites.sh [--python] [PYTHON]
 #
-# Checks what a build needs and cannot bring itself: Python >= 3.11 with venv, a C compiler (linker) and
-# cargo >= the workspace's rust-version. As root on a Debian it installs the first two; for everything
-# else it says what to do. With --python it prints the interpreter to use and nothing else.
+# Checks the tools that a build needs from the system: Python >= 3.11 with venv, a C compiler (linker), and
+# cargo >= the workspace's rust-version. As root on Debian it installs the first two; otherwise it says
+# what to do. With --python it prints the interpreter to use and nothing else.
 set -euo pipefail
 
 only_python=false

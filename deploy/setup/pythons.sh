@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: pythons.sh
 #
-# Finds an interpreter of each Python that fscore is meant for, on the PATH or among pyenv's, and prints
-# `3.12 /usr/bin/python3.12` and the like, a line each. What is missing it names on standard error.
+# Finds an interpreter of each Python that fscore supports, on the PATH or among pyenv's. It prints a line
+# for each, such as `3.12 /usr/bin/python3.12`, and names missing versions on standard error.
 set -euo pipefail
 
 is_version() {
@@ -11,7 +11,7 @@ is_version() {
 
 for version in 3.11 3.12 3.13 3.14; do
   found=
-  # A pyenv that has another version chosen answers to this name too, but does not run it.
+  # pyenv has a shim of this name even if another version is chosen; the shim then does not run.
   mapfile -t newest_first < <(compgen -G "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version.*/bin/python" | sort -rV)
   for candidate in $(type -ap "python$version") "${newest_first[@]}"; do
     if is_version "$version" "$candidate"; then found=$candidate; break; fi

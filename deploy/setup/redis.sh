@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests and benchmarks start Redis servers of their own, so they need the binary, not a service.
-# As root on a Debian this installs it without starting the system's service on port 6379.
+# As root on Debian this installs it without starting the system's service on port 6379.
 set -euo pipefail
 
 if command -v redis-server >/dev/null && command -v redis-cli >/dev/null; then exit 0; fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: test-wheel.sh PYTHON
 #
-# Builds both wheels and runs tests/wheel against them, installed in fresh environments and away from the
-# checkout: whether a wheel lacks a module, data, a command, the extension. What the installed code does is
+# Builds both wheels, installs them in fresh environments and runs tests/wheel outside the checkout. These
+# tests find a module, data, a command or the extension that a wheel lacks. The behaviour of the code is
 # tested in the checkout.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +27,7 @@ cd "$work/run"
 install library "$core"
 "$work/library/bin/python" -W error "$checkout/tests/wheel/mandatory.py" fscore
 
-# Both wheels in one command, by path: neither name is ever asked of an index.
+# Both wheels in one command, by path, so that pip asks no index for either.
 install whole "$core" "$server"
 "$work/whole/bin/python" -W error "$checkout/tests/wheel/mandatory.py" fscore_server
 install whole "${core}[arrow,uvloop]" "${server}[otel]" pytest
@@ -36,6 +36,6 @@ import sys, fscore, fscore._fscore, fscore_server
 for module in (fscore, fscore._fscore, fscore_server):
     assert module.__file__.startswith(sys.prefix), f"{module.__name__} comes from {module.__file__}"
 '
-# With no configuration and no conftest.py of the checkout, which would put it on the path.
+# Without the checkout's configuration and conftest.py, which would put the checkout on the path.
 "$work/whole/bin/python" -m pytest --config-file /dev/null --rootdir "$work/run" --import-mode importlib \
   --confcutdir "$checkout/tests/wheel" -p no:cacheprovider -W error --strict-markers "$checkout/tests/wheel"
