@@ -1,4 +1,4 @@
-"""What only the asyncio client has: cancelled callers, turns of the loop, the loop itself."""
+"""The asyncio client alone: cancelled callers, sends per turn of the loop, the kind of loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
 
 
 async def call_and_maybe_cancel(prepared: Any, chance: random.Random) -> str:
-    """One read that is cancelled at some point, or not, or has too little time."""
+    """Make a read; sometimes cancel it at a random point, or give it too little time."""
     users = [chance.randrange(USERS) for _ in range(chance.choice([1, 1, 3, 20]))]
     timeout = chance.choice([PATIENCE, PATIENCE, PATIENCE, 0.0005])
     task = asyncio.create_task(prepared.get(users, timeout=timeout, partial=False))
@@ -59,7 +59,7 @@ def test_random_cancellation(
         async with fscore.aio.connect(redis_url) as client:
             prepared = await client.prepare(features=FEATURES)
             lists = await asyncio.gather(*(caller(prepared, n) for n in range(CALLERS)))
-            # Whatever was given up, the connection goes on.
+            # The connection still works after all these cancelled calls.
             check(await prepared.get([7]), [7])
             ended = [outcome for outcomes in lists for outcome in outcomes]
             return {outcome: ended.count(outcome) for outcome in set(ended)}

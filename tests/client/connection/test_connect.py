@@ -21,7 +21,7 @@ QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
 
 
 def serves(client: Any) -> bool:
-    """Whether definitions, writes and reads work."""
+    """Check that definitions, writes and reads work."""
     client.apply(REGISTRY)
     client.write("profile", [{"user_id": 1, "age": 29}])
     return bool(client.prepare(features=["age"]).get([1]).to_dicts() == [{"age": 29}])
@@ -51,7 +51,7 @@ def test_both_protocols(driver: Driver, redis_url: str, witness: Any, resp3: boo
     client = driver.connect(redis_url, prefer_resp3=resp3)
     assert client.server["protocol"] == (3 if resp3 else 2)
     assert serves(client)
-    # A map in one, a flat array in the other.
+    # HGETALL's reply is a map in RESP3 and a flat array in RESP2.
     assert client.prepare("everything").strategies == {"user": "HMGET"}
     client.apply(fscore.Registry.from_definitions([]), allow_unsafe=True)
     assert client.refresh() is False
@@ -105,7 +105,7 @@ def test_the_url_may_come_from_the_environment(
 
 @pytest.fixture(scope="module")
 def guarded(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """A server with a password, a reader of one prefix, and a user without any right."""
+    """A server with a password, a user who may read one prefix, and a user without any rights."""
     server = RedisServer(redis_server.kind)
     server.start()
     # As docs/guides/connect.md and the security rules have it, and HGETALL, which plans use.
@@ -120,7 +120,7 @@ def guarded(redis_server: RedisServer) -> Iterator[RedisServer]:
         ("CONFIG", "SET", "requirepass", PASSWORD),
     ):
         assert server.command(*command) == b"+OK\r\n"
-    # From here on it answers `command` with NOAUTH only.
+    # From here on `server.command`, which has no password, gets NOAUTH only.
     yield server
     server.stop()
 
@@ -156,7 +156,7 @@ def test_wrong_credentials(driver: Driver, guarded: RedisServer, user: str, resp
             prefer_resp3=resp3,
             connect_timeout=20.0,
         )
-    # Refused for good, so nobody waits for the connect timeout.
+    # A refusal is final, so the call does not wait for the connect timeout.
     assert time.monotonic() - started < 10
     assert isinstance(one.value, ConfigError)
     assert "wr0ng-s3cret" not in "".join(traceback.format_exception(one.value))
@@ -174,7 +174,7 @@ def test_a_password_that_changes_keeps_nobody_waiting(
     for _ in range(20):
         with pytest.raises(AuthenticationFailed):
             client.execute("PING")
-    # The next dial would fail alike, so nobody waits out the 50 ms or more before it.
+    # The next dial would fail as well, so no call waits for its back-off of 50 ms or more.
     assert time.monotonic() - started < 1.0
 
 
@@ -182,7 +182,7 @@ def test_no_credentials(driver: Driver, guarded: RedisServer, redis_url: str) ->
     for resp3 in (True, False):
         with pytest.raises(AuthenticationFailed):
             driver.connect(guarded.url, prefer_resp3=resp3)
-        # And a password where the server has none.
+        # A password for a server that has none is refused too.
         with pytest.raises(AuthenticationFailed):
             driver.connect(redis_url, redis_username="x", redis_password="y", prefer_resp3=resp3)
 
@@ -209,7 +209,7 @@ def test_the_least_rights_that_reading_needs(
     ):
         with pytest.raises(ConfigError, match=r"NOPERM.*give the ACL user the right"):
             refused()
-    # It is the command that is refused, not the connection.
+    # The server refuses the command, not the connection.
     assert prepared.get([1]).to_dicts() == [{"age": 29}]
 
 
@@ -236,7 +236,7 @@ def test_a_user_without_rights(driver: Driver, guarded: RedisServer) -> None:
             driver.connect(f"redis://nobody:nothing@127.0.0.1:{guarded.port}", prefer_resp3=resp3)
 
 
-# What does not work, and that no secret is in what says so
+# Failures, and that their messages contain no secret
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_closed_is_closed(driver: Driver, redis_url: str, witness: Any) -> None:
         with pytest.raises(Unavailable, match="closed"):
             call()
     client.close()
-    # The server hears of it a moment later.
+    # The server notices a little later that the connections are closed.
     assert any(len(witness.client_list()) == before for _ in range(10_000))
 
 

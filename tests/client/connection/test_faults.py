@@ -1,4 +1,4 @@
-"""Servers that die, hang, lie and cut off: errors by the deadline, and never a wrong value."""
+"""Servers that die, hang, send garbage or cut replies: errors by the deadline, no wrong value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.redis_server import RedisServer
 
 USERS = 50
 NEVER = 3600.0
-"""Looking for new definitions would be traffic of its own."""
+"""No looks for new definitions, which would be traffic that the tests do not expect."""
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def connected(driver: Driver, proxy: FaultProxy, redis_url: str) -> Any:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What happens inside is over in time."""
+    """Check that the block takes less than this many seconds."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
 
 
 def until_it_works(call: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The result of a call that is made again while the server is at fault."""
+    """Repeat a call while it raises ServerFault, and return its result."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -86,7 +86,7 @@ def test_no_time_at_all(connected: Any) -> None:
 
 
 def reply_length(proxy: FaultProxy, read: Callable[[], Any]) -> int:
-    """How many bytes the reply to a read has."""
+    """Return how many bytes the reply to a read has."""
     before = proxy.passed
     read()
     return proxy.passed - before
@@ -98,7 +98,7 @@ def test_half_an_answer(connected: Any, proxy: FaultProxy) -> None:
     length = reply_length(proxy, lambda: prepared.get(users))
     each = length // len(users)
     assert each * len(users) == length
-    # So many rows, and so many bytes of the next.
+    # This many rows, and this many bytes of the next.
     for rows, more in ((10, 0), (1, 1), (19, each - 1), (7, each // 2)):
         proxy.pass_bytes(rows * each + more)
         table = prepared.get(users, timeout=0.15)
@@ -107,7 +107,7 @@ def test_half_an_answer(connected: Any, proxy: FaultProxy) -> None:
         assert not table.all_present
         dicts = table.to_dicts()
         assert [row["age"] for row in dicts[:rows]] == [1_000_000 + user for user in range(rows)]
-        # A default stands in for what is known to be missing, not for what is not known.
+        # A default replaces a value that is known to be missing, not one that could not be read.
         assert dicts[0]["level"] == 7
         assert dicts[rows:] == [{"age": None, "country": None, "level": None}] * (20 - rows)
         assert np.isnat(table.event_times[rows:]).all()
@@ -128,7 +128,7 @@ def test_half_an_answer_is_none_where_all_is_wanted(connected: Any, proxy: Fault
     with pytest.raises(DeadlineExceeded):
         prepared.get(users, timeout=0.15, partial=False)
     proxy.release()
-    # Less than one row is no answer either.
+    # Less than one row is not an answer either.
     proxy.pass_bytes(5)
     with pytest.raises(DeadlineExceeded):
         prepared.get(users, timeout=0.15, partial=True)
@@ -145,7 +145,7 @@ def test_reads_outlive_a_connection_cut_anywhere(
     length = reply_length(proxy, lambda: prepared.get(users))
     for position in range(1, length, 41):
         proxy.cut_after(position)
-        # It is read again on a new connection, whole.
+        # The client reads again on a new connection, and gets the whole answer.
         check(prepared.get(users, timeout=PATIENCE, partial=gaps), users)
 
 
@@ -155,7 +155,7 @@ def test_a_connection_cut_while_idle_disturbs_nobody(connected: Any, proxy: Faul
         proxy.cut()
         check(prepared.get([3], timeout=PATIENCE), [3])
         proxy.cut()
-        # Nothing of it can have been executed, so a write goes on too.
+        # The server cannot have executed any of it, so the client may send even a write again.
         until_it_works(partial(fill, connected, 5, sequence))
         check(prepared.get([4], timeout=PATIENCE), [4], sequence)
 
@@ -210,7 +210,7 @@ def test_a_garbled_write_is_uncertain(connected: Any, proxy: FaultProxy) -> None
     proxy.inject(b"nonsense\r\n")
     with pytest.raises(ProtocolError, match="not known"):
         fill(connected, 5, 1)
-    # The connection is there again, so what is cut is the answer and not the greeting.
+    # The connection is ready again, so the answer is cut and not the greeting.
     assert connected.execute("PING") == "PONG"
     proxy.cut_after(3)
     with pytest.raises(Unavailable, match="not known"):
@@ -280,7 +280,7 @@ def test_many_callers_and_a_server_that_comes_and_goes(
         for thread in threads:
             thread.join(PATIENCE)
     assert len(outcomes) == 12 * 40
-    # Reads are tried again, so most do not even notice.
+    # Reads are tried again, so most callers do not even notice.
     assert outcomes.count(None) > 12 * 40 // 2
 
 
@@ -359,7 +359,7 @@ def test_a_connection_that_falls_silent_is_left(
     check(prepared.get([1]), [1])
     before = proxy.connections
     proxy.hold_these()
-    # Nothing ends this connection, and it may yet answer: who has the time waits for it.
+    # Nothing ends this connection, and it may still answer: callers with enough time wait for it.
     patient = driver.start(prepared.get, [2], timeout=PATIENCE)
     with within(5.0):
         check(until_it_works(lambda: prepared.get([3], timeout=0.2)), [3])
@@ -453,17 +453,17 @@ def test_a_server_that_is_loading(driver: Driver, redis_server: RedisServer) -> 
         check(prepared.get([1]), [1])
         assert server.command("SAVE") == b"+OK\r\n"
         server.kill()
-        # Half a second for all of them, looking at its clients all the while.
+        # While it loads, the server sleeps half a second in total, and serves clients in between.
         server.arguments = [
             *("--key-load-delay", "250", "--loading-process-events-interval-bytes", "1024"),
         ]
         starting = driver_thread(server.start)
         while server.command("PING")[:8] != b"-LOADING":
             assert starting.is_alive(), "it had loaded before anybody looked"
-        # Unavailable between two tries, DeadlineExceeded in the middle of one.
+        # Unavailable if the deadline falls between two tries, DeadlineExceeded if within one.
         with within(1.0), pytest.raises((Unavailable, DeadlineExceeded)):
             prepared.get([1], timeout=0.1)
-        # It is waited for, as long as the deadline allows.
+        # The client waits for it as long as the deadline allows.
         check(prepared.get([1], timeout=PATIENCE), [1])
         starting.join(PATIENCE)
     finally:
@@ -487,7 +487,7 @@ def test_too_much_in_flight_is_refused(
     small = driver.connect(proxy.url, registry_poll=NEVER, **limits)
     prepared = small.prepare(features=FEATURES)
     if driver.name == "blocking":
-        # Each of these calls needs a connection to itself, and leaves it behind.
+        # Each of these calls needs a connection of its own, and leaves it in the pool.
         waiting = [driver.start(small.execute, "BLPOP", "list", 0) for _ in range(3)]
         assert any(witness.info("clients")["blocked_clients"] == 3 for _ in range(10_000))
         witness.rpush("list", 1, 2, 3)
@@ -503,7 +503,7 @@ def test_too_much_in_flight_is_refused(
         with within(2.0), pytest.raises(Overloaded, match="in flight"):
             prepared.get([9], timeout=PATIENCE)
     else:
-        # A thread waits for a connection, as long as it has time.
+        # A thread waits for a free connection until its deadline.
         with within(2.0), pytest.raises(DeadlineExceeded, match="all 3 connections were busy"):
             prepared.get([9], timeout=0.1)
     proxy.release()
@@ -524,7 +524,7 @@ def test_closing_under_a_call(driver: Driver, connected: Any, proxy: FaultProxy)
         with pytest.raises(Unavailable):
             call.result(PATIENCE)
     else:
-        # Calls under way end first.
+        # `close` waits for calls under way.
         proxy.release()
         check(call.result(PATIENCE), [2])
     with pytest.raises(Unavailable, match="closed"):

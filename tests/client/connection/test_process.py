@@ -12,7 +12,7 @@ from tests.client.driver import PATIENCE, Driver
 from tests.client.oracle import fill
 from tests.client.proxy import FaultProxy
 
-# Both drivers by one text: what differs is filled in.
+# One program for both drivers; the parts that differ are filled in.
 _BLOCKING = """
 import os, sys
 import fscore
@@ -88,7 +88,7 @@ PROGRAMS = {"blocking": _BLOCKING, "asyncio": _ASYNCIO}
 
 
 def start(driver: Driver, program: str, url: str) -> subprocess.Popen[str]:
-    """A process with a client of this driver."""
+    """Start a process that runs this program with a client of this driver."""
     text = PROGRAMS[driver.name] + program
     return subprocess.Popen(
         [
@@ -105,7 +105,7 @@ def start(driver: Driver, program: str, url: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> int:
-    """The exit code; what the process said is shown where it is not as wanted."""
+    """Wait for the end and return the exit code; print stderr for the case that a test fails."""
     try:
         _, errors = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:

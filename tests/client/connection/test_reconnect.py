@@ -1,4 +1,4 @@
-"""When a client dials again: at once after a loss, later and later where that is of no use."""
+"""When a client dials again: at once after a loss, then with back-off while dials do not help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOCKETS = Path("/proc/net/tcp")
 
 
 def works(client: Any) -> bool:
-    """Whether the server answers now."""
+    """Return whether the server answers now."""
     try:
         return bool(client.execute("PING") == "PONG")
     except ServerFault:
@@ -31,7 +31,7 @@ def works(client: Any) -> bool:
 
 
 def fails(client: Any, timeout: float) -> None:
-    """Makes a call that the server cannot answer."""
+    """Make a call that the server cannot answer, and check that it fails."""
     with pytest.raises((Unavailable, DeadlineExceeded)):
         client.execute("PING", timeout=timeout)
 
@@ -62,7 +62,7 @@ def test_a_server_that_greets_and_hangs_up_is_dialled_less_and_less(
     while time.monotonic() - began < 1.0:
         fails(client, timeout=0.2)
     took = time.monotonic() - began
-    # At once, once more at once, after 50 ms or more, and then after twice as long each time.
+    # Dials at once, at once again, after 50 ms or more, and then after twice as long each time.
     most = 2 + math.log2(1 + took / SHORTEST_PAUSE)
     assert proxy.connections - before <= most
     proxy.accept()
@@ -70,7 +70,7 @@ def test_a_server_that_greets_and_hangs_up_is_dialled_less_and_less(
 
 
 def dials_under_way(port: int) -> int:
-    """How many sockets of this machine have asked for a connection to this port, and wait."""
+    """Return how many sockets of this machine are connecting to this port and not yet accepted."""
     syn_sent = "02"
     peer = f"0100007F:{port:04X}"
     lines = SOCKETS.read_text().splitlines()[1:]

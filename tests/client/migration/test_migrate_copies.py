@@ -1,4 +1,4 @@
-"""A row is removed from the old layout only when the new one has it; what is deleted stays so."""
+"""A row leaves the old layout only if the new one has its copy; deleted rows stay deleted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def steps(redis_url: str) -> Iterator[Steps]:
 
 
 def lose_copy(witness: Any, to: str, number: int) -> None:
-    """Take a row out of the new layout, as no client does."""
+    """Remove a row from the new layout, which no client does."""
     if to == "packed":
         assert witness.delete(f"user:{{{number}}}:v1:row")
     else:
@@ -51,7 +51,7 @@ def lose_copy(witness: Any, to: str, number: int) -> None:
 
 
 def left(witness: Any, layout: str) -> list[bytes]:
-    """The keys that have a row in this layout."""
+    """Return the keys that have a row in this layout."""
     if layout == "packed":
         found: list[bytes] = [key for key in witness.keys("user:*") if key.endswith(b":row")]
         return found
@@ -60,7 +60,7 @@ def left(witness: Any, layout: str) -> list[bytes]:
 
 
 def declare(client: Any, layout: str) -> None:
-    """Have the definitions say another layout without a migration, as nobody should."""
+    """Change the layout in the definitions without a migration, which nobody should do."""
     client.refresh()
     views = client.registry.views
     changed = {**views, "row": replace(views["row"], layout=layout)}
@@ -72,7 +72,7 @@ def declare(client: Any, layout: str) -> None:
 def test_a_copy_that_is_lost_is_made_again(
     client: Any, witness: Any, to: str, share: float
 ) -> None:
-    """Lost before the copies are looked at, or after that, when the view is read by them."""
+    """The copy is lost before the check of copies, or after it, when readers use the copies."""
     fill(client)
     begin(client, to)
     before = values(client)
@@ -89,7 +89,7 @@ def test_a_copy_that_is_lost_is_made_again(
     found: list[int] = []
     done = client.migrate("row", to, **FAST, progress=progress)
     assert lost == [3, 7]
-    # Before the view is read by them, unless they were lost later.
+    # It is made before readers use the copies, unless it was lost later.
     assert found == ([len(USERS) + 5] if share < 1.0 else [])
     assert (done.copied, done.removed) == (len(USERS) + 5, len(USERS) + 5)
     same(values(client), before)
@@ -182,7 +182,7 @@ def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any,
 
 
 def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> None:
-    """What it writes is not lost, but there is no end to it."""
+    """Its writes are not lost, but the migration cannot finish while they go on."""
     client.write("row", [{"user_id": number, **row(number)} for number in range(1_000)])
     late: list[int] = []
 

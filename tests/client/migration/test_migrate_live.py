@@ -26,12 +26,12 @@ FEATURES = ["number", "text", "parts"]
 
 
 def row(number: int) -> dict[str, Any]:
-    """A row that shows if it is not of one write."""
+    """Return a row whose values agree only if they come from one write."""
     return {"number": number, "text": f"<{number}>", "parts": [number] * (number % 5)}
 
 
 class Log:
-    """What was done to each entity: its operations are numbered, every seventh removes the row."""
+    """What was done to each entity. Its operations are numbered; every seventh removes the row."""
 
     def __init__(self) -> None:
         self.started = dict.fromkeys(HOT, 0)
@@ -42,7 +42,7 @@ class Log:
         return number % 7 == 0
 
     def check(self, entity: int, ended: int, found: dict[str, Any]) -> None:
-        """Whether what was read is a row as of some moment since the read began."""
+        """Check that a read found the row as it was at some time since the read began."""
         started = self.started[entity]
         number = found["number"]
         if number is None:
@@ -56,7 +56,7 @@ class Log:
 
 
 class Crowd:
-    """Writers and readers in threads, until they are told to end."""
+    """Runs writers and readers in threads until `stop` is set."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -111,7 +111,7 @@ def read(prepared: Any, log: Log) -> None:
 def test_nobody_ever_reads_a_value_that_is_missing_or_old(
     driver: Driver, redis_url: str, witness: Any
 ) -> None:
-    """Three clients, each of which hears of the migration by its own looks."""
+    """Three clients, each of which learns of the migration only by its own looks."""
     options = {"registry_poll": 0.02, "timeout": 10.0, "write_timeout": 10.0}
     operator = driver.connect(redis_url, **options)
     operator.apply(REGISTRY)
@@ -139,11 +139,11 @@ def test_nobody_ever_reads_a_value_that_is_missing_or_old(
 
 
 def test_an_idle_client_looks_before_it_reads(driver: Driver, redis_url: str) -> None:
-    """What it knows of is where nothing is any more."""
+    """The layout that it knows has no rows any more."""
     operator = driver.connect(redis_url)
     operator.apply(REGISTRY)
     operator.write("row", [{"user_id": 1, **row(1)}])
-    # So short that it is over whenever anything else has been done.
+    # So short that the next call always looks.
     idle = driver.connect(redis_url, registry_poll=1e-6)
     prepared = idle.prepare(features=FEATURES)
     operator.migrate("row", "packed", settle=0.0)

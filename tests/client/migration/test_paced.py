@@ -1,4 +1,4 @@
-"""Operations that take their time: what goes wrong while they run."""
+"""Operations that run for long: what can go wrong while they run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each user that shows whose it is."""
+    """Return a row for each user that names its user."""
     return [{"number": number, "text": f"<{number}>"} for number in USERS]
 
 
@@ -58,7 +58,7 @@ def everything(client: Any) -> Any:
 
 
 def run(client: Any, operation: Operation[Any]) -> Any:
-    """What comes of an operation that a client of either driver runs."""
+    """Run an operation by a client of either driver and return its result."""
     return client.driver.run(operation)
 
 
@@ -87,7 +87,7 @@ def test_what_an_operation_does_not_catch_is_raised(driver: Driver, redis_url: s
 
 
 def cutting(proxy: FaultProxy, phases: set[str]) -> Callable[[Any], None]:
-    """Cuts the next reply after its first byte, once in each phase, and a later one as well."""
+    """Return a progress callback that cuts two replies of each phase after their first byte."""
     seen: dict[str, int] = {}
 
     def progress(now: Any) -> None:
@@ -127,7 +127,7 @@ def test_a_removal_outlives_connections_that_are_cut(
 
 
 def away(proxy: FaultProxy) -> Callable[[Any], None]:
-    """Takes the server away in each phase, and gives it back when it was dialled in vain."""
+    """Return a progress callback that refuses connections in each phase until a dial has failed."""
     seen: set[str] = set()
 
     def give_back(after: int) -> None:
@@ -149,7 +149,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(
 ) -> None:
     filled.versions.promote("all", filled.versions.create("all"))
     filled.write("row", [{"user_id": user, **row} for user, row in zip(USERS, rows(), strict=True)])
-    # Shorter than it is away, so that the operation itself waits.
+    # Shorter than the outage, so that the operation itself has to wait.
     client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.05)
     assert client.migrate("row", "packed", **FAST, progress=away(proxy)).copied == 2 * len(USERS)
     client.versions.retire("all", 1, force=True, rate=1e9, progress=away(proxy))

@@ -1,7 +1,7 @@
-"""Servers that are restarted while a migration or a removal walks over their keys.
+"""Servers that restart while a migration or a removal scans their keys.
 
-Nothing that a server acknowledged is lost by it, and yet a cursor of SCAN means nothing after it:
-the hash seed is another.
+These servers lose nothing that they acknowledged. But a restarted server has another hash seed, so
+a SCAN cursor from before the restart is invalid.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ USERS = list(range(3_000))
 FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
 ENDS = pytest.mark.parametrize("end", [RedisServer.kill, RedisServer.shut_down])
 End = Callable[[RedisServer], None]
-# Within the scan that works, at its end, and in the one that looks at the outcome.
+# Within the scan that changes keys, at its end, and in the scan that checks the outcome.
 COPYING = [("copy", 0.5), ("copy", 0.3), ("copy", 0.9), ("copy", 0.93)]
 REMOVING = [("remove", 0.4), ("remove", 0.3), ("remove", 0.9)]
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each user that shows whose it is."""
+    """Return a row for each user that names its user."""
     return [{"number": number, "text": f"<{number}>"} for number in USERS]
 
 
@@ -76,7 +76,7 @@ def keys(server: RedisServer, pattern: str) -> list[bytes]:
 
 
 class Restarting:
-    """Progress of which the server is restarted when so much is done in a phase, each time once."""
+    """Progress that restarts the server once at each of these points of a phase."""
 
     def __init__(self, server: RedisServer, end: End, *points: tuple[str, float]) -> None:
         self._server = server
@@ -93,7 +93,7 @@ class Restarting:
             self._server.start()
 
     def is_sensible(self) -> bool:
-        """Whether all is done in no phase before its end, and at its end in each."""
+        """Return whether each phase reported 100 % exactly once, at its end."""
         shares: dict[str, list[float]] = {}
         for phase, share in self.told:
             shares.setdefault(phase, []).append(share)
@@ -129,7 +129,7 @@ def test_a_version_retired_over_restarts(client: Any, durable: RedisServer, end:
 
 
 class Forgetting:
-    """Progress at which the server saves what it has, and later crashes back to that."""
+    """Progress that lets the server save its data, and later crash and go back to that state."""
 
     def __init__(self, server: RedisServer, *points: tuple[str, float, float]) -> None:
         self._server = server
@@ -139,7 +139,7 @@ class Forgetting:
 
     def __call__(self, now: Any) -> None:
         if now.phase == "remove" and self.read is None:
-            # The view is read in the new layout by now.
+            # In this phase readers already use the new layout.
             with fscore.connect(self._server.url) as reader:
                 self.read = everything(reader)
         if not self.left or self.left[0][0] != now.phase:
@@ -159,7 +159,7 @@ class Forgetting:
 def test_a_server_that_forgets_what_was_done_last(
     driver: Driver, own_server: RedisServer, to: str
 ) -> None:
-    """As one does that saves from time to time, or a replica that takes over."""
+    """A server that saves only now and then forgets writes; so does a replica that takes over."""
     client = filled(driver, own_server)
     if to == "hash":
         client.migrate("row", "packed", **FAST)

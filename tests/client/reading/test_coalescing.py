@@ -1,4 +1,4 @@
-"""What waits to be sent: equal reads become one, and a server is not given more than it answers."""
+"""Reads that wait to be sent: single flight for equal reads, and back-pressure for busy servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
 
 @asynccontextmanager
 async def ready(redis_url: str, witness: Any) -> AsyncIterator[tuple[fscore.aio.Client, Any]]:
-    """A client that asks for nothing by itself, and has read once before commands are counted."""
+    """A client that sends nothing by itself, and has read once before commands are counted."""
     async with fscore.aio.connect(redis_url, registry_poll=3600) as client:
         prepared = await client.prepare(features=FEATURES)
         await prepared.get([0])
@@ -61,7 +61,7 @@ def test_equal_reads_of_one_turn_are_one_command(
 def test_each_decodes_for_itself(
     asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
-    """The same commands, whose answers are judged at a moment of each caller's own."""
+    """Equal commands are sent once, but each caller's `as_of` decides what has expired for it."""
 
     async def run() -> list[Any]:
         async with ready(redis_url, witness) as (_client, prepared):
@@ -94,7 +94,7 @@ def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
 def test_what_a_caller_has_written_it_reads(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
-    """A read that has left before the write is no answer to one that comes after it."""
+    """A read that was sent before a write must not answer a read that comes after the write."""
 
     async def run() -> None:
         async with (
@@ -121,7 +121,7 @@ def test_what_a_caller_has_written_it_reads(
 def test_who_gives_up_takes_nobody_along(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
-    """The first of some equal reads, in whose name they are sent, and others."""
+    """Of equal reads, which share a command, one times out and one is cancelled; others go on."""
 
     async def run() -> None:
         async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
@@ -150,13 +150,13 @@ def test_who_gives_up_takes_nobody_along(
 def test_a_server_that_is_held_up_is_not_stuffed(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy, witness: Any
 ) -> None:
-    """What it cannot answer waits with the client, and what expires there is never sent."""
+    """Commands beyond its pace wait in the client; a command that expires there is never sent."""
     late, patient = 2_000, 50
 
     async def run() -> tuple[int, list[Any]]:
         async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
             prepared = await client.prepare(features=FEATURES)
-            # One at a time: it answers at least so many in ten milliseconds.
+            # Sent one at a time, so the server answers at least this many in ten milliseconds.
             for _ in range(20):
                 await prepared.get([0])
             witness.config_resetstat()
@@ -179,7 +179,7 @@ def test_a_server_that_is_held_up_is_not_stuffed(
 
     stuffed, tables = asyncio_driver.run(run())
     assert 64 <= stuffed < 500
-    # Those that waited are equal to each other, but not to any that has left.
+    # The waiting reads are shared with each other, but not with a read that was sent already.
     assert calls(witness, "hmget") == stuffed + USERS
     for user, table in enumerate(tables):
         check(table, [user % USERS])

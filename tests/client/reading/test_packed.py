@@ -28,7 +28,7 @@ user = Entity("user", join_keys={"user_id": Int64})
 
 
 def registry(ttl: str | None = None, **features: Any) -> Registry:
-    """One packed view with these features, and a service of it."""
+    """Return definitions of one packed view with these features, and a service of it."""
     namespace = {"__annotations__": features, "country": Feature(default="??")}
     view: Any = types.new_class(
         "Profile",
@@ -71,8 +71,8 @@ def test_old_rows_with_new_definitions_and_new_rows_with_old_ones(
         {"score": 0.5, "country": "??", "age": 30},
         ["PRESENT", "NULL", "PRESENT"],
     )
-    # The one that still has the old definitions meets a row that it cannot read, looks once, and
-    # follows.
+    # The client with the old definitions meets a row that it cannot read, so it looks once for new
+    # definitions and follows them.
     table = behind.get([1, 2])
     assert table.unknown_schemas == []
     assert table.features == ("score", "country", "age")

@@ -1,4 +1,4 @@
-"""Answers that stop anywhere: what is there is right, the rest is UNAVAILABLE and nothing else."""
+"""Answers that stop anywhere: values that arrived are right, all others are UNAVAILABLE."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def read_in_part(
     length: int,
     timeout: float = 0.1,
 ) -> Any:
-    """What a read gives whose answer of `length` ends at `position`; None where that is nothing.
+    """Return the result of a read whose reply of `length` bytes stops at `position`, or None.
 
-    What may pass comes in the first half of its time, or else it reads again with more.
+    None means that the read raised DeadlineExceeded. The bytes must arrive in the first half of the
+    timeout; otherwise the read is repeated with a longer one.
     """
     requests, passed, began = proxy.requests, proxy.passed, time.monotonic()
     proxy.pass_bytes(position)
@@ -49,7 +50,7 @@ def read_in_part(
 
 
 def check_part(part: Any, whole: Any) -> int:
-    """Compares value by value; returns how many are there."""
+    """Compare a part with the whole value by value; return how many values arrived."""
     there = part.statuses != UNAVAILABLE
     assert np.array_equal(part.statuses[there], whole.statuses[there])
     for row, (found, expected) in enumerate(zip(part.to_dicts(), whole.to_dicts(), strict=True)):
@@ -83,7 +84,7 @@ def test_one_entity(
         assert check_part(prepared.get(rows, timeout=PATIENCE), whole) == whole.statuses.size
     assert counts == sorted(counts)
     assert counts[0] == 0 < counts[-1] < whole.statuses.size
-    # Rows come whole or not at all.
+    # A row arrives whole or not at all.
     assert all(count % whole.shape[1] == 0 for count in counts)
 
 

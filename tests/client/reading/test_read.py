@@ -83,7 +83,7 @@ STANDING_DEFAULTS = {"level": 7, "tier": "none", "credit": 0.5, "vip": True}
 
 
 def statuses(table: Any, row: int = 0) -> dict[str, str]:
-    """Names of the statuses of a row."""
+    """Return the names of the statuses of a row."""
     codes = table.statuses[row]
     return {name: Status(code).name for name, code in zip(table.features, codes, strict=True)}
 
@@ -184,7 +184,7 @@ def test_hmget_and_hgetall_answer_alike(driver: Driver, redis_url: str, witness:
     client = driver.connect(redis_url)
     client.apply(wide_registry(40))
     for row in range(8):
-        # Some fields are missing, some invalid, some unknown to the view, in an order of their own.
+        # Some fields are missing, some invalid, some unknown to the view; the order is reversed.
         fields = {f"f{n}": str(row * n) for n in reversed(range(40)) if (row + n) % 3}
         witness.hset(f"row:{{{row}}}:v1", mapping={**fields, "stray": "?", "f7": "seven"})
     witness.hset("row:{3}:v1", "_ts:wide", 1_000)
@@ -490,7 +490,7 @@ def test_only_the_first_problems_are_told_and_all_are_counted(client: Any, witne
     table = client.prepare(features=["age"]).get(list(range(50)))
     assert table.invalid == 50
     assert [row for row, _, _ in table.problems] == list(range(32))
-    # What is shown of a value is short, however long it is.
+    # A message shows only the beginning of a long value.
     assert all(len(reason) < 200 for _, _, reason in table.problems)
 
 
@@ -531,5 +531,5 @@ def test_defaults_of_every_type(driver: Driver, redis_url: str, witness: Any) ->
     assert table.count_statuses() == [2, 9, 22, 0, 0, 0]
     assert table.to_arrow()["words"].to_pylist() == [["a", "☕"]] * 3
     assert table.column("taste").tolist() == np.full((3, 2), [0.1, -1], dtype=np.float32).tolist()
-    # The same from a registry that was read back.
+    # The defaults are the same with a registry that was read back from Redis.
     assert driver.connect(redis_url).prepare(entity="user").get([1]).to_dicts() == [expected]

@@ -133,7 +133,7 @@ def test_inputs_that_do_not_fit_are_named(client: Any, given: Any, named: str) -
         client.prepare("share").get([1], request=given)
     assert named in str(error.value)
     assert error.value.feature in ("amount", "amont")
-    # The connection is as good as before.
+    # The connection still works.
     assert client.prepare("tenure").get([1], as_of=AT).to_dicts() == [{"tenure": 90}]
 
 

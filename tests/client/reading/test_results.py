@@ -1,4 +1,4 @@
-"""What a feature table gives: matrices, columns, Arrow, event times."""
+"""The forms of a feature table: matrices, columns, Arrow, event times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USER = {
 
 @pytest.fixture
 def filled(client: Any) -> Any:
-    """User 1 has everything, user 2 a part, user 3 nothing."""
+    """A client; user 1 has all features stored, user 2 some, user 3 none."""
     client.write("profile", [USER, {"user_id": 2, "age": 30, "score": None}], event_time=T1)
     behaviour = {"user_id": 1, "tags": ["a"], "times": [1], "blobs": [b"x"], "taste": [1, -2.5, 0]}
     client.write("behaviour", [behaviour], event_time=T2)

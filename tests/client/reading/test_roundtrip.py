@@ -1,4 +1,4 @@
-"""Random data through write and read: what comes back is what went in, whoever asks and how."""
+"""Random data through write and read: both clients and all forms give back what was written."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ LISTS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def rows_of(values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Rows that have some of these features, some of them None."""
+    """Return a strategy for rows that have some of these features, some of them None."""
     optional = {name: st.none() | one for name, one in values.items()}
     return st.lists(st.fixed_dictionaries({}, optional=optional), min_size=1, max_size=8)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality in which NaN is itself, and 0.0 is not -0.0."""
+    """Return whether two values are equal; NaN equals itself, and 0.0 differs from -0.0."""
     if isinstance(one, float) and isinstance(other, float):
         if math.isnan(one) or math.isnan(other):
             return math.isnan(one) and math.isnan(other)
@@ -63,14 +63,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def as_float32(value: Any) -> Any:
-    """The shortest decimal of a Float32, as results have it."""
+    """Return a Float32 as its shortest decimal, as results have it."""
     if isinstance(value, list):
         return [as_float32(one) for one in value]
     return value if value is None or not math.isfinite(value) else float(str(np.float32(value)))
 
 
 class Store:
-    """A server, both drivers on it, and ids that nobody used before."""
+    """A server, clients of both drivers, and ids that no test has used before."""
 
     def __init__(self, server: RedisServer) -> None:
         assert server.command("FLUSHALL") == b"+OK\r\n"
@@ -120,7 +120,7 @@ def test_what_was_written_is_read(
             present = [[row.get(name) is not None for name in names] for row in written]
             assert ((table.statuses == 0) == present).all()
             assert set(table.statuses.ravel()) <= {0, 1}
-        # asyncio = blocking, to the last byte.
+        # Both drivers give the same bytes.
         assert tables[0].to_json(timestamps=True) == tables[1].to_json(timestamps=True)
         assert tables[0].to_arrow().equals(tables[1].to_arrow()) or "nan" in str(expected)
 
@@ -136,7 +136,7 @@ def test_a_batch_is_the_union_of_its_parts(
 ) -> None:
     base = next(store.fresh) * 1_000_000
     store.clients[0].write("profile", [{"user_id": base + n, **row} for n, row in enumerate(rows)])
-    # Of twelve ids at most eight exist.
+    # At most eight of the twelve ids exist.
     one, other = ([base + pick for pick in chosen] for chosen in (picks, others))
     for client in store.clients:
         prepared = client.prepare("profile")

@@ -1,4 +1,4 @@
-"""Series and flags as they are read: windows against a plain computation over the same events."""
+"""Reads of series and flags, compared with a plain computation over the same events."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Buys(SeriesView, entity=user, source=shop, retention="2h"):
 
 
 class Counted(SeriesView, entity=user, source=shop, retention="1d"):
-    """Only numbers that the server itself counts."""
+    """Features for which the server only counts; it returns no events."""
 
     c_1m: Int64 = window.count("1m")
     c_1h: Float64 = window.count("1h")
@@ -98,7 +98,7 @@ class Event:
 
 
 def events(seed: int, count: int) -> list[Event]:
-    """Events of an hour, bursts and pauses, some of one moment, some at the edges of windows."""
+    """Return random events: some have the same time, some are at the edges of windows."""
     chance = random.Random(seed)
     edges = [NOW - m * MINUTE + d for m in (5, 10, 30) for d in (-1, 0, 1)]
     made = []
@@ -111,7 +111,7 @@ def events(seed: int, count: int) -> list[Event]:
 
 
 def expected(stored: list[Event], as_of: int) -> dict[str, Any]:
-    """The features of `Buys`, from their definitions."""
+    """Compute the features of `Buys` from their definitions."""
     retained = [e for e in stored if as_of - 120 * MINUTE < e.time <= as_of]
     ordered = sorted(retained, key=lambda e: (e.time, e.member.encode()))
 
@@ -120,7 +120,7 @@ def expected(stored: list[Event], as_of: int) -> dict[str, Any]:
 
     newest = ordered[::-1]
     prices = [e.price for e in within(10) if e.price is not None]
-    # One after the other: from Python 3.12 on `sum` carries what rounding loses along.
+    # Added one by one, because from Python 3.12 on `sum` compensates for rounding errors.
     spent = functools.reduce(operator.add, prices, 0.0)
     pieces = [e.pieces for e in within(10) if e.pieces is not None]
     names = [e.item.replace("%", "%25").replace(",", "%2C").replace("#", "%23") for e in within(30)]

@@ -18,7 +18,7 @@ PLAIN: dict[str, Any] = {"description": "", "tags": {}}
 
 
 def registry(name: str, view: dict[str, Any], join_key: str = "Int64") -> Registry:
-    """The entity `user` with this view, from the registry's own JSON."""
+    """Return definitions of the entity `user` with this view, from the registry's JSON form."""
     whole = {"entity": "user", "owner": "", "source": None, **PLAIN, **view}
     entity = {"join_keys": [["user_id", join_key]], **PLAIN}
     document = {"format": 1, "entities": {"user": entity}, "views": {name: whole}, "services": {}}
@@ -26,7 +26,7 @@ def registry(name: str, view: dict[str, Any], join_key: str = "Int64") -> Regist
 
 
 def series(payload: list[list[str]], features: list[dict[str, Any]], **view: Any) -> dict[str, Any]:
-    """A series with these features, each a name, a type and a window."""
+    """Return the JSON of a series with these features: name, type and window of each."""
     return {
         "kind": "series",
         "payload": [{"name": name, "type": kind, "column": name} for name, kind in payload],

@@ -1,4 +1,4 @@
-"""Snapshots: writers keep a promise over several keys, and no snapshot ever sees it broken."""
+"""Snapshots: writers keep several keys consistent, and no snapshot sees them inconsistent."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ REGISTRY = Registry.from_definitions([same])
 
 
 def packed_row(count: int) -> bytes:
-    """What `Compact` stores, written without fscore."""
+    """Return a row of `Compact` as it is stored, made without fscore."""
     number = fingerprint([("packed_count", "Int64")])
     return (
         b"\x01"
@@ -68,7 +68,7 @@ def packed_row(count: int) -> bytes:
 
 @contextmanager
 def writers(port: int) -> Iterator[None]:
-    """Adds events, and in the same transaction says how many there are in a hash and a row."""
+    """Run writers that add events and store the count in two other keys in one transaction."""
     stop = threading.Event()
 
     def write(own: list[int]) -> None:
@@ -95,7 +95,7 @@ def writers(port: int) -> Iterator[None]:
 
 
 def broken(table: Any) -> int:
-    """How many rows say different counts of one thing."""
+    """Return how many rows have counts that differ from each other."""
     there = (table.statuses == Status.PRESENT).all(axis=1)
     counts = np.stack([table.column(n) for n in ("counted", "packed_count", "clicks")])
     return int((there & (counts.min(axis=0) != counts.max(axis=0))).sum())
@@ -111,7 +111,7 @@ def test_a_snapshot_never_sees_half_of_a_transaction(
     seen = whole = reads = 0
     deadline = time.monotonic() + PATIENCE
     with writers(client.endpoint.port):
-        # Without a snapshot it does not take long, which shows that the test can see it.
+        # Plain reads soon see differing counts, which proves that this test can detect them.
         while (reads < READS) if consistency == "snapshot" else not seen:
             assert consistency == "snapshot" or time.monotonic() < deadline
             table = prepared.get(ENTITIES, as_of=AT + 10**9, consistency=consistency)

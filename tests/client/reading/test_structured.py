@@ -1,4 +1,4 @@
-"""Fields of structured arrays, whose elements lie anywhere: they are read where they are."""
+"""Fields of structured arrays, whose elements are not contiguous, are read without a copy."""
 
 from __future__ import annotations
 

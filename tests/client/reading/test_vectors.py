@@ -29,7 +29,7 @@ def vectors(file: str, section: str) -> list[dict[str, Any]]:
 def registry(
     entity: str, join_keys: list[list[str]], features: list[dict[str, Any]], ttl_ms: int = 0
 ) -> Registry:
-    """One entity with the view `profile`, from the registry's own JSON."""
+    """Return definitions of one entity with the view `profile`, from the registry's JSON form."""
     described = [
         {"default": None, "description": "", "tags": {}, "mapping": None, "ttl_ms": 0, **feature}
         for feature in features
@@ -86,7 +86,7 @@ def stored_text(case: dict[str, Any]) -> bytes:
 
 
 def from_json(kind: str, value: Any) -> Any:
-    """A value of the vectors as results have it."""
+    """Convert a value of the vectors to the form that results have."""
     if isinstance(value, list):
         inner = "Float32" if kind.startswith("Vector") else kind[5:-1]
         return [from_json(inner, one) for one in value]
@@ -96,7 +96,7 @@ def from_json(kind: str, value: Any) -> Any:
 
 
 def close(one: Any, other: Any) -> bool:
-    """Equality in which NaN is itself; Float32s come as their shortest decimal."""
+    """Return whether two values are equal; NaN equals itself, Float32s are shortest decimals."""
     if isinstance(one, list):
         return len(one) == len(other) and all(map(close, one, other))
     if isinstance(one, float):
@@ -117,7 +117,7 @@ def test_values(driver: Driver, redis_url: str, witness: Any) -> None:
     read = table.to_dicts()[0]
     for number, case in enumerate(cases):
         assert close(read[f"f{number}"], from_json(case["type"], case["value"])), case
-    # What is written again is the canonical text.
+    # A value that is written again is stored as its canonical text.
     client.write("profile", [{"user_id": 2, **read}])
     for number, case in enumerate(cases):
         if case["canonical"]:
@@ -170,7 +170,7 @@ def test_rows(
 
 @pytest.fixture(scope="module")
 def cluster_node(redis_server: RedisServer) -> Iterator[Any]:
-    """A node that knows its cluster's arithmetic."""
+    """A server in cluster mode, which answers CLUSTER KEYSLOT."""
     with (
         RedisServer(redis_server.kind, ["--cluster-enabled", "yes"]) as node,
         redis.Redis.from_url(node.url) as connection,

@@ -1,4 +1,4 @@
-"""Looking for new definitions is part of the call that does it, and keeps its deadline."""
+"""A look for new definitions is part of the call that makes it, and keeps the call's deadline."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ POLL = 0.2
 
 
 def apply(client: Any, *features: Any) -> None:
-    """Applies a service of these features."""
+    """Apply definitions with a service of these features."""
     offer = FeatureService("offer", features=list(features))
     client.apply(Registry.from_definitions([offer]), allow_unsafe=True)
 
 
 def test_a_look_is_as_old_as_its_beginning(driver: Driver, redis_url: str) -> None:
-    """As when the process is stopped between a look and its answer."""
+    """For example, the process may be suspended between a look and its answer."""
     operator = driver.connect(redis_url)
     apply(operator, Profile.age)
     client = driver.connect(redis_url, registry_poll=POLL)
@@ -79,7 +79,7 @@ def test_a_look_is_as_old_as_its_beginning(driver: Driver, redis_url: str) -> No
 
 
 def test_a_look_at_versions_alone_makes_no_definitions_current(redis_url: str) -> None:
-    """Messages of promotions are the occasion of such looks, however many there are."""
+    """Messages of promotions cause such looks, however many there are."""
     with (
         fscore.connect(redis_url, registry_poll=POLL) as client,
         fscore.connect(redis_url) as other,

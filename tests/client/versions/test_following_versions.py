@@ -1,4 +1,4 @@
-"""A promotion reaches clients by their looks, and those that subscribed at once."""
+"""A promotion reaches clients when they look, and subscribed clients at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REGISTRY = Registry.from_definitions([ranking])
 
 @pytest.fixture
 def operator(redis_url: str) -> Iterator[fscore.Client]:
-    """Who switches versions; version 2 is there to be promoted."""
+    """A client that switches versions; version 2 exists and can be promoted."""
     with fscore.connect(redis_url) as client:
         client.apply(REGISTRY)
         assert client.versions.create("ranking") == 2
@@ -49,14 +49,14 @@ def asyncio_driver() -> Iterator[AsyncioDriver]:
 
 
 def subscribed(driver: Driver, url: str, **settings: Any) -> Any:
-    """A client that hears of promotions, and never looks by itself."""
+    """A client that subscribes to promotions, and never looks by itself."""
     settings = {"follow_versions": "push", "registry_poll": NEVER, **settings}
     client = driver.connect(url, **settings)
     until(lambda: client.push_fault is None)
     return client
 
 
-# By looking.
+# By looking (polling).
 
 
 def test_a_look_finds_a_promotion(driver: Driver, redis_url: str, operator: fscore.Client) -> None:
@@ -81,7 +81,7 @@ def test_no_look_no_promotion(driver: Driver, redis_url: str, operator: fscore.C
 def test_new_definitions_and_their_pointer_are_followed_together(
     driver: Driver, redis_url: str, operator: fscore.Client
 ) -> None:
-    """A service whose pointer is older than its definition never reads the definition's version."""
+    """If the pointer is older than the definition, the definition's version is never read."""
     client = driver.connect(redis_url, registry_poll=NEVER)
     operator.execute("SET", "feature_version:fresh", 9)
     fresh = FeatureService("fresh", features=[Profile.age])
@@ -94,7 +94,7 @@ def test_new_definitions_and_their_pointer_are_followed_together(
 def test_an_answer_that_was_overtaken_is_not_believed(
     redis_url: str, operator: fscore.Client
 ) -> None:
-    """Two looks at once: the one that was answered first arrives last."""
+    """Of two concurrent looks, the one that was answered first arrives last."""
     with fscore.connect(redis_url, registry_poll=NEVER) as client:
         prepared = client.prepare("ranking")
         looking = client.core.looking_at_versions()
@@ -123,7 +123,7 @@ def test_a_server_that_came_back_empty_is_believed(driver: Driver, own_server: R
 
 
 def test_a_request_has_one_version(driver: Driver, redis_url: str, operator: fscore.Client) -> None:
-    """However often it is switched: all values of an answer are those of its version."""
+    """However often versions are switched, all values of an answer are of its version."""
     ids = list(range(50))
     for version in (1, 2):
         rows = {"user_id": ids, "age": [version] * 50, "height": [version] * 50}
@@ -162,7 +162,7 @@ def test_a_request_has_one_version(driver: Driver, redis_url: str, operator: fsc
     assert found == [{1, 2}] * 4
 
 
-# By hearing of it.
+# By subscription.
 
 
 def test_who_subscribed_hears_at_once(
@@ -215,7 +215,7 @@ def test_what_was_published_while_it_was_away_is_caught(
     proxy.accept()
     until(lambda: client.current_versions == {"ranking": 2})
     assert client.push_fault is None
-    # And it hears what follows.
+    # It also gets later messages.
     operator.versions.rollback("ranking")
     until(lambda: client.current_versions == {"ranking": 1})
 
@@ -301,14 +301,14 @@ def test_a_subscription_that_is_silent_is_made_anew(
     monkeypatch.setattr(_subscription, "_QUIET", 0.5)
     client = subscribed(asyncio_driver, proxy.url)
     connections = proxy.connections
-    # Nothing is said for long, and pings are answered.
+    # No message comes for long, but pings are answered.
     requests = proxy.requests
     proxy.wait_for_request(after=requests + 3)
     assert (proxy.connections, client.push_fault) == (connections, None)
     proxy.hold_these()
     proxy.wait_for_connection(after=connections)
     operator.versions.promote("ranking", 2)
-    # The held data connection is given up too, as any that is silent.
+    # The client gives up the held data connection too, like any silent one.
     until(lambda: client.push_fault is None and client.current_versions == {"ranking": 2})
 
 
@@ -335,5 +335,5 @@ def test_closing_leaves_nothing(
 
 
 async def running() -> int:
-    """How many tasks there are on the loop, this one included."""
+    """Return how many tasks the loop has, this one included."""
     return len(asyncio.all_tasks())

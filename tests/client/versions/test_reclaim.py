@@ -65,7 +65,7 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 def lives_for(witness: Any, key: str) -> int:
-    """Days until the key expires, rounded; -1 for ever."""
+    """Return the days until the key expires, rounded; -1 means for ever."""
     left: int = witness.pttl(key)
     return left if left < 0 else round(left / DAY_MS)
 
@@ -96,7 +96,7 @@ def test_a_key_with_a_view_that_never_expires_is_kept(client: Any, witness: Any)
 
 
 def test_a_late_row_is_expired_but_deletes_nothing(client: Any, witness: Any) -> None:
-    """What others have in the same key is not gone because one row was old when it came."""
+    """A row that is already expired when it is written must not delete other views' values."""
     witness.hset("user:{1}:v1", "habit", "7")
     long_ago = int(time.time() * 1000) - 10 * DAY_MS
     client.write("clicks", [{"user_id": 1, "clicks": 5}], event_time=long_ago)
@@ -105,20 +105,20 @@ def test_a_late_row_is_expired_but_deletes_nothing(client: Any, witness: Any) ->
     assert lives_for(witness, "user:{1}:v1") == 1
 
 
-# Fields, where the server lets them expire
+# Expiry of single fields, if the server can do it
 
 MINUTE_MS = 60_000
 
 
 def fields_live_for(witness: Any, key: str, *fields: str) -> list[int]:
-    """Minutes until each field expires, rounded; -1 for ever, -2 where it is not there."""
+    """Return the minutes until each field expires, rounded; -1 for ever, -2 if it is absent."""
     left = witness.execute_command("HPTTL", key, "FIELDS", len(fields), *fields)
     return [one if one < 0 else round(one / MINUTE_MS) for one in left]
 
 
 @pytest.fixture
 def by_field(redis_server: RedisServer) -> None:
-    """Only for servers that can let single fields expire."""
+    """Skip the test on servers that cannot let single fields expire."""
     if redis_server.kind == "redis":
         pytest.skip("Redis 7.0 knows no expiry of fields")
 
@@ -155,7 +155,7 @@ def test_features_with_a_ttl_of_their_own_go_sooner(
 
 @pytest.mark.usefixtures("by_field")
 def test_what_a_row_leaves_out_lives_on_with_it(client: Any, witness: Any) -> None:
-    """It is as fresh as the row's event time says, and must not be gone before."""
+    """A field that a row leaves out is as fresh as the row, and must not expire before it."""
     key, fields = "session:{1}:v1", ("hovered", "scrolled")
     row = {"session_id": 1, "hovered": 2, "scrolled": 3}
     client.write("attention", [row])

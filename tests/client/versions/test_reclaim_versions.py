@@ -1,4 +1,4 @@
-"""Retiring a version removes its keys, all of them and no other, no faster than it is told."""
+"""Retiring a version removes all its keys and no others, and keeps to the rate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ranking = FeatureService("ranking", features=[Profile.age, Affinity.clicks])
 others = FeatureService("others", features=[Other.size])
 REGISTRY = Registry.from_definitions([ranking, others])
 
-# As ids they look like the ends of keys, or like patterns.
+# Ids that look like the ends of keys, or like patterns.
 LOOK_ALIKES = [
     *("1", "v1", "1}:v1", "{1}:v1", "x:v1", "}:v1:", "*", "a*b", "[v1]", "?", "\\", "%", "%7D"),
     *(
@@ -61,7 +61,7 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 def write(client: Any, version: int, ids: list[str]) -> None:
-    """A row of each entity for each id."""
+    """Write a row of each entity for each id."""
     one = [1] * len(ids)
     client.write("profile", {"user_id": ids, "age": one}, version=version)
     client.write("other", {"user_id": ids, "size": one}, version=version)
@@ -80,7 +80,7 @@ def test_look_alikes_stay(client: Any, witness: Any) -> None:
     retired = {key for key in before if key.startswith((b"user:", b"pair:"))}
     retired = {key for key in retired if key.endswith(b"}:v1")}
     assert len(retired) == 2 * len(LOOK_ALIKES)
-    # Of packed views, of other tenants, of other programs, and of what has no versions.
+    # Keys of packed views, of other tenants, of other programs, and of views without versions.
     packed = [b"user:{7}:v1:profile", b"user:{a%7D%3Av11}:v1:p_2", b"pair:{a,1}:v1:affinity"]
     strangers = [
         *(b"acme:user:{7}:v1", b"user:{7}:v1:", b"user:{7}:v1:a:b", b"user:{7}:v1x", b"user:7:v1"),
@@ -133,7 +133,7 @@ def test_it_can_be_interrupted_and_goes_on(client: Any, witness: Any) -> None:
     assert 0 < left < 4_000
     (found,) = client.versions.list("ranking")
     assert (found.versions[0].state, found.versions[0].reclaimed_at_ms) == ("retired", None)
-    # It is retired already, so that it need not be forced again.
+    # It is already marked as retired, so the second call needs no `force`.
     assert client.versions.retire("ranking", 1).removed == left
     assert client.versions.list("ranking")[0].versions[0].reclaimed_at_ms > 0
     assert client.versions.retire("ranking", 1).removed == 0
@@ -188,18 +188,17 @@ def test_the_rate_is_kept(client: Any) -> None:
     write(client, 1, [str(number) for number in range(200)])
     client.versions.promote("ranking", client.versions.create("ranking"))
     began = time.monotonic()
-    # 400 keys; what follows the last batch is not waited for, and a batch is at most as large as
-    # what one SCAN looks at.
+    # 400 keys. There is no pause after the last batch; a batch has at most the keys of one SCAN.
     client.versions.retire("ranking", 1, force=True, rate=400)
     assert time.monotonic() - began > 0.3
 
 
 def paced(present: list[list[bytes]], rate: float) -> list[float]:
-    """The pauses of a removal in which each SCAN finds these keys, by a clock that stands still."""
+    """Return the pauses of a removal if each SCAN finds these keys and the clock stands still."""
     pauses: list[float] = []
     operation = reclaim("", ["user"], 1, rate=rate, settle=3.0, progress=None)
     step = next(operation)
-    # What was removed is looked for once more, and there is nothing.
+    # A last scan looks for keys that were written since, and finds none.
     left = iter([*present, []] if any(present) else present)
     count = len(present)
     try:
@@ -222,10 +221,10 @@ def paced(present: list[list[bytes]], rate: float) -> list[float]:
 
 def test_pauses_follow_from_what_was_removed_and_looked_at() -> None:
     batch = [b"user:{%d}:v1" % number for number in range(100)]
-    # The first is for whoever writes to notice.
+    # The first pause lets writers notice the retirement.
     assert paced([[]], 100) == [3.0]
     assert paced([batch, batch, []], 100) == [3.0, 1.0, 2.0]
-    # A key that is looked at counts a tenth: 250 of them are 25.
+    # A key that is looked at but not removed counts a tenth: 250 of them count as 25.
     assert paced([[], [], []], 100) == [3.0, 0.25, 0.5]
     assert paced([batch, [b"user:{1}:v11"], []], 100) == [3.0, 1.0, 1.0]
 

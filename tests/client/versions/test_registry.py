@@ -31,7 +31,7 @@ user = Entity("user", join_keys={"user_id": Int64})
 
 
 def definitions(*, age: Any = Int64, more: bool = False, service: bool = True) -> Registry:
-    """A small registry, in the variant that a test needs."""
+    """Return a small registry, in the variant that a test needs."""
     if more:
 
         class Profile(FeatureView, entity=user):
@@ -109,7 +109,7 @@ def test_of_two_at_once_one_hears_of_the_other(
     def load(prefix: str = "") -> Any:
         loaded = yield from original(prefix)
         if not overtaken.is_set():
-            # Between reading and replacing: somebody else is faster.
+            # Another client is faster, between the first one's reading and replacing.
             overtaken.set()
             revision = yield ("HINCRBY", "fscore:registry", "revision", 1)
             assert revision == 1
@@ -130,13 +130,13 @@ def test_a_new_revision_is_followed(driver: Driver, redis_url: str) -> None:
     one = driver.connect(redis_url)
     one.apply(definitions())
     one.write("profile", [{"user_id": 1, "age": 29}])
-    # Whatever is older than no time at all is looked up again.
+    # With a poll interval of nearly 0, each call looks for new definitions.
     follower = driver.connect(redis_url, registry_poll=1e-6)
     prepared = follower.prepare("rec")
     assert prepared.get([1]).features == ("age",)
     one.apply(definitions(more=True))
     one.write("profile", [{"user_id": 1, "country": "US"}])
-    # The blocking client looks before it reads; the asyncio one beside its reads.
+    # The blocking client looks before it reads; the asyncio client looks beside its reads.
     wait_until(lambda: prepared.get([1]).features == ("age", "country"))
     assert prepared.get([1]).to_dicts() == [{"age": 29, "country": "US"}]
     assert prepared.features == ("age", "country")
@@ -145,7 +145,7 @@ def test_a_new_revision_is_followed(driver: Driver, redis_url: str) -> None:
 
 
 def wait_until(condition: Any) -> None:
-    """Asks again, each time by a round trip, until it is so."""
+    """Poll a condition until it holds; each check costs a round trip."""
     assert any(condition() for _ in range(10_000))
 
 
@@ -165,7 +165,7 @@ def test_what_vanished_is_missed(driver: Driver, redis_url: str) -> None:
         by_name.get([1])
     with pytest.raises(FeatureViewNotFound, match="profile"):
         follower.write("profile", [])
-    # It comes back: the same handle serves again.
+    # The service comes back, and the same handle works again.
     one.apply(definitions())
     assert follower.refresh() is True
     assert by_service.get([1]).features == ("age",)

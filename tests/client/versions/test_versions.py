@@ -1,4 +1,4 @@
-"""Versions: which a service reads, who may switch it, what is written where, what is refused."""
+"""Versions: which one a service reads, how it is switched, where rows go, what is refused."""
 
 from __future__ import annotations
 
@@ -61,25 +61,25 @@ REGISTRY = Registry.from_definitions([*SERVICES, Opening])
 
 @pytest.fixture
 def client(driver: Driver, redis_url: str) -> Any:
-    """A client that writes and switches; what it does it knows at once."""
+    """A client that writes and switches, and knows of its own changes at once."""
     connected = driver.connect(redis_url, registry_poll=0.01)
     connected.apply(REGISTRY)
     return connected
 
 
 def write_ages(client: Any, **ages: int) -> None:
-    """The age of user 1 in each version: `v2=30`."""
+    """Write the age of user 1 in each version: `v2=30`."""
     for version, age in ages.items():
         client.write("profile", [{"user_id": 1, "age": age}], version=int(version[1:]))
 
 
 def stored_ages(witness: Any) -> dict[str, int]:
-    """The ages of user 1 that are stored, by version."""
+    """Return the stored ages of user 1, by version."""
     keys = sorted(witness.scan_iter("user:{1}:*"))
     return {key.decode().rpartition(":")[2]: int(witness.hget(key, "age")) for key in keys}
 
 
-# What is read.
+# Which version is read.
 
 
 def test_the_pointer_decides_where_a_request_pins_nothing(client: Any, witness: Any) -> None:
@@ -96,7 +96,7 @@ def test_the_pointer_decides_where_a_request_pins_nothing(client: Any, witness: 
     assert prepared.get([1], version=3).to_dicts() == [{"age": 30}]
     assert prepared.get([1], version=1, consistency="primary").version == 1
     assert client.current_versions == {"ranking": 2, "offers": 1, "stock": 1}
-    # The others, and requests that name no service, stay where they are.
+    # Other services, and requests that name no service, still read the version as before.
     assert client.prepare("offers").version == 1
     assert client.prepare(features=["age"]).get([1]).version == 1
     assert client.prepare(entity="user").get([1]).version == 1
@@ -143,7 +143,7 @@ def test_a_pointer_that_is_no_version_stops_that_service_alone(
     with pytest.raises(ConfigError, match="feature_version:ranking"):
         client.write("profile", [{"user_id": 1, "age": 1}])
     client.write("stock", [{"sku": 1, "left": 1}])
-    # The advice helps.
+    # The message's advice solves the problem.
     switch = client.versions.promote("ranking", 1)
     assert (switch.before, switch.changed) == (None, True)
     assert prepared.get([1]).version == 1
@@ -166,7 +166,7 @@ def test_versions_are_those_of_the_prefix(driver: Driver, redis_url: str, witnes
     ]
 
 
-# Making, promoting, going back.
+# Creating, promoting, rolling back.
 
 
 def test_numbers_are_free_for_every_service_that_shares_an_entity(client: Any) -> None:
@@ -174,7 +174,7 @@ def test_numbers_are_free_for_every_service_that_shares_an_entity(client: Any) -
     # It shares users with ranking, and products with stock.
     assert client.versions.create("offers") == 3
     assert client.versions.create("stock") == 4
-    # Its products are another's than ranking's users.
+    # Its products are not the entity of ranking's users.
     assert client.versions.create("ranking") == 4
     assert client.versions.create("offers") == 5
 
@@ -222,7 +222,7 @@ def test_going_back_is_a_stack(client: Any, witness: Any) -> None:
     with pytest.raises(VersionNotFound, match="no version before it"):
         versions.rollback("ranking")
     assert witness.get("feature_version:ranking") == b"1"
-    # What was switched back from may be promoted again.
+    # A version that was rolled back may be promoted again.
     assert versions.promote("ranking", 4).before == 1
     assert versions.rollback("ranking").version == 1
 
@@ -259,7 +259,7 @@ def test_unknown_names_and_numbers(client: Any) -> None:
             client.versions.retire("ranking", 1, rate=rate)
 
 
-# Several at once.
+# Concurrent changes.
 
 
 def test_of_two_promotions_at_once_one_hears_of_the_other(
@@ -327,7 +327,7 @@ def test_many_switch_at_once(driver: Driver, redis_url: str, client: Any) -> Non
     )
     done = [outcome for outcome in outcomes if isinstance(outcome, changes.Switch)]
     assert all(isinstance(outcome, changes.Switch | VersionConflict) for outcome in outcomes)
-    # Each that was done began where another one ended: nobody overwrote what he did not know of.
+    # Each switch began where another one ended: none overwrote a change that it had not seen.
     after = {switch.before: switch.version for switch in done}
     assert len(after) == len(done) >= 1
     current = 1
@@ -337,7 +337,7 @@ def test_many_switch_at_once(driver: Driver, redis_url: str, client: Any) -> Non
     assert found.current == current
 
 
-# What is written.
+# Which versions are written.
 
 
 def test_rows_go_to_every_live_version(client: Any, witness: Any) -> None:
@@ -350,7 +350,7 @@ def test_rows_go_to_every_live_version(client: Any, witness: Any) -> None:
     assert write(11) == WriteResult(1, (1, 2))
     assert stored_ages(witness) == {"v1": 11, "v2": 11}
     client.versions.promote("ranking", 2)
-    # Where a rollback goes stays fresh, and the other service reads 1 anyway.
+    # The version that a rollback would go to is kept fresh, and the other service reads 1 anyway.
     assert write(12) == WriteResult(1, (1, 2))
     client.versions.rollback("ranking")
     assert write(13) == WriteResult(1, (1, 2))
@@ -399,7 +399,7 @@ def test_what_happened_has_no_version() -> None:
         view: live_versions(registry, Pointers(), {}, view, "")
         for view in ("profile", "clicks", "seen")
     }
-    # A service that reads no rows keeps no version of them alive.
+    # A service that reads no rows does not keep a version of rows alive.
     assert live == {"profile": (4,), "clicks": (), "seen": ()}
 
 
@@ -426,7 +426,7 @@ def test_a_writer_follows_new_versions(driver: Driver, redis_url: str, client: A
     assert writer.write("profile", row).versions == (1, 2, 3)
     client.versions.promote("offers", client.versions.create("offers"))
     client.versions.retire("ranking", 1, force=True)
-    # The other service may go back to it.
+    # The other service may roll back to it.
     assert writer.write("profile", row).versions == (2, 3, 4)
 
 
@@ -439,14 +439,14 @@ def test_a_writer_that_cannot_know_the_versions_writes_nothing(
     with pytest.raises(ConfigError, match=r"fscore:versions:ranking.*field 3"):
         writer.write("profile", [{"user_id": 1, "age": 1}])
     assert witness.keys("user:*") == []
-    # Reading needs none of it, nor does who says where to write.
+    # Reads do not need the list of versions, and neither do writes that name a version.
     assert writer.write("profile", [{"user_id": 1, "age": 1}], version=2).versions == (2,)
     assert writer.prepare("ranking").get([1]).version == 1
     witness.hdel("fscore:versions:ranking", "3")
     assert writer.write("profile", [{"user_id": 1, "age": 1}]).versions == (1, 2)
 
 
-# What cannot be retired, and what then becomes of it.
+# Retiring: what is refused, and what happens afterwards.
 
 
 def test_what_is_read_is_not_retired(client: Any) -> None:
@@ -469,7 +469,7 @@ def test_what_a_rollback_would_need_is_retired_by_force_alone(client: Any) -> No
     assert versions.retire("ranking", 2, force=True).entities == ("user",)
     with pytest.raises(VersionRetired, match="version 2 of ranking is retired"):
         versions.promote("ranking", 2)
-    # A rollback passes over it.
+    # A rollback skips the retired version.
     assert versions.list("ranking")[0].previous == 1
     assert versions.rollback("ranking").version == 1
     states = {item.version: item.state for item in versions.list("ranking")[0].versions}
@@ -490,7 +490,7 @@ def test_an_entity_whose_version_another_service_still_has_is_kept(
     client.write("stock", [{"sku": 1, "left": 1}])
     for name in ("ranking", "offers", "offers", "stock"):
         versions.promote(name, versions.create(name))
-    # 1 is what stock would go back to, and what offers has still, two versions before.
+    # Stock would roll back to 1, and offers still has it, two versions back.
     with pytest.raises(VersionInUse, match="ranking would"):
         versions.retire("ranking", 1)
     retired = versions.retire("ranking", 1, force=True)

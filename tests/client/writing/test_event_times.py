@@ -1,4 +1,4 @@
-"""Event times that cannot be: in another unit, long ago, ahead of the clock; by every way in."""
+"""Impossible event times (another unit, long ago, in the future) are refused by every write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row that is written under other definitions than before has the expiry of these, or none."""
+"""A row written under changed definitions has the expiry that these give, or none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKED_KEY = f"{KEY}:profile"
 
 
 def view(name: str, features: dict[str, Any], **options: Any) -> Any:
-    """A view of users; a feature is Int64, with this TTL where it has one."""
+    """Return a view of users with these Int64 features; each may have a TTL of its own."""
     namespace: dict[str, Any] = {"__annotations__": dict.fromkeys(features, Int64)}
     namespace |= {name: Feature(ttl=ttl) for name, ttl in features.items() if ttl}
     kind = {"entity": user, "name": name, **options}
@@ -62,7 +62,7 @@ def apply(client: Any, *views: Any) -> None:
 
 
 def days(witness: Any, key: str = KEY) -> int:
-    """Days until the key expires, rounded; -1 for ever, -2 where there is none."""
+    """Return the days until the key expires, rounded; -1 for ever, -2 if there is no key."""
     left: int = witness.pttl(key)
     return left if left < 0 else round(left / DAY_MS)
 
@@ -77,7 +77,7 @@ def test_a_row_outlives_the_ttl_under_which_it_was_first_written(
     client.write("profile", rows, ordering=ordering)
     apply(client, profile(None, layout))
     client.write("profile", [{**ROW, "age": 30}], ordering=ordering)
-    # The other row is not written again, and says when the old expiry has come.
+    # The other row is not written again: once it is gone, the old expiry has passed.
     end = (KEY if layout == "hash" else PACKED_KEY).replace("1", "2", 1)
     until(lambda: not witness.exists(end))
     prepared = client.prepare(features=["age", "visits"])
@@ -91,7 +91,7 @@ def test_a_row_outlives_the_ttl_under_which_it_was_first_written(
 def test_a_row_that_changes_nothing_takes_back_the_expiry_too(
     client: Any, witness: Any, layout: str
 ) -> None:
-    """Whoever loads everything again to make it last need not change anything."""
+    """Loading the same rows again is enough to make them last."""
     key = KEY if layout == "hash" else PACKED_KEY
     now = int(time.time() * 1000)
     apply(client, profile("1d", layout))
@@ -104,7 +104,7 @@ def test_a_row_that_changes_nothing_takes_back_the_expiry_too(
         apply(client, profile("3d", layout))
         written = client.write("profile", [ROW], event_time=event_time, ordering="event_time")
         assert (written.unchanged, days(witness, key)) == (1, 3)
-    # It makes nothing expire sooner than the row that stays.
+    # The older row makes nothing expire sooner than the row that stays.
     apply(client, profile("1d", layout))
     written = client.write("profile", [ROW], event_time=now - 5, ordering="event_time")
     assert (written.unchanged, days(witness, key)) == (1, 3)
@@ -128,7 +128,7 @@ def test_a_second_view_that_never_expires_keeps_the_key(
     apply(client, profile("1d"), view("address", {"street": None}))
     client.write("address", [{"user_id": 1, "street": 7}], ordering=ordering)
     assert days(witness) == -1
-    # In whichever of them a row is written.
+    # It does not matter in which of the views a row is written.
     client.write("profile", [{**ROW, "user_id": 2}], ordering=ordering)
     assert days(witness, "user:{2}:v1") == -1
 
@@ -229,18 +229,18 @@ def test_events_may_be_kept_for_ever_beside_tiles_that_are_not(client: Any, witn
     assert (days(witness, SERIES_KEY), days(witness, TILES_KEY)) == (-1, 5)
 
 
-# Fields, where the server lets them expire
+# Expiry of single fields, if the server can do it
 
 
 @pytest.fixture
 def by_field(redis_server: RedisServer) -> None:
-    """Only for servers that can let single fields expire."""
+    """Skip the test on servers that cannot let single fields expire."""
     if redis_server.kind == "redis":
         pytest.skip("Redis 7.0 knows no expiry of fields")
 
 
 def field_days(witness: Any, *fields: str) -> list[int]:
-    """Days until each field expires, rounded; -1 for ever, -2 where it is not there."""
+    """Return the days until each field expires, rounded; -1 for ever, -2 if it is absent."""
     left = witness.execute_command("HPTTL", KEY, "FIELDS", len(fields), *fields)
     return [one if one < 0 else round(one / DAY_MS) for one in left]
 
@@ -265,7 +265,7 @@ def test_fields_outlive_the_ttl_of_a_view_beside_one_that_never_expires(
 
 @pytest.mark.usefixtures("by_field")
 def test_fields_that_a_row_leaves_out_outlive_their_old_ttl(client: Any, witness: Any) -> None:
-    """They are as fresh as the row's event time says."""
+    """Fields that a row leaves out are as fresh as the row's event time."""
     apply(client, view("profile", {"age": "1d", "visits": None}, ttl="5d"))
     client.write("profile", [ROW])
     assert field_days(witness, *FIELDS) == [1, -1, -1]
@@ -293,7 +293,7 @@ def test_a_row_that_changes_nothing_has_the_ttls_of_its_fields_renewed(
     assert write({"age": "1d", "visits": "2d"}, now) == [1, 2, 2]
     assert write({"age": "3d", "visits": None}, now) == [3, -1, -1]
     assert write({"age": None, "visits": "4d"}, now - 5) == [-1, 4, -1]
-    # It makes nothing expire sooner than the row that stays.
+    # The older row makes nothing expire sooner than the row that stays.
     assert write({"age": "1d", "visits": "2d"}, now - 5) == [1, 4, 2]
 
 

@@ -1,4 +1,4 @@
-"""Events of a source, pushed: which views they fill, in which shapes they come, what is refused."""
+"""Pushed events of a source: which views they fill, which shapes are accepted, what is refused."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def event(**columns: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def client(client: Any) -> Any:
-    """A client on whose server these definitions are applied."""
+    """A client whose server has these definitions."""
     client.apply(REGISTRY, allow_unsafe=True)
     return client
 

@@ -1,4 +1,4 @@
-"""Writing: dicts, columns, NumPy, Arrow; what is refused, and that nothing is written then."""
+"""Writes of dicts, columns, NumPy and Arrow; a refused write writes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T1 = RECENT_MS
 
 
 def row(witness: Any, key: str) -> dict[str, bytes]:
-    """A hash as it is stored."""
+    """Return a hash as it is stored."""
     return {name.decode(): value for name, value in witness.hgetall(key).items()}
 
 
@@ -408,7 +408,7 @@ def test_thousands_of_entities(client: Any, witness: Any) -> None:
     count = 12_345
     users = np.arange(count)
     assert client.write("profile", {"user_id": users, "age": users * 2}).rows == count
-    # In each of the two versions that services read, and the registry.
+    # In each of the two versions that services read; the last key is the registry.
     assert witness.dbsize() == 2 * count + 1
     dicts = [{"user_id": n, "country": f"c{n}"} for n in range(count)]
     assert client.write("profile", dicts).rows == count
@@ -423,7 +423,7 @@ def test_more_bytes_than_may_be_in_flight(driver: Driver, redis_url: str, client
     small = driver.connect(redis_url, max_bytes_in_flight=1 << 20)
     rows = [{"user_id": n, "country": f"{n:05}" * 200} for n in range(10_000)]
     assert small.write("profile", rows).rows == 10_000
-    # Wide rows make more batches than their number says.
+    # Wide rows need more batches than their number alone would.
     wide = [{"user_id": n, "token": bytes([n]) * (1 << 20)} for n in range(20)]
     assert small.write("profile", wide).rows == 20
     table = client.prepare(features=["country", "token"]).get(list(range(20)), timeout=20)
@@ -445,7 +445,7 @@ def test_deleting_takes_one_view_only(client: Any, witness: Any) -> None:
     client.write("standing", [{"user_id": 1, "level": 5}], event_time=T1)
     witness.hset("user:{2}:v1", "stray", "x")
     witness.hset("user:{3}:v1", "level", "1")
-    # The third has nothing of this view, the fourth nothing at all.
+    # The third user has no row of this view, the fourth has no rows at all.
     assert client.delete("profile", {"user_id": [1, 2, 3, 4, 1]}) == 2
     assert row(witness, "user:{1}:v1") == {"level": b"5", "_ts:standing": b"%d" % T1}
     assert row(witness, "user:{2}:v1") == {"stray": b"x"}

@@ -1,4 +1,4 @@
-"""Flags: bits by the number of the id, sorted by bitmap."""
+"""Writes of flags: each sets the bit whose number is in the entity's id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 def flags(witness: Any, feature: str) -> set[int]:
-    """The numbers whose bit is set."""
+    """Return the numbers whose bit is set."""
     found = set()
     for key in witness.keys(f"flag:{feature}:*"):
         shard = int(key.rpartition(b":")[2].strip(b"{}"))
@@ -108,7 +108,7 @@ def test_deleting_clears_every_flag_of_the_view(client: Any, witness: Any) -> No
     ids = [f"user_{number:04}" for number in range(5)]
     client.write("promotions", {"member_id": ids, "has_seen": [True] * 5, "has_bought": [True] * 5})
     client.write("consents", {"user_id": [1], "consent": [True]})
-    # The last one has nothing, and the first is named twice.
+    # The last member has no flags, and the first is named twice.
     assert client.delete("promotions", [ids[1], ids[3], ids[1], "user_0099"]) == 2
     assert flags(witness, "has_seen") == flags(witness, "has_bought") == {0, 2, 4}
     assert flags(witness, "consent") == {1}

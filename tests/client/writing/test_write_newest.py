@@ -29,7 +29,7 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 def write(client: Any, *rows: dict[str, Any], view: str = "profile") -> int:
-    """Writes rows in one call; returns how many changed nothing."""
+    """Write rows in one call; return how many changed nothing."""
     result = client.write(view, [{"user_id": 1, **row} for row in rows], ordering="event_time")
     assert result.rows == len(rows)
     unchanged: int = result.unchanged
@@ -74,7 +74,7 @@ def test_of_one_moment_the_greatest_text_stays_in_each_field(client: Any, witnes
         witness.delete(KEY)
         for row in order:
             write(client, {**row, "event_time": T})
-        # Bytes, not numbers, and not the alphabet's order.
+        # Texts are compared by their bytes, not as numbers and not by alphabet.
         expected = {"age": "9", "country": "é", "score": "1.5", "_ts:profile": str(T)}
         assert hashed(witness) == expected
         assert write(client, *({**row, "event_time": T} for row in order)) == 3
@@ -186,7 +186,7 @@ def test_packed_rows(client: Any, witness: Any) -> None:
     assert stored() == {"points": None, "name": None}
 
 
-# The bytes of a time are compared in two halves, of which the lower one begins anew here.
+# A time's bytes are compared in two halves; at this time the lower half starts again at 0.
 EDGE = PAST_MS >> 32 << 32
 
 
@@ -244,7 +244,7 @@ SOME = settings(
 
 
 def newest(rows: list[dict[str, Any]]) -> dict[bytes, bytes]:
-    """The hash that these rows must leave, whatever their order."""
+    """Return the hash that these rows must leave, whatever their order."""
     time = max(row["event_time"] for row in rows)
     kept = {b"_ts:profile": b"%d" % time}
     for row in rows:
@@ -256,7 +256,7 @@ def newest(rows: list[dict[str, Any]]) -> dict[bytes, bytes]:
 
 
 def scattered(client: Any, view: str, rows: list[dict[str, Any]], chance: random.Random) -> None:
-    """Writes rows in any order, some of them twice, in any number of calls."""
+    """Write rows in random order, some of them twice, in a random number of calls."""
     order = rows + chance.choices(rows, k=chance.randrange(4))
     chance.shuffle(order)
     while order:
@@ -293,7 +293,7 @@ def test_packed_rows_in_any_order(
 
 
 def test_many_writers_at_once(client: Any, witness: Any) -> None:
-    """The newest of all rows stays, and is whole."""
+    """The newest of all rows stays, and it is whole."""
     chance = random.Random(3)
     shares = [[T + chance.randrange(100_000) for _ in range(25)] for _ in range(8)]
 

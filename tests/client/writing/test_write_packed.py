@@ -1,4 +1,4 @@
-"""Packed rows written as they arrive, and rows written in two layouts during a migration."""
+"""Writes of packed rows, and of rows in both layouts during a migration."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_row_is_one_string(client: Any, witness: Any) -> None:
     assert witness.exists("user:{1}:v1") == 0
     assert read(client) == ROW
     client.write("row", [{"user_id": 1, **dict.fromkeys(ROW)}], event_time=T - 9)
-    # The last to arrive stays, older or not.
+    # The last row to arrive stays, even if it is older.
     assert read(client) == dict.fromkeys(ROW)
 
 

@@ -1,4 +1,4 @@
-"""Writes by scripts: loaded where a server does not know them, and sent again without harm."""
+"""Writes by scripts: a script is loaded if the server does not know it; retries do no harm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def profiles(users: int, sequence: int = 0) -> list[dict[str, Any]]:
 
 
 def calls(witness: Any, command: str) -> tuple[int, int]:
-    """How often a command was carried out or refused, and how often it failed."""
+    """Return how often a command was called, and how often it failed."""
     stats = witness.info("commandstats").get(f"cmdstat_{command}", {})
     return stats.get("calls", 0), stats.get("failed_calls", 0)
 
@@ -52,7 +52,7 @@ def test_a_script_is_loaded_once_and_only_where_it_is_not_known(client: Any, wit
 
 
 def numbered(view: str, user: int, number: int) -> dict[str, Any]:
-    """A row that has its number in its first feature, and in its event time."""
+    """Return a row that has its number in its first feature and in its event time."""
     values: dict[str, dict[str, Any]] = {
         "profile": {"age": number},
         "row": {"points": number, "name": "x", "active": None, "tags": None},
@@ -62,7 +62,7 @@ def numbered(view: str, user: int, number: int) -> dict[str, Any]:
 
 
 def together(calls: list[Any]) -> None:
-    """Makes these calls in threads; raises what one of them raises."""
+    """Make these calls in threads; fail if one of them raises."""
     errors: list[BaseException] = []
 
     def guarded(call: Any) -> None:
@@ -81,7 +81,7 @@ def together(calls: list[Any]) -> None:
 
 @pytest.mark.parametrize("view", ["profile", "row", "tiled"])
 def test_scripts_are_forgotten_under_load(client: Any, witness: Any, view: str) -> None:
-    """Nobody notices, and nothing is lost or counted twice."""
+    """No caller notices, and no write is lost or counted twice."""
     left = list(range(6))
 
     def write(user: int) -> None:
@@ -152,12 +152,12 @@ def test_a_server_without_memory_refuses_and_changes_nothing(
     assert own_server.command("DBSIZE") != before
 
 
-# What is sent again
+# Retries
 
 
 @pytest.fixture
 def behind(driver: Driver, proxy: FaultProxy, client: Any) -> Any:
-    """A client behind the proxy."""
+    """A client that is connected through the proxy."""
     return driver.connect(proxy.url, registry_poll=NEVER)
 
 

@@ -1,4 +1,4 @@
-"""Events into series without tiles: members, repeats, trimming, expiry."""
+"""Writes of events to series without tiles: members, repeats, trimming, expiry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 def events(witness: Any, key: str = CLICKS) -> list[tuple[str, int]]:
-    """Members and times, oldest first."""
+    """Return members and times, oldest first."""
     stored = witness.zrange(key, 0, -1, withscores=True)
     return [(member.decode(), int(score)) for member, score in stored]
 
@@ -76,7 +76,7 @@ def test_ids_tell_events_apart(client: Any, witness: Any) -> None:
     assert client.write("orders", rows).unchanged == 2
     key = "orders:pair:{1,a%2Cb}"
     assert events(witness, key) == [("5#17", T), (f"5#{T}", T), ("5#o%231", T)]
-    # An id that comes with several times has the newest, whatever their order.
+    # If an id comes with several times, the newest counts, whatever their order.
     for times in ([T + 1, T + 2], [T + 2, T + 1]):
         witness.delete(key)
         for time_ms in times:

@@ -1,4 +1,4 @@
-"""Events into series with tiles: each once, exact, and gone when their time is over."""
+"""Writes of events to series with tiles: each counts once, sums are exact, old tiles go."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def event(offset: int = 0, **payload: Any) -> dict[str, Any]:
 
 
 def tiles(witness: Any) -> dict[int, dict[str, str]]:
-    """The values of each tile by what they are of, tiles by their start."""
+    """Return the tiles by start; each has its values by name."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
     for name, value in witness.hgetall(TILES).items():
         start, of = name.decode().split(":", 1)
@@ -59,7 +59,7 @@ def test_what_a_tile_holds(client: Any, witness: Any) -> None:
         T: {
             **{"n": "3", "c:amount": "2", "s:amount": "-2", "l:amount": "-7", "g:amount": "5"},
             **{"c:price": "2", "s:price": "-0.75", "l:price": "-1.25", "g:price": "0.5"},
-            # As the events themselves add up: widened, and so not 0.1.
+            # Tiles add up like the events themselves: Float32s as doubles, so not exactly 0.1.
             **{"c:ratio": "1", "s:ratio": narrow, "l:ratio": narrow, "g:ratio": narrow},
             **{"c:at": "2", "s:at": "13000", "l:at": "6000", "g:at": "7000"},
         },
@@ -79,7 +79,7 @@ def test_an_event_counts_once(client: Any, witness: Any) -> None:
 def test_what_was_trimmed_does_not_count_again(client: Any, witness: Any) -> None:
     rows = [event(hours * HOUR_MS, amount=1) for hours in range(6)]
     client.write("tiled", rows)
-    # Later than two hours before the newest, which leaves what is of less than two hours.
+    # Trimming keeps events that are less than two hours older than the newest.
     assert witness.zcard(KEY) == 2
     assert [tile["n"] for tile in tiles(witness).values()] == ["1"] * 6
     assert client.write("tiled", rows).unchanged == 6
@@ -101,7 +101,7 @@ def test_integers_are_exact_to_64_bits(client: Any, witness: Any) -> None:
             )
         found = tiles(witness)[T]
         assert (found["l:amount"], found["g:amount"]) == (str(SMALLEST), str(LARGEST))
-        # Some orders leave 64 bits on the way.
+        # In some orders an intermediate sum does not fit into 64 bits.
         assert found["s:amount"] in {str(sum(amounts)), "overflow"}
 
 
@@ -146,13 +146,13 @@ def test_floats_that_are_no_numbers(client: Any, witness: Any) -> None:
 def test_tiles_go_when_their_time_is_over(client: Any, witness: Any) -> None:
     for hours in range(5):
         client.write("tiled", [event(hours * HOUR_MS, amount=1)])
-    # The last of them is kept, and one that ends at the edge is not.
+    # The last tile is kept; a tile that ends at the edge is not.
     client.write("tiled", [event(30 * DAY_MS + 3 * HOUR_MS)])
     assert sorted(tiles(witness)) == [
         *(T + hours * HOUR_MS for hours in (3, 4)),
         T + 30 * DAY_MS + 3 * HOUR_MS,
     ]
-    # Hour by hour, by the times that are known.
+    # Hour by hour, from the known times.
     client.write("tiled", [event(30 * DAY_MS + 4 * HOUR_MS - 1)])
     assert T + 3 * HOUR_MS in tiles(witness)
     client.write("tiled", [event(30 * DAY_MS + 4 * HOUR_MS)])
@@ -206,7 +206,7 @@ def test_a_key_of_another_type_leaves_the_other_alone(client: Any, witness: Any)
 
 
 def test_many_events_of_one_entity(client: Any, witness: Any) -> None:
-    """More than one command takes."""
+    """There are more events than one command takes."""
     offsets = np.arange(5_000) * 1_000
     amounts = np.arange(5_000)
     rows = {"user_id": np.ones(5_000, np.int64), "event_time": T + offsets, "amount": amounts}
@@ -241,7 +241,7 @@ EVENTS = st.builds(
 
 
 def added_up(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
-    """The tiles of these events, each counted once, as numbers."""
+    """Return the tiles of these events as numbers; each event counts once."""
     whole = [{**dict.fromkeys((*FIELDS, "page")), **row} for row in rows]
     distinct = {tuple(row.values()) for row in whole}
     found: dict[int, dict[str, float]] = {}
