@@ -1,4 +1,4 @@
-"""A subscription without a socket: what it sends, and what it makes of every answer."""
+"""A subscription without a socket: what it sends, and what it does with each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definitions written to files, as people have them."""
+"""Fixtures that write definitions to files and load them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file below the preamble, so that its first line is line 6; return its path."""
+    """A function that writes text below the preamble, as line 6 onwards, and returns the path."""
 
     def write_file(text: str, name: str = "features.py", preamble: str = PREAMBLE) -> Path:
         file = tmp_path / name
@@ -39,7 +39,7 @@ Problems = Callable[..., list[str]]
 
 @pytest.fixture
 def problems(write: Write, tmp_path: Path) -> Problems:
-    """Return what loading such a file reports, without the folder."""
+    """A function that returns the problems of loading such a file, without the folder's path."""
 
     def find(text: str) -> list[str]:
         file = write(text)

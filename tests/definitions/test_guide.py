@@ -1,4 +1,4 @@
-"""The guide to definitions shows what its code really prints."""
+"""The output shown in the guide to definitions is what its code prints."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def test_each_shown_text_is_what_the_code_before_it_prints() -> None:
     for (kind, text), (after, _) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if kind == "text":
             shown.append(text)
-        elif "fscore.connect" not in text:  # those need a server, and run with all documentation
+        elif "fscore.connect" not in text:  # these need a server; tests/test_docs.py runs them
             program += text + "\n"
             output = io.StringIO()
             with contextlib.redirect_stdout(output):
                 exec(compile(program, "features.py", "exec"), {"__name__": "features"})
             if after == "text":
-                # The program so far has run again, so what it printed before comes first.
+                # The whole program so far runs again, so its earlier output comes first.
                 printed.append(output.getvalue().removeprefix("".join(shown)))
     assert len(shown) == 2
     assert printed == shown

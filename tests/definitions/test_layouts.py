@@ -1,4 +1,4 @@
-"""Feature views beyond the plain hash: packed rows, and features with TTLs of their own."""
+"""Class statements of feature views with packed rows, and of features with their own TTL."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_columns_of_a_packed_row_are_bounded() -> None:
 
 
 def colliding() -> tuple[str, str]:
-    """Return names of one-column schemas that have one fingerprint, which 2^16 tries find."""
+    """Return two one-column schemas with the same fingerprint; about 2^16 tries find a pair."""
     known: dict[int, str] = {}
     for number in range(2**20):
         name = f"f{number}"

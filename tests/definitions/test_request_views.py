@@ -1,4 +1,4 @@
-"""Views on request: what their class statements mean, and what is said about wrong ones."""
+"""Class statements of request views: what they mean, and the errors for wrong ones."""
 
 from __future__ import annotations
 

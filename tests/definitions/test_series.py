@@ -1,4 +1,4 @@
-"""Series: what their class statements mean, and what is said about those that mean nothing."""
+"""Class statements of series: what they mean, and the errors for wrong ones."""
 
 from __future__ import annotations
 

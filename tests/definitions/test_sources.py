@@ -1,4 +1,4 @@
-"""Sources and mappings: their JSON, and what is said about wrong ones."""
+"""Sources and mappings: their JSON form, and the errors for wrong ones."""
 
 from __future__ import annotations
 

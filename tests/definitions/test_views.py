@@ -1,4 +1,4 @@
-"""Class statements: what they mean, and what is said about those that mean nothing."""
+"""Class statements of feature views, entities and services: meaning, and errors for wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions: how they are written, what they say of themselves, how features still compare."""
+"""Expressions: how they are written and shown, their bounds, and how features still compare."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ def test_literals_come_back(literal: Any) -> None:
         stored = json.dumps(expression.to_json())
         again = Expression.from_json(json.loads(stored))
     except ValueError:
-        # Lone surrogates are no text that could be stored.
+        # Lone surrogates cannot be stored as text.
         assert "\\ud" in stored
         return
     assert again.to_json() == expression.to_json()

@@ -1,4 +1,4 @@
-"""Types: their spellings, what their annotations mean, and which values they take."""
+"""Types: their spellings, their annotations, and the values that they accept."""
 
 import datetime as dt
 import json
@@ -26,7 +26,7 @@ from fscore import (
 from fscore.model.data_type import MAX_DIM
 from fscore.types import SCALARS, DataType, annotation_of
 
-# Checkers know these by their Literals only; people who run none write less.
+# Type checkers need the Literals; without a checker `Vector[3]` is enough.
 AnyTimestamp: Any = Timestamp
 AnyVector: Any = Vector
 AnyList: Any = List

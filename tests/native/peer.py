@@ -1,4 +1,4 @@
-"""A peer that misbehaves on purpose: it listens, and plays a scene for each connection."""
+"""A server that misbehaves on purpose: it runs a scripted scene for each connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Scene = Callable[[socket.socket], None]
 
 
 class Peer:
-    """Plays `scenes` in turn, one for each connection, the last one for all that follow."""
+    """Runs `scenes` in turn, one per connection; the last one serves all later connections."""
 
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = list(scenes)
@@ -33,7 +33,7 @@ class Peer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Closing alone does not wake a thread that waits on a socket.
+        # Closing alone does not wake a thread that is blocked in a socket call.
         for waiting in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 waiting.shutdown(socket.SHUT_RDWR)
@@ -65,7 +65,7 @@ class Peer:
 
 
 def greet(connection: socket.socket) -> None:
-    """Takes the handshake as a server that only speaks RESP2."""
+    """Answer the handshake like a server that only speaks RESP2."""
     _read_commands(connection, 3)
     connection.sendall(b"-ERR unknown command 'HELLO'\r\n+OK\r\n+OK\r\n")
     _read_commands(connection, 2)
@@ -73,7 +73,7 @@ def greet(connection: socket.socket) -> None:
 
 
 def answer(reply: bytes) -> Scene:
-    """Greets, answers everything it gets with `reply`, and waits for the client to go."""
+    """Greet, answer everything with `reply`, and wait until the client closes."""
 
     def scene(connection: socket.socket) -> None:
         greet(connection)
@@ -84,7 +84,7 @@ def answer(reply: bytes) -> Scene:
 
 
 def hang_up(reply: bytes = b"") -> Scene:
-    """Greets, sends `reply` to the first command, and closes."""
+    """Greet, answer the first command with `reply`, and close."""
 
     def scene(connection: socket.socket) -> None:
         greet(connection)

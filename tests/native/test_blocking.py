@@ -1,4 +1,4 @@
-"""The blocking driver by itself: its pool, its deadlines, and what peers can do to it."""
+"""The blocking driver by itself: its pool, its deadlines, and servers that misbehave."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_a_connection_closed_while_idle_is_not_used(
     assert pool.command(["INCR", "n"], 5.0) == 1
     other = _pool(redis_server.port)
     other.command(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"], 5.0)
-    # Not idempotent, so it would not be sent again.
+    # Not idempotent, so the driver would not send it again.
     assert pool.command(["INCR", "n"], 5.0) == 2
 
 
@@ -285,7 +285,7 @@ def test_a_restarted_server_is_found_again() -> None:
         with pytest.raises(errors.Unavailable):
             pool.command(["PING"], 0.3)
         assert time.monotonic() - began < 1
-        # No time is left to try again, so it says what was found: no connection was busy.
+        # There is no time to try again, so the error says what was wrong; no connection was busy.
         with pytest.raises(errors.Unavailable):
             pool.command(["PING"], 1e-9)
         server.start()
@@ -345,7 +345,7 @@ def test_nonsense_is_a_protocol_error_and_ends_the_connection(reply: bytes) -> N
         else:
             with pytest.raises(errors.ProtocolError):
                 pool.command(["PING"], 5.0, idempotent=True)
-        # The next command gets its own answer, from a connection of its own.
+        # The next command gets its own answer, on a new connection.
         assert pool.command(["INCR", "n"], 5.0) == 7
         assert peer.connections == 2
 
@@ -374,7 +374,7 @@ def test_a_server_that_says_nothing_is_unavailable() -> None:
         assert time.monotonic() - began < 0.5
 
 
-# Set-up
+# Settings
 
 
 def test_credentials() -> None:

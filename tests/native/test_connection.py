@@ -1,4 +1,4 @@
-"""The asyncio driver's connection without a loop: bytes in, bytes out, and time as a number."""
+"""The asyncio driver's connection without a loop: bytes in and out, and the time as an argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GREETING = HELLO + b"+OK\r\n+OK\r\n"
 
 
 class Waiter:
-    """Anything: the connection only hands it back."""
+    """Any object will do, because the connection only hands it back."""
 
 
 def _ready(now: float = 100.0, **settings: Any) -> Connection:
@@ -254,16 +254,16 @@ def test_it_knows_whether_anything_was_answered() -> None:
 def test_reconnecting_backs_off() -> None:
     backoff = ReconnectBackoff()
     assert backoff.pause(100.0) == 0.0
-    # A connection that was of use is dialled again at once.
+    # After a connection that answered something, the next dial is at once.
     backoff.ready()
     backoff.lost(100.0, True, 100.1)
     assert backoff.pause(100.1) == 0.0
-    # A dial that fails is not, and the time since then counts.
+    # After a dial that fails there is a pause, which counts from that dial.
     backoff.failed(100.1)
     assert 0.05 <= backoff.pause(100.1) <= 0.1
     assert 0.01 <= backoff.pause(100.14) <= 0.06
     assert backoff.pause(102.1) == 0.0
-    # Nor is a server that ends one connection after the other.
+    # There is a pause too if a server ends one connection after the other.
     backoff.ready()
     backoff.lost(110.0, False, 110.1)
     assert backoff.pause(110.1) == 0.0

@@ -1,4 +1,4 @@
-"""The vectors of packed rows, read by a program of its own after docs/storage-format.md.
+"""Test vectors of packed rows, read by an independent decoder after docs/storage-format.md.
 
 `rust/core/tests/packed_vectors.rs` reads the same file with the library's codec.
 """
@@ -31,22 +31,22 @@ Column = tuple[str, str]
 
 
 class Malformed(Exception):
-    """Nothing of the row can be read."""
+    """No value of the row can be read."""
 
 
 class Invalid(Exception):
-    """A value is not of its type."""
+    """A value is not valid for its type."""
 
 
 def code(kind: str) -> str:
-    """What `struct` calls the fixed part of a column."""
+    """Return the `struct` format of a column's fixed part."""
     if kind.startswith("Vector["):
         return f"{kind[7:-1]}f"
     return "q" if kind in TIMES else FIXED.get(kind, "I")
 
 
 def decode(row: bytes) -> tuple[int, dict[str, tuple[str, Any]]]:
-    """The event time; for each column that is not null its type and its value, or `Invalid`."""
+    """Return the event time, and type and value (or `Invalid`) of each column that is not null."""
     if row[:1] not in (b"", b"\x01"):
         raise Malformed("format")
     if len(row) < 13:
@@ -83,7 +83,7 @@ def decode(row: bytes) -> tuple[int, dict[str, tuple[str, Any]]]:
 
 
 def value(kind: str, raw: Any) -> Any:
-    """What was stored, as the vectors have it."""
+    """Convert a stored value to the form that the vectors have."""
     try:
         match kind:
             case "String":
@@ -114,7 +114,7 @@ def element(kind: str, item: Any) -> Any:
         **{"Int64": int, "Timestamp": int, "Timestamp[s]": int, "Bool": bool},
         **{"Float64": (int, float), "Float32": (int, float), "String": str, "Bytes": str},
     }
-    # To Python a bool is an int.
+    # In Python a bool is an int.
     matches = isinstance(item, kinds[kind]) and isinstance(item, bool) == (kind == "Bool")
     if not matches:
         raise Invalid(f"{item!r} is no {kind}")
@@ -122,14 +122,14 @@ def element(kind: str, item: Any) -> Any:
 
 
 def plain(item: Any) -> Any:
-    """An item as JSON can hold it."""
+    """Return a number in a form that JSON can hold."""
     if isinstance(item, float) and not math.isfinite(item):
         return "nan" if math.isnan(item) else "inf" if item > 0 else "-inf"
     return item
 
 
 def read(row: bytes, wanted: list[Column]) -> list[dict[str, Any]]:
-    """What a reader makes of each wanted column."""
+    """Return status and value of each wanted column, as a reader has to find them."""
     _, found = decode(row)
     outputs = []
     for name, kind in wanted:

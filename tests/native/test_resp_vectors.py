@@ -1,4 +1,4 @@
-"""Every vector of `tests/vectors/resp` through the extension, and hiredis's opinion of them.
+"""Every vector of `tests/vectors/resp`, parsed by the extension and compared with hiredis.
 
 The same files are read by `rust/core/tests/resp_vectors.rs`.
 """
@@ -40,7 +40,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _value(tree: Any) -> Any:
-    """What the parser makes of a reply, in a form that compares: errors as their texts."""
+    """Return the expected result of a vector in a comparable form, with errors as texts."""
     if tree is None:
         return None
     ((kind, content),) = tree.items()
@@ -72,7 +72,7 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if isinstance(value, tuple):
-        # A map some of whose keys cannot be a dict's.
+        # A map with keys that a dict cannot have.
         return tuple(_comparable(item) for item in value)
     if isinstance(value, dict):
         return [(key, _comparable(item)) for key, item in value.items()]
@@ -104,7 +104,7 @@ def _check(case: dict[str, Any], pieces: Iterable[bytes]) -> None:
     found = [_comparable(reply) for reply in replies]
     expected = [_value(tree) for tree in case["replies"]]
     if "error" in case:
-        # What came before the error in the same piece was handed out or lost with it.
+        # Replies before the error in the same piece may be lost with it.
         assert found == expected[: len(found)]
     else:
         assert found == expected
@@ -140,7 +140,7 @@ def test_with_trailing_bytes(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    # hiredis hands attributes out as replies.
+    # hiredis returns attributes as replies.
     [case for case in CASES if "RESP" in case["name"] and "ATTRIB" not in case["name"]],
     ids=lambda case: case["name"],
 )
@@ -156,7 +156,7 @@ def test_captured_replies_are_what_hiredis_reads(case: dict[str, Any]) -> None:
 
 
 def _like_hiredis(value: Any) -> Any:
-    """Both sides in one form: hiredis has bytes for status lines and big numbers."""
+    """Convert either parser's value to one form: hiredis has bytes for statuses and big numbers."""
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, dict):

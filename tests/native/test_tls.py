@@ -1,4 +1,4 @@
-"""The blocking driver's TLS, against Redis's own."""
+"""The blocking driver's TLS, against a real redis-server."""
 
 from __future__ import annotations
 

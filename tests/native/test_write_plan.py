@@ -1,4 +1,4 @@
-"""Write plans by themselves: what they refuse, and how rows are cut into batches."""
+"""Write plans by themselves: which specs they refuse, and how they cut rows into batches."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_is_kept_back_leaves_with_its_batch(spec: dict[str, Any]) -> None:
     columns: list[Any] = [] if spec is not FLAGS else [("seen", np.ones(25, dtype=bool), None)]
     batches = plan.encode_columns({"user_id": users}, columns, None, 1, PAST_MS, 10)
     assert [batch.rows for batch in batches] == [10, 10, 5]
-    # Events of an entity leave together, bits one by one.
+    # In a batch, the events of an entity share a command, but each bit is a command of its own.
     assert [batch.commands for batch in batches] == ([10, 10, 5] if spec is FLAGS else [3, 3, 3])
     if spec is SERIES:
         pages = [{"user_id": user, "page": "x" * (1 << 20)} for user in range(10)]

@@ -1,4 +1,4 @@
-"""Evaluation over columns at hand: what is a column, what is null, and what comes out."""
+"""Evaluation over columns in memory: accepted columns, nulls, and results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fscore._fscore import CompiledExpression
 from fscore.types import Vector
 
 user = Entity("user", join_keys={"user_id": String})
-# Checkers know it by its Literal only; people who run none write less.
+# Type checkers need the Literal; without a checker `Vector[3]` is enough.
 AnyVector: Any = Vector
 
 
@@ -208,7 +208,7 @@ def test_an_expression_s_json_and_a_feature_evaluate() -> None:
     assert same(evaluate(stored, {"age": [1, 2]}).values, [2, 3])
     assert same(evaluate(UserProfile.age, {"age": [1, 2]}).values, [1, 2])
     assert same(evaluate(7, {}).values, [7])
-    # Without a declared type the values show theirs.
+    # Without a declared type, the type follows from the values.
     assert evaluate(stored, {"age": [1.5, 2]}).values.dtype == np.float64
     assert evaluate(
         stored, {"age": [1, 2]}, types={"user_profile:age": "Float64"}

@@ -1,4 +1,4 @@
-"""What the registry remembers of expiries that earlier definitions gave to keys."""
+"""The registry remembers expiries that earlier definitions gave to keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ user = Entity("user", join_keys={"user_id": Int64})
 
 
 def view(name: str, ttl: str | None, layout: str = "hash", **features: str | None) -> Any:
-    """A view of one feature of its own name, and others with TTLs of their own."""
+    """Return a view with a feature of the same name, and features with TTLs of their own."""
     features = {name: None, **features}
     namespace: dict[str, Any] = {"__annotations__": dict.fromkeys(features, Int64)}
     namespace |= {each: Feature(ttl=own) for each, own in features.items() if own}
@@ -46,7 +46,7 @@ def until(days: int) -> int:
         ([view("a", None)], [view("a", "1d")], {}),
         ([view("a", "1d")], [view("a", None)], {"hash:user": 1}),
         ([view("a", "1d")], [view("a", "2d")], {"hash:user": 1}),
-        # A key lives as long as the last of its views.
+        # A key lives as long as its longest-lived view.
         ([view("a", "1d"), view("b", "3d")], [view("a", None), view("b", "3d")], {"hash:user": 3}),
         ([view("a", "1d")], [view("a", "1d"), view("b", None)], {"hash:user": 1}),
         (
@@ -67,10 +67,10 @@ def until(days: int) -> int:
             [view("a", "5d")],
             {"fields:a": 2},
         ),
-        # What nobody describes for a while may be described again.
+        # A view that is removed may be defined again later.
         ([view("a", "1d")], [], {"hash:user": 1}),
         ([view("a", "1d", "packed")], [view("a", None, "packed")], {"packed:a": 1}),
-        # A migration: the hash has another view, and is kept for ever from now on.
+        # A migration into a hash that had only another view, and is kept for ever from now on.
         (
             [view("a", None, "packed"), view("b", "2d")],
             [view("a", None), view("b", "2d")],

@@ -1,4 +1,4 @@
-"""The registry in Redis: the operations with replies written out, and once against real servers."""
+"""The registry in Redis: its operations with written replies, and against real servers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WHOLE, REAL, TEXT = (with_age_as(marker) for marker in (Int64, Float64, String))
 
 
 def stored(registry: Registry, revision: int) -> list[Any]:
-    """Return the reply that reading this registry gets."""
+    """Return the reply to a read of this registry."""
     return [
         str(revision).encode(),
         registry.to_json().encode(),
@@ -54,7 +54,7 @@ def stored(registry: Registry, revision: int) -> list[Any]:
 
 
 def answered(operation: Operation[Any], *replies: Any) -> tuple[Any, list[Command]]:
-    """Run an operation on these replies; return its result and what it asked."""
+    """Run an operation on these replies; return its result and its commands."""
     asked: list[Command] = []
     waiting = iter(replies)
 
@@ -106,7 +106,7 @@ def test_loading_takes_bytes_and_text() -> None:
     fields = ("revision", "definitions", "digest", "applied_at", "expiries")
     assert asked == [("HMGET", "acme:fscore:registry", *fields)]
     assert answered(store.load(), [field.decode() for field in reply])[0] == expected
-    # A registry that was stored before there were expiries.
+    # A registry that was stored by a version that remembered no expiries.
     assert answered(store.load(), [*reply[:-1], None])[0] == replace(expected, expiries={})
 
 
@@ -238,7 +238,7 @@ def test_applying_stores_the_schemas_of_packed_views_with_the_registry() -> None
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
-    """Any client will do: the operations bring their own commands."""
+    """A redis-py client: the operations bring their own commands, so any client will do."""
     with Redis.from_url(redis_url) as connected:
         yield connected
 

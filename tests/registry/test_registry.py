@@ -1,4 +1,4 @@
-"""The registry's JSON: canonical, complete, and refused where it is not one."""
+"""The registry's JSON form: canonical, complete, and refused if it is invalid."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def flag_views(draw: st.DrawFn, name: str, entity: EntityDefinition, first: str)
 
 @st.composite
 def registries(draw: st.DrawFn) -> Registry:
-    """Any valid registry, up to defaults and mappings."""
+    """Return a strategy for valid registries, including defaults and mappings."""
     entities = {}
     for name in draw(st.sets(NAMES, min_size=1, max_size=3)):
         kind = draw(st.sampled_from(["Int64", "String"]))
@@ -282,7 +282,7 @@ def test_any_registry_survives_its_json(any_registry: Registry) -> None:
 
 
 def at(*path: Any, value: Any) -> Callable[[Any], None]:
-    """Return what sets the value at a path of the JSON."""
+    """Return a function that sets the value at a path of the JSON."""
 
     def change(data: Any) -> None:
         for step in path[:-1]:
@@ -293,7 +293,7 @@ def at(*path: Any, value: Any) -> Callable[[Any], None]:
 
 
 def without(*path: Any) -> Callable[[Any], None]:
-    """Return what removes a path of the JSON."""
+    """Return a function that removes a path of the JSON."""
 
     def change(data: Any) -> None:
         for step in path[:-1]:

@@ -11,18 +11,18 @@ import polars as pl
 from tests.replay.oracle import MINUTE
 
 LATENESS = 10 * MINUTE
-"""By how much a delivery may be late where arrival is disturbed."""
+"""How late an event may arrive, in ms, if arrival is disturbed."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Which line arrives when, in epoch ms; in the order of arrival."""
+    """Lines of the file in order of arrival, and when each arrives in epoch ms."""
 
     arrivals: list[int]
     lines: list[int]
 
     def until(self, moment: int, start: int) -> int:
-        """How many have arrived by then, of which these were known to have."""
+        """Return how many lines have arrived by `moment`; at least `start` have."""
         end = start
         while end < len(self.arrivals) and self.arrivals[end] <= moment:
             end += 1
@@ -30,19 +30,19 @@ class Delivery:
 
 
 def in_order(events: pl.DataFrame, _chance: random.Random) -> Delivery:
-    """Each event at its own time; those of one moment in the order of the file."""
+    """Deliver each event at its own time; events of the same time in the order of the file."""
     return _sorted(zip(events["t"], range(events.height), strict=True))
 
 
 def disturbed(events: pl.DataFrame, chance: random.Random) -> Delivery:
-    """Each up to ten minutes late, so that they overtake each other."""
+    """Deliver each event up to ten minutes late, so that events overtake each other."""
     return _sorted(
         (time + chance.randrange(LATENESS), line) for line, time in enumerate(events["t"])
     )
 
 
 def repeated(events: pl.DataFrame, chance: random.Random) -> Delivery:
-    """The same, and a tenth arrives a second time, anywhere within the ten minutes."""
+    """Do the same, and deliver a tenth a second time, also within ten minutes."""
     once = disturbed(events, chance)
     pairs = list(zip(once.arrivals, once.lines, strict=True))
     again = chance.sample(range(events.height), events.height // 10)

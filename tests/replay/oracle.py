@@ -1,21 +1,21 @@
-"""What every feature of the example is at a moment, computed straight from the clickstream.
+"""Compute every feature of the example as of any time, straight from the clickstream.
 
-Written from what docs/reference/definitions.md and docs/guides/push-events.md say, with Polars, and
-sharing no code with fscore. In the words of those pages:
+It follows docs/reference/definitions.md and docs/guides/push-events.md, uses Polars, and shares no
+code with fscore. In the words of those pages:
 
-- An event is its time and its payload (and, where a series names one, its id). The clickstream has
-  30 lines twice, and 10 of the clicks among them: for a series each such pair is one event, so
-  `unique` below. Totals of a load count lines, and count both.
-- A window of length w holds the events with `as_of - w < t <= as_of`; without one it is everything
-  up to `as_of`.
-- Events of one moment are in the order of their members: the payload joined by commas, by bytes.
-- A session ends with a pause of more than the gap, and lasts until then after its newest event.
-- A pushed row is the newest event of its user. Of several newest ones each field is the greatest
-  text of theirs, by bytes; a packed row would be the greatest as a whole, which in this data, where
-  events of one user and moment never differ in these columns, is the same.
-- A loaded `latest` is of the newest line, and of several the last in the file.
-- A flag is set by any event that it follows from, for good. Rows and flags have no history: they
-  are those of everything that was delivered, whatever the moment that is asked about.
+- An event is its time and its payload (and its id, if the series names one). The clickstream has 30
+  lines twice, 10 of them clicks. For a series each such pair is one event, hence `unique` below.
+  Totals of a load count lines, so they count both.
+- A window of length w has the events with `as_of - w < t <= as_of`. A feature without a window has
+  all events up to `as_of`.
+- Events of the same time are ordered by their members: the payload joined by commas, by bytes.
+- A session ends with a pause longer than the gap; until then it is open after its newest event.
+- A pushed row is the newest event of its user. If there are several, each field is the greatest
+  text by bytes. A packed row would be the greatest row as a whole, which gives the same here,
+  because events of one user and time never differ in these columns.
+- A loaded `latest` comes from the newest line; if there are several, from the last in the file.
+- A flag is set by any of its events, for good. Rows and flags have no history: they reflect all
+  delivered events, whatever time a read asks about.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 Features = dict[str, Any]
-"""By name; None is what nothing is known of."""
+"""Values by name; None if nothing is known."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -56,24 +56,24 @@ TOTALS = {
     "checkout_bugs_total": "checkout_bug",
 }
 COUNTED = ("events_total", "sessions_total", *TOTALS)
-"""Features that are 0 for a user of whom nothing was loaded, by their default."""
+"""Features that are 0 by default for a user without loaded rows."""
 
 
 def read(path: Path) -> pl.DataFrame:
-    """The clickstream, with `t`, the time in epoch ms, in the order of the file."""
+    """Return the clickstream in the order of the file, with a column `t`: the time in epoch ms."""
     moment = pl.col("timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms")
     return pl.read_csv(path, infer_schema=False).with_columns(t=moment.cast(pl.Int64))
 
 
 class Truth:
-    """Features of these users after these events."""
+    """The right features of these users after these events."""
 
     def __init__(self, users: Sequence[str], events: pl.DataFrame) -> None:
         self._users = users
         self._events = events
 
     def series(self, as_of: int) -> list[Features]:
-        """What follows from clicks, visits and orders."""
+        """Return the features of the series: clicks, visits and orders."""
         past = self._events.filter(pl.col("t") <= as_of)
         clicks = _of_series(past.filter(event="product_view"), "session_id", "platform")
         visits = _of_series(past, "session_id", "event")
@@ -115,7 +115,7 @@ class Truth:
         )
 
     def pushed_rows(self) -> list[Features]:
-        """What is stored of each user once these events were pushed."""
+        """Return each user's row after a push of these events."""
         newest = self._events.filter(pl.col("t") == pl.col("t").max().over("user_id"))
         alike = newest.group_by("user_id").agg(pl.struct(PROFILE).n_unique().alias("different"))
         assert (alike["different"] == 1).all()
@@ -123,7 +123,7 @@ class Truth:
         return self._by_user(dict.fromkeys(PROFILE), profile)
 
     def flags(self) -> list[Features]:
-        """Who has seen a promotion."""
+        """Return the flags: who has seen a promotion."""
         seen = (
             self._events.filter(event="promo_page")
             .group_by("user_id")
@@ -132,7 +132,7 @@ class Truth:
         return self._by_user({"has_seen_promo": False}, seen)
 
     def loaded_rows(self) -> list[Features]:
-        """What is stored of each user once a file of these events, in this order, was loaded."""
+        """Return each user's row after a load of a file with these events in this order."""
         by_user = self._events.sort("t", maintain_order=True).group_by("user_id")
         totals = {feature: (pl.col("event") == kind).sum() for feature, kind in TOTALS.items()}
         purchases = pl.col("t").filter(pl.col("event") == "purchase")
@@ -174,8 +174,8 @@ class Truth:
 
 
 def _of_series(events: pl.DataFrame, *payload: str) -> pl.dataframe.group_by.GroupBy:
-    """Each event once, the newest of each user first."""
-    # Nothing in this data would be escaped in a member.
+    """Return each event once, by user, the newest first."""
+    # No value in this data needs escaping in a member.
     assert (
         not events.select(pl.any_horizontal(pl.col(payload).str.contains("[%,#]")))
         .to_series()

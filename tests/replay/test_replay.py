@@ -1,14 +1,14 @@
-"""The example's clickstream, replayed, against a computation that shares no code with fscore.
+"""Replay the example's clickstream and compare with a computation that shares no code with fscore.
 
-Events are delivered in the order of their time, or up to ten minutes late, or so and a tenth of
-them twice. At ten moments the delivery stops, and every feature of every user is compared, exactly.
+Events are delivered in order, or up to ten minutes late, or late and a tenth of them twice.
+At ten times S the delivery stops, and every feature of every user is compared exactly.
 
-Where deliveries are late, two questions have an honest answer at a moment S, and both are asked:
+If deliveries are late, two comparisons are possible at S, and the test makes both:
 
-- What follows, as of S, from the events that have arrived? That must not depend on their order.
-- What happened up to S - 10 min? By S all of that has arrived, so what is read as of then must be
-  the truth of the whole clickstream, whatever else has arrived since. Rows and flags, which have no
-  history, are left out of this one.
+- As of S, the features must follow from the events that have arrived, whatever their order.
+- All events up to S - 10 min have arrived by S. So a read as of S - 10 min must give the truth of
+  the whole clickstream, whatever else has arrived since. Rows and flags have no history, so they
+  are left out of this comparison.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DELIVERIES: dict[str, Callable[[pl.DataFrame, random.Random], Delivery]] = {
     "late": deliveries.disturbed,
     "late and repeated": deliveries.repeated,
 }
-# What callers have events as.
+# The shapes in which callers may push events.
 SHAPES: Sequence[Callable[[pl.DataFrame], Any]] = (
     lambda frame: frame.to_dicts(),
     lambda frame: frame.to_dict(as_series=False),
@@ -48,7 +48,7 @@ SHAPES: Sequence[Callable[[pl.DataFrame], Any]] = (
 
 
 class Comparison:
-    """Reads all users, with each consistency, and compares feature by feature."""
+    """Reads all users with each consistency, and compares feature by feature."""
 
     def __init__(self, client: Any, users: Sequence[str]) -> None:
         self._live = client.prepare("live_recommendation")
@@ -56,14 +56,14 @@ class Comparison:
         self._users = users
         self.values = 0
         self.told: Counter[str] = Counter()
-        """For each feature, how often it was something else than for a user who did nothing."""
+        """For each feature, how often it differed from that of a user without events."""
 
     def live(self, as_of: int, *expected: list[Features]) -> None:
-        """Compare what pushing fills."""
+        """Compare the features that a push fills."""
         self._compare(self._live, as_of, expected)
 
     def all(self, as_of: int, *expected: list[Features]) -> None:
-        """Compare what loading fills."""
+        """Compare the features that a load fills."""
         self._compare(self._live, as_of, expected)
         self._compare(self._totals, as_of, expected)
 
@@ -86,13 +86,14 @@ class Comparison:
 def _statuses(name: str, wanted: Any) -> Sequence[Status]:
     if wanted is None:
         return (Status.NOT_FOUND, Status.NULL)
-    # The default of a user of whom nothing was loaded is 0 too.
+    # The default of a user without loaded rows is 0 too.
     return (Status.PRESENT, Status.NOT_FOUND) if name in COUNTED else (Status.PRESENT,)
 
 
 def moments(events: pl.DataFrame, chance: random.Random) -> list[int]:
-    """Ten moments, one in each tenth of the events: at one of them or at most half an hour after,
-    at edges of windows and sessions among others.
+    """Return ten times, one in each tenth of the events.
+
+    Each is at an event or up to half an hour later, often at the edge of a window or session.
     """
     times = events["t"].sort()
     tenth = events.height // MOMENTS
@@ -105,7 +106,7 @@ def moments(events: pl.DataFrame, chance: random.Random) -> list[int]:
 
 @pytest.mark.parametrize(
     ("driver", "name"),
-    # Both drivers send the same commands; the asyncio one has the hardest delivery alone.
+    # Both drivers send the same commands, so the asyncio driver gets only the hardest delivery.
     [*(("blocking", name) for name in DELIVERIES), ("asyncio", "late and repeated")],
     indirect=["driver"],
 )

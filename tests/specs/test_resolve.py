@@ -1,4 +1,4 @@
-"""From the names of a request to fields of Redis hashes."""
+"""Resolution of a request's names to fields of Redis hashes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_service_resolves_in_its_order() -> None:
 
 def test_an_entity_says_how_many_fields_its_hash_has() -> None:
     fields = {item.name: item.fields_total for item in resolve(registry, "ranking").entities}
-    # Features of all its views, and one event time for each of these.
+    # The features of all its views, and an event time for each view.
     assert fields == {"user": 4 + 2, "product": 3 + 1, "affinity": 1 + 1}
 
 

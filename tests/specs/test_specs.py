@@ -1,4 +1,4 @@
-"""The plain data that the extension compiles, for every kind of view."""
+"""Specs, the plain data that the extension compiles to plans, for every kind of view."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_older_schemas_follow_the_current_one() -> None:
 
 
 def common(view: str, **members: Any) -> dict[str, Any]:
-    """Return a write spec with what is the same for all views here."""
+    """Return a write spec with the entries that all views here share."""
     return {
         **{"entity": "user", "join_keys": [["user_id", "String"]], "view": view},
         **{"shared_key": False, "also": None, **members},
@@ -246,7 +246,7 @@ def test_rows_are_removed_in_both_layouts_first_where_nobody_reads() -> None:
     assert kinds(registry, "promotions") == ["flags"]
     data = json.loads(registry.to_json())
     data["views"]["profile"]["migrating_from"] = "packed"
-    # While rows are copied from the layout that is read, a row must be gone from there first.
+    # A migration copies rows from the layout that is read, so a row must go from there first.
     assert kinds(Registry.from_json(json.dumps(data)), "profile") == ["hash", "packed"]
 
 

@@ -1,4 +1,4 @@
-"""Versions as data: what stands in Redis, however it arrives, and what follows from it."""
+"""Version records: how they are stored, how both protocols deliver them, what follows from them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def answered(operation: Operation[Any], *replies: Any) -> tuple[Any, list[Any]]:
 def test_a_record_is_stored_as_the_format_says() -> None:
     assert RECORD.to_json() == TEXT
     assert VersionRecord.from_json(2, TEXT.encode()) == RECORD
-    # What another program may leave out.
+    # Fields that another program may leave out.
     assert VersionRecord.from_json(3, '{"state":"filling"}') == VersionRecord(3, "filling")
 
 
@@ -108,7 +108,7 @@ def test_lists_are_asked_for_in_one_pipeline_and_the_first_refusal_is_raised() -
 def chain(
     *links: tuple[int, int | None], retired: tuple[int, ...] = ()
 ) -> dict[int, VersionRecord]:
-    """Records of versions, each with the one before it."""
+    """Return records of versions, each with its predecessor."""
     return {
         version: VersionRecord(
             version, "retired" if version in retired else "live", previous=previous
@@ -126,7 +126,7 @@ def chain(
         (chain((1, None), (2, 1), (3, 2)), 3, 2),
         (chain((1, None), (2, 1), (3, 2), retired=(2,)), 3, 1),
         (chain((1, None), (2, 1), (3, 2), retired=(1, 2)), 3, None),
-        # Round and round, and nobody left but oneself.
+        # A cycle, and a record that is its own predecessor.
         (chain((1, 2), (2, 1)), 1, 2),
         (chain((1, 2), (2, 1), retired=(2,)), 1, None),
         (chain((1, 1)), 1, None),

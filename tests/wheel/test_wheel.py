@@ -1,7 +1,7 @@
-"""What a wheel may lack: modules, data, types, the extension, the licence, commands.
+"""The wheels lack nothing: modules, data, types, the extension, the licence, commands.
 
-`make test-wheel` runs these against the installed wheels. They use pytest and the standard library
-alone, import nothing of the checkout, and hold in its environment too.
+`make test-wheel` runs these tests against the installed wheels. They use only pytest and the
+standard library, import nothing from the checkout, and pass in the checkout's environment too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COMMAND = Path(sys.executable).parent / "fscore"
 
 @pytest.mark.parametrize("package", [fscore, fscore_server], ids=lambda package: package.__name__)
 def test_every_file_is_installed(package: ModuleType) -> None:
-    """Modules, the stub of the extension, py.typed and what else is in the folder."""
+    """Modules, the extension's stub, py.typed and all other files of the package's folder."""
     folder = SOURCES[package.__name__]
     installed = Path(str(package.__file__)).parent
     files = subprocess.run(
@@ -101,7 +101,7 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
 
 
 def outside() -> dict[str, str]:
-    """The environment without settings of fscore."""
+    """Return the environment without fscore's variables."""
     return {name: os.environ[name] for name in os.environ if not name.startswith("FSCORE_")}
 
 
@@ -131,7 +131,7 @@ def test_the_command_has_the_version(tmp_path: Path) -> None:
 
 
 def test_the_example_is_applied_loaded_served_and_read(tmp_path: Path) -> None:
-    """On the embedded Valkey, which comes in a package too."""
+    """It uses the embedded Valkey, which is installed from a package too."""
     applied = fscore_command("apply", EXAMPLE, folder=tmp_path)
     assert applied.returncode == 0, applied.stderr
     loaded = fscore_command(

@@ -1,4 +1,4 @@
-"""What a change of the definitions means for data that is already there."""
+"""The difference of two registries: what a change means for stored data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPELLINGS = [
     *("List[Bytes]", "List[Timestamp]", "List[Timestamp[s]]", "Vector[2]", "Vector[3]"),
 ]
 
-# Every safe change; whatever is not here is unsafe.
+# All safe changes; any other change is unsafe.
 SAFE = {
     "Int64": {"Float64", "String", "Bytes"},
     "Float32": {"Float64", "String", "Bytes"},

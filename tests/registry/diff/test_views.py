@@ -1,4 +1,4 @@
-"""What a change of a view means for what is stored, by the kind of the view."""
+"""The difference of two views: what a change means for stored data, by kind of view."""
 
 from __future__ import annotations
 
