@@ -1,4 +1,4 @@
-"""The server with a user that may only read, and only one tenant's keys."""
+"""The server with a Redis user that may only read the keys of one tenant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.server.shop import REGISTRY
 
 ONE = "/v1/features?user_id=u1&service=ranking"
 PASSWORD = "s3cret-pass"
-# What docs/guides/connect.md gives a reader.
+# The rights that docs/guides/connect.md gives to a reader.
 READER = (
     "on resetkeys resetchannels -@all +hello +auth +ping +select +client|setname +client|id"
     " +hmget +hgetall +hget +mget +subscribe %R~acme:* &acme:*"
@@ -32,7 +32,7 @@ def test_a_reader_serves_its_tenant_and_sees_no_other(own_store: RedisServer) ->
     with ServerProcess(url, key_prefix="acme:") as process:
         assert process.client.get("/health/ready").status_code == 200
         assert process.client.get(ONE).json()["features"]["age"] == 77
-        # It is stored, but under no prefix.
+        # This user is stored, but without the tenant's prefix.
         other = process.client.get("/v1/features?user_id=null&features=age").json()
         assert other["statuses"] == {"age": "NOT_FOUND"}
     with ServerProcess(url, startup_wait=0) as process:

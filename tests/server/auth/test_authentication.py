@@ -1,4 +1,4 @@
-"""API keys: who gets in, what each may read, and how a change of the file is followed."""
+"""API keys: which requests are accepted, what each key may read, changes of the file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PROTECTED = [
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that does not change."""
+    """A file of keys that does not change."""
     return keys.write(tmp_path_factory.mktemp("keys") / "keys.toml", *KEYS)
 
 
@@ -71,12 +71,12 @@ def application(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def http(hot: ServerProcess, application: ServerProcess) -> Iterator[httpx.Client]:
-    """Asks a server with hot routes and one without, and compares what they answer."""
+    """A client that asks a server with hot routes and one without, and compares their answers."""
     with asking_both(hot, application) as client:
         yield client
 
 
-# Who gets in.
+# Which requests are accepted.
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_probes_need_no_key(http: httpx.Client, path: str, headers: dict[str, st
         FULL.header,
         {"authorization": f"bEARER   {FULL.secret}"},
         {"X-API-Key": FULL.secret},
-        # Of somebody on the way.
+        # The Authorization header belongs to a proxy on the way.
         {"Authorization": "Basic dTpw", "x-api-key": FULL.secret},
     ],
 )
@@ -131,7 +131,7 @@ def test_a_valid_key_reads_everything(
     assert http.post("/v1/features", json=MANY, headers=headers).status_code == 200
     for target in ("/v1/services", "/v1/views", "/v1/versions", "/openapi.json", "/docs"):
         assert http.get(target, headers=headers).status_code == 200, target
-    # Which says something else at each server, and at each time.
+    # Its answer differs between servers, and from time to time.
     assert hot.client.get("/metrics", headers=headers).status_code == 200
     assert http.get("/nowhere", headers=headers).status_code == 404
     assert http.delete("/v1/features", headers=headers).status_code == 405
@@ -143,7 +143,7 @@ def raw_get(target: str, *headers: str) -> bytes:
 
 
 def received(server: ServerProcess, sent: bytes) -> bytes:
-    """All that is answered to this on a connection that it ends itself."""
+    """Send bytes after which the server closes the connection; return all that it answers."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(sent)
         stream = b""
@@ -206,7 +206,7 @@ def hot_count(server: ServerProcess) -> int:
     )
 
 
-# What each may read.
+# What each key may read.
 
 U = {"user_id": "u1"}
 
@@ -226,7 +226,7 @@ U = {"user_id": "u1"}
         (PROFILE, {**U, "features": "activity:missing"}, "view 'activity'"),
         (PROFILE, {**U, "features": "missing:age"}, "view 'missing'"),
         (PROFILE, {**U, "features": "aeg"}, "write it as view:feature"),
-        # A service that reads no other views than these.
+        # A service that reads only views of the scope.
         (VISITS, {**U, "service": "ranking"}, None),
         (VISITS, {**U, "features": "price"}, "view 'product'"),
         (VISITS, {"visitor_id": "v0042", "service": "quotes", "amount": "2", "coupon": "x"}, None),
@@ -237,7 +237,7 @@ U = {"user_id": "u1"}
 def test_a_key_reads_what_its_scope_has(
     http: httpx.Client, key: Key, asked: dict[str, str], denied: str | None
 ) -> None:
-    # So that a hot route knows the selection, where it means something.
+    # First with a full key, so that a hot route learns the selection if it is valid.
     http.get("/v1/features", params=asked, headers=FULL.header)
     answer = http.get("/v1/features", params=asked, headers=key.header)
     if denied is None:
@@ -322,12 +322,12 @@ def test_the_description_says_that_a_key_is_needed(http: httpx.Client) -> None:
             assert ("403" in operation["responses"]) == (path == "/v1/features")
 
 
-# The file is followed.
+# Changes of the file.
 
 
 @pytest.fixture
 def changing(tmp_path: Path) -> Path:
-    """A file that a test changes."""
+    """A file of keys that a test changes."""
     return keys.write(tmp_path / "keys.toml", FULL, RANKING)
 
 
@@ -352,7 +352,7 @@ def test_rotation_and_revocation_reach_open_connections(
             keys.write(changing, FULL, OTHER)
             process.wait_for("API keys were read")
             assert [status(client, key) for key in (RANKING, OTHER, OTHER)] == [401, 200, 200]
-            # A scope changes likewise.
+            # A changed scope is followed too.
             keys.write(changing, FULL, Key("other", 'services = ["everything"]'))
             process.wait_for("API keys were read")
             assert [status(client, key) for key in (OTHER, OTHER, FULL)] == [403, 403, 200]
@@ -376,7 +376,7 @@ def test_a_file_that_became_wrong_keeps_the_last_good_keys(
         process.wait_for("API keys were read")
         assert 'fscore_api_keys_valid{worker="0"} 1' in metrics(process)
         assert [status(process.client, key) for key in (RANKING, OTHER)] == [401, 200]
-        # The server has looked many times by now.
+        # The server has looked many times, but it logs each problem once.
         errors = [line for line in process.log if line["level"] == "error"]
         assert len(errors) == 3
 
@@ -398,7 +398,7 @@ def test_every_worker_follows(any_store: RedisServer, changing: Path) -> None:
         keys.write(changing, FULL, OTHER)
         assert await_workers(process, "API keys were read") == {0, 1}
         for _ in range(20):
-            # A new connection for each, which the kernel gives to either.
+            # Each request has a new connection, which the kernel gives to either worker.
             answers = [
                 httpx.get(process.url + ONE, headers=key.header, timeout=20).status_code
                 for key in (RANKING, OTHER)
@@ -433,7 +433,7 @@ def worker_processes(process: ServerProcess) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-# What is logged.
+# The log.
 
 
 def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: Path) -> None:
@@ -465,7 +465,7 @@ def test_logs_name_the_key_and_never_have_it(any_store: RedisServer, changing: P
         assert key.secret[4:20] not in everything
 
 
-# How it starts.
+# The start.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command line as people run it: a process, its output, its exit code."""
+"""Runs the command line as people do: as a process, with output and exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "fscore_server.cli"]
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a command."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -24,7 +24,7 @@ class Done:
 
 
 class Fscore:
-    """Calls `fscore` in a folder, with these variables and no other setting."""
+    """Runs `fscore` in a folder, with only these variables as settings."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Fscore:
         self.environment = {**outside, "COLUMNS": "100", **variables}
 
     def __call__(self, *arguments: object, stdin: str = "", **variables: str) -> Done:
-        """Run to the end, with this on the standard input."""
+        """Run a command to its end with this standard input."""
         done = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
@@ -50,7 +50,7 @@ class Fscore:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
-        """Start, and leave it running."""
+        """Start a command and return its process."""
         popen_options: dict[str, Any] = dict.fromkeys(
             ("stdin", "stdout", "stderr"), subprocess.PIPE
         )
@@ -63,7 +63,7 @@ class Fscore:
         )
 
     def on_a_terminal(self, *arguments: object) -> bytes:
-        """What it says on standard error when that is a terminal; it has to succeed."""
+        """Run with a terminal as standard error; return what it prints there. It must succeed."""
         parent, child = pty.openpty()
         with subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
@@ -78,7 +78,7 @@ class Fscore:
                 try:
                     data = os.read(parent, 65536)
                 except OSError:
-                    # What Linux says when the other end of a terminal is closed.
+                    # Linux raises this if the other end of the terminal is closed.
                     break
                 if not data:
                     break

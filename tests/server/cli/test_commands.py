@@ -1,4 +1,4 @@
-"""Each command on small definitions: what it prints, its exit code, its one line where it fails."""
+"""Each command with small definitions: its output, its exit code, its one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded Valkey's life: started, shared, killed, found again, and never left behind."""
+"""The embedded Valkey: how it is started, shared, found again, and never left running."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_it_ends_with_a_killed_owner_and_what_was_written_is_there_afterwards(
         assert running.pid == pid
         command(running, "SET", "key", "value")
         owner.send_signal(signal.SIGKILL)
-        # A dead process keeps its lock until the last of its threads is gone.
+        # A killed process keeps its lock until its last thread has ended.
         until(lambda: not is_alive(pid) and embedded.find(tmp_path) is None)
     with embedded.start(tmp_path) as server:
         assert server.owned
@@ -130,7 +130,7 @@ def test_it_ends_with_a_killed_owner_and_what_was_written_is_there_afterwards(
 def test_leftovers_of_a_killed_server_are_cleared_away(tmp_path: Path) -> None:
     server = embedded.start(tmp_path)
     command(server.running, "SET", "key", "value")
-    # An append-only file is written before the reply, so a kill of the process loses nothing.
+    # The append-only file is written before each reply, so killing the process loses nothing.
     os.kill(server.running.pid, signal.SIGKILL)
     until(lambda: embedded.find(tmp_path) is None)
     assert (tmp_path / "valkey" / "valkey.sock").exists()
@@ -138,7 +138,7 @@ def test_leftovers_of_a_killed_server_are_cleared_away(tmp_path: Path) -> None:
     with embedded.start(tmp_path) as after:
         assert after.owned
         assert command(after.running, "GET", "key") == b"$5\r\nvalue\r\n"
-        # The owner of the dead one must not take the living one's files away.
+        # The owner of the dead server must not remove the files of the running one.
         server.stop()
         assert embedded.find(tmp_path) == after.running
         assert command(after.running, "PING") == b"+PONG\r\n"

@@ -41,7 +41,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, dict[str, Any]]:
-    """The independent count, by user: the features of both views."""
+    """Return the independent count by user: the features of both views."""
     views = counted(read_events(CLICKSTREAM))
     return {user: views["user_profile"][user] | views["user_activity"][user] for user in USERS}
 
@@ -99,7 +99,7 @@ def is_ready(http: httpx.Client) -> bool:
 
 def check_answers(http: httpx.Client, expected: dict[str, dict[str, Any]]) -> None:
     body = {"service": "recommendation", "entities": {"user_id": USERS}}
-    # All users at once take longer than the deadline of one; the header only shortens it.
+    # All users at once take longer than one request's deadline, which the header can only shorten.
     many = http.post("/v1/features", json=body).json()
     names = many["features"]
     rows = dict(zip(USERS, many["values"], strict=True))
@@ -153,14 +153,14 @@ def test_the_demo_shows_everything_and_ends_with_0(
     port = free_port()
     done = fscore("demo", EXAMPLE, DEMO_PORT=str(port), DEMO_SECONDS="0.1")
     assert done.code == 0, done
-    # Paths of the test are longer than those of a checkout, and commands to copy are not broken.
+    # The test's paths are longer than a checkout's, and commands to copy are not wrapped.
     whole = re.compile("curl|-d |/tmp|demo-server.log|ecom.csv.gz")
     assert all(len(line) <= 100 or whole.search(line) for line in done.out.splitlines())
     assert "31,106 rows, 0 rejected" in done.out
     assert len(re.findall(r"^curl ", done.out, re.MULTILINE)) == 5
     assert f'"last_event_time": {expected["user_0000"]["last_event_time"]}' in done.out
     assert "NOT_FOUND" in done.out
-    # At the end of the data somebody is there, as of which windows are not empty.
+    # As of the end of the data, some user has windows that are not empty.
     assert '["desktop", 2, 2, 2, 1180000, true, ' in done.out
     assert '"as_of": 1719698560000' in done.out
     for name in (
@@ -170,7 +170,7 @@ def test_the_demo_shows_everything_and_ends_with_0(
     ):
         assert re.search(rf"{name} +[\d,]+( +[\d.]+ ms){{3}}", done.out)
     assert embedded.find(fscore.folder / "data") is None
-    # A second time, on the data that the first one left.
+    # A second run, on the data that the first one left.
     again = fscore("demo", EXAMPLE, DEMO_PORT=str(port), DEMO_SECONDS="0")
     assert again.code == 0
     assert "revision 1" in again.out
@@ -188,7 +188,7 @@ def test_a_slow_answer_does_not_end_the_demo(
             told = list(itertools.takewhile(lambda line: "Latency" not in line, demo.stdout))
             between.hold()
             between.wait_for_request(between.requests)
-            # Twice what a server takes at most for a request.
+            # Twice the most time that a server takes for a request.
             time.sleep(0.1)
             between.release()
             rest, errors = demo.communicate(timeout=WAIT)
@@ -255,7 +255,7 @@ def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore) -> 
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT) as http:
             until(lambda: answers(port))
-            # Another command finds the server's Valkey.
+            # Another command uses the Valkey that the server has started.
             applied = fscore("apply", "defs.py")
             assert applied.code == 0
             assert "embedded Valkey found (run by `fscore serve`)" in applied.err

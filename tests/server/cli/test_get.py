@@ -1,4 +1,4 @@
-"""`fscore get` of every kind: as of a moment, as a snapshot, with inputs of the request."""
+"""`fscore get` of every kind of view: as of a time, as a snapshot, with inputs of the request."""
 
 from __future__ import annotations
 

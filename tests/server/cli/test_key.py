@@ -1,4 +1,4 @@
-"""`fscore key`: what is printed once, and what stands in the file."""
+"""`fscore key`: the key that is printed once, and its entry in the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = re.compile(r"fsk_[A-Za-z0-9_-]{43}")
 
 
 def entries(text: str) -> list[dict[str, Any]]:
-    """The keys of a file, by another reader than the command's checks."""
+    """Read the keys of a file without fscore's own reader."""
     read: list[dict[str, Any]] = tomllib.loads(text)["key"]
     return read
 

@@ -78,7 +78,7 @@ def test_values_that_would_be_lost_are_refused(shop: Fscore, redis_url: str) -> 
 
 
 def test_a_layout_that_was_changed_without_a_migration(shop: Fscore, redis_url: str) -> None:
-    """The rows are moved; what cannot be is named, and stays."""
+    """Rows are moved; a row that cannot be moved is named, and stays."""
     before = shop("get", "--features", "clicks", "user_id=1", "--json").out
     with library.connect(redis_url) as client:
         client.execute("HSET", "user:{2}:v1", "clicks", "many")

@@ -1,4 +1,4 @@
-"""`fscore push`, and what it leaves for `fscore load` and `fscore get`."""
+"""`fscore push`, and `fscore load` and `fscore get` after it."""
 
 from __future__ import annotations
 

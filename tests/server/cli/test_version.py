@@ -1,4 +1,4 @@
-"""`fscore version`: features filled beside the old ones, switched over, back, and ended."""
+"""`fscore version`: create a version beside the old one, promote it, roll back, retire it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ related = FeatureService("related", features=[Clicks])
 @pytest.fixture
 def shop(fscore_on: Fscore) -> Fscore:
     """A folder with definitions and events, applied and loaded."""
-    # A retirement waits for others to look, and here nobody is.
+    # A retirement waits until other clients have looked; here there are none.
     fscore_on.environment["FSCORE_REGISTRY_POLL"] = "0.01"
     (fscore_on.folder / "defs.py").write_text(DEFINITIONS)
     (fscore_on.folder / "clicks.csv").write_text("user_id,at\n1,2024-01-01\n2,2024-01-01\n")
@@ -159,7 +159,7 @@ def test_wrong_usage(shop: Fscore) -> None:
 
 @pytest.fixture
 def retiring(shop: Fscore, redis_url: str) -> Fscore:
-    """A version of thousands of keys that may be retired."""
+    """A version with thousands of keys, which may be retired."""
     with library.connect(redis_url) as client:
         ids = list(range(3_000))
         client.write("clicks", {"user_id": ids, "clicks": ids}, version=2)

@@ -1,4 +1,4 @@
-"""Bad input: each is answered by a problem document of the right kind, and never by a 500."""
+"""Bad input gets a problem document of the right kind, and never a 500."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT = 8 * 1024 * 1024
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document, whose form is right."""
+    """Check the form of a problem document, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()
@@ -362,7 +362,7 @@ def test_a_timeout_that_is_no_number_is_422(http: httpx.Client, value: str) -> N
     check_problem(response, 422, "invalid_request")
 
 
-# The size and the time of a request.
+# Limits of a request's size and time.
 
 
 def _blanks(size: int) -> Iterator[bytes]:
@@ -394,7 +394,7 @@ def test_too_many_values_are_413(http: httpx.Client) -> None:
 
 
 def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
-    """Everything that the server answers to these bytes until it closes, and after how long."""
+    """Send these bytes; return all that the server answers until it closes, and the seconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         for part in parts:
             connection.sendall(part)
@@ -407,7 +407,7 @@ def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
 
 @pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
 def strict(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A server with little patience, with hot routes and without."""
+    """A server with short timeouts and limits, with hot routes and without."""
     settings = {"header_timeout": 0.3, "body_timeout": 0.3, "max_header_bytes": 4096}
     with ServerProcess(
         any_store.url, max_clients=8, hot_routes=request.param, **settings
@@ -498,7 +498,7 @@ def test_connections_over_the_limit_are_refused(strict: ServerProcess) -> None:
         for _ in range(8):
             connection = socket.create_connection(address, timeout=20)
             held.append(connection)
-            # An answer on each, so that each is known to be counted.
+            # Each connection gets an answer first, so that the server has surely counted it.
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         answer, _ = exchange(strict.port)
@@ -549,7 +549,7 @@ def test_a_caller_that_does_not_read_is_left(any_store: RedisServer) -> None:
         ServerProcess(any_store.url, write_stall_timeout=0.3) as process,
         socket.socket() as connection,
     ):
-        # Little room on this side, so that what is not read stays with the server.
+        # A small receive buffer, so that unread bytes stay with the server.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(20)
         connection.connect(("127.0.0.1", process.port))

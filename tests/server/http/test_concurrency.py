@@ -1,4 +1,4 @@
-"""Many callers at once, some of whom leave: each gets its own answer all the same."""
+"""Many concurrent callers, some of which leave: each of the others gets its own answer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def _caller(port: int, seed: int, rounds: int, outcomes: Counter[str]) -> 
 
 
 async def _change_definitions(url: str, times: int) -> None:
-    """New revisions, one after the other, that leave everybody's features as they are."""
+    """Apply new revisions one after the other, which change none of the callers' features."""
     async with fscore.aio.connect(url) as client:
         for number in range(times):
             service = fscore.FeatureService(f"extra{number}", features=[Profile.age])

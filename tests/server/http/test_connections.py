@@ -34,7 +34,7 @@ def test_empty_lines_begin_no_request(impatient: ServerProcess, first: bytes, em
     talk.send(first)
     talk.answer()
     answered = time.monotonic()
-    # However many there are, the connection is as idle as before.
+    # However many empty lines come, the connection still counts as idle.
     talk.connection.settimeout(0.2)
     while True:
         assert time.monotonic() - answered < 5
@@ -74,7 +74,7 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
     head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
     with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as connection:
         connection.sendall(head)
-        # Answered before its body is there, which has the time of a header to come.
+        # Answered before its body is there; the rest of the body has a header's time to come.
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         answered = time.monotonic()
         connection.sendall(b"{")
@@ -85,7 +85,7 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
 
 
 def test_a_body_behind_another_request_has_its_own_time(any_store: RedisServer) -> None:
-    """Not what is left for the rest of a body whose request is answered."""
+    """It has the body timeout, not the short time for the rest of an answered request's body."""
     one = post({"service": "ranking", "entities": {"user_id": ["u1"]}})
     settings = {"header_timeout": 0.3, "body_timeout": 10}
     with ServerProcess(any_store.url, **settings) as process, connected(process) as connection:
@@ -98,14 +98,14 @@ def test_a_body_behind_another_request_has_its_own_time(any_store: RedisServer) 
         assert connection.recv(65536).startswith(OK)
 
 
-# How many.
+# The number of connections.
 
 READY = get("/health/ready")
 
 
 @pytest.fixture(params=[True, False], ids=["hot", "application"])
 def full(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A server of four connections, all of which are held by callers that had an answer."""
+    """A server with at most four connections, all held by callers that have had an answer."""
     settings = {"max_clients": 4, "header_timeout": 1, "hot_routes": request.param}
     with (
         ServerProcess(any_store.url, **settings) as process,
@@ -125,7 +125,7 @@ def connected(process: ServerProcess) -> socket.socket:
 
 
 def answered(connection: socket.socket, request: bytes) -> bytes:
-    """The beginning of what a request is answered."""
+    """Send a request and return the beginning of the answer."""
     connection.sendall(request)
     return connection.recv(65536)
 
@@ -187,14 +187,14 @@ def test_callers_that_say_nothing_do_not_keep_probes_out(full: ServerProcess) ->
         for _ in range(10):
             with connected(full) as probe:
                 assert answered(probe, READY).startswith(OK)
-        # The oldest make room for the newest, and these wait as long as a header may take.
+        # The oldest connections make room for the newest, which end after the header timeout.
         assert others[0].recv(65536).startswith(OVERLOADED)
         assert others[-1].recv(65536).startswith(OVERLOADED)
         assert 0.5 < time.monotonic() - started < 8
 
 
 def test_the_place_of_a_caller_that_leaves_is_free_at_once(any_store: RedisServer) -> None:
-    """Whoever is refused and keeps the connection open has none."""
+    """A refused caller that keeps its connection open takes no place."""
     with ServerProcess(any_store.url, max_clients=2) as process, contextlib.ExitStack() as opened:
         leaving, staying = (opened.enter_context(connected(process)) for _ in range(2))
         for connection in (leaving, staying):
@@ -210,6 +210,6 @@ def test_the_place_of_a_caller_that_leaves_is_free_at_once(any_store: RedisServe
             return b"connection: close\r\n" not in answered(connection, READY)
 
         until(is_admitted)
-        # Those that are refused are kept for two seconds, in which they read their answer.
+        # Refused connections stay open for two seconds, so that their callers can read the answer.
         assert time.monotonic() - began < 1.5
         assert answered(staying, get()).startswith(OK)

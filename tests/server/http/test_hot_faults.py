@@ -1,4 +1,4 @@
-"""What becomes of a request that hot routes have begun when something goes wrong meanwhile."""
+"""Faults while a hot route has a request under way."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tests.server.process.test_lifecycle import until
 from tests.server.server_process import ServerProcess
 from tests.server.shop import REGISTRY, Profile
 
-# Nothing but what requests ask of Redis goes through the proxy, and counts in it.
+# With these settings only reads of requests go through the proxy, so it counts those alone.
 QUIET = {"registry_poll": 3600, "follow_versions": "poll"}
 
 
 @pytest.fixture
 def proxy(any_store: RedisServer) -> Iterator[FaultProxy]:
-    """Between a server and its store."""
+    """A proxy between a server and its store."""
     with FaultProxy(any_store.port) as between:
         yield between
 
 
 @contextlib.contextmanager
 def learned(url: str, **settings: Any) -> Iterator[tuple[ServerProcess, Conversation]]:
-    """A server that answers ONE by its hot routes, and a connection to it."""
+    """Start a server that answers ONE by its hot routes, and open a connection to it."""
     with ServerProcess(url, **{**QUIET, **settings}) as process:
         talk = Conversation(process.port)
         try:
@@ -60,7 +60,7 @@ PLAIN = get()
 
 
 def begin(talk: Conversation, proxy: FaultProxy, request: bytes = PLAIN) -> None:
-    """Sends a request that gets as far as to wait for Redis."""
+    """Send a request, and return when it waits for Redis."""
     before = proxy.requests
     talk.send(request)
     proxy.wait_for_request(before)
@@ -74,7 +74,7 @@ def test_equal_requests_of_one_turn_are_one_read(proxy: FaultProxy) -> None:
             talk.send(get())
             talk.answer()
         before, requests, passed = hot_requests(process), proxy.requests, proxy.passed
-        # What comes while the process does not run, it finds in one look when it does.
+        # A suspended process finds all requests that came meanwhile in one turn when it resumes.
         process.pause()
         for number, talk in enumerate(talks):
             talk.connection.sendall(get(ONE, f"X-Request-ID: number-{number}"))
@@ -96,7 +96,7 @@ def test_equal_requests_of_one_turn_are_one_read(proxy: FaultProxy) -> None:
 
 @pytest.mark.parametrize("hot_routes", [True, False], ids=["hot", "application"])
 class TestBothPaths:
-    """What holds with hot routes and without."""
+    """Faults that are handled alike with hot routes and without."""
 
     def test_what_is_sent_behind_a_request_waits_for_its_answer(
         self, proxy: FaultProxy, hot_routes: bool
@@ -135,7 +135,7 @@ class TestBothPaths:
             line = process.wait_for("deadline passed")
             assert (line["request_id"], line["status"]) == ("late", 504)
             proxy.release()
-            # The connection to Redis is where it should be, and so is this one.
+            # The connection to Redis and this one are still in order.
             talk.send(get())
             assert b'"age":29' in talk.answer()
             assert process.metric("fscore_http_requests_total", status="504") == 1
@@ -154,7 +154,7 @@ class TestBothPaths:
             assert b'"age":29' in answer
             assert b"x-request-id: twice\r\n" in answer
             assert b"x-request-id: behind\r\n" in talk.answer()
-            # Both answers of the fixture, this one, and that of the scrape's own client.
+            # Two answers for the set-up, and this one.
             assert process.metric("fscore_http_requests_total", route="/v1/features") == 3
             assert process.metric("fscore_http_requests_in_flight") == 1
 
@@ -219,7 +219,7 @@ class TestBothPaths:
             proxy.hold()
             begin(talk, proxy)
             process.signal(signal.SIGTERM)
-            # It closes what is idle once it waits for the rest.
+            # It closes idle connections before it waits for the others.
             with contextlib.suppress(ConnectionResetError):
                 assert idle.connection.recv(1) == b""
             idle.close()
@@ -268,7 +268,7 @@ class TestBothPaths:
         settings = {"write_stall_timeout": 0.3, "hot_routes": hot_routes}
         with learned(proxy.url, **settings) as (process, _), socket.socket() as connection:
             received(process.port, [many, get("/health/live", "Connection: close")])
-            # Little room on this side, so that what is not read stays with the server.
+            # A small receive buffer, so that unread bytes stay with the server.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(20)
             connection.connect(("127.0.0.1", process.port))
@@ -307,15 +307,15 @@ class TestBothPaths:
 
 
 def test_a_caller_that_reads_late_gets_all_answers_in_order(proxy: FaultProxy) -> None:
-    """What the system does not take of an answer goes before the next one."""
+    """The part of an answer that the socket does not accept is sent before the next answer."""
     request = [post({"service": "ranking", "entities": {"user_id": [f"{name}"] * 500}})
                for name in ("u1", "u2", "nobody")]  # fmt: skip
     last = get("/health/live", "Connection: close")
-    # Longer than the deadlines of a machine that is busy.
+    # A long deadline, for busy machines.
     with learned(proxy.url, request_timeout_ms=20_000) as (process, _), socket.socket() as late:
         each = [comparable_stream(received(process.port, [one, last])) for one in request]
         end = comparable_stream(received(process.port, [last]))
-        # Little room on this side, so that what is not read stays with the server.
+        # A small receive buffer, so that unread bytes stay with the server.
         late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         late.settimeout(20)
         late.connect(("127.0.0.1", process.port))
@@ -327,7 +327,7 @@ def test_a_caller_that_reads_late_gets_all_answers_in_order(proxy: FaultProxy) -
             proxy.wait_for_request(before)
 
             def settled(hot: float = hot) -> bool:
-                # One in flight is the question itself; another is the application's, which waits.
+                # One request in flight is the scrape itself; another one waits in the application.
                 return hot_requests(process) > hot or in_flight(process) > 1
 
             until(settled)

@@ -1,6 +1,6 @@
 """Raw bytes to a server with hot routes and to one without: both answer the same, in order.
 
-That the answers to whole requests are the same, the other tests see to: their client asks both.
+The other tests compare the answers to whole requests, because their client asks both servers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ ONE = "/v1/features?user_id=u1&service=ranking"
 
 
 def get(target: str = ONE, *headers: str) -> bytes:
-    """A GET as most clients write it."""
+    """Return a GET as most clients write it."""
     lines = [f"GET {target} HTTP/1.1", "Host: 127.0.0.1:8080", "Accept: */*", *headers]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 def post(body: object, *headers: str) -> bytes:
-    """A POST likewise."""
+    """Return a POST as most clients write it."""
     text = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
     lines = [
         "POST /v1/features HTTP/1.1",
@@ -153,14 +153,14 @@ UNUSUAL = [
 
 @pytest.fixture(scope="module")
 def learned(server: ServerProcess) -> ServerProcess:
-    """The server with hot routes, which knows the plain requests."""
+    """The server with hot routes, which has learned the plain requests."""
     for request in PLAIN:
         assert received(server.port, [request, LAST]).count(b"HTTP/1.1 200 ") == 2
     return server
 
 
 def received(port: int, parts: Sequence[bytes]) -> bytes:
-    """Everything that a connection receives which sends these parts, until it is closed."""
+    """Send these parts on a new connection; return all that it receives until it is closed."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = b""
@@ -170,13 +170,13 @@ def received(port: int, parts: Sequence[bytes]) -> bytes:
             while chunk := connection.recv(65536):
                 stream += chunk
         except ConnectionResetError:
-            # Closed with something unread.
+            # The server closed the connection before it had read everything.
             pass
         return stream
 
 
 class Conversation:
-    """One connection, and another on which to learn that the server has taken what was sent."""
+    """A connection, and a second one, whose answers show that the server has read each part."""
 
     def __init__(self, port: int) -> None:
         address = ("127.0.0.1", port)
@@ -185,13 +185,13 @@ class Conversation:
         self._other = socket.create_connection(address, timeout=20)
 
     def send(self, part: bytes) -> None:
-        """Sends a part that the server reads by itself."""
+        """Send a part, and wait until the server has read it by itself."""
         self.connection.sendall(part)
         self._other.sendall(get("/health/live"))
         assert _answer(self._other).startswith(b"HTTP/1.1 200 ")
 
     def answer(self) -> bytes:
-        """The next answer."""
+        """Read the next answer."""
         return _answer(self.connection)
 
     def close(self) -> None:
@@ -223,7 +223,7 @@ def conversation(learned: ServerProcess) -> Iterator[Conversation]:
 
 
 def hot_requests(server: ServerProcess) -> float:
-    """How many requests were answered by hot routes so far."""
+    """Return how many requests hot routes have answered so far."""
     return server.metric("fscore_hot_requests_total")
 
 
@@ -232,7 +232,7 @@ def test_plain_requests_are_answered_by_hot_routes(
 ) -> None:
     before = hot_requests(learned)
     for request in PLAIN:
-        # Each is read for itself: two in one piece are no longer plain.
+        # One request per connection, because two in one piece are no longer plain.
         talk = Conversation(learned.port)
         talk.send(request)
         assert talk.answer().startswith(b"HTTP/1.1 200 ")
@@ -262,7 +262,7 @@ def test_unusual_requests_get_the_same_answers(
         for parts in ([request_, LAST], [request_ + LAST])
     }
     assert len(answers) == 1, answers
-    # A plain one before and behind it does not change that.
+    # Plain requests before and after it do not change that.
     both = [PLAIN[0] + request_ + PLAIN[0] + LAST]
     one, other = (received(process.port, both) for process in (learned, application))
     assert comparable_stream(one) == comparable_stream(other)
@@ -280,7 +280,7 @@ def test_a_request_that_is_cut_anywhere(
         conversation.send(request_[:end])
         conversation.send(request_[end:])
         assert comparable_stream(conversation.answer()) == answer, end
-        # Whole again, and so by the hot routes.
+        # The next request comes whole, so a hot route answers it.
         conversation.send(PLAIN[0])
         assert b'"age":29' in conversation.answer()
 

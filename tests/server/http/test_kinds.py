@@ -1,4 +1,4 @@
-"""Every kind of view over HTTP, as of a moment, and as a snapshot."""
+"""Every kind of view over HTTP, as of a time, and as a snapshot."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_the_moment_is_an_input_by_itself(http: httpx.Client) -> None:
     one = {"visitor_id": "v0042", "service": "tenure"}
     assert get(http, **one, as_of=AT)["features"] == {"tenure": 90}
     assert get(http, **one, as_of="2024-06-11T12:00:00Z")["statuses"] == {"tenure": "EXPIRED"}
-    # Without a service or features everything is read that needs no inputs.
+    # Without a service or features, all features that need no inputs are read.
     everything = get(http, visitor_id="v0042", as_of=AT)["features"]
     assert everything.pop("tenure") == 90
     assert everything == VISITOR_42
@@ -185,7 +185,7 @@ def test_a_snapshot_is_one_transaction_for_each_entity(own_store: RedisServer) -
         one = get(process.client, **ONE, as_of=AT, consistency="snapshot")
     assert snapshot == plain
     assert one["features"] == VISITOR_42
-    # Three different entities, and one.
+    # One transaction for each of three different entities, and one for the single entity.
     assert _calls(own_store, "multi", "exec") == [calls + 4 for calls in before]
 
 

@@ -1,7 +1,7 @@
-"""A worker that was stopped, as on a paused machine, first looks at the definitions again.
+"""A worker that was suspended, as on a paused machine, first looks at the definitions again.
 
-Meanwhile the rows that it was taught to read were moved, or taken away. What waits for it at its
-port when it goes on, it finds in one turn with everything else that has become due.
+Meanwhile the rows that it had learned to read were moved or removed. When it resumes, it finds the
+waiting requests in the same turn of the loop as all timers that have become due.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ USER = "/v1/features?user_id=u1&service=ranking"
 
 @pytest.fixture(params=["push", "poll"])
 def worker(own_store: RedisServer, request: pytest.FixtureRequest) -> ServerProcess:
-    """One that looks every fifth of a second, and hears of promotions or does not."""
+    """A server that looks every fifth of a second, with a subscription to promotions or without."""
     return ServerProcess(own_store.url, registry_poll=POLL, follow_versions=request.param)
 
 
@@ -46,9 +46,9 @@ def content(stream: bytes) -> Any:
 
 
 def answers_after(process: ServerProcess, target: str, change: Callable[[], object]) -> list[Any]:
-    """What a worker answers that knows the target, is stopped, and finds the change made.
+    """Teach a worker the target, suspend it, make the change, and resume it; return its answers.
 
-    Answers to callers that asked meanwhile, and the second one of each, asked at once.
+    They are the answers to eight callers that asked meanwhile, and to a second request of each.
     """
     talks = [Conversation(process.port) for _ in range(8)]
     try:
@@ -77,7 +77,7 @@ def answers_after(process: ServerProcess, target: str, change: Callable[[], obje
 
 
 def is_hot(process: ServerProcess, talk: Conversation, target: str) -> bool:
-    """Whether the target is answered by hot routes now."""
+    """Return whether a hot route answers the target now."""
     before = hot_requests(process)
     answer(talk, target)
     return hot_requests(process) == before + 1
@@ -101,7 +101,7 @@ def test_a_version_that_was_retired_meanwhile_is_not_read(
             created = {service: client.versions.create(service) for service in services}
             row = {"user_id": "u1", "age": 92, "country": "US", "score": 0.5, "active": True}
             client.write("profile", [row], version=created["ranking"])
-            # All that read the same rows: one that is read is not retired.
+            # All services that read the same rows, because a version in use cannot be retired.
             for service, version in created.items():
                 client.versions.promote(service, version)
             client.versions.retire("ranking", 1, force=True)
@@ -112,7 +112,7 @@ def test_a_version_that_was_retired_meanwhile_is_not_read(
 
 
 def test_a_reply_that_comes_too_late_is_asked_for_again(own_store: RedisServer) -> None:
-    """Nobody knows whether the process was stopped before the read was sent, or behind it."""
+    """The process may have been suspended before or after the read was sent."""
     with (
         FaultProxy(own_store.port) as proxy,
         ServerProcess(proxy.url, registry_poll=POLL, follow_versions="poll") as process,

@@ -1,4 +1,4 @@
-"""The parts that need no server: query strings, media types, settings, counters, caches."""
+"""Parts that need no running server: query strings, media types, settings, counters, caches."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_lines_for_machines_are_one_json_object() -> None:
 
 def test_lines_for_people_are_short() -> None:
     line = TextFormatter().format(_record(path="/a\nb c", ms=1.5))
-    # What came from a caller cannot look like a line of its own.
+    # Text from a caller cannot forge a line of the log.
     assert re.fullmatch(r"\d\d:\d\d:\d\d info    it happened path='/a\\nb c' ms=1.5", line)
 
 

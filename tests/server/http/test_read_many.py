@@ -1,4 +1,4 @@
-"""POST /v1/features, and that every way to read gives the same."""
+"""POST /v1/features, and a comparison of all ways to read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _as_dicts(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_get_post_arrow_and_both_drivers_agree(http: httpx.Client, store: RedisServer) -> None:
-    # Without the types that JSON writes otherwise than Python holds them.
+    # Without types whose JSON form differs from the Python value.
     features = ["age", "country", "active", "clicks", "last_seen", "recent"]
     request = {"features": features, "entities": {"user_id": USERS}}
     many = _as_dicts(post(http, request).json())

@@ -1,4 +1,4 @@
-"""Fields behind a chunked body: they are bounded, nobody keeps them, and they mean nothing."""
+"""Trailer fields after a chunked body: they are bounded, dropped, and have no meaning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
 
 @pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
 def small(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A server that takes short headers, with hot routes and without."""
+    """A server with a low limit of header bytes, with hot routes and without."""
     settings = {"max_header_bytes": LIMIT, "hot_routes": request.param}
     with ServerProcess(any_store.url, **settings) as process:
         yield process
@@ -67,7 +67,7 @@ def test_what_does_not_end_is_not_kept(
     with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(head + start)
-            # It reads and drops what comes while the caller may still read its answer.
+            # The server reads and drops these bytes while the caller may still read its answer.
             for _ in range(200):
                 connection.sendall(more)
         with contextlib.suppress(ConnectionError):
@@ -80,7 +80,7 @@ def test_what_does_not_end_is_not_kept(
 
 
 def peak_of(process: ServerProcess) -> int:
-    """The most memory that a process has had so far, in bytes."""
+    """Return the peak memory of a process so far, in bytes."""
     status = Path(f"/proc/{process.process.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
@@ -114,7 +114,7 @@ def test_trailers_mean_nothing(small: ServerProcess, trailers: bytes, cut: bool)
     plain = comparable_stream(received(small.port, [POST + WHOLE + b"\r\n", get(), LAST]))
     assert plain.count(b"HTTP/1.1 200 ") == 3
     assert asked(POST + WHOLE + trailers + b"\r\n") == plain
-    # What comes behind it in the same piece is read, too.
+    # The next request in the same piece is read too.
     behind = comparable_stream(
         received(small.port, [POST + WHOLE + trailers + b"\r\n" + get() + LAST])
     )

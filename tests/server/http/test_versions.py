@@ -1,6 +1,6 @@
-"""A promotion reaches every worker of every server, and no answer is of two versions.
+"""A promotion reaches every worker of every server, and no answer mixes two versions.
 
-The times that it takes are printed (`pytest -s`); what is asserted is that it comes about.
+The tests print how long it takes (`pytest -s`), but only assert that it happens.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FEATURES = ("one", "two", "three", "four", "five")
 
 @pytest.fixture
 def operator(own_store: RedisServer) -> Any:
-    """Who switches; every feature of every user is the number of its version."""
+    """A client that switches versions; every feature's value is the number of its version."""
     assert own_store.command("FLUSHALL") == b"+OK\r\n"
     with fscore.connect(own_store.url, registry_poll=0.01) as client:
         client.apply(fscore.Registry.from_definitions([ranking]))
@@ -58,14 +58,14 @@ def operator(own_store: RedisServer) -> Any:
 
 @dataclass
 class Load:
-    """Callers at a steady rate, and what they were answered."""
+    """Callers at a steady rate, and the answers that they got."""
 
     answers: list[tuple[float, int]] = field(default_factory=list)
-    """When each answer had arrived, and its version."""
+    """The arrival time and the version of each answer."""
     stopped: bool = False
 
     async def caller(self, port: int, number: int) -> None:
-        """One connection, that asks for one user and for several in turns."""
+        """Ask on one connection, for one user and for several in turns."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         pause = 2 * CONNECTIONS / REQUESTS_A_SECOND
         due = time.monotonic() + pause * number / CONNECTIONS
@@ -88,11 +88,11 @@ class Load:
         writer.close()
 
     async def switched(self, switch: Callable[[], int]) -> float:
-        """Makes a switch under load; the seconds from its return to the last old answer."""
+        """Switch under load; return the seconds from the switch's return to the last old answer."""
         before = len(self.answers)
         version = await asyncio.to_thread(switch)
         returned = time.monotonic()
-        # Until no answer has been an old one for longer than it could take by looking.
+        # Wait until no old answer has come for longer than the poll interval.
         last_old, end = returned, returned + IN_TIME
         while (now := time.monotonic()) < end and now - last_old < 1.5:
             await asyncio.sleep(0.01)
@@ -115,7 +115,7 @@ def _post(number: int) -> bytes:
 
 
 def follows(servers: list[ServerProcess], version: int) -> bool:
-    """Whether the workers that answer say that they serve this version."""
+    """Return whether each server's answering worker reports this version."""
     found = {int(server.metric("fscore_service_version", service="ranking")) for server in servers}
     return found == {version}
 
@@ -178,7 +178,7 @@ def test_a_request_may_still_name_its_version(
         assert server.client.get(ask).json()["version"] == 2
         pinned = server.client.get(f"{ask}&version=1").json()
         assert (pinned["version"], pinned["features"]["one"]) == (1, 1)
-        # Without a service nothing was switched.
+        # A read without a service is not affected by the switch.
         assert server.client.get("/v1/features?user_id=7").json()["version"] == 1
         assert server.client.get("/v1/features?user_id=7&features=one").json()["version"] == 1
 
@@ -228,7 +228,7 @@ def test_subscriptions_come_back(own_store: RedisServer, operator: fscore.Client
         for version in (2, 1, 2):
             assert operator.execute("CLIENT", "KILL", "TYPE", "PUBSUB") == 2
             operator.versions.promote("ranking", version)
-            # Both workers answer scrapes in turns.
+            # New connections reach either worker, so ten of them check both.
             for _ in range(10):
                 server.client.close()
                 server.client = type(server.client)(base_url=server.url, timeout=20)
@@ -249,7 +249,7 @@ def test_where_nobody_may_subscribe_it_polls_and_says_so(
         assert line["level"] == "warning" and "NOPERM" in line["cause"]
         operator.versions.promote("ranking", 2)
         until(lambda: follows([server], 2))
-        # Another cause is said too. The connection for data stays as it was authenticated.
+        # A new cause is logged too. The data connection stays authenticated as before.
         operator.execute("ACL", "SETUSER", "mute", "<secret", ">other")
         line = server.wait_for("the subscription to promotions is down")
         assert "WRONGPASS" in line["cause"]

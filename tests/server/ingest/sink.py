@@ -7,7 +7,7 @@ from fscore import WriteResult
 
 
 class Sink:
-    """Keeps what a load writes: rows by view and entity, and those of `listed` views in lists."""
+    """Collects what a load writes: rows by view and entity; lists of rows for `listed` views."""
 
     def __init__(self, listed: Collection[str] = ()) -> None:
         self._listed = listed

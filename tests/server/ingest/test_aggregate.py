@@ -1,4 +1,4 @@
-"""Every operation against a model in plain Python, over random events and random batches."""
+"""Every operation, compared with a model in plain Python on random events and batches."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def modelled(own: list[Event]) -> Event:
     }
 
 
-# Files are written and read for each example, which a busy machine makes slow.
+# Each example writes and reads files, which is slow on a busy machine.
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sample=event_lists, batch=st.sampled_from([1, 3, 1000]), csv=st.booleans())
 def test_every_operation_is_what_the_model_says(sample: list[Event], batch: int, csv: bool) -> None:

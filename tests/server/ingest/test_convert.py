@@ -1,4 +1,4 @@
-"""Columns of every kind that files have, as every type that features have."""
+"""Conversion of all kinds of columns in files to all types of features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOMENT = dt.datetime(2024, 3, 13, 10, 21, 14)
 MOMENT_MS = 1_710_325_274_000
 PLUS_TWO = dt.timezone(dt.timedelta(hours=2))
 
-# (type, timestamp format, values in the file, what they become; None where they do not fit)
+# (type, timestamp format, values in the file, converted values; None if a value does not fit)
 CASES: list[tuple[str, str | None, list[Any], list[Any]]] = [
     ("Int64", None, ["7", " 7 ", "-0", "7.0", "", None], [7, 7, 0, None, None, None]),
     ("Int64", None, ["9223372036854775807", "-9223372036854775809"], [2**63 - 1, None]),

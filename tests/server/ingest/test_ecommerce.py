@@ -1,4 +1,4 @@
-"""The loader against a count over the same clickstream that shares no code with it."""
+"""The loader, compared with a count over the same clickstream that shares no code with it."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_the_order_of_lines_does_not_matter_beyond_equal_times(
     shop: Registry, clickstream: Path, expected: Expected, tmp_path: Path, sink: Sink
 ) -> None:
     header, *lines = gzip.decompress(clickstream.read_bytes()).splitlines(keepends=True)
-    # No user of this file has two newest events, so turning it round changes no value.
+    # No user of this file has two newest events, so reversing it changes no value.
     turned = tmp_path / "turned.csv"
     turned.write_bytes(header + b"".join(reversed(lines)))
     load(sink, shop, [turned])

@@ -1,4 +1,4 @@
-"""Series and flags in a load: which events reach them, in which order, and what is rejected."""
+"""Series and flags in a load: which events reach them, in which order, which are rejected."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ user_01,6,{START + 3},sale,,x
 
 @pytest.fixture
 def in_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file's moments in milliseconds."""
+    """Return the file's times in milliseconds."""
     monkeypatch.setattr(f"{__name__}.REGISTRY", with_times_in(REGISTRY, "unix_ms"))
 
 
@@ -143,7 +143,7 @@ def test_ids_without_a_number_are_rejected_where_a_flag_is_set(sink: Sink, tmp_p
         "user_id: flags take an id that user_%02d writes": 1,
         "shop_id: flags take a number from 0 on": 1,
     }
-    # What sets no flag of a user needs no number there.
+    # An event that sets no flag needs no number in its id.
     assert [row["event_time"] for row in sink.listed["shop_sales"]] == [START]
     assert "marks" not in sink.listed
 

@@ -1,4 +1,4 @@
-"""A load while its server goes away: it goes on when the server is back, or says that it is not."""
+"""A load whose server goes away: it goes on when the server is back, or fails with a message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REGISTRY = Registry.from_definitions([Seen])
 
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    """A server of this test alone, which remembers its data over a restart."""
+    """A server of the test's own, which keeps its data over a restart."""
     if binary(request.param) is None:
         pytest.skip(f"{request.param}-server is not installed")
     with RedisServer(request.param, ["--appendonly", "yes"]) as running:
@@ -47,7 +47,7 @@ def events(tmp_path: Path) -> Path:
 
 
 class Killing(Silent):
-    """Kills the server when so many entities are written."""
+    """Progress that kills the server once the first entities are written."""
 
     def __init__(self, server: RedisServer, *, restart: bool) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Moments of pushed events and of columns of files are read alike, to the millisecond."""
+"""Times of pushed events and times in files are parsed alike, to the millisecond."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TEXTS = [
     "2024-03-13T9:21:14",
     "2024-03-13T9:2:1Z",
     "2016-12-31T23:59:60Z",
-    # and what is none
+    # texts that are not valid times
     "2024-03-13T10:21:14+24:00",
     "2023-02-29",
     "2024-03-13T24:00:00",

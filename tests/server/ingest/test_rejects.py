@@ -1,4 +1,4 @@
-"""Bad rows are named, kept and counted; the rows around them are loaded."""
+"""Bad rows are reported, kept and counted; all other rows are loaded."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def rejects_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-# Fixed, since it is part of a test's name, which every process that runs tests has to agree on.
+# Fixed, because it is part of a test's name, on which all test processes have to agree.
 FAR = "2199-12-31T00:00:00+00:00"
 NEAR = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=4)).isoformat()
 
@@ -145,7 +145,7 @@ def test_where_blocks_end_makes_no_difference(
     report = load_text(sink, path, *lines)
     assert report.rejected == len(BAD_CSV) + 1
     found = rejects_of(path)
-    # The quoted cell holds a line end, so every line after it is one further down.
+    # The quoted cell has a line end, so later rows are one line further down.
     assert [reject["line"] for reject in found] == [
         *range(6, 6 + len(BAD_CSV)),
         6 + len(BAD_CSV),

@@ -1,4 +1,4 @@
-"""Starting, following definitions, faults of Redis, several workers, and ending under load."""
+"""Start, changes of definitions, faults of Redis, several workers, and shutdown under load."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ONE = "/v1/features?user_id=u1&service=ranking"
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    """Asks again until it holds."""
+    """Poll a condition until it holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -82,7 +82,7 @@ def test_a_new_revision_is_served_without_a_restart(own_store: RedisServer) -> N
         until(lambda: process.client.get("/v1/services").json()["revision"] == 2)
         response = process.client.get("/v1/features?user_id=u1&service=fresh")
         assert response.json()["features"] == {"country": "US"}
-        # What is no longer defined is no longer answered from what was compiled before.
+        # A service that is no longer defined is not answered from an old plan.
         assert process.client.get(ONE).status_code == 404
 
 
@@ -132,7 +132,7 @@ def test_a_dead_redis_is_503_and_a_silent_one_504(own_store: RedisServer) -> Non
 
 def test_a_redis_that_cannot_save_serves_reads(own_store: RedisServer) -> None:
     own_store.command("CONFIG", "SET", "save", "3600 1")
-    # Its folder is gone, so saving fails, and from then on it refuses writes, and PING too.
+    # Saving fails without its folder, and from then on Redis refuses writes, and PING too.
     shutil.rmtree(own_store.folder)
     own_store.command("BGSAVE")
     until(lambda: own_store.command("PING").startswith(b"-MISCONF"))
@@ -173,7 +173,7 @@ def test_requests_over_the_limit_are_429(own_store: RedisServer) -> None:
 
 
 async def _load(url: str, stopped: asyncio.Event, outcomes: Counter[str]) -> None:
-    """Asks until the server sends it elsewhere, and notes what came of every request."""
+    """Ask until the server closes the connection, and count the outcome of every request."""
     async with httpx.AsyncClient(base_url=url, timeout=20) as client:
         while True:
             try:
@@ -200,7 +200,7 @@ def test_ending_under_load_loses_no_request(any_store: RedisServer, workers: int
         started = time.monotonic()
         process.signal(signal.SIGTERM)
         async with httpx.AsyncClient(base_url=process.url) as client:
-            # Answered still, but with the advice to go elsewhere.
+            # It still answers, but its readiness probe sends callers elsewhere.
             deadline = time.monotonic() + 0.4
             ready = await client.get("/health/ready")
             while ready.status_code == 200 and time.monotonic() < deadline:
@@ -225,7 +225,7 @@ def test_a_request_in_flight_is_answered_before_the_end(own_store: RedisServer) 
     async def scenario() -> int:
         async with httpx.AsyncClient(base_url=process.url, timeout=20) as client:
             asked = asyncio.create_task(client.get(ONE))
-            # In flight once the server counts two: this one and the scrape.
+            # The request is in flight once the server counts two: it and the scrape.
             await asyncio.to_thread(
                 until, lambda: process.metric("fscore_http_requests_in_flight") == 2
             )
@@ -257,7 +257,7 @@ def test_a_request_that_does_not_end_does_not_keep_the_server(any_store: RedisSe
 def test_workers_share_the_port_and_their_counters(any_store: RedisServer) -> None:
     with ServerProcess(any_store.url, workers=2) as process:
         for _ in range(40):
-            # A connection each, so that the kernel has something to spread.
+            # Each request has its own connection, so that the kernel can spread them.
             with httpx.Client(base_url=process.url) as client:
                 assert client.get(ONE).status_code == 200
 

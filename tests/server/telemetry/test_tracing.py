@@ -1,4 +1,4 @@
-"""Traces: log lines that name them, and spans at a collector, with hot routes and without."""
+"""Tracing: trace ids in log lines, and spans at a collector, with hot routes and without."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def collector() -> Iterator[Collector]:
 
 @BOTH
 class TestLines:
-    """The log names the trace whether anything is recorded or not."""
+    """Log lines have the trace id, whether spans are recorded or not."""
 
     def test_access_lines_have_the_trace(self, any_store: RedisServer, hot_routes: bool) -> None:
         with learned(any_store.url, hot_routes=hot_routes, access_log=True) as (process, talk):
@@ -75,7 +75,7 @@ class TestLines:
                 talk.send(get(ONE, f"X-Request-ID: n{number}", header))
                 assert b'"age":29' in talk.answer()
                 assert access_line(process, f"n{number}").get("trace_id") == trace_id, header
-            # Ones that are malformed do not keep a request from the hot routes; two of one do.
+            # A malformed header does not keep a request from the hot routes; a repeated one does.
             most = 1 + len(expected) - 1
             assert hot_requests(process) == (most if hot_routes else 0)
 
@@ -108,7 +108,7 @@ def proxy(any_store: RedisServer) -> Iterator[FaultProxy]:
 
 @BOTH
 class TestSpans:
-    """What a collector receives."""
+    """The spans that a collector receives."""
 
     def test_a_sampled_request_has_a_span(
         self, any_store: RedisServer, collector: Collector, hot_routes: bool
@@ -177,7 +177,7 @@ class TestSpans:
                 talk.answer()
             talk.send(get(ONE, LATER, "X-Request-ID: last"))
             talk.answer()
-        # What was recorded was sent in its order, all of it before the process ended.
+        # All recorded spans were sent in order, before the process ended.
         assert [span.attributes["fscore.request_id"] for span in collector.spans] == ["last"]
 
     def test_a_ratio_of_requests_begin_a_trace(
@@ -246,7 +246,7 @@ class TestSpans:
             ("HTTP /v1/features", "_OTHER", 405, None, UNSET),
             ("GET /v1/features", "GET", 504, "deadline_exceeded", ERROR),
         ]
-        # Only of services that there are.
+        # The span names only services that exist.
         assert [span.attributes.get("fscore.definitions.service") for span in spans[:2]] == [
             None,
             None,
@@ -334,12 +334,12 @@ class TestSpans:
             for _ in range(100):
                 talk.send(get(ONE, SAMPLED))
                 assert b'"age":29' in talk.answer()
-            # One of them waits for the collector, four for their turn.
+            # One span is being sent, and four wait in the queue.
             dropped = process.wait_for("OpenTelemetry complains")
             assert dropped["cause"] == "Queue full, dropping Span."
             process.signal(signal.SIGTERM)
             assert process.wait() == 0
-            # Less than the exporter waits by itself.
+            # Less than the exporter's own timeout.
             assert time.monotonic() - before < 8
             process.wait_for("spans were not exported")
         said = [line for line in process.log if line["message"] == "OpenTelemetry complains"]
@@ -367,7 +367,7 @@ def test_a_caller_that_left_has_a_span(proxy: FaultProxy, collector: Collector) 
         proxy.hold()
         begin(talk, proxy, get(ONE, SAMPLED))
         talk.close()
-        # It comes after the end of the other connection.
+        # The server handles this request after the end of the other connection.
         assert process.client.get("/health/live").status_code == 200
         proxy.release()
         (span,) = collector.wait_for(1)
@@ -380,7 +380,7 @@ def test_each_worker_sends_its_own(any_store: RedisServer, collector: Collector)
     with recording(any_store, collector, workers=2, access_log=True) as process:
         workers: set[int] = set()
         count = 0
-        # The system spreads connections over the two; each new one may be the other's.
+        # The kernel spreads connections over the two workers.
         while len(workers) < 2:
             headers = {"traceparent": SAMPLED.partition(": ")[2], "X-Request-ID": f"n{count}"}
             assert httpx.get(process.url + ONE, headers=headers).status_code == 200
@@ -397,12 +397,12 @@ def test_a_second_interrupt_does_not_wait_for_the_collector(any_store: RedisServ
         with ServerProcess(any_store.url, **settings) as process:
             process.client.get(ONE, headers={"traceparent": SAMPLED.partition(": ")[2]})
             process.signal(signal.SIGINT)
-            # It comes when the server ends, for which it waits now.
+            # The server is ending: it sends its spans and waits for the collector.
             with hanging.wait_for_request():
                 before = time.monotonic()
                 process.signal(signal.SIGINT)
                 process.wait()
-                # Less than the exporter waits by itself.
+                # Less than the exporter's own timeout.
                 assert time.monotonic() - before < 8
 
 
