@@ -213,7 +213,7 @@ def test_reader_hears_of_promotions(users: dict[str, fscore.Client]) -> None:
         driver.close()
 
 
-def test_nobody_leaves_the_prefix(users: dict[str, fscore.Client]) -> None:
+def test_no_user_can_use_keys_outside_the_prefix(users: dict[str, fscore.Client]) -> None:
     for client in users.values():
         with pytest.raises(fscore.ConfigError, match="NOPERM"):
             client.execute("HGETALL", "globex:user:{a}:v1")

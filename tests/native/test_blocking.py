@@ -136,7 +136,9 @@ def test_a_deadline_is_kept_and_harms_nobody(pool: BlockingPool) -> None:
         assert pool.command(["ECHO", "mine"], 5.0) == b"mine"
 
 
-def test_a_late_reply_is_nobody_elses(redis_server: RedisServer, pool: BlockingPool) -> None:
+def test_a_late_reply_reaches_no_other_caller(
+    redis_server: RedisServer, pool: BlockingPool
+) -> None:
     narrow = _pool(redis_server.port, max_connections=1)
     with pytest.raises(errors.DeadlineExceeded):
         narrow.command(["BLPOP", "queue", 0], 0.05)

@@ -70,7 +70,7 @@ def test_random_cancellation(
     assert outcomes["cancelled"] > CALLERS * TURNS // 10
 
 
-def test_a_reply_on_its_way_to_a_cancelled_caller_is_nobody_elses(
+def test_a_reply_to_a_cancelled_caller_reaches_no_other_caller(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     client = asyncio_driver.connect(proxy.url, registry_poll=3600)
@@ -91,7 +91,7 @@ def test_a_reply_on_its_way_to_a_cancelled_caller_is_nobody_elses(
             check(call.result(PATIENCE), [user])
 
 
-def test_who_is_cancelled_before_its_turn_asks_nothing(
+def test_a_call_cancelled_before_its_turn_sends_nothing(
     asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     async def run() -> None:

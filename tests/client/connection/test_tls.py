@@ -206,7 +206,7 @@ def test_files_that_are_no_certificates(
         driver.connect("rediss://127.0.0.1", **wrong)
 
 
-def test_tls_where_there_is_none_and_none_where_there_is(
+def test_tls_to_a_plain_server_and_plain_text_to_a_tls_server(
     driver: Driver, tls_server: TlsServer, authority: Authority
 ) -> None:
     plain = f"rediss://127.0.0.1:{tls_server.server.port}"

@@ -58,7 +58,7 @@ def test_equal_reads_of_one_turn_are_one_command(
     assert calls(witness, "hmget") == 3
 
 
-def test_each_decodes_for_itself(
+def test_a_shared_reply_is_decoded_as_of_each_callers_time(
     asyncio_driver: AsyncioDriver, filled: None, redis_url: str, witness: Any
 ) -> None:
     """Equal commands are sent once, but each caller's `as_of` decides what has expired for it."""
@@ -91,7 +91,7 @@ def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
     assert (calls(witness, "hmget"), calls(witness, "hset")) == (2, 1)
 
 
-def test_what_a_caller_has_written_it_reads(
+def test_a_caller_reads_its_own_write(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     """A read that was sent before a write must not answer a read that comes after the write."""
@@ -118,7 +118,7 @@ def test_what_a_caller_has_written_it_reads(
     asyncio_driver.run(run())
 
 
-def test_who_gives_up_takes_nobody_along(
+def test_a_caller_that_gives_up_does_not_disturb_equal_reads(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
     """Of equal reads, which share a command, one times out and one is cancelled; others go on."""
@@ -147,7 +147,7 @@ def test_who_gives_up_takes_nobody_along(
     asyncio_driver.run(run())
 
 
-def test_a_server_that_is_held_up_is_not_stuffed(
+def test_a_server_that_does_not_answer_gets_no_more_commands(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy, witness: Any
 ) -> None:
     """Commands beyond its pace wait in the client; a command that expires there is never sent."""

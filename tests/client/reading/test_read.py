@@ -219,7 +219,7 @@ def test_the_ttl_ends_to_the_millisecond(client: Any) -> None:
 
 
 @pytest.mark.parametrize("as_of", [-1, 1.5, True, "now", datetime(2026, 1, 1)])
-def test_a_moment_that_is_none_is_refused(client: Any, as_of: Any) -> None:
+def test_an_invalid_as_of_is_refused(client: Any, as_of: Any) -> None:
     with pytest.raises(InvalidKeys, match="as_of"):
         client.prepare(features=["age"]).get([1], as_of=as_of)
 

@@ -165,7 +165,7 @@ def test_a_request_has_one_version(driver: Driver, redis_url: str, operator: fsc
 # By subscription.
 
 
-def test_who_subscribed_hears_at_once(
+def test_a_subscribed_client_follows_a_promotion_at_once(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
 ) -> None:
     client = subscribed(asyncio_driver, redis_url)
@@ -189,7 +189,9 @@ def test_the_subscription_has_a_connection_of_its_own(
     until(lambda: b"name=follower" not in operator.execute("CLIENT", "LIST"))
 
 
-def test_by_default_there_is_none(driver: Driver, redis_url: str, operator: fscore.Client) -> None:
+def test_by_default_there_is_no_subscription(
+    driver: Driver, redis_url: str, operator: fscore.Client
+) -> None:
     client = driver.connect(redis_url)
     assert operator.execute("PUBSUB", "NUMSUB", "fscore:versions")[1] == 0
     if isinstance(driver, AsyncioDriver):
@@ -220,7 +222,7 @@ def test_what_was_published_while_it_was_away_is_caught(
     until(lambda: client.current_versions == {"ranking": 1})
 
 
-def test_a_connection_that_is_killed_is_made_anew(
+def test_a_killed_subscription_connects_again(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
 ) -> None:
     client = subscribed(asyncio_driver, redis_url)
@@ -231,7 +233,7 @@ def test_a_connection_that_is_killed_is_made_anew(
         until(lambda now=now: client.current_versions == now)  # type: ignore[misc]
 
 
-def test_a_connection_that_is_killed_is_made_again_at_once(
+def test_a_killed_subscription_connects_again_at_once(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
 ) -> None:
     for _ in range(5):
@@ -243,7 +245,7 @@ def test_a_connection_that_is_killed_is_made_again_at_once(
     assert time.monotonic() - began < 0.05
 
 
-def test_looks_go_on_where_nobody_may_subscribe(
+def test_a_client_that_may_not_subscribe_still_polls(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client
 ) -> None:
     operator.execute(
@@ -266,7 +268,7 @@ def test_looks_go_on_where_nobody_may_subscribe(
         operator.execute("ACL", "DELUSER", "mute")
 
 
-def test_a_subscription_that_says_nonsense_is_made_anew(
+def test_a_subscription_connects_again_after_garbage(
     asyncio_driver: AsyncioDriver, redis_url: str, operator: fscore.Client, proxy: FaultProxy
 ) -> None:
     client = subscribed(asyncio_driver, proxy.url)
@@ -291,7 +293,7 @@ def test_a_server_restart_is_survived(
         until(lambda: client.current_versions == {"ranking": 2})
 
 
-def test_a_subscription_that_is_silent_is_made_anew(
+def test_a_silent_subscription_connects_again(
     asyncio_driver: AsyncioDriver,
     redis_url: str,
     operator: fscore.Client,

@@ -66,7 +66,7 @@ def test_applying(driver: Driver, redis_url: str) -> None:
     assert client.apply(definitions(more=True)).revision == 2
 
 
-def test_unsafe_changes_need_a_word(driver: Driver, redis_url: str) -> None:
+def test_unsafe_changes_need_allow_unsafe(driver: Driver, redis_url: str) -> None:
     client = driver.connect(redis_url)
     client.apply(definitions(age=String))
     other = definitions(age=Int64)
@@ -99,7 +99,7 @@ def test_two_drivers_share_one_registry(redis_url: str, names: tuple[str, str]) 
             driver.close()
 
 
-def test_of_two_at_once_one_hears_of_the_other(
+def test_one_of_two_concurrent_applies_is_a_conflict(
     driver: Driver, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = driver.connect(redis_url), driver.connect(redis_url)
@@ -149,7 +149,7 @@ def wait_until(condition: Any) -> None:
     assert any(condition() for _ in range(10_000))
 
 
-def test_what_vanished_is_missed(driver: Driver, redis_url: str) -> None:
+def test_a_service_that_was_removed_is_reported(driver: Driver, redis_url: str) -> None:
     one = driver.connect(redis_url)
     one.apply(definitions())
     follower = driver.connect(redis_url)
@@ -171,7 +171,7 @@ def test_what_vanished_is_missed(driver: Driver, redis_url: str) -> None:
     assert by_service.get([1]).features == ("age",)
 
 
-def test_a_changed_type_reads_the_same_text_anew(
+def test_a_changed_type_reads_the_stored_text_by_the_new_type(
     driver: Driver, redis_url: str, witness: Any
 ) -> None:
     client = driver.connect(redis_url)

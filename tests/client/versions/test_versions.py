@@ -262,7 +262,7 @@ def test_unknown_names_and_numbers(client: Any) -> None:
 # Concurrent changes.
 
 
-def test_of_two_promotions_at_once_one_hears_of_the_other(
+def test_one_of_two_concurrent_promotions_is_a_conflict(
     driver: Driver, redis_url: str, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = client, driver.connect(redis_url)
@@ -361,7 +361,7 @@ def test_rows_go_to_every_live_version(client: Any, witness: Any) -> None:
     assert stored_ages(witness) == {"v1": 14}
 
 
-def test_one_moment_for_all_versions(client: Any, witness: Any) -> None:
+def test_one_event_time_is_written_to_all_versions(client: Any, witness: Any) -> None:
     client.versions.create("ranking")
     client.write("profile", [{"user_id": 1, "age": 1}])
     client.write("profile", {"user_id": [2], "age": [1], "event_time": [PAST_MS]})

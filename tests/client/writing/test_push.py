@@ -183,7 +183,7 @@ def test_the_newest_event_is_the_row_whole(client: Any) -> None:
     assert table.event_times[0, 0] == np.datetime64("2024-01-02", "ms")
 
 
-def test_of_events_of_one_moment_the_greatest_text_stays(client: Any) -> None:
+def test_of_events_with_equal_times_the_greatest_text_stays(client: Any) -> None:
     client.push("sales", [event(country="FR", amount=1.0), event(country="NZ"), event(country="")])
     assert features(client)["country"] == "NZ"
     assert features(client)["paid"] == 1.0

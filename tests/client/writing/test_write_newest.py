@@ -64,7 +64,9 @@ def test_a_newer_row_is_the_whole_row(client: Any, witness: Any) -> None:
     assert "age" not in hashed(witness)
 
 
-def test_of_one_moment_the_greatest_text_stays_in_each_field(client: Any, witness: Any) -> None:
+def test_of_rows_with_equal_times_the_greatest_text_of_each_field_stays(
+    client: Any, witness: Any
+) -> None:
     rows: list[dict[str, Any]] = [
         {"age": 9, "country": "Z", "score": None},
         {"age": 10, "country": "é", "score": 1.5},

@@ -115,7 +115,7 @@ def test_a_server_that_lost_everything(driver: Driver, own_server: RedisServer) 
     assert client.write("profile", profiles(3), ordering="event_time").unchanged == 0
 
 
-def test_who_may_not_load_scripts_hears_it(
+def test_a_user_who_may_not_load_scripts_gets_an_error(
     driver: Driver, redis_url: str, client: Any, witness: Any
 ) -> None:
     witness.acl_setuser(

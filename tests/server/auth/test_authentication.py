@@ -165,7 +165,7 @@ TWICE = [
 
 
 @pytest.mark.parametrize("fields", TWICE)
-def test_what_is_doubtful_gets_nobody_in(
+def test_a_request_with_doubtful_credentials_is_refused(
     hot: ServerProcess, application: ServerProcess, fields: list[str]
 ) -> None:
     good = raw_get(ONE, f"X-API-Key: {FULL.secret}")

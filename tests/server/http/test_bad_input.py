@@ -439,7 +439,7 @@ def test_what_does_not_arrive_in_time_is_408_and_closed(
     assert seconds < 5
 
 
-def test_a_header_byte_by_byte_does_not_start_the_time_anew(strict: ServerProcess) -> None:
+def test_a_header_byte_by_byte_does_not_restart_its_timeout(strict: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
         started = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")

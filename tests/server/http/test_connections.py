@@ -162,7 +162,7 @@ def test_probes_are_answered_when_it_is_full(full: ServerProcess, request_: byte
     "request_",
     [get(), get("/metrics"), get("/healthy"), b"GET /v1/features?x=/health/ HTTP/1.1\r\n\r\n"],
 )
-def test_nothing_else_is(full: ServerProcess, request_: bytes) -> None:
+def test_other_requests_are_refused_when_it_is_full(full: ServerProcess, request_: bytes) -> None:
     with connected(full) as connection:
         answer = answered(connection, request_)
         assert answer.startswith(OVERLOADED)

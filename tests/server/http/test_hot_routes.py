@@ -242,7 +242,9 @@ def test_plain_requests_are_answered_by_hot_routes(
 
 
 @pytest.mark.parametrize("request_", OTHERS)
-def test_other_requests_are_not(learned: ServerProcess, request_: bytes) -> None:
+def test_other_requests_are_not_answered_by_hot_routes(
+    learned: ServerProcess, request_: bytes
+) -> None:
     received(learned.port, [request_, LAST])
     before = hot_requests(learned)
     talk = Conversation(learned.port)

@@ -235,7 +235,7 @@ def test_subscriptions_come_back(own_store: RedisServer, operator: fscore.Client
                 until(lambda version=version: follows([server], version))  # type: ignore[misc]
 
 
-def test_where_nobody_may_subscribe_it_polls_and_says_so(
+def test_a_server_that_may_not_subscribe_polls_and_logs_it(
     own_store: RedisServer, operator: fscore.Client
 ) -> None:
     with redis.Redis.from_url(own_store.url) as connection:

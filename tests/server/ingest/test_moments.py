@@ -109,7 +109,7 @@ def test_other_formats(form: str, text: str, expected: int | None) -> None:
     assert of_event(text, form) == of_file(text, form) == expected
 
 
-def test_what_is_no_text() -> None:
+def test_values_that_are_not_text() -> None:
     moment = dt.datetime(
         2024, 3, 13, 10, 21, 14, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=2))
     )

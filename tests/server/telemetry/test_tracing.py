@@ -287,7 +287,7 @@ class TestSpans:
         ]:
             assert hidden not in sent, hidden
 
-    def test_a_collector_that_refuses_is_no_ones_trouble(
+    def test_a_collector_that_refuses_does_not_disturb_requests(
         self, any_store: RedisServer, hot_routes: bool
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -313,7 +313,7 @@ class TestSpans:
             assert process.wait() == 0
         assert "s3cret" not in "".join(process.raw_log)
 
-    def test_a_collector_that_hangs_is_no_ones_trouble(
+    def test_a_collector_that_hangs_does_not_disturb_requests(
         self, any_store: RedisServer, hot_routes: bool
     ) -> None:
         with contextlib.ExitStack() as opened:
@@ -427,7 +427,7 @@ def test_without_the_extra_it_says_what_to_install(any_store: RedisServer) -> No
     assert "Traceback" not in text
 
 
-def test_who_records_nothing_imports_nothing(any_store: RedisServer) -> None:
+def test_without_tracing_opentelemetry_is_not_imported(any_store: RedisServer) -> None:
     run = run_without_opentelemetry(
         "from fscore_server.http.app import create_app\n"
         "from fscore_server.settings import ServerSettings\n"
