@@ -14,6 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 TOOLS := .cache/tools
+# Without make's jobs: cargo is told of them and cannot reach them.
+CARGO := env --unset=MAKEFLAGS cargo
 # The lock lets only one step at a time change .venv, also under make --jobs.
 LOCKED := flock $(STAMPS)
 PIP := $(LOCKED) $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -97,9 +99,9 @@ demo: build ## An online shop's clickstream, defined, loaded, served and queried
 test: test-rust test-python test-wheel ## All tests: the Rust core, the library and server, the installed wheels
 
 test-rust: $(STAMPS)/venv ## The Rust core's tests
-	cargo test --quiet --locked --package fscore-core
+	$(CARGO) test --quiet --locked --package fscore-core
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then \
-		cargo build --quiet --locked --package fscore-core --target wasm32-unknown-unknown; \
+		$(CARGO) build --quiet --locked --package fscore-core --target wasm32-unknown-unknown; \
 		echo "the core builds for wasm32-unknown-unknown"; \
 	fi
 
@@ -153,8 +155,8 @@ lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, carg
 	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
 	@for folder in bench/measure/constant_rate bench/peers/rust; do \
 		cargo fmt --manifest-path $$folder/Cargo.toml --check && \
-		cargo metadata --locked --format-version 1 --manifest-path $$folder/Cargo.toml >/dev/null || exit 1; done
-	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+		cargo metadata --quiet --locked --format-version 1 --manifest-path $$folder/Cargo.toml >/dev/null || exit 1; done
+	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked --config rust/deny.toml --log-level error check bans licenses sources
 
 lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
@@ -165,7 +167,7 @@ lint-files: $(STAMPS)/group-lint ## shellcheck and hadolint
 $(STAMPS)/cargo-deny: $(STAMPS)/venv
 	@command -v cargo-deny >/dev/null || { \
 		echo "compiling cargo-deny into $(TOOLS) (a minute, once)"; \
-		cargo install --quiet --locked --debug --no-default-features --root $(TOOLS) cargo-deny@0.20.2; }
+		$(CARGO) install --quiet --locked --debug --no-default-features --root $(TOOLS) cargo-deny@0.20.2; }
 	@touch $@
 
 # -- change -----------------------------------------------------------------------------------
