@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.checkout
-
 CORE = Path(__file__).resolve().parent.parent / "rust/core/src"
 
 # The files of these folders may depend on each other in circles, and their types may have any name.

@@ -40,7 +40,7 @@ pub struct EventTimeFault {
 
 /// In which unit since 1970 a time was read that came as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeUnit {
+pub enum EpochUnit {
     /// Seconds.
     Seconds,
     /// Milliseconds.
@@ -57,7 +57,7 @@ impl EventTimeFault {
     }
 
     /// What is wrong, and the unit that the number is in by the looks of it.
-    pub fn of_number(self, read_as: TimeUnit) -> String {
+    pub fn of_number(self, read_as: EpochUnit) -> String {
         let read = read_as as usize;
         let limits = limits(self.clock_ms);
         let meant = UNITS.iter().enumerate().find(|&(unit, _)| {
@@ -97,7 +97,7 @@ mod tests {
 
     const CLOCK_MS: i64 = 1_764_537_600_000;
 
-    fn fault(time_ms: i64, read_as: TimeUnit) -> String {
+    fn fault(time_ms: i64, read_as: EpochUnit) -> String {
         check(time_ms, CLOCK_MS).unwrap_err().of_number(read_as)
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_number_in_another_unit_is_told() {
-        use TimeUnit::{Milliseconds, Seconds};
+        use EpochUnit::{Milliseconds, Seconds};
         let ms = |text: &str| format!("{text} It is read as milliseconds since 1970");
         let seconds = |text: &str| format!("{text} It is read as seconds since 1970");
         let ahead = "more than 5 minutes ahead of the clock; is it in";

@@ -1,6 +1,6 @@
 //! Which times an event may have, for what reads events in Python.
 
-use fscore_core::event_time::{self, TimeUnit};
+use fscore_core::event_time::{self, EpochUnit};
 use pyo3::prelude::*;
 
 /// The first and the last time that an event may have now, in epoch milliseconds.
@@ -22,8 +22,8 @@ pub(crate) fn event_time_fault(
 ) -> Option<String> {
     let fault = event_time::check(time_ms, now_ms).err()?;
     Some(match timestamp_format {
-        Some("unix") => fault.of_number(TimeUnit::Seconds),
-        Some("unix_ms") => fault.of_number(TimeUnit::Milliseconds),
+        Some("unix") => fault.of_number(EpochUnit::Seconds),
+        Some("unix_ms") => fault.of_number(EpochUnit::Milliseconds),
         _ => fault.to_string(),
     })
 }

@@ -8,7 +8,7 @@ mod values;
 
 use std::time::SystemTime;
 
-use fscore_core::event_time::TimeUnit;
+use fscore_core::event_time::EpochUnit;
 use fscore_core::keys::{KeyColumns, KeyType};
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::write::{
@@ -351,7 +351,7 @@ impl WritePlan {
                 self.invalid(py, &self.columns[*column].name, row, reason.0)
             }
             RowError::Time(fault) => {
-                let reason = fault.of_number(TimeUnit::Milliseconds);
+                let reason = fault.of_number(EpochUnit::Milliseconds);
                 let reason = format!("is {}, which is {reason}", fault.time_ms());
                 self.invalid(py, "event_time", row, &reason)
             }
