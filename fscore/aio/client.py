@@ -11,11 +11,11 @@ from fscore.aio.following import Following
 from fscore.aio.prepared import Prepared
 from fscore.aio.versions import Versions
 from fscore.client.core import Core
+from fscore.client.following import FollowingClient
 from fscore.client.options import Keys, Ordering
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
-from fscore.connection.endpoint import Endpoint
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
@@ -54,7 +54,7 @@ def connect(
     return _Connecting(Client(load_settings(url, settings, overrides)))
 
 
-class Client:
+class Client(FollowingClient):
     """Reads, writes and manages features over one connection that all callers share.
 
     `fscore.aio.connect` makes it; `close`, or the end of an `async with` block, closes it. Requests
@@ -80,30 +80,6 @@ class Client:
             await self.close()
             raise
         return self
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The server's address; its repr hides the password."""
-        return self.core.endpoint
-
-    @property
-    def registry(self) -> Registry:
-        """The definitions as last read from Redis."""
-        return self.core.followed.registry
-
-    @property
-    def revision(self) -> int:
-        """The revision of `registry`, counted from 1; 0 if nothing was applied yet."""
-        return self.core.followed.stored.revision
-
-    @property
-    def current_versions(self) -> dict[str, int]:
-        """The version that each feature service reads, by the service's name.
-
-        It is as last read from Redis. A service whose stored pointer is not a valid version is left
-        out.
-        """
-        return self.core.followed.current_versions()
 
     async def prepare(
         self,

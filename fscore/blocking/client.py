@@ -10,11 +10,11 @@ from fscore.blocking.driver import Driver
 from fscore.blocking.prepared import Prepared
 from fscore.blocking.versions import Versions
 from fscore.client.core import Core
+from fscore.client.following import FollowingClient
 from fscore.client.options import Keys, Ordering
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
-from fscore.connection.endpoint import Endpoint
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
@@ -45,7 +45,7 @@ def connect(
     return Client(load_settings(url, settings, overrides))
 
 
-class Client:
+class Client(FollowingClient):
     """Reads, writes and manages features with a pool of connections to one server.
 
     `fscore.connect` makes it; `close`, or the end of a `with` block, closes it. It follows the
@@ -58,30 +58,6 @@ class Client:
         self.core = core = Core(settings, lambda: driver.server)
         self.versions = Versions(core, driver)
         driver.run(core.loading())
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The server's address; its repr hides the password."""
-        return self.core.endpoint
-
-    @property
-    def registry(self) -> Registry:
-        """The definitions as last read from Redis."""
-        return self.core.followed.registry
-
-    @property
-    def revision(self) -> int:
-        """The revision of `registry`, counted from 1; 0 if nothing was applied yet."""
-        return self.core.followed.stored.revision
-
-    @property
-    def current_versions(self) -> dict[str, int]:
-        """The version that each feature service reads, by the service's name.
-
-        It is as last read from Redis. A service whose stored pointer is not a valid version is left
-        out.
-        """
-        return self.core.followed.current_versions()
 
     def prepare(
         self,

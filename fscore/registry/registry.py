@@ -24,35 +24,16 @@ from typing import Any, Self, TypeVar
 
 from fscore.definitions.folder import Declaration, load_declarations
 from fscore.errors import InvalidDefinition
-from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
+from fscore.model.entities import EntityDefinition, ServiceDefinition
 from fscore.model.views import (
-    VIEW_KINDS,
-    FeatureDefinition,
     FeatureViewDefinition,
-    FlagViewDefinition,
-    PayloadField,
-    RequestViewDefinition,
-    SeriesViewDefinition,
     ViewDefinition,
     view_from_json,
 )
 from fscore.registry.check.whole import check
 from fscore.registry.collect import Collector
 
-__all__ = [
-    "VIEW_KINDS",
-    "EntityDefinition",
-    "FeatureDefinition",
-    "FeatureViewDefinition",
-    "FlagViewDefinition",
-    "PayloadField",
-    "Registry",
-    "RequestViewDefinition",
-    "SeriesViewDefinition",
-    "ServiceDefinition",
-    "ServiceFeature",
-    "ViewDefinition",
-]
+__all__ = ["Registry"]
 
 T = TypeVar("T")
 
