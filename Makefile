@@ -133,7 +133,7 @@ test-pythons: ## The native, definitions and client suites on each Python from 3
 		echo "Python $$version"; \
 		CARGO_TARGET_DIR=$(CURDIR)/.cache/python$$version/target $(MAKE) test-python \
 			PYTHON=$$python VENV=.cache/python$$version PROFILE=quick \
-			PYTEST_ARGS="tests/native tests/definitions tests/client $(PYTEST_ARGS)" </dev/null; done
+			PYTEST_ARGS="tests/native tests/model tests/definitions tests/offline tests/client $(PYTEST_ARGS)" </dev/null; done
 
 test-wheel: build $(STAMPS)/group-test ## Build both wheels and test them installed, outside the checkout
 	@deploy/setup/redis.sh
