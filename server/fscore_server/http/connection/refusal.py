@@ -11,7 +11,7 @@ from fscore_server.problems import MEDIA_TYPE, RETRY_AFTER, Header, Problem
 
 _next_id = request_id.generator()
 
-MALFORMED = Problem("malformed_request", "This is not a valid HTTP/1.1 request.")
+MALFORMED = Problem("malformed_request", "This is not a valid HTTP 1.1 request.")
 NO_PROXY = Problem("malformed_request", "This server is not a proxy.")
 
 
