@@ -110,6 +110,7 @@ FORMS: dict[str, Callable[[list[int]], Any]] = {
         (RECENT_MS // 1_000_000 * 1_000, "before 1990; is it in seconds?"),
         (RECENT_MS + DAY_MS, "more than 5 minutes ahead of the clock"),
     ],
+    ids=["seconds", "tomorrow"],
 )
 @pytest.mark.parametrize("form", FORMS)
 def test_a_wrong_time_is_refused_in_every_form(
@@ -171,6 +172,7 @@ def test_values_of_features_and_as_of_may_be_any_time(client: Any) -> None:
         (None, moment(RECENT_MS + DAY_MS), "more than 5 minutes ahead of the clock"),
         (None, "1989-12-31T23:59:59Z", "before 1990"),
     ],
+    ids=["seconds", "milliseconds", "tomorrow", "before 1990"],
 )
 def test_a_push_refuses_the_same(
     driver: Driver, redis_url: str, timestamp_format: str | None, wrong: Any, why: str
