@@ -24,15 +24,22 @@ class Authority:
         self.folder = folder
         folder.mkdir()
         self.ca = folder / "ca.pem"
-        subject = ("-subj", "/CN=a CA of the tests", "-addext", "basicConstraints=critical,CA:TRUE")
-        self._new("ca", "-x509", *subject, "-out", str(self.ca))
+        subject = ("-subj", "/CN=a CA of the tests")
+        # From Python 3.13 on a CA has to say that it may sign.
+        constraints = ("-addext", "basicConstraints=critical,CA:TRUE")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._new("ca", "-x509", *subject, *constraints, *usage, "-out", str(self.ca))
 
     def certificate(self, name: str, extension: str) -> tuple[Path, Path]:
         """Make a signed certificate; return its path and the path of its key."""
         request, signed = self.folder / f"{name}.csr", self.folder / f"{name}.pem"
         self._new(name, "-subj", f"/CN={name}", "-addext", extension, "-out", str(request))
+        # For the same reason a certificate says which key signed it.
+        signer = self.folder / "signer.cnf"
+        signer.write_text("authorityKeyIdentifier = keyid\n")
         _openssl(
             *("x509", "-req", "-in", str(request), "-out", str(signed), "-copy_extensions", "copy"),
+            *("-extfile", str(signer)),
             *("-CA", str(self.ca), "-CAkey", str(self.folder / "ca.key"), "-days", "2"),
         )
         return signed, self.folder / f"{name}.key"
