@@ -146,10 +146,12 @@ def test_features_with_a_ttl_of_their_own_go_sooner(
 ) -> None:
     key, fields = "session:{1}:v1", ("pages", "hovered", "scrolled", "_ts:attention")
     row = {"session_id": 1, "pages": 1, "hovered": 2, "scrolled": 3}
-    client.write("attention", [row], ordering=ordering)
+    now = time.time_ns() // 1_000_000
+    client.write("attention", [row], event_time=now, ordering=ordering)
     assert lives_for(witness, key) == 1
     assert fields_live_for(witness, key, *fields) == [-1, 5, 5, -1]
-    client.write("attention", [{**row, "hovered": None}], ordering=ordering)
+    # Of two rows of one millisecond, the null would lose.
+    client.write("attention", [{**row, "hovered": None}], event_time=now + 1, ordering=ordering)
     assert fields_live_for(witness, key, *fields) == [-1, -2, 5, -1]
 
 
