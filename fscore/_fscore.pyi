@@ -70,9 +70,15 @@ class ReadPlan:
     def strategies(self) -> list[str]:
         """The command that reads each entity: HMGET or HGETALL."""
 
+    def key_columns(self, keys: Any) -> KeyColumns:
+        """Return the join keys in data of any form that a read takes.
+
+        Raises InvalidKeys, which names the join key and the row.
+        """
+
 @final
 class KeyColumns:
-    """Join keys parsed from a request's body or query; every read takes them as `keys`."""
+    """Join keys that were read before; every read takes them as `keys`."""
 
     @property
     def names(self) -> list[str]:

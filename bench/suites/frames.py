@@ -68,7 +68,9 @@ def run(options: Options) -> tuple[str, list[dict[str, Any]]]:
             parts.append(f"### Reads, {workload.name} doubles\n\n{_table(rounds)}")
             found += _read_bars(workload, rounds)
         written = _writes(server, options)
-        parts.append(f"### Writes of {options.rows:,} rows with five features\n\n{_written(written)}")
+        parts.append(
+            f"### Writes of {options.rows:,} rows with five features\n\n{_written(written)}"
+        )
         data["writes"] = written
         found += _write_bars(written)
         title = f"Frames: {server.kind} {server.version}"
@@ -107,7 +109,11 @@ class FeastFrames:
 
 
 def _feast(
-    server: Server, widths: list[int], options: Options, stack: contextlib.ExitStack, parts: list[str]
+    server: Server,
+    widths: list[int],
+    options: Options,
+    stack: contextlib.ExitStack,
+    parts: list[str],
 ) -> FeastFrames | None:
     """Fill Feast's store on the same server, and start its process; None if Feast is not here."""
     if not options.feast:
@@ -282,7 +288,8 @@ def _writes(server: Server, options: Options) -> dict[str, list[tuple[float, flo
 
 
 class FrameRow(
-    fscore.FeatureView, entity=fscore.Entity("frame_user", join_keys={"frame_user_id": fscore.Int64})
+    fscore.FeatureView,
+    entity=fscore.Entity("frame_user", join_keys={"frame_user_id": fscore.Int64}),
 ):
     age: fscore.Int64
     visits: fscore.Int64

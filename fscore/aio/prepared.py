@@ -67,6 +67,7 @@ class Prepared(PreparedCore):
             self._following.follow_soon()
         compiled = self.compiled()
         options = compiled.options(version, consistency, as_of, partial, request)
+        keys = self.keys(compiled, keys)
         deadline = Deadline(timeout)
         table = await self._node.read(compiled.plan, keys, options, timeout, self._attempt)
         if is_final(table, options):

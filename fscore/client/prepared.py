@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fscore._fscore import FeatureTable, ReadPlan
+import numpy as np
+
+from fscore._fscore import FeatureTable, KeyColumns, ReadPlan
 from fscore.client.core import Core
 from fscore.client.followed import Definitions, Followed
 from fscore.client.options import (
@@ -67,6 +69,10 @@ class Compiled:
         )
 
 
+# What most callers bring; the core reads it in the time of a call's own.
+_LASTING = (list, dict, tuple, KeyColumns, np.ndarray)
+
+
 def is_final(table: FeatureTable, options: ReadOptions) -> bool:
     """Return whether reading again cannot give a better answer."""
     return not table.unknown_schemas and table.pointer in (None, options.version)
@@ -99,6 +105,10 @@ class PreparedCore:
         if compiled.followed is not followed:
             compiled = self._compiled = self._compile(followed, compiled)
         return compiled
+
+    def keys(self, compiled: Compiled, keys: Keys) -> Keys:
+        """Return keys that can be read twice: a call may be sent again, and a reader has an end."""
+        return keys if type(keys) in _LASTING else compiled.plan.key_columns(keys)
 
     def reading_again(
         self, keys: Keys, options: ReadOptions, table: FeatureTable

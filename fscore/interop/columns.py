@@ -59,10 +59,13 @@ class Column:
         return _kind_of(self.values if isinstance(self.values, list) else [self.values])
 
     def rows(self, kind: str) -> int | None:
-        """Return how many rows a column of type `kind` has; None if it is one value for all."""
+        """Return how many rows a column of type `kind` has; None if it is one value for all.
+
+        A list of plain values is one value of a list's type.
+        """
         if self.is_one_value:
             return None
-        if kind.startswith(("List[", "Vector[")) and not all(map(_is_nested, self.values)):
+        if kind.startswith(("List[", "Vector[")) and not any(map(_is_row, self.values)):
             return None
         return len(self.values)
 
@@ -76,8 +79,7 @@ class Column:
         if self.nulls is None:
             return list(values)
         return [
-            None if null else value
-            for value, null in zip(values, self.nulls.tolist(), strict=True)
+            None if null else value for value, null in zip(values, self.nulls.tolist(), strict=True)
         ]
 
 
@@ -127,7 +129,7 @@ def column(values: Any) -> Column:
         return from_arrow.column(values)
     if hasattr(values, "__array__"):
         return from_array(np.asarray(values))
-    if isinstance(values, Sequence):
+    if isinstance(values, Sequence | Iterator):
         return Column(list(values))
     return Column(values)
 
@@ -137,9 +139,9 @@ def converting(what: str, feature: str | None = None) -> Iterator[None]:
     """Turn whatever another library raises into InvalidValue, which says what could not be read."""
     try:
         yield
-    except FscoreError:
+    except (FscoreError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # Polars' panics are no Exceptions.
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InvalidValue(f"{what} cannot be read: {reason}", feature=feature) from error
 
@@ -235,14 +237,16 @@ def _library(value: Any) -> str:
 class Frame:
     """A table whose columns are converted when they are asked for.
 
-    `names` are its columns in order. `subject` begins the messages of errors.
+    `names` are its columns in order. In messages, `subject` is what the rows are and `row` what one
+    is.
     """
 
-    __slots__ = ("_raw", "is_strict", "may_lack", "names", "subject")
+    __slots__ = ("_raw", "is_strict", "may_lack", "names", "row", "subject")
 
     def __init__(
         self,
         subject: str,
+        row: str,
         names: Iterable[str],
         raw: Callable[[str], Any],
         *,
@@ -250,6 +254,7 @@ class Frame:
         may_lack: bool = False,
     ) -> None:
         self.subject = subject
+        self.row = row
         self.names = tuple(names)
         self.is_strict = is_strict
         """Whether somebody wrote the names down for this call, as keys of dicts."""
@@ -273,7 +278,7 @@ class Frame:
                 return Column(list(read.values))
         raise InvalidValue(
             f"column {name} of {self.subject} is {shown(read.values)}; it must be a list or an "
-            "array (a single row goes in a list)",
+            f"array (a single {self.row} goes in a list)",
             feature=name,
         )
 
@@ -300,14 +305,14 @@ def frame(data: Any, subject: str, row: str = "row") -> Frame | None:
     """
     if isinstance(data, Mapping):
         named = {_column_name(name): name for name in data}
-        return Frame(subject, named, lambda name: data[named[name]], is_strict=True)
+        return Frame(subject, row, named, lambda name: data[named[name]], is_strict=True)
     if isinstance(data, np.ndarray):
         fields = data.dtype.names
-        return None if fields is None else _table(subject, fields, data.__getitem__)
+        return None if fields is None else Frame(subject, row, fields, data.__getitem__)
     if isinstance(data, Sequence):
         return _from_dicts(data, subject, row)
     if _library(data) == "pandas":
-        return _from_pandas_frame(data, subject) if hasattr(data, "columns") else None
+        return _from_pandas_frame(data, subject, row) if hasattr(data, "columns") else None
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         from fscore.interop import from_arrow
 
@@ -315,12 +320,8 @@ def frame(data: Any, subject: str, row: str = "row") -> Frame | None:
             return None
         with converting(subject):
             table = from_arrow.table(data)
-        return _table(subject, table.column_names, table.column)
+        return Frame(subject, row, table.column_names, table.column)
     return None
-
-
-def _table(subject: str, names: Iterable[Any], raw: Callable[[str], Any]) -> Frame:
-    return Frame(subject, map(str, names), raw)
 
 
 def _from_dicts(rows: Sequence[Any], subject: str, one: str) -> Frame | None:
@@ -344,10 +345,10 @@ def _from_dicts(rows: Sequence[Any], subject: str, one: str) -> Frame | None:
         key = names.get(name, name)
         return [row.get(key) for row in rows]
 
-    return Frame(subject, names, raw, is_strict=True, may_lack=True)
+    return Frame(subject, one, names, raw, is_strict=True, may_lack=True)
 
 
-def _from_pandas_frame(data: Any, subject: str) -> Frame:
+def _from_pandas_frame(data: Any, subject: str, row: str) -> Frame:
     names = list(map(str, data.columns))
     # An index with a name that is not a column's is what `set_index` made of a column.
     levels = [str(name) for name in data.index.names if name is not None]
@@ -357,7 +358,7 @@ def _from_pandas_frame(data: Any, subject: str) -> Frame:
             return data.iloc[:, names.index(name)]
         return data.index.get_level_values(name)
 
-    return _table(subject, [*names, *(name for name in levels if name not in names)], raw)
+    return Frame(subject, row, [*names, *(name for name in levels if name not in names)], raw)
 
 
 def _column_name(name: Any) -> str:
@@ -376,6 +377,8 @@ def shown(value: Any) -> str:
 
 def request_input(name: str, values: Any, kind: str) -> tuple[Any, list[bool] | None]:
     """Return values and nulls of a request input as the core reads type `kind` from them."""
+    if isinstance(values, Iterator):
+        raise InvalidValue(f"{name} is an iterator; give a list, for a read may be sent again")
     with converting(f"request input {name}", name):
         read = as_type(column(values), kind)
     return read.values, None if read.nulls is None else read.nulls.tolist()
@@ -444,8 +447,8 @@ def _fits_float32(values: npt.NDArray[Any]) -> bool:
         return bool(np.isfinite(values.astype(np.float32))[np.isfinite(values)].all())
 
 
-def _is_nested(value: Any) -> bool:
-    return value is None or isinstance(value, list | tuple | np.ndarray)
+def _is_row(value: Any) -> bool:
+    return isinstance(value, list | tuple | np.ndarray) or is_null(value)
 
 
 def _kind_of(values: Iterable[Any]) -> str | None:

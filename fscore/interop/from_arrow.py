@@ -65,7 +65,7 @@ def _from_array(array: pa.Array) -> columns.Column:
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _from_array(array.storage)
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) and not pa.types.is_string_view(kind.value_type):
         return _from_array(array.dictionary_decode())
     if pa.types.is_run_end_encoded(kind):
         from pyarrow import compute

@@ -5,7 +5,7 @@ The core reads dicts, lists and arrays of integers itself, and asks here for all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fscore.errors import InvalidKeys, InvalidValue
@@ -47,7 +47,12 @@ def key_columns(keys: Any, join_keys: Sequence[tuple[str, str]]) -> dict[str, An
 
 
 def key_column(name: str, kind: str, values: Any) -> Any:
-    """Return the ids of a column; None if it is one value instead of a column."""
+    """Return the ids of a column; None if it is one value instead of a column.
+
+    An iterator is not a column here, because a read may have to be sent again.
+    """
+    if isinstance(values, Iterator):
+        return None
     try:
         with converting(f"join key {name}", name):
             read = column(values)

@@ -167,7 +167,8 @@ def _time_ms(value: Any, name: str) -> int:
         return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
     if isinstance(value, np.datetime64) and not np.isnat(value):
         return int(value.astype("M8[ms]").astype(np.int64))
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    # A duration of NumPy is an integer to Python.
+    if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64):
         value = int(value)
         if -(1 << 63) <= value < 1 << 63:
             return value

@@ -289,7 +289,7 @@ def test_what_is_missing_is_named() -> None:
         evaluate({"no": "expression"}, {})
     with pytest.raises(InvalidDefinition, match="write Int64"):
         evaluate(request["amount"], {}, request={"amount": 1}, types={"amount": int})
-    with pytest.raises(TypeError, match="a mapping or a data frame"):
+    with pytest.raises(InvalidValue, match="a mapping, a list of dicts, a data frame"):
         evaluate(UserProfile.age, [1, 2])
     with pytest.raises(InvalidValue, match=r"small \(row 1\) is .* beyond Float32"):
         evaluate(UserProfile.small + 1, {"small": np.array([1.0, 1e39])})

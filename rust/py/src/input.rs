@@ -207,13 +207,14 @@ fn objects<'py>(
     if matches!(data_type, DataType::Scalar(_)) {
         return Ok(Some(list));
     }
-    let nested = |object: Bound<'_, PyAny>| {
-        object.is_none()
-            || object.is_instance_of::<PyList>()
+    // A list of plain values is one value.
+    let row = |object: Bound<'_, PyAny>| {
+        object.is_instance_of::<PyList>()
             || object.is_instance_of::<PyTuple>()
             || object.is_instance_of::<PyUntypedArray>()
+            || is_null(&object)
     };
-    Ok((!list.is_empty() && list.iter().all(nested)).then_some(list))
+    Ok(list.iter().any(row).then_some(list))
 }
 
 /// Appends a value. The error says why it is not of the column's type, if it is not null either.

@@ -153,9 +153,7 @@ FORMS: dict[str, Callable[[Columns, dict[str, str]], Any]] = {
     "a reader of batches": lambda columns, types: arrow_table(columns, types).to_reader(),
     "Arrow arrays": lambda columns, types: {
         name: column.chunk(0)
-        for name, column in zip(
-            columns, arrow_table(columns, types).columns, strict=True
-        )
+        for name, column in zip(columns, arrow_table(columns, types).columns, strict=True)
     },
     "a pandas frame": pandas_frame,
     "a nullable pandas frame": pandas_nullable,

@@ -79,8 +79,20 @@ values = st.recursive(
     ),
     max_leaves=4,
 )
+
+
+def arrow_array(items: list[Any]) -> Any:
+    """Return an Arrow array; pyarrow itself crashes on some objects of other libraries."""
+    plain = (type(None), bool, int, float, str, bytes, dt.date, dt.timedelta, list)
+    if not all(type(item) in plain or isinstance(item, dt.date) for item in items):
+        raise TypeError
+    if any(type(item).__module__.startswith("pandas") for item in items):
+        raise TypeError
+    return pa.array(items)
+
+
 SHAPES: list[Any] = [
-    *(list, tuple, pd.Series, pa.array, iter),
+    *(list, tuple, pd.Series, arrow_array, iter),
     lambda items: pd.Series(items, dtype=object),
     lambda items: pl.Series(items, strict=False),
     lambda items: pl.Series(items, dtype=pl.Object),
@@ -99,14 +111,27 @@ def shaped(items: list[Any], shape: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return shape(items)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # Polars' panics are no Exceptions.
         return items
 
 
 # Most columns are of one type, as those of callers are.
-items = st.one_of(st.lists(values, max_size=3), *(st.lists(each, max_size=3) for each in (
-    st.integers(), st.floats(), st.booleans(), st.text(max_size=3), numpy_scalars, pandas_scalars
-)))
+items = st.one_of(
+    st.lists(values, max_size=3),
+    *(
+        st.lists(each, max_size=3)
+        for each in (
+            st.integers(),
+            st.floats(),
+            st.booleans(),
+            st.text(max_size=3),
+            numpy_scalars,
+            pandas_scalars,
+        )
+    ),
+)
 columns = st.builds(shaped, items, st.sampled_from(SHAPES))
 names = st.sampled_from([*TYPES, "user_id", "at", "event_time", "other"])
 tables = st.one_of(
@@ -115,7 +140,12 @@ tables = st.one_of(
     st.builds(
         lambda named, shape: shaped([named], lambda given: shape(given[0])),
         st.dictionaries(names, items, max_size=3),
-        st.sampled_from([pd.DataFrame, pa.table, pl.DataFrame]),
+        st.sampled_from(
+            [
+                *(pd.DataFrame, pl.DataFrame),
+                lambda named: pa.table({name: arrow_array(each) for name, each in named.items()}),
+            ]
+        ),
     ),
     columns,
 )

@@ -35,8 +35,8 @@ from fscore import (
     request,
 )
 from fscore import functions as fn
-from tests.event_times import RECENT_MS
 from tests.client.intake.forms import FORMS, arrow_table, polars_frame
+from tests.event_times import RECENT_MS
 
 user = Entity("user", join_keys={"user_id": Int64})
 member = Entity("member", join_keys={"member_id": String, "number": Int64})
@@ -131,7 +131,11 @@ def test_a_push_stores_the_same_bytes(client: Any, witness: Any, form: str) -> N
     assert stored(witness) == expected
 
 
-@pytest.mark.parametrize("form", FORMS)
+# An iterator ends, and a read may have to be sent again.
+LASTING = [form for form in FORMS if form != "generators"]
+
+
+@pytest.mark.parametrize("form", LASTING)
 def test_a_read_takes_its_keys_in_every_form(client: Any, form: str) -> None:
     client.write("everything", {"user_id": IDS, "whole": [10, 20, 30]})
     client.write("members", {"member_id": ["a", "b"], "number": [1, 2], "level": [5, 6]})
@@ -144,7 +148,7 @@ def test_a_read_takes_its_keys_in_every_form(client: Any, form: str) -> None:
     assert client.delete("members", FORMS[form](pairs, {"member_id": "String", "number": "Int64"}))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", LASTING)
 def test_request_inputs_come_in_every_form(client: Any, form: str) -> None:
     given = {"amount": [1.5, None], "since": [AT, None]}
     brought = FORMS[form](given, {"amount": "Float64", "since": "Timestamp"})
@@ -155,19 +159,20 @@ def test_request_inputs_come_in_every_form(client: Any, form: str) -> None:
     ]
 
 
+def computed(name: str) -> Any:
+    """Return an expression with one value for each row of a column."""
+    feature = getattr(Everything, name)
+    return fn.length(feature) if TYPES[name].startswith(("List", "Vector", "Bytes")) else feature
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_evaluate_reads_the_same_values(form: str) -> None:
-    found = {
-        name: evaluate(getattr(Everything, name), FORMS[form](COLUMNS, TYPES)) for name in TYPES
-    }
-    for name, (values, statuses) in found.items():
-        expected, known = evaluate(getattr(Everything, name), {name: COLUMNS[name]})
-        assert values.tolist() == pytest.approx(expected.tolist(), nan_ok=True) or (
-            repr(values.tolist()) == repr(expected.tolist())
-        )
-        assert statuses.tolist() == known.tolist() == [
-            1 if value is None else 0 for value in COLUMNS[name]
-        ]
+    for name in TYPES:
+        values, statuses = evaluate(computed(name), FORMS[form](COLUMNS, TYPES))
+        expected, known = evaluate(computed(name), {name: COLUMNS[name]})
+        assert repr(values.tolist()) == repr(expected.tolist())
+        assert statuses.tolist() == known.tolist()
+        assert [status == 1 for status in statuses] == [value is None for value in COLUMNS[name]]
 
 
 def test_a_frame_may_have_more_columns_than_its_join_keys(client: Any) -> None:
@@ -199,7 +204,9 @@ def test_nan_is_null_in_pandas_and_a_value_elsewhere(client: Any, witness: Any) 
         is_null = any(column is null for null in nulls)
         client.write("everything", {"user_id": [1, 2], "wide": column})
         written = stored(witness)
-        client.push("events", {"user_id": [1, 2], "at": [RECENT_MS] * 2, **blank(2), "wide": column})
+        client.push(
+            "events", {"user_id": [1, 2], "at": [RECENT_MS] * 2, **blank(2), "wide": column}
+        )
         pushed = stored(witness)
         for found in (written, pushed):
             assert found[b"user:{1}:v1"][b"wide"] == b"1.5"
@@ -334,7 +341,7 @@ def test_errors_name_row_and_column_whatever_the_form(client: Any, witness: Any,
             client.push("events", pushed)
         assert (error.value.feature, error.value.row) == (name, 2), form
         with pytest.raises(InvalidValue) as error:
-            evaluate(getattr(Everything, name), {name: column})
+            evaluate(computed(name), {name: column})
         assert error.value.row == 2, form
     assert witness.keys("user:*") == []
 
@@ -356,7 +363,9 @@ def test_one_value_is_not_a_column(client: Any, rows: Any) -> None:
 
 
 def test_a_column_that_is_there_twice_is_named(client: Any) -> None:
-    table = pa.Table.from_arrays([pa.array([1]), pa.array([1]), pa.array([2])], ["user_id", "whole", "whole"])
+    table = pa.Table.from_arrays(
+        [pa.array([1]), pa.array([1]), pa.array([2])], ["user_id", "whole", "whole"]
+    )
     frame = pd.DataFrame([[1, 1, 2]], columns=["user_id", "whole", "whole"])
     for rows in (table, frame):
         with pytest.raises(InvalidValue, match="more than one column whole") as error:
@@ -415,7 +424,9 @@ def test_features_name_columns(client: Any, witness: Any) -> None:
     rows: dict[Any, Any] = {"user_id": [1], Everything.whole: [5]}
     client.write("everything", rows)
     assert stored(witness)[b"user:{1}:v1"] == {b"whole": b"5"}
-    assert evaluate(fn.coalesce(Everything.whole, 0), {Everything.whole: [5]}).values.tolist() == [5]
+    assert evaluate(fn.coalesce(Everything.whole, 0), {Everything.whole: [5]}).values.tolist() == [
+        5
+    ]
 
 
 def test_the_forms_agree_about_what_they_hold() -> None:
