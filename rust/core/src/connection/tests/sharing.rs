@@ -10,7 +10,7 @@ fn write(pair: &mut Pair) -> Ticket {
     pair.try_submit(Echo::write("w"), SECOND).unwrap()
 }
 
-/// The versions that each read has seen, of all that are done.
+/// The versions that each completed read has seen.
 fn versions(pair: &mut Pair) -> Vec<Vec<usize>> {
     pair.events()
         .into_iter()
@@ -92,7 +92,7 @@ fn what_has_left_is_not_shared() {
     read(&mut pair, "a");
     pair.flush();
     let answer = pair.server.take_output();
-    // By now somebody may have written, and know it.
+    // Somebody may have written by now, and know that the write is done.
     pair.server.receive(b"*2\r\n$5\r\nWRITE\r\n$1\r\nw\r\n");
     pair.server.take_output();
     read(&mut pair, "a");
