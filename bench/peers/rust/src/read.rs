@@ -14,13 +14,13 @@ pub enum How {
     Packed,
 }
 
-/// A value for each id and feature, row by row; `None` for what is not stored.
+/// A value for each id and feature, row by row; `None` if it is not stored.
 type Cells = Vec<Option<f64>>;
 
 #[derive(Debug)]
 pub enum ReadError {
     Redis(RedisError),
-    /// Something is stored that is no number, or no row of this view.
+    /// The stored value is not a number, or not a row of this view.
     Stored(String),
 }
 
