@@ -215,7 +215,7 @@ impl Scratch {
                 None => 1,
             };
             let cell = value::decode(DataType::Scalar(*scalar), text, &mut Vec::new())
-                .map_err(|invalid| format!("the tiles of {name} hold a value that {}", invalid.0))?;
+                .map_err(|invalid| format!("a tile's {name} {}", invalid.0))?;
             total.add(cell, count);
         }
         if let Some((_, right)) = edges {
