@@ -158,7 +158,7 @@ def test_no_time_at_all(pool: BlockingPool) -> None:
     assert pool.command(["PING"]) == "PONG"
 
 
-def test_a_partial_answer_is_one() -> None:
+def test_a_partial_answer_is_returned_unless_all_is_wanted() -> None:
     def half(connection: Any) -> None:
         greet(connection)
         connection.recv(65536)
@@ -247,7 +247,7 @@ def test_waiting_for_a_connection_ends_by_the_deadline(redis_server: RedisServer
     assert pool.command(["PING"], 5.0) == "PONG"
 
 
-def test_a_child_process_is_told(pool: BlockingPool) -> None:
+def test_a_child_process_gets_an_error(pool: BlockingPool) -> None:
     assert pool.command(["PING"], 5.0) == "PONG"
     child = os.fork()
     if child == 0:
@@ -415,12 +415,12 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
         BlockingPool(**settings)
 
 
-def test_a_pool_of_none() -> None:
+def test_a_pool_without_connections() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         BlockingPool(host="a", port=1, max_connections=0)
 
 
-def test_closed_is_closed(pool: BlockingPool) -> None:
+def test_a_closed_client_stays_closed(pool: BlockingPool) -> None:
     pool.connect(5.0)
     pool.close()
     with pytest.raises(errors.Unavailable, match="this client is closed"):

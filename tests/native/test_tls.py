@@ -131,7 +131,7 @@ def test_a_client_without_a_certificate_is_refused(tls: Tls) -> None:
         tls.pool(tls_cert_file=None, tls_key_file=None).command(["PING"], 2.0)
 
 
-def test_plain_text_where_tls_is_wanted_and_the_other_way_round(tls: Tls) -> None:
+def test_tls_to_a_plain_server_and_plain_text_to_a_tls_server(tls: Tls) -> None:
     plain = RedisServer("redis")
     plain.start()
     try:

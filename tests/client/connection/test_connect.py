@@ -74,7 +74,7 @@ def test_a_server_without_hello(driver: Driver, redis_server: RedisServer) -> No
         server.stop()
 
 
-def test_the_server_sees_who_it_is(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_the_server_sees_the_client_name(driver: Driver, redis_url: str, witness: Any) -> None:
     for resp3 in (True, False):
         name = f"ranker-{resp3}"
         client = driver.connect(redis_url, client_name=name, prefer_resp3=resp3)
@@ -215,7 +215,7 @@ def test_the_least_rights_that_reading_needs(
     assert prepared.get([1]).to_dicts() == [{"age": 29}]
 
 
-def test_a_read_that_is_not_allowed_is_no_missing_value(
+def test_a_read_that_is_not_allowed_is_not_a_missing_value(
     driver: Driver, guarded: RedisServer
 ) -> None:
     at = f"127.0.0.1:{guarded.port}"
@@ -258,7 +258,7 @@ def test_a_user_without_rights(driver: Driver, guarded: RedisServer) -> None:
         "",
     ],
 )
-def test_a_wrong_url_is_told_without_its_password(driver: Driver, url: str) -> None:
+def test_a_wrong_url_is_reported_without_its_password(driver: Driver, url: str) -> None:
     with pytest.raises(ConfigError, match="URL") as caught:
         driver.connect(url)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
@@ -306,7 +306,7 @@ def test_a_name_without_address(driver: Driver) -> None:
         driver.connect("redis://nowhere.invalid", connect_timeout=0.5)
 
 
-def test_closed_is_closed(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_a_closed_client_stays_closed(driver: Driver, redis_url: str, witness: Any) -> None:
     before = len(witness.client_list())
     client = driver.connect(redis_url)
     client.apply(REGISTRY)

@@ -120,7 +120,7 @@ def test_half_an_answer(connected: Any, proxy: FaultProxy) -> None:
         assert table.column("age").tolist() == [1_000_000 + user for user in users]
 
 
-def test_half_an_answer_is_none_where_all_is_wanted(connected: Any, proxy: FaultProxy) -> None:
+def test_half_an_answer_is_an_error_if_all_is_wanted(connected: Any, proxy: FaultProxy) -> None:
     prepared = connected.prepare(features=FEATURES)
     users = list(range(20))
     length = reply_length(proxy, lambda: prepared.get(users))
@@ -187,7 +187,7 @@ def test_garbage_is_a_protocol_error_and_passes(
             check(prepared.get([user], timeout=PATIENCE), [user])
 
 
-def test_a_reply_too_many_shifts_no_answers(
+def test_one_reply_too_many_shifts_no_answers(
     driver: Driver, connected: Any, proxy: FaultProxy
 ) -> None:
     prepared = connected.prepare(features=FEATURES)
@@ -335,7 +335,7 @@ def test_a_server_killed_and_restarted(driver: Driver, durable: RedisServer) -> 
         check(table, list(range(USERS)), sequence)
 
 
-def test_a_server_that_stands_still(driver: Driver, own_server: RedisServer) -> None:
+def test_a_server_that_is_suspended(driver: Driver, own_server: RedisServer) -> None:
     client = driver.connect(own_server.url, registry_poll=NEVER)
     client.apply(REGISTRY)
     fill(client, USERS)

@@ -115,7 +115,7 @@ def ended(process: subprocess.Popen[str]) -> int:
     return process.returncode
 
 
-def test_a_forked_child_is_told_and_the_parent_goes_on(
+def test_a_forked_child_gets_an_error_and_the_parent_goes_on(
     driver: Driver, redis_url: str, client: Any
 ) -> None:
     fill(client, 20)

@@ -196,7 +196,7 @@ def test_a_client_certificate_of_another_ca(
 
 
 @pytest.mark.parametrize("files", ["missing", "garbage", "exchanged"])
-def test_files_that_are_no_certificates(
+def test_files_that_are_not_certificates(
     driver: Driver, identity: dict[str, Path], tmp_path: Path, files: str
 ) -> None:
     garbage = tmp_path / "garbage"

@@ -151,7 +151,7 @@ def test_invalid_packed_rows_stop_it_as_well(client: Any, witness: Any) -> None:
     assert client.migrate("row", "hash", **FAST, invalid_as_null=True).invalid == 1
 
 
-def test_many_invalid_rows_are_told_by_the_first(client: Any, witness: Any) -> None:
+def test_of_many_invalid_rows_the_first_are_reported(client: Any, witness: Any) -> None:
     for number in range(25):
         witness.hset(f"user:{{{number}}}:v1", "points", "x")
     with pytest.raises(UnsafeChange, match="10 of them, the first:") as caught:
@@ -159,7 +159,7 @@ def test_many_invalid_rows_are_told_by_the_first(client: Any, witness: Any) -> N
     assert len(caught.value.changes) == 10
 
 
-def test_rows_are_whole_meanwhile(client: Any, steps: Steps, witness: Any) -> None:
+def test_rows_are_whole_during_a_migration(client: Any, steps: Steps, witness: Any) -> None:
     steps.run(course("packed"), most=4)
     assert client.refresh()
     with pytest.raises(InvalidValue, match=r"while the view migrates .* brings every feature"):
@@ -328,7 +328,7 @@ def test_a_writer_between_reading_and_storing_wins(
 
 
 @BOTH
-def test_a_late_one_does_nothing(
+def test_a_late_migration_does_nothing(
     client: Any, steps: Steps, redis_url: str, witness: Any, to: str
 ) -> None:
     """A migration that was held up while another one finished must not overwrite new rows."""
@@ -355,7 +355,7 @@ def test_a_late_one_does_nothing(
     assert not left
 
 
-def test_others_may_apply_beside_it(client: Any, steps: Steps) -> None:
+def test_others_may_apply_during_a_migration(client: Any, steps: Steps) -> None:
     fill(client)
     before = values(client)
     take = steps.take
@@ -411,7 +411,7 @@ def test_it_keeps_to_its_rate(client: Any, steps: Steps) -> None:
     assert 2 * 1_000 / 100 - 6 < waited <= (2 * 1_250 + 2 * 17 * 250 / 10) / 100
 
 
-def test_what_it_is_asked_for(client: Any) -> None:
+def test_wrong_arguments_and_a_layout_that_is_there_already(client: Any) -> None:
     with pytest.raises(FeatureViewNotFound, match="did you mean row"):
         client.migrate("rows", "packed")
     with pytest.raises(InvalidValue, match="to is 'json'; it must be one of hash, packed"):
@@ -424,7 +424,7 @@ def test_what_it_is_asked_for(client: Any) -> None:
     assert (done.copied, done.removed, done.revision) == (0, 0, 1)
 
 
-def test_a_prefix_is_a_border(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_keys_with_another_prefix_stay(driver: Driver, redis_url: str, witness: Any) -> None:
     for prefix in ("", "acme:"):
         one = driver.connect(redis_url, key_prefix=prefix, registry_poll=0.01)
         one.apply(REGISTRY)

@@ -157,7 +157,7 @@ def test_what_is_deleted_at_any_time_stays_deleted(
 
 
 @BOTH
-def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any, to: str) -> None:
+def test_a_row_that_cannot_move_stays_and_is_reported(client: Any, witness: Any, to: str) -> None:
     fill(client)
     begin(client, to)
     if to == "packed":
@@ -181,7 +181,7 @@ def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any,
     assert table.to_dicts() == [{"points": row(3)["points"]}]
 
 
-def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> None:
+def test_a_writer_that_does_not_follow_is_reported(client: Any, witness: Any) -> None:
     """Its writes are not lost, but the migration cannot finish while they go on."""
     client.write("row", [{"user_id": number, **row(number)} for number in range(1_000)])
     late: list[int] = []

@@ -300,7 +300,7 @@ def test_strange_ids(client: Any, witness: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 513, "☕" * 171])
-def test_ids_that_make_no_key(client: Any, bad: str) -> None:
+def test_ids_that_cannot_be_part_of_a_key(client: Any, bad: str) -> None:
     prepared = client.prepare(entity="member")
     for call in (
         lambda: prepared.get(["fine", bad]),
@@ -395,7 +395,7 @@ def test_too_many_rows(driver: Driver, redis_url: str, client: Any) -> None:
     assert caught.value.limit == 10
 
 
-def test_what_is_asked_for_must_be_there(client: Any) -> None:
+def test_names_and_options_of_a_read_must_exist(client: Any) -> None:
     with pytest.raises(FeatureServiceNotFound, match="profile"):
         client.prepare("profiles")
     with pytest.raises(FeatureNotFound, match="age"):
@@ -467,7 +467,7 @@ def test_nan_and_infinity_make_valid_json(client: Any, witness: Any) -> None:
         prepared.get([]).to_json_one()
 
 
-def test_json_has_statuses_where_something_is_missing(client: Any) -> None:
+def test_json_has_statuses_if_something_is_missing(client: Any) -> None:
     client.write("profile", [{"user_id": 1, "age": 29, "country": None}], event_time=NOW)
     prepared = client.prepare(features=["age", "country"])
     document = json.loads(prepared.get([1, 2]).to_json())
@@ -484,7 +484,7 @@ def test_json_has_statuses_where_something_is_missing(client: Any) -> None:
     }
 
 
-def test_only_the_first_problems_are_told_and_all_are_counted(client: Any, witness: Any) -> None:
+def test_the_first_problems_are_reported_and_all_are_counted(client: Any, witness: Any) -> None:
     for user in range(50):
         witness.hset(f"user:{{{user}}}:v1", "age", f"x{user}" * 100)
     table = client.prepare(features=["age"]).get(list(range(50)))

@@ -79,7 +79,7 @@ def test_defaults_are_in_the_matrix(filled: Any) -> None:
     assert table.statuses.tolist() == [[2, 2, 2]]
 
 
-def test_what_is_no_number_has_no_matrix(filled: Any) -> None:
+def test_features_that_are_not_numbers_have_no_matrix(filled: Any) -> None:
     table = filled.prepare(features=["age", "country", "tags", "token"]).get([1])
     with pytest.raises(TypeError, match=r"country \(String\), tags \(List\[String\]\), token"):
         table.to_numpy()
@@ -124,7 +124,7 @@ def test_event_times_are_those_of_each_view(filled: Any) -> None:
     np.testing.assert_array_equal(times, expected)
 
 
-def test_arrow_columns_are_typed_and_null_where_nothing_is(filled: Any) -> None:
+def test_arrow_columns_are_typed_and_null_without_a_value(filled: Any) -> None:
     table = filled.prepare("everything").get([1, 2, 3])
     arrow = table.to_arrow()
     arrow.validate(full=True)
@@ -165,7 +165,7 @@ def test_arrow_of_no_rows(client: Any) -> None:
     assert arrow.schema.field("taste").type == pa.list_(pa.float32(), 3)
 
 
-def test_a_table_is_of_its_plan(filled: Any) -> None:
+def test_a_table_has_the_features_and_types_of_its_plan(filled: Any) -> None:
     prepared = filled.prepare(features=["age", "taste"])
     table = prepared.get([1])
     assert table.features == prepared.features == ("age", "taste")

@@ -46,7 +46,7 @@ def test_a_write_that_looks_first_ends_by_its_own_deadline(
     assert time.monotonic() - began < IN_TIME
 
 
-def test_what_was_applied_a_moment_ago_can_be_prepared(driver: Driver, redis_url: str) -> None:
+def test_what_was_just_applied_can_be_prepared(driver: Driver, redis_url: str) -> None:
     early = driver.connect(redis_url, registry_poll=3600)
     driver.connect(redis_url).apply(REGISTRY)
     assert early.prepare(entity="user").features

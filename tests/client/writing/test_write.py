@@ -94,7 +94,7 @@ def test_later_rows_of_a_call_win(client: Any) -> None:
     assert client.prepare(features=["age"]).get([1]).to_dicts() == [{"age": 99}]
 
 
-def test_now_is_the_event_time_where_none_is_given(client: Any, witness: Any) -> None:
+def test_now_is_the_event_time_if_none_is_given(client: Any, witness: Any) -> None:
     before = time.time_ns() // 1_000_000
     client.write("profile", [{"user_id": 1, "age": 1}])
     client.write("profile", {"user_id": [2], "age": [1]})
@@ -454,7 +454,7 @@ def test_deleting_takes_one_view_only(client: Any, witness: Any) -> None:
     assert table.statuses.tolist() == [[2, 0]]
 
 
-def test_a_wrong_type_in_the_way(client: Any, witness: Any) -> None:
+def test_a_key_of_another_type(client: Any, witness: Any) -> None:
     witness.set("user:{2}:v1", "text")
     with pytest.raises(Exception, match="WRONGTYPE"):
         client.write("profile", [{"user_id": n, "age": n} for n in (1, 2, 3)])

@@ -39,7 +39,7 @@ def calls(witness: Any, command: str) -> tuple[int, int]:
     return stats.get("calls", 0), stats.get("failed_calls", 0)
 
 
-def test_a_script_is_loaded_once_and_only_where_it_is_not_known(client: Any, witness: Any) -> None:
+def test_a_script_is_loaded_once_and_only_if_it_is_not_known(client: Any, witness: Any) -> None:
     witness.script_flush()
     witness.config_resetstat()
     # Two hundred rows are four calls.
@@ -174,7 +174,7 @@ REPEATABLE = {
 
 
 @pytest.mark.parametrize("case", REPEATABLE)
-def test_an_uncertain_write_is_sent_again_where_that_does_no_harm(
+def test_an_uncertain_write_is_sent_again_if_that_does_no_harm(
     behind: Any, proxy: FaultProxy, witness: Any, case: str
 ) -> None:
     view, rows, ordering = REPEATABLE[case]
@@ -196,7 +196,7 @@ def test_an_uncertain_write_is_sent_again_where_that_does_no_harm(
         assert stored() == expected
 
 
-def test_an_uncertain_write_by_arrival_is_the_callers(
+def test_an_uncertain_write_by_arrival_is_left_to_the_caller(
     behind: Any, proxy: FaultProxy, witness: Any
 ) -> None:
     packed = {"user_id": 1, "points": 1, "name": "a", "active": True, "tags": None}

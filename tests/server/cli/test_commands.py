@@ -232,7 +232,7 @@ def test_definitions_with_mistakes_name_each_line(fscore: Fscore) -> None:
     assert not (fscore.folder / "data").exists()
 
 
-def test_a_reader_that_goes_away_is_no_error(shop: Fscore) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(shop: Fscore) -> None:
     shop("load", "defs.py", "clicks.csv")
     keys = " ".join(f"user_id={number}" for number in range(2000))
     done = subprocess.run(

@@ -56,7 +56,7 @@ def read(shop: Fscore, *arguments: str) -> dict[str, object]:
     return answer
 
 
-def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
+def test_a_file_is_pushed_and_read_as_of_a_time(shop: Fscore) -> None:
     done = shop("push", "clicks", "clicks.csv")
     assert (done.code, done.err) == (0, "")
     *lines, last = done.out.splitlines()

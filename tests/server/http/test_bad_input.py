@@ -69,7 +69,7 @@ DEEP = _ranking('{"user_id":' + "[" * 33 + "]" * 33 + "}")
         ('{"features":["price"],"entities":{"item_id":[-9223372036854775809]}}', None),
     ],
 )
-def test_a_body_that_is_no_json_is_400_with_the_offset(
+def test_a_body_that_is_not_json_is_400_with_the_offset(
     http: httpx.Client, body: str | bytes, offset: int | None
 ) -> None:
     problem = check_problem(post(http, body), 400, "malformed_request")
@@ -107,7 +107,7 @@ def test_a_body_that_is_no_json_is_400_with_the_offset(
         _ranking('{"user_id":["u1",2]}'),
     ],
 )
-def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> None:
+def test_json_that_is_not_a_read_request_is_422(http: httpx.Client, body: str) -> None:
     check_problem(post(http, body), 422, "invalid_request")
 
 
@@ -119,7 +119,7 @@ def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> N
         ("yesterday", "2024-06-01T12:00:00Z"),
     ],
 )
-def test_a_moment_in_a_body_is_told_how_to_write(
+def test_a_wrong_time_in_a_body_says_how_to_write_it(
     http: httpx.Client, as_of: str, named: str
 ) -> None:
     body = {"as_of": as_of, "features": ["age"], "entities": {"user_id": ["u1"]}}
@@ -297,11 +297,11 @@ def test_inputs_that_do_not_fit_are_422_and_named(
         '{"amount":[1,],"coupon":"x"}',
     ],
 )
-def test_inputs_that_are_no_json_are_400(http: httpx.Client, request_: str) -> None:
+def test_inputs_that_are_not_json_are_400(http: httpx.Client, request_: str) -> None:
     check_problem(post(http, _quotes(request_)), 400, "malformed_request")
 
 
-def test_inputs_that_are_not_brought_or_not_needed_are_422(http: httpx.Client) -> None:
+def test_inputs_that_are_missing_or_not_needed_are_422(http: httpx.Client) -> None:
     body = '{"service":"quotes","entities":{"visitor_id":["v0042"]}}'
     problem = check_problem(post(http, body), 422, "invalid_request")
     assert "'amount' (Float64), 'coupon' (String)" in problem["detail"]
@@ -357,7 +357,7 @@ def test_other_paths_are_404(http: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", ""])
-def test_a_timeout_that_is_no_number_is_422(http: httpx.Client, value: str) -> None:
+def test_a_timeout_that_is_not_a_number_is_422(http: httpx.Client, value: str) -> None:
     response = http.get(f"{URL}?user_id=u1", headers={"X-Request-Timeout-Ms": value})
     check_problem(response, 422, "invalid_request")
 
@@ -484,7 +484,7 @@ def test_a_header_over_the_limit_is_431(strict: ServerProcess, head: bytes) -> N
         b"GET / HTTP/1.1\r\nA b: c\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_400_and_closed(strict: ServerProcess, data: bytes) -> None:
+def test_bytes_that_are_not_http_are_400_and_closed(strict: ServerProcess, data: bytes) -> None:
     answer, _ = exchange(strict.port, data)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -508,7 +508,7 @@ def test_connections_over_the_limit_are_refused(strict: ServerProcess) -> None:
             connection.close()
 
 
-def test_a_caller_that_leaves_amid_its_body_is_no_error(strict: ServerProcess) -> None:
+def test_a_caller_that_leaves_during_its_body_is_not_an_error(strict: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
         connection.sendall(POST_HEAD + b"Content-Length: 100\r\n\r\n{")
     with httpx.Client(base_url=strict.url) as client:
@@ -537,7 +537,7 @@ def test_very_many_offers_in_one_chunk(server: ServerProcess) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 701
 
 
-def test_no_proxy(server: ServerProcess) -> None:
+def test_connect_is_refused(server: ServerProcess) -> None:
     answer, _ = exchange(server.port, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
 

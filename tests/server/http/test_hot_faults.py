@@ -175,7 +175,7 @@ class TestBothPaths:
             assert b'"/docs#unavailable"' in answer
             proxy.release()
 
-    def test_bytes_that_are_no_reply_are_a_fault_of_the_store(
+    def test_bytes_that_are_not_a_reply_are_a_fault_of_the_store(
         self, proxy: FaultProxy, hot_routes: bool
     ) -> None:
         with learned(proxy.url, hot_routes=hot_routes) as (_, talk):

@@ -207,7 +207,7 @@ def test_the_catalogue_has_every_version(own_store: RedisServer, operator: fscor
         assert late.status_code == 504
 
 
-def test_a_pointer_that_is_no_version_is_that_services_503(
+def test_a_pointer_that_is_not_a_version_is_that_services_503(
     own_store: RedisServer, operator: fscore.Client
 ) -> None:
     with ServerProcess(own_store.url, registry_poll=0.05) as server:

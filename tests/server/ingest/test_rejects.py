@@ -122,7 +122,7 @@ def test_all_kinds_of_bad_csv_rows_together(tmp_path: Path, sink: Sink) -> None:
         ("unix_ms", 5, "before 1990; it is read as milliseconds since 1970"),
     ],
 )
-def test_moments_in_another_unit_are_told(
+def test_times_in_another_unit_are_reported(
     tmp_path: Path, sink: Sink, timestamp_format: str, moment: int, why: str
 ) -> None:
     definitions = with_times_in(DEFINITIONS, timestamp_format)
@@ -155,7 +155,7 @@ def test_where_blocks_end_makes_no_difference(
     assert sink.views["sample"]["ann"]["events_total"] == 3
 
 
-def test_what_is_not_utf8_is_one_row(tmp_path: Path, sink: Sink) -> None:
+def test_text_that_is_not_utf8_is_one_bad_row(tmp_path: Path, sink: Sink) -> None:
     path = tmp_path / "in.csv"
     report = load_text(sink, path, HEADER, GOOD, b"b\xff,2024-01-01,29,0.5,1", GOOD)
     assert report.rejected == 1
@@ -169,7 +169,7 @@ def test_what_is_not_utf8_is_one_row(tmp_path: Path, sink: Sink) -> None:
     assert sink.views["sample"]["ann"]["events_total"] == 2
 
 
-def test_forms_of_a_moment(tmp_path: Path, sink: Sink) -> None:
+def test_forms_of_a_time(tmp_path: Path, sink: Sink) -> None:
     moments = {
         "2024-03-13 10:21:14": 1710325274000,
         "2024-03-13T10:21:14": 1710325274000,
@@ -429,7 +429,7 @@ def test_rejects_go_to_another_folder_on_request(tmp_path: Path, sink: Sink) -> 
         load(sink, DEFINITIONS, [path], rejects_dir=tmp_path / "nowhere")
 
 
-def test_files_without_rows_write_nothing_and_are_no_failure(tmp_path: Path, sink: Sink) -> None:
+def test_files_without_rows_write_nothing_and_are_not_a_failure(tmp_path: Path, sink: Sink) -> None:
     for name, text in {"in.csv": HEADER, "in.ndjson": "\n\n"}.items():
         (tmp_path / name).write_text(f"{text}\n")
         report = load(sink, DEFINITIONS, [tmp_path / name])
