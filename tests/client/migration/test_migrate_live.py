@@ -31,7 +31,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 class Log:
-    """What was done to each entity. Its operations are numbered; every seventh removes the row."""
+    """The operations on each entity. They are numbered, and every seventh removes the row."""
 
     def __init__(self) -> None:
         self.started = dict.fromkeys(HOT, 0)

@@ -121,7 +121,7 @@ def test_a_caller_reads_its_own_write(
 def test_a_caller_that_gives_up_does_not_disturb_equal_reads(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
-    """Of equal reads, which share a command, one times out and one is cancelled; others go on."""
+    """Several equal reads share a command: one times out, one is cancelled, others go on."""
 
     async def run() -> None:
         async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:

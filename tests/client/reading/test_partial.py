@@ -42,7 +42,7 @@ def read_in_part(
         part = None
     finally:
         proxy.release()
-    # What comes late is behind before the next answer is counted.
+    # Late bytes have passed before the next answer is counted.
     until(lambda: proxy.requests == requests or proxy.passed >= passed + length)
     if in_time:
         return part
@@ -104,7 +104,7 @@ def test_several_entities(driver: Driver, proxy: FaultProxy, redis_url: str, wit
     for step in range(POSITIONS):
         part = read_in_part(driver, prepared, keys, proxy, 1 + step * length // POSITIONS, length)
         counts.append(0 if part is None else check_part(part, whole))
-        # What comes late is behind before the next answer is counted.
+        # Late bytes have passed before the next answer is counted.
         assert check_part(prepared.get(keys, timeout=PATIENCE), whole) == whole.statuses.size
     assert counts == sorted(counts)
     assert len(set(counts)) > 4

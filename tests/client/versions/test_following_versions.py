@@ -94,7 +94,7 @@ def test_new_definitions_and_their_pointer_are_followed_together(
 def test_an_answer_that_was_overtaken_is_not_believed(
     redis_url: str, operator: fscore.Client
 ) -> None:
-    """Of two concurrent looks, the one that was answered first arrives last."""
+    """The client looks twice at the same time, and the answer that was given first arrives last."""
     with fscore.connect(redis_url, registry_poll=NEVER) as client:
         prepared = client.prepare("ranking")
         looking = client.core.looking_at_versions()

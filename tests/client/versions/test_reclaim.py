@@ -150,7 +150,7 @@ def test_features_with_a_ttl_of_their_own_go_sooner(
     client.write("attention", [row], event_time=now, ordering=ordering)
     assert lives_for(witness, key) == 1
     assert fields_live_for(witness, key, *fields) == [-1, 5, 5, -1]
-    # Of two rows of one millisecond, the null would lose.
+    # A millisecond later, because in a row of the same time the null would lose.
     client.write("attention", [{**row, "hovered": None}], event_time=now + 1, ordering=ordering)
     assert fields_live_for(witness, key, *fields) == [-1, -2, 5, -1]
 

@@ -162,7 +162,7 @@ def test_a_writer_that_does_not_follow_is_reported(client: Any, witness: Any) ->
         assert now.share < 1.0
         witness.set("user:{8}:v1", "x")
 
-    # There from the beginning, so that the first scan finds it wherever it comes in it.
+    # The key is there from the beginning, so the first scan finds it, in whatever order it comes.
     witness.set("user:{8}:v1", "x")
     with pytest.raises(ConfigError, match="goes on writing it"):
         client.versions.retire("ranking", 1, force=True, progress=progress)

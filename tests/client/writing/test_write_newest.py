@@ -219,7 +219,7 @@ def test_packed_rows_that_others_wrote_may_be_of_any_time(
     assert witness.get(key) == (other if stays else row)
 
 
-# Whatever the order
+# Rows and events in any order
 
 TIMES = st.integers(T, T + 3)
 HASH_ROWS = st.builds(

@@ -219,7 +219,7 @@ def test_many_events_of_one_entity(client: Any, witness: Any) -> None:
     assert tiles(witness) == found
 
 
-# Whatever the order
+# Rows and events in any order
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
 EVENTS = st.builds(

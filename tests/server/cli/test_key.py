@@ -30,7 +30,7 @@ def test_a_key_is_printed_with_its_entry(fscore: Fscore) -> None:
     assert KEY.fullmatch(key)
     (entry,) = entries(block)
     assert entry == {"name": "ranking", "sha256": hashlib.sha256(key.encode()).hexdigest()}
-    # What goes into a file by `>` has no explanations.
+    # Output that goes into a file by `>` has no explanations.
     assert "shown only once" in done.err and "FSCORE_API_KEYS_FILE" in done.err
     assert key not in done.err
 

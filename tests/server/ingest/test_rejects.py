@@ -80,8 +80,8 @@ BAD_CSV = {
     "bob,2024-01-01,29,high,1": "score: expected a number that Float32 can hold, found 'high'",
     "bob,2024-01-01,29,1e300,1": "score: expected a number that Float32 can hold, found '1e300'",
     "bob,2024-01-01,29,0.5,maybe": "member: expected 1, 0, true or false, found 'maybe'",
-    "bob,2024-01-01,29,0.5": "4 columns where the header has 5",
-    "bob,2024-01-01,29,0.5,1,more": "6 columns where the header has 5",
+    "bob,2024-01-01,29,0.5": "4 columns, but the header has 5",
+    "bob,2024-01-01,29,0.5,1,more": "6 columns, but the header has 5",
     f"bob,{FAR},29,0.5,1": f"at: '{FAR}' is more than 5 minutes ahead of the clock",
     "bob,1989-12-31,29,0.5,1": "at: '1989-12-31' is before 1990",
     f"{'b' * 513},2024-01-01,29,0.5,1": "user_id: an id has at most 512 bytes, this has 513",
@@ -299,7 +299,7 @@ def test_a_column_of_another_type_is_one_error(tmp_path: Path, sink: Sink) -> No
         age=1, score=1.0, member=True
     )
     frame.write_parquet(path)
-    with pytest.raises(InputError, match="column user_id holds Int64 where text is expected"):
+    with pytest.raises(InputError, match="column user_id holds Int64, but text is expected"):
         load(sink, DEFINITIONS, [path])
     frame.with_columns(pl.col("user_id").cast(pl.String), at=1710325274).write_parquet(path)
     with pytest.raises(InputError, match='integers need timestamp_format="unix"'):

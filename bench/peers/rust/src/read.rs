@@ -142,7 +142,7 @@ fn array(reply: &Value) -> Result<&[Value], ReadError> {
     match reply {
         Value::Array(values) => Ok(values),
         other => Err(ReadError::Stored(format!(
-            "{other:?} where rows were expected"
+            "{other:?}, but rows were expected"
         ))),
     }
 }
@@ -157,7 +157,7 @@ fn number(value: &Value) -> Result<Option<f64>, ReadError> {
             )),
         },
         other => Err(ReadError::Stored(format!(
-            "{other:?} where a number was expected"
+            "{other:?}, but a number was expected"
         ))),
     }
 }
