@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_in_another_unit_is_told() {
+    fn a_number_in_another_unit_is_reported() {
         use EpochUnit::{Milliseconds, Seconds};
         let ms = |text: &str| format!("{text} It is read as milliseconds since 1970");
         let seconds = |text: &str| format!("{text} It is read as seconds since 1970");
