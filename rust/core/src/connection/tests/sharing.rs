@@ -284,7 +284,7 @@ fn those_that_go_on_go_on_each_for_itself() {
 }
 
 #[test]
-fn what_is_no_reply_loses_all_of_them() {
+fn bytes_that_are_not_a_reply_lose_all_of_them() {
     for reads_whole in [false, true] {
         let mut pair = Pair::ready();
         for _ in 0..3 {

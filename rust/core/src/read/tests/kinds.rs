@@ -313,7 +313,7 @@ fn tiles_fill_the_middle_of_a_window() {
 }
 
 #[test]
-fn what_is_no_payload_is_invalid_with_its_reason() {
+fn a_member_that_is_not_a_payload_is_invalid_with_its_reason() {
     let plan = plan_of(
         vec![clicks(0)],
         vec![
@@ -509,7 +509,7 @@ fn a_snapshot_takes_everything_of_one_id_in_one_transaction() {
 }
 
 #[test]
-fn a_snapshot_looks_at_the_pointer_where_it_is_asked_to() {
+fn a_snapshot_looks_at_the_pointer_if_it_is_asked_to() {
     let view = ViewSpec {
         name: "profile".to_owned(),
         ..ViewSpec::default()

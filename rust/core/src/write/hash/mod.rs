@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_expire_where_their_key_would_not() {
+    fn fields_expire_if_their_key_would_not() {
         let fields = |ttls, key_ttl_ms| {
             let view = HashView {
                 key_ttl_ms,
