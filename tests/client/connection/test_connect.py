@@ -301,9 +301,10 @@ def test_nobody_listens(driver: Driver, tmp_path: Path) -> None:
         assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_name_without_address(driver: Driver) -> None:
-    with pytest.raises(Unavailable, match=r"nowhere\.invalid"):
-        driver.connect("redis://nowhere.invalid", connect_timeout=0.5)
+@pytest.mark.parametrize("name", ["nowhere.invalid", f"{'x' * 64}.invalid"], ids=["no", "long"])
+def test_a_name_without_address(driver: Driver, name: str) -> None:
+    with pytest.raises(Unavailable, match=f"cannot .*{name}"):
+        driver.connect(f"redis://{name}", connect_timeout=0.5)
 
 
 def test_closed_is_closed(driver: Driver, redis_url: str, witness: Any) -> None:

@@ -16,6 +16,7 @@ from fscore.aio import subscription as _subscription
 from tests.client.driver import PATIENCE, AsyncioDriver, Driver, make_driver, until
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer
+from tests.unforeseen import SAID, failing_once
 
 user = Entity("user", join_keys={"user_id": Int64})
 NEVER = 3600.0
@@ -312,6 +313,52 @@ def test_a_silent_subscription_connects_again(
     operator.versions.promote("ranking", 2)
     # The client gives up the held data connection too, like any silent one.
     until(lambda: client.push_fault is None and client.current_versions == {"ranking": 2})
+
+
+def test_an_unforeseen_error_does_not_end_the_following(
+    asyncio_driver: AsyncioDriver,
+    redis_url: str,
+    operator: fscore.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = subscribed(asyncio_driver, redis_url)
+    looking = failing_once(client.core.looking_at_versions)
+    monkeypatch.setattr(client.core, "looking_at_versions", looking)
+    operator.versions.promote("ranking", 2)
+    until(lambda: client.current_versions == {"ranking": 2} and client.push_fault is None)
+    (told,) = (record for record in caplog.records if record.name == "fscore")
+    assert SAID in told.message
+
+
+def test_an_unforeseen_error_does_not_end_the_subscription(
+    asyncio_driver: AsyncioDriver,
+    redis_url: str,
+    operator: fscore.Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_subscription, "open_transport", failing_once(_subscription.open_transport))
+    client = subscribed(asyncio_driver, redis_url)
+    operator.versions.promote("ranking", 2)
+    until(lambda: client.current_versions == {"ranking": 2})
+
+
+def test_an_unforeseen_error_of_a_look_is_logged_and_the_next_look_works(
+    asyncio_driver: AsyncioDriver,
+    redis_url: str,
+    operator: fscore.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = asyncio_driver.connect(redis_url, registry_poll=NEVER)
+    prepared = client.prepare("ranking")
+    monkeypatch.setattr(client.core, "refreshing", failing_once(client.core.refreshing))
+    client.core.look_now()
+    assert prepared.get([1]).version == 1
+    until(lambda: any(SAID in record.message for record in caplog.records))
+    operator.versions.promote("ranking", 2)
+    client.core.look_now()
+    until(lambda: prepared.get([1]).version == 2)
 
 
 @pytest.mark.parametrize("state", ["standing", "held", "refused"])

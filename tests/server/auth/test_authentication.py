@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,8 +13,12 @@ import httpx
 import pytest
 
 from fscore.errors import ConfigError
+from fscore.serving import ApiKeys
+from fscore_server.auth import authentication, key_file
 from fscore_server.process.run import run
 from fscore_server.settings import load_settings
+from fscore_server.telemetry.metrics import Metrics
+from tests.client.driver import until
 from tests.redis_server import RedisServer
 from tests.server import keys
 from tests.server.both import asking_both, comparable_stream
@@ -31,6 +36,7 @@ from tests.server.keys import (
     Key,
 )
 from tests.server.server_process import ServerProcess
+from tests.unforeseen import failing_once
 
 ONE = "/v1/features?user_id=u1&service=ranking"
 MANY = {"service": "ranking", "entities": {"user_id": ["u1", "null"]}}
@@ -408,6 +414,29 @@ def test_every_worker_follows(any_store: RedisServer, changing: Path) -> None:
         assert await_workers(process, "the last good keys stay") == {0, 1}
         shown = metrics(process)
         assert [f'fscore_api_keys_valid{{worker="{n}"}} 0' in shown for n in (0, 1)] == [True, True]
+
+
+def test_an_unforeseen_error_does_not_end_the_following(
+    changing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(authentication, "_LOOK_EVERY", 0.01)
+    changes: list[ApiKeys] = []
+
+    async def scenario() -> None:
+        following = authentication.Authentication(changing, Metrics([]), changes.append)
+        await following.start()
+        try:
+            before = len(changes)
+            monkeypatch.setattr(key_file, "compiled", failing_once(key_file.compiled))
+            keys.write(changing, FULL, OTHER)
+            await asyncio.to_thread(until, lambda: len(changes) > before)
+        finally:
+            await following.stop()
+
+    asyncio.run(scenario())
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "the file of API keys cannot be used; the last good keys stay"
+    ]
 
 
 def await_workers(process: ServerProcess, message: str) -> set[int]:
