@@ -6,10 +6,13 @@ import datetime as dt
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import fscore as library
+from fscore_server.cli import doctor
 from tests.redis_server import RedisServer, free_port
 from tests.server.cli.command import COMMAND, Done, Fscore
 
@@ -297,6 +300,16 @@ def test_doctor_finds_a_fit_server_fit(shop: Fscore) -> None:
     }
     assert findings["registry"]["found"] == ("revision 1: 1 entity, 1 view, 3 features, 1 service")
     assert "appendonly" in shop("doctor").out
+
+
+@pytest.mark.parametrize(("answered", "outcome"), [(109, "ok"), (120, "warning")])
+def test_doctor_takes_no_slow_answer_for_a_wrong_clock(
+    monkeypatch: pytest.MonkeyPatch, answered: int, outcome: str
+) -> None:
+    times = iter([100.0, 110.0])
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: next(times)))
+    client: Any = SimpleNamespace(execute=lambda command: (answered, 0))
+    assert doctor._clock(client).outcome == outcome
 
 
 def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServer) -> None:
