@@ -9,7 +9,7 @@ import pytest
 from fscore import Registry
 from tests.client.driver import DRIVERS, Driver, make_driver
 from tests.example import EXAMPLE
-from tests.redis_server import SERVERS, RedisServer, binary
+from tests.redis_server import SERVERS, Port, RedisServer, binary
 
 
 @pytest.fixture(scope="session", params=SERVERS)
@@ -26,6 +26,14 @@ def redis_url(redis_server: RedisServer) -> str:
     """The URL of `redis_server`, emptied for this test."""
     assert redis_server.command("FLUSHALL") == b"+OK\r\n"
     return redis_server.url
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens, and on which no other test starts anything."""
+    claimed = Port()
+    yield claimed.number
+    claimed.release()
 
 
 @pytest.fixture(params=DRIVERS)

@@ -14,7 +14,7 @@ import pytest
 from fscore import errors
 from fscore._fscore import BlockingPool, ReadPlan
 from tests.native.peer import Peer, answer, greet, hang_up
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -296,8 +296,8 @@ def test_a_restarted_server_is_found_again() -> None:
         server.stop()
 
 
-def test_nobody_listens() -> None:
-    pool = _pool(free_port())
+def test_nobody_listens(port: int) -> None:
+    pool = _pool(port)
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=r"cannot connect to 127\.0\.0\.1"):
         pool.command(["PING"], 1.0)

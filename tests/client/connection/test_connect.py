@@ -14,7 +14,7 @@ import fscore
 from fscore import AuthenticationFailed, ConfigError, Unavailable
 from tests.client.driver import Driver
 from tests.client.shop import REGISTRY
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 PASSWORD = "p@ss/w:rd#%20 ☕"
 QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
@@ -290,8 +290,8 @@ def test_a_password_file_that_is_not_there(driver: Driver, tmp_path: Path) -> No
         driver.connect("redis://127.0.0.1", redis_password_file=tmp_path / "none")
 
 
-def test_nobody_listens(driver: Driver, tmp_path: Path) -> None:
-    for url in (f"redis://:s3cret@127.0.0.1:{free_port()}", f"unix://:s3cret@{tmp_path}/none"):
+def test_nobody_listens(driver: Driver, port: int, tmp_path: Path) -> None:
+    for url in (f"redis://:s3cret@127.0.0.1:{port}", f"unix://:s3cret@{tmp_path}/none"):
         started = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             driver.connect(url, connect_timeout=0.5)

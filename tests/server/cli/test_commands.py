@@ -13,7 +13,7 @@ import pytest
 
 import fscore as library
 from fscore_server.cli import doctor
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.server.cli.command import COMMAND, Done, Fscore
 
 DEFINITIONS = """
@@ -190,8 +190,7 @@ def test_what_goes_wrong_is_one_line(shop: Fscore, name: str) -> None:
     failed(shop(*arguments), part)
 
 
-def test_a_server_that_is_away_is_one_line(fscore: Fscore) -> None:
-    port = free_port()
+def test_a_server_that_is_away_is_one_line(fscore: Fscore, port: int) -> None:
     url = f"redis://:secret@127.0.0.1:{port}"
     (fscore.folder / "defs.py").write_text(DEFINITIONS)
     for arguments in (["apply", "defs.py"], ["get", "user_id=1"]):
@@ -334,8 +333,8 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     assert findings["rights"]["advice"] == "enough for a server; not for a load or apply"
 
 
-def test_doctor_says_when_there_is_no_server(fscore: Fscore) -> None:
-    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+def test_doctor_says_when_there_is_no_server(fscore: Fscore, port: int) -> None:
+    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{port}")
     assert done.code == 1
     assert done.out.startswith("failed   server")
 

@@ -24,7 +24,7 @@ import fscore.aio
 from fscore_server.process import embedded
 from tests.client.proxy import FaultProxy
 from tests.example import CHECKOUT, CLICKSTREAM, EXAMPLE
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.server.cli.command import Fscore
 from tests.server.ingest.test_ecommerce import counted, read_events
 
@@ -47,9 +47,8 @@ def expected() -> dict[str, dict[str, Any]]:
 
 
 def test_the_four_lines_serve_what_an_independent_count_says(
-    redis_server: RedisServer, redis_url: str, expected: dict[str, dict[str, Any]]
+    redis_server: RedisServer, redis_url: str, port: int, expected: dict[str, dict[str, Any]]
 ) -> None:
-    port = free_port()
     script = f"""
         export FSCORE_REDIS_URL={redis_url}
         fscore apply examples/ecommerce
@@ -148,9 +147,8 @@ def test_loading_twice_leaves_the_same_store(fscore_on: Fscore, redis_url: str) 
 
 
 def test_the_demo_shows_everything_and_ends_with_0(
-    fscore: Fscore, expected: dict[str, dict[str, Any]]
+    fscore: Fscore, port: int, expected: dict[str, dict[str, Any]]
 ) -> None:
-    port = free_port()
     done = fscore("demo", EXAMPLE, DEMO_PORT=str(port), DEMO_SECONDS="0.1")
     assert done.code == 0, done
     # The test's paths are longer than a checkout's, and commands to copy are not wrapped.
@@ -178,10 +176,10 @@ def test_the_demo_shows_everything_and_ends_with_0(
 
 @pytest.mark.parametrize("redis_server", ["valkey"], indirect=True)
 def test_a_slow_answer_does_not_end_the_demo(
-    fscore: Fscore, redis_server: RedisServer, redis_url: str
+    fscore: Fscore, redis_server: RedisServer, redis_url: str, port: int
 ) -> None:
     with FaultProxy(redis_server.port) as between:
-        variables = {"DEMO_PORT": str(free_port()), "FSCORE_REDIS_URL": between.url}
+        variables = {"DEMO_PORT": str(port), "FSCORE_REDIS_URL": between.url}
         demo = fscore.start("demo", EXAMPLE, DEMO_SECONDS="0", **variables)
         try:
             assert demo.stdout is not None
@@ -215,8 +213,7 @@ def test_a_busy_port_is_one_line_before_anything_is_started(fscore: Fscore) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_demo(fscore: Fscore, number: signal.Signals) -> None:
-    port = free_port()
+def test_nothing_outlives_the_demo(fscore: Fscore, port: int, number: signal.Signals) -> None:
     demo = fscore.start("demo", EXAMPLE, DEMO_PORT=str(port))
     try:
         assert demo.stdout is not None
@@ -244,13 +241,12 @@ def answers(port: int) -> bool:
     return True
 
 
-def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore) -> None:
+def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore, port: int) -> None:
     (fscore.folder / "defs.py").write_text(
         "from fscore import *\n"
         "user = Entity('user', join_keys={'user_id': String})\n"
         "class Profile(FeatureView, entity=user):\n    age: Int64\n"
     )
-    port = free_port()
     server = fscore.start("serve", "--port", port, "--request-timeout-ms", 2000)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT) as http:
