@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-PATIENCE = 30.0
+from tests.client.driver import PATIENCE
 
 
 class FaultProxy:

@@ -18,7 +18,7 @@ from fscore_server.auth import authentication, key_file
 from fscore_server.process.run import run
 from fscore_server.settings import load_settings
 from fscore_server.telemetry.metrics import Metrics
-from tests.client.driver import until
+from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
 from tests.server import keys
 from tests.server.both import asking_both, comparable_stream
@@ -150,7 +150,7 @@ def raw_get(target: str, *headers: str) -> bytes:
 
 def received(server: ServerProcess, sent: bytes) -> bytes:
     """Send bytes after which the server closes the connection; return all that it answers."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(sent)
         stream = b""
         while part := connection.recv(65536):
@@ -349,7 +349,7 @@ def test_rotation_and_revocation_reach_open_connections(
         any_store.url, api_keys_file=str(changing), hot_routes=hot_routes
     ) as process:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        with httpx.Client(base_url=process.url, limits=limits, timeout=20) as client:
+        with httpx.Client(base_url=process.url, limits=limits, timeout=PATIENCE) as client:
             assert [status(client, RANKING) for _ in range(3)] == [200, 200, 200]
             assert status(client, OTHER) == 401
             keys.write(changing, FULL, RANKING, OTHER)
@@ -406,7 +406,7 @@ def test_every_worker_follows(any_store: RedisServer, changing: Path) -> None:
         for _ in range(20):
             # Each request has a new connection, which the kernel gives to either worker.
             answers = [
-                httpx.get(process.url + ONE, headers=key.header, timeout=20).status_code
+                httpx.get(process.url + ONE, headers=key.header, timeout=PATIENCE).status_code
                 for key in (RANKING, OTHER)
             ]
             assert answers == [401, 200]
@@ -542,8 +542,8 @@ def test_with_keys_it_listens_beyond_loopback(any_store: RedisServer, changing: 
     settings = {"host": "0.0.0.0", "api_keys_file": str(changing)}
     with ServerProcess(any_store.url, **settings) as process:
         url = f"http://127.0.0.1:{process.port}{ONE}"
-        assert httpx.get(url, timeout=20).status_code == 401
-        assert httpx.get(url, headers=FULL.header, timeout=20).status_code == 200
+        assert httpx.get(url, timeout=PATIENCE).status_code == 401
+        assert httpx.get(url, headers=FULL.header, timeout=PATIENCE).status_code == 200
 
 
 def test_keys_hold_although_it_may_listen_without(any_store: RedisServer, changing: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.client.driver import PATIENCE
 from tests.redis_server import RedisServer
 from tests.server.server_process import ServerProcess
 
@@ -375,7 +376,7 @@ def test_a_body_over_the_limit_is_413_when_announced(http: httpx.Client) -> None
 
 
 def test_a_body_over_the_limit_is_413_when_counted(server: ServerProcess) -> None:
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         response = client.post(
             URL, content=_blanks(LIMIT * 2), headers={"Content-Type": "application/json"}
         )
@@ -395,7 +396,7 @@ def test_too_many_values_are_413(http: httpx.Client) -> None:
 
 def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
     """Send these bytes; return all that the server answers until it closes, and the seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         for part in parts:
             connection.sendall(part)
         started = time.monotonic()
@@ -440,7 +441,7 @@ def test_what_does_not_arrive_in_time_is_408_and_closed(
 
 
 def test_a_header_byte_by_byte_does_not_restart_its_timeout(strict: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=PATIENCE) as connection:
         started = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         connection.settimeout(0.02)
@@ -496,7 +497,7 @@ def test_connections_over_the_limit_are_refused(strict: ServerProcess) -> None:
     held = []
     try:
         for _ in range(8):
-            connection = socket.create_connection(address, timeout=20)
+            connection = socket.create_connection(address, timeout=PATIENCE)
             held.append(connection)
             # Each connection gets an answer first, so that the server has surely counted it.
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -509,7 +510,7 @@ def test_connections_over_the_limit_are_refused(strict: ServerProcess) -> None:
 
 
 def test_a_caller_that_leaves_amid_its_body_is_no_error(strict: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=PATIENCE) as connection:
         connection.sendall(POST_HEAD + b"Content-Length: 100\r\n\r\n{")
     with httpx.Client(base_url=strict.url) as client:
         assert client.get("/health/live").status_code == 200
@@ -563,7 +564,7 @@ def test_a_caller_that_does_not_read_is_left(any_store: RedisServer) -> None:
 def test_idle_connections_are_closed_after_their_time(any_store: RedisServer) -> None:
     with (
         ServerProcess(any_store.url, keep_alive=1) as process,
-        socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", process.port), timeout=PATIENCE) as connection,
     ):
         for _ in range(3):
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")

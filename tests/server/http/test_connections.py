@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
 from tests.server.http.test_hot_routes import Conversation, get, hot_requests, post
-from tests.server.process.test_lifecycle import until
 from tests.server.server_process import ServerProcess
 
 
@@ -72,7 +72,7 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
     impatient: ServerProcess,
 ) -> None:
     head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
         connection.sendall(head)
         # Answered before its body is there; the rest of the body has a header's time to come.
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -121,7 +121,7 @@ OVERLOADED = b"HTTP/1.1 429 "
 
 
 def connected(process: ServerProcess) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", process.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", process.port), timeout=PATIENCE)
 
 
 def answered(connection: socket.socket, request: bytes) -> bytes:

@@ -15,6 +15,7 @@ import pytest
 
 import fscore
 from fscore import Entity, FeatureService, FeatureView, Int64, String
+from tests.client.driver import until
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer
 from tests.server.both import comparable_stream
@@ -26,7 +27,6 @@ from tests.server.http.test_hot_routes import (
     post,
     received,
 )
-from tests.server.process.test_lifecycle import until
 from tests.server.server_process import ServerProcess
 from tests.server.shop import REGISTRY, Profile
 

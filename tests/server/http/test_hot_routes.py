@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.client.driver import PATIENCE
 from tests.redis_server import RedisServer
 from tests.server.both import comparable_stream
 from tests.server.server_process import ServerProcess
@@ -161,7 +162,7 @@ def learned(server: ServerProcess) -> ServerProcess:
 
 def received(port: int, parts: Sequence[bytes]) -> bytes:
     """Send these parts on a new connection; return all that it receives until it is closed."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = b""
         try:
@@ -180,9 +181,9 @@ class Conversation:
 
     def __init__(self, port: int) -> None:
         address = ("127.0.0.1", port)
-        self.connection = socket.create_connection(address, timeout=20)
+        self.connection = socket.create_connection(address, timeout=PATIENCE)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._other = socket.create_connection(address, timeout=20)
+        self._other = socket.create_connection(address, timeout=PATIENCE)
 
     def send(self, part: bytes) -> None:
         """Send a part, and wait until the server has read it by itself."""

@@ -231,7 +231,7 @@ def test_subscriptions_come_back(own_store: RedisServer, operator: fscore.Client
             # New connections reach either worker, so ten of them check both.
             for _ in range(10):
                 server.client.close()
-                server.client = type(server.client)(base_url=server.url, timeout=20)
+                server.client = server.new_client()
                 until(lambda version=version: follows([server], version))  # type: ignore[misc]
 
 
