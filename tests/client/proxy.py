@@ -116,7 +116,8 @@ class FaultProxy:
 
     def refuse(self) -> None:
         """End all connections, and each new one as soon as it is accepted."""
-        self._refusing = True
+        with self._changed:
+            self._refusing = True
         self.cut()
 
     def greet_only(self) -> None:
@@ -167,7 +168,13 @@ class FaultProxy:
                 end.settimeout(None)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
-                self._pairs.append((client, server))
+                # `refuse` may have come meanwhile, and did not see this connection.
+                refused = self._refusing
+                if not refused:
+                    self._pairs.append((client, server))
+            if refused:
+                _end(client, server)
+                continue
             self._spawn(self._requests, client, server)
             self._spawn(self._replies, client, server)
 
