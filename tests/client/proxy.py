@@ -55,6 +55,12 @@ class FaultProxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    @property
+    def connected(self) -> int:
+        """Connections that are open now."""
+        with self._changed:
+            return len(self._pairs)
+
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._accepting = self._spawn(self._accept)
