@@ -22,6 +22,7 @@ from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
 from tests.server import keys
 from tests.server.both import asking_both, comparable_stream
+from tests.server.conftest import UNCHANGING
 from tests.server.keys import (
     EXPIRED,
     FULL,
@@ -65,13 +66,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hot(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(any_store.url, api_keys_file=str(file), access_log=True) as process:
+    settings = {"api_keys_file": str(file), "access_log": True, **UNCHANGING}
+    with ServerProcess(any_store.url, **settings) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def application(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(any_store.url, api_keys_file=str(file), hot_routes=False) as process:
+    settings = {"api_keys_file": str(file), "hot_routes": False, **UNCHANGING}
+    with ServerProcess(any_store.url, **settings) as process:
         yield process
 
 
