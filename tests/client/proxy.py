@@ -162,7 +162,7 @@ class FaultProxy:
                 if self._closing:
                     client.close()
                     return
-            if self._refusing:
+            if self._refuses():
                 _reset(client)
                 continue
             try:
@@ -175,10 +175,9 @@ class FaultProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
                 # `refuse` may have come meanwhile, and did not see this connection.
-                refused = self._refusing
-                if not refused:
+                if not self._refuses():
                     self._pairs.append((client, server))
-            if refused:
+            if self._is_gone(client):
                 _end(client, server)
                 continue
             self._spawn(self._requests, client, server)
@@ -223,6 +222,9 @@ class FaultProxy:
             piece = data[: self._budget]
             self._budget -= len(piece)
             return piece, self._cut_when_spent and self._budget == 0
+
+    def _refuses(self) -> bool:
+        return self._refusing
 
     def _may_pass(self, client: socket.socket) -> bool:
         return self._budget != 0 and all(held is not client for held in self._held)

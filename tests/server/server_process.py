@@ -94,7 +94,7 @@ class ServerProcess:
     def pause(self) -> None:
         """Suspend the process; when this returns, no thread of it runs. SIGCONT resumes it."""
         self.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOPATIENCE)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until the process has ended and its whole log is read; return the exit code."""

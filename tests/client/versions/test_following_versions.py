@@ -14,6 +14,7 @@ import fscore
 from fscore import Entity, FeatureService, FeatureView, Int64, Registry
 from fscore._fscore import ReconnectBackoff
 from fscore.aio import subscription as _subscription
+from fscore.aio.transport import open_transport
 from tests.client.driver import PATIENCE, AsyncioDriver, Driver, make_driver, until
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer
@@ -356,7 +357,7 @@ def test_an_unforeseen_error_does_not_end_the_subscription(
     operator: fscore.Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_subscription, "open_transport", failing_once(_subscription.open_transport))
+    monkeypatch.setattr(_subscription, "open_transport", failing_once(open_transport))
     client = subscribed(asyncio_driver, redis_url)
     operator.versions.promote("ranking", 2)
     until(lambda: client.current_versions == {"ranking": 2})
