@@ -47,6 +47,11 @@ ROWS: dict[str, dict[Any, Any]] = {
 }
 
 
+# A server looks again before it answers by definitions that it read long ago, and then its hot
+# routes leave the request to the application. Where nobody changes any, it has no need to look.
+UNCHANGING = {"registry_poll": 3600}
+
+
 def fill(url: str) -> None:
     """Empty the store, apply the definitions and write the rows."""
     with redis.Redis.from_url(url) as connection:
@@ -101,14 +106,14 @@ def own_store(kind: str) -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def server(store: RedisServer) -> Iterator[ServerProcess]:
     """A feature server with hot routes, shared by tests that only read."""
-    with ServerProcess(store.url) as process:
+    with ServerProcess(store.url, **UNCHANGING) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def application(store: RedisServer) -> Iterator[ServerProcess]:
     """A feature server of the same store without hot routes."""
-    with ServerProcess(store.url, hot_routes=False) as process:
+    with ServerProcess(store.url, hot_routes=False, **UNCHANGING) as process:
         yield process
 
 

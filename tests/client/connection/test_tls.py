@@ -14,7 +14,7 @@ import pytest
 from fscore import ConfigError, ServerFault
 from tests.client.driver import DRIVERS, Driver, make_driver
 from tests.client.shop import REGISTRY
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 
 class Authority:
@@ -61,20 +61,17 @@ class TlsServer:
         name = f"server-{clients}"
         extension = "subjectAltName=IP:127.0.0.1,DNS:redis.test"
         certificate, key = authority.certificate(name, extension)
-        self.tls_port = free_port()
-        self.server = RedisServer(
-            "redis",
-            [
-                *("--tls-port", str(self.tls_port), "--tls-ca-cert-file", str(authority.ca)),
-                *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-                *("--tls-auth-clients", "yes" if clients else "no"),
-            ],
-        )
+        self.server = RedisServer("redis")
+        self.server.arguments = [
+            *("--tls-port", str(self.server.spare_port), "--tls-ca-cert-file", str(authority.ca)),
+            *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+            *("--tls-auth-clients", "yes" if clients else "no"),
+        ]
         self.server.start()
 
     @property
     def url(self) -> str:
-        return f"rediss://127.0.0.1:{self.tls_port}"
+        return f"rediss://127.0.0.1:{self.server.spare_port}"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -127,34 +127,45 @@ def test_a_removal_outlives_connections_that_are_cut(
 
 
 def away(proxy: FaultProxy) -> Callable[[Any], None]:
-    """Return a progress callback that refuses connections in each phase until a dial has failed."""
+    """Return a progress callback that has the proxy refuse connections in each phase."""
     seen: set[str] = set()
-
-    def give_back(after: int) -> None:
-        proxy.wait_for_connection(after + 1)
-        proxy.accept()
 
     def progress(now: Any) -> None:
         phase = getattr(now, "phase", "remove")
         if phase not in seen:
             seen.add(phase)
             proxy.refuse()
-            threading.Thread(target=give_back, args=(proxy.connections,), daemon=True).start()
 
     return progress
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(
-    driver: Driver, filled: Any, proxy: FaultProxy, witness: Any
+    driver: Driver,
+    filled: Any,
+    proxy: FaultProxy,
+    witness: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    waits: list[float] = []
+
+    class Waiting(Pause):
+        """Brings the server back once the operation itself waits for it."""
+
+        def __init__(self, seconds: float) -> None:
+            super().__init__(seconds)
+            if seconds:
+                waits.append(seconds)
+                proxy.accept()
+
+    monkeypatch.setattr(_scan, "Pause", Waiting)
     filled.versions.promote("all", filled.versions.create("all"))
     filled.write("row", [{"user_id": user, **row} for user, row in zip(USERS, rows(), strict=True)])
-    # Shorter than the outage, so that the operation itself has to wait.
-    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.05)
+    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=1.0)
     assert client.migrate("row", "packed", **FAST, progress=away(proxy)).copied == 2 * len(USERS)
     client.versions.retire("all", 1, force=True, rate=1e9, progress=away(proxy))
     assert everything(filled) == rows()
     assert len(witness.keys("user:*")) == len(USERS)
+    assert len(waits) >= 3
 
 
 def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
@@ -162,7 +173,7 @@ def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
 ) -> None:
     monkeypatch.setattr(_scan, "_PATIENCE", 0.3)
     for phase in ("copy", "remove"):
-        client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.1)
+        client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.5)
 
         def refuse(now: Any, phase: str = phase) -> None:
             if now.phase == phase:

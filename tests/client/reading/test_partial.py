@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fscore import DeadlineExceeded
-from tests.client.driver import PATIENCE, Driver, until
+from tests.client.driver import PATIENCE, Driver
+from tests.client.partial import read_in_part
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY, wide_registry
 
 POSITIONS = 9
 UNAVAILABLE = 5
-
-
-def read_in_part(
-    driver: Driver,
-    prepared: Any,
-    keys: Any,
-    proxy: FaultProxy,
-    position: int,
-    length: int,
-    timeout: float = 0.1,
-) -> Any:
-    """Return the result of a read whose reply of `length` bytes stops at `position`, or None.
-
-    None means that the read raised DeadlineExceeded. The bytes must arrive in the first half of the
-    timeout; otherwise the read is repeated with a longer one.
-    """
-    requests, passed, began = proxy.requests, proxy.passed, time.monotonic()
-    proxy.pass_bytes(position)
-    reading = driver.start(prepared.get, keys, timeout=timeout)
-    until(lambda: reading.done() or proxy.passed >= passed + position)
-    in_time = time.monotonic() - began < timeout / 2
-    try:
-        part = reading.result(PATIENCE)
-    except DeadlineExceeded:
-        part = None
-    finally:
-        proxy.release()
-    # Late bytes have passed before the next answer is counted.
-    until(lambda: proxy.requests == requests or proxy.passed >= passed + length)
-    if in_time:
-        return part
-    return read_in_part(driver, prepared, keys, proxy, position, length, 2 * timeout)
 
 
 def check_part(part: Any, whole: Any) -> int:

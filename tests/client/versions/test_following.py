@@ -13,7 +13,7 @@ from tests.client.driver import Driver, until
 from tests.client.proxy import FaultProxy
 from tests.client.shop import REGISTRY, Profile
 
-IN_TIME = 2.0
+IN_TIME = 5.0
 """Far above the deadlines given here, far below the default of ten seconds."""
 
 

@@ -167,8 +167,10 @@ def test_what_a_row_leaves_out_lives_on_with_it(client: Any, witness: Any) -> No
 
 @pytest.mark.usefixtures("by_field")
 def test_a_field_is_reclaimed(client: Any, witness: Any) -> None:
-    client.write("glimpse", [{"brief_id": 1, "seen": 1, "known": 2}])
-    assert witness.hexists("brief:{1}:v1", "seen")
+    row = {"seen": 1, "known": 2}
+    client.write("glimpse", [{"brief_id": 1, **row}])
+    client.write("glimpse", [{"brief_id": 2, **row}], event_time=shortly_ahead())
+    assert witness.hexists("brief:{2}:v1", "seen")
     until(lambda: not witness.hexists("brief:{1}:v1", "seen"))
     table = client.prepare(features=["seen", "known"]).get([1])
     assert table.to_dicts() == [{"seen": None, "known": 2}]

@@ -6,11 +6,14 @@ import datetime as dt
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import fscore as library
-from tests.redis_server import RedisServer, free_port
+from fscore_server.cli import doctor
+from tests.redis_server import RedisServer
 from tests.server.cli.command import COMMAND, Done, Fscore
 
 DEFINITIONS = """
@@ -187,8 +190,7 @@ def test_what_goes_wrong_is_one_line(shop: Fscore, name: str) -> None:
     failed(shop(*arguments), part)
 
 
-def test_a_server_that_is_away_is_one_line(fscore: Fscore) -> None:
-    port = free_port()
+def test_a_server_that_is_away_is_one_line(fscore: Fscore, port: int) -> None:
     url = f"redis://:secret@127.0.0.1:{port}"
     (fscore.folder / "defs.py").write_text(DEFINITIONS)
     for arguments in (["apply", "defs.py"], ["get", "user_id=1"]):
@@ -299,6 +301,16 @@ def test_doctor_finds_a_fit_server_fit(shop: Fscore) -> None:
     assert "appendonly" in shop("doctor").out
 
 
+@pytest.mark.parametrize(("answered", "outcome"), [(109, "ok"), (120, "warning")])
+def test_doctor_takes_no_slow_answer_for_a_wrong_clock(
+    monkeypatch: pytest.MonkeyPatch, answered: int, outcome: str
+) -> None:
+    times = iter([100.0, 110.0])
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: next(times)))
+    client: Any = SimpleNamespace(execute=lambda command: (answered, 0))
+    assert doctor._clock(client).outcome == outcome
+
+
 def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServer) -> None:
     with library.connect(redis_server.url) as client:
         client.execute(
@@ -321,8 +333,8 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     assert findings["rights"]["advice"] == "enough for a server; not for a load or apply"
 
 
-def test_doctor_says_when_there_is_no_server(fscore: Fscore) -> None:
-    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+def test_doctor_says_when_there_is_no_server(fscore: Fscore, port: int) -> None:
+    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{port}")
     assert done.code == 1
     assert done.out.startswith("failed   server")
 

@@ -9,6 +9,7 @@ import pytest
 
 import fscore as library
 from fscore.model.views import FeatureViewDefinition
+from tests.client.driver import PATIENCE
 from tests.server.cli.command import Done, Fscore
 
 DEFINITIONS = """
@@ -113,7 +114,7 @@ def test_an_interrupted_one_goes_on(shop: Fscore, redis_url: str) -> None:
         while len(client.execute("KEYS", "user:*:clicks")) < 200:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (130, "")
         assert "run the same command again" in err
         client.refresh()

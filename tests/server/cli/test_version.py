@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import fscore as library
+from tests.client.driver import PATIENCE
 from tests.server.cli.command import Done, Fscore
 
 DEFINITIONS = """
@@ -180,7 +181,7 @@ def test_an_interrupted_removal_says_how_it_goes_on(retiring: Fscore, redis_url:
         while client.execute("DBSIZE") > 2_900:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (130, "")
         assert "run the same command again" in err
         left = len(client.execute("KEYS", "user:{*}:v2"))
