@@ -25,24 +25,24 @@ from fscore import (
 
 HOUR_MS = 3_600_000
 
-user = Entity("user", join_keys={"user_id": Int64})
+customer = Entity("customer", join_keys={"customer_id": Int64})
 member = Entity("member", join_keys={"member_id": String})
-product = Entity("product", join_keys={"sku": String})
-affinity = Entity("affinity", join_keys={"user_id": Int64, "sku": String})
+article = Entity("article", join_keys={"sku": String})
+affinity = Entity("affinity", join_keys={"customer_id": Int64, "sku": String})
 
 
-class Profile(FeatureView, entity=user, ttl="1h"):
-    age: Int64
-    country: String
-    score: Float64
-    ratio: Float32
-    active: Bool
+class Customer(FeatureView, entity=customer, ttl="1h"):
+    orders: Int64
+    region: String
+    rating: Float64
+    discount: Float32
+    loyal: Bool
     seen: Timestamp
     joined: Timestamp[Literal["s"]]
-    token: Bytes
+    photo: Bytes
 
 
-class Standing(FeatureView, entity=user, ttl="1h"):
+class Standing(FeatureView, entity=customer, ttl="1h"):
     """A view whose features all have a default."""
 
     level: Int64 = Feature(default=7)
@@ -51,7 +51,7 @@ class Standing(FeatureView, entity=user, ttl="1h"):
     vip: Bool = Feature(default=True)
 
 
-class Behaviour(FeatureView, entity=user):
+class Behaviour(FeatureView, entity=customer):
     tags: List[String]
     counts: List[Int64]
     weights: List[Float64]
@@ -66,23 +66,24 @@ class Membership(FeatureView, entity=member):
     note: String
 
 
-class Stock(FeatureView, entity=product):
-    price: Float64
+class Stock(FeatureView, entity=article):
+    cost: Float64
     left: Int64
 
 
 class Affinity(FeatureView, entity=affinity):
-    clicks: Int64
+    likes: Int64
 
 
-everything = FeatureService("everything", features=[Profile, Standing, Behaviour])
-profile = FeatureService("profile", features=[Profile])
-pairs = FeatureService(
-    "pairs", features=[Stock.price, Profile.age, Affinity.clicks.alias("seen_clicks"), Stock.left]
-)
-second = FeatureService("second", features=[Profile.age, Profile.country], version=2)
-
-REGISTRY = Registry.from_definitions([everything, profile, pairs, second, Membership])
+SERVICES = [
+    FeatureService("overview", features=[Customer, Standing, Behaviour]),
+    FeatureService("customer", features=[Customer]),
+    FeatureService(
+        "offers", features=[Stock.cost, Customer.orders, Affinity.likes.alias("liked"), Stock.left]
+    ),
+    FeatureService("second", features=[Customer.orders, Customer.region], version=2),
+]
+REGISTRY = Registry.from_definitions([*SERVICES, Membership])
 
 
 @functools.cache
