@@ -13,8 +13,8 @@ from fscore import DeadlineExceeded
 from tests.client.driver import PATIENCE, AsyncioDriver
 from tests.client.oracle import FEATURES, check, fill, rows
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 CUSTOMERS = 300
 CALLERS = 32

@@ -13,8 +13,8 @@ import pytest
 import fscore
 from fscore import AuthenticationFailed, ConfigError, Unavailable
 from tests.client.driver import Driver
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer, free_port
+from tests.shop import REGISTRY
 
 PASSWORD = "p@ss/w:rd#%20 ☕"
 QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"

@@ -25,8 +25,8 @@ from fscore import (
 from tests.client.driver import PATIENCE, Driver
 from tests.client.oracle import FEATURES, check, fill
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 CUSTOMERS = 50
 NEVER = 3600.0

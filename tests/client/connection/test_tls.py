@@ -13,8 +13,8 @@ import pytest
 
 from fscore import ConfigError, ServerFault
 from tests.client.driver import DRIVERS, Driver, make_driver
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer, free_port
+from tests.shop import REGISTRY
 
 
 class Authority:

@@ -14,7 +14,7 @@ from fscore import DeadlineExceeded, Status
 from tests.client.driver import PATIENCE, AsyncioDriver
 from tests.client.oracle import EPOCH, FEATURES, check, fill
 from tests.client.proxy import FaultProxy
-from tests.client.shop import HOUR_MS, REGISTRY
+from tests.shop import HOUR_MS, REGISTRY
 
 CUSTOMERS = 10
 CALLERS = 200

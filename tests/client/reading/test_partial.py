@@ -11,7 +11,7 @@ import pytest
 from fscore import DeadlineExceeded
 from tests.client.driver import PATIENCE, Driver, until
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY, wide_registry
+from tests.shop import REGISTRY, wide_registry
 
 POSITIONS = 9
 UNAVAILABLE = 5

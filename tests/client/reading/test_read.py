@@ -36,8 +36,8 @@ from fscore import (
     Vector,
 )
 from tests.client.driver import Driver
-from tests.client.shop import HOUR_MS, REGISTRY, wide_registry
 from tests.event_times import RECENT_MS
+from tests.shop import HOUR_MS, REGISTRY, wide_registry
 
 NOW = RECENT_MS
 

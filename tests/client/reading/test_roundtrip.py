@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client.driver import AsyncioDriver, BlockingDriver
-from tests.client.shop import REGISTRY
 from tests.event_times import RECENT_MS
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -11,7 +11,7 @@ import fscore
 from fscore import DeadlineExceeded, FeatureService, Registry, Unavailable
 from tests.client.driver import Driver, until
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY, Customer
+from tests.shop import REGISTRY, Customer
 
 IN_TIME = 2.0
 """Far above the deadlines given here, far below the default of ten seconds."""
