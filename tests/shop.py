@@ -1,4 +1,8 @@
-"""Definitions for the client's tests: every type, composite keys, a wide row."""
+"""Definitions of a shop, for the tests of the clients and of the server.
+
+They have every type, ids that are integers and ids that are text, and composite keys. No two views
+have a feature of the same name, so tests need not say of which view a feature is.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,38 @@ from fscore import (
 
 HOUR_MS = 3_600_000
 
+user = Entity("user", join_keys={"user_id": String})
+item = Entity("item", join_keys={"item_id": Int64})
+basket = Entity("basket", join_keys={"user_id": String, "item_id": Int64})
 customer = Entity("customer", join_keys={"customer_id": Int64})
 member = Entity("member", join_keys={"member_id": String})
 article = Entity("article", join_keys={"sku": String})
 affinity = Entity("affinity", join_keys={"customer_id": Int64, "sku": String})
+
+
+class Profile(FeatureView, entity=user, owner="growth", description="Who they are."):
+    age: Int64
+    country: String = Feature(default="unknown")
+    score: Float64
+    active: Bool
+
+
+class Activity(FeatureView, entity=user, ttl="1h"):
+    clicks: Int64
+    last_seen: Timestamp
+    recent: List[String]
+    embedding: Vector[Literal[3]]
+    token: Bytes
+    ratio: Float32
+
+
+class Product(FeatureView, entity=item):
+    price: Float64
+    title: String
+
+
+class InBasket(FeatureView, entity=basket):
+    quantity: Int64
 
 
 class Customer(FeatureView, entity=customer, ttl="1h"):
@@ -76,6 +108,15 @@ class Affinity(FeatureView, entity=affinity):
 
 
 SERVICES = [
+    FeatureService(
+        "ranking", features=[Profile.age, Profile.country, Profile.score, Activity.clicks]
+    ),
+    FeatureService("everything", features=[Profile, Activity]),
+    FeatureService(
+        "pairs",
+        features=[Profile.age, Product.price, InBasket.quantity],
+        description="Two entities.",
+    ),
     FeatureService("overview", features=[Customer, Standing, Behaviour]),
     FeatureService("customer", features=[Customer]),
     FeatureService(

@@ -13,7 +13,8 @@ import fscore
 import fscore.aio
 from tests.redis_server import RedisServer
 from tests.server.server_process import ServerProcess
-from tests.server.shop import REGISTRY, Profile
+from tests.server.store import REGISTRY
+from tests.shop import Profile
 
 USERS = 300
 
