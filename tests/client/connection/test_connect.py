@@ -13,8 +13,8 @@ import pytest
 import fscore
 from fscore import AuthenticationFailed, ConfigError, Unavailable
 from tests.client.driver import Driver, until
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 PASSWORD = "p@ss/w:rd#%20 ☕"
 QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
@@ -23,8 +23,8 @@ QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
 def serves(client: Any) -> bool:
     """Check that definitions, writes and reads work."""
     client.apply(REGISTRY)
-    client.write("profile", [{"user_id": 1, "age": 29}])
-    return bool(client.prepare(features=["age"]).get([1]).to_dicts() == [{"age": 29}])
+    client.write("customer", [{"customer_id": 1, "orders": 29}])
+    return bool(client.prepare(features=["orders"]).get([1]).to_dicts() == [{"orders": 29}])
 
 
 def test_unix_sockets(driver: Driver, redis_server: RedisServer, redis_url: str) -> None:
@@ -52,12 +52,12 @@ def test_both_protocols(driver: Driver, redis_url: str, witness: Any, resp3: boo
     assert client.server["protocol"] == (3 if resp3 else 2)
     assert serves(client)
     # HGETALL's reply is a map in RESP3 and a flat array in RESP2.
-    assert client.prepare("everything").strategies == {"user": "HMGET"}
+    assert client.prepare("overview").strategies == {"customer": "HMGET"}
     client.apply(fscore.Registry.from_definitions([]), allow_unsafe=True)
     assert client.refresh() is False
-    replies = client.execute("HGETALL", "user:{1}:v1")
-    pairs = replies if isinstance(replies, dict) else dict(zip(*[iter(replies)] * 2, strict=True))
-    assert pairs[b"age"] == b"29"
+    replies = client.execute("HGETALL", "customer:{1}:v1")
+    stored = replies if isinstance(replies, dict) else dict(zip(*[iter(replies)] * 2, strict=True))
+    assert stored[b"orders"] == b"29"
     if resp3:
         assert client.server["server"] == ("valkey" if "valkey" in str(client.server) else "redis")
         assert client.server["version"].split(".")[0] in ("7", "9")
@@ -93,11 +93,11 @@ def test_the_url_may_come_from_the_environment(
     monkeypatch.setenv("FSCORE_KEY_PREFIX", "acme:")
     client = driver.connect()
     assert serves(client)
-    assert client.execute("EXISTS", "acme:user:{1}:v1") == 1
+    assert client.execute("EXISTS", "acme:customer:{1}:v1") == 1
     given: dict[str, Any] = {"redis_url": redis_url, "key_prefix": "globex:"}
     settings = fscore.RedisSettings(**given)
     assert serves(driver.connect(settings=settings, timeout=2.0))
-    assert client.execute("EXISTS", "globex:user:{1}:v1") == 1
+    assert client.execute("EXISTS", "globex:customer:{1}:v1") == 1
 
 
 # Credentials
@@ -199,21 +199,21 @@ def test_the_least_rights_that_reading_needs(
     assert serves(owner)
     reader = driver.connect(f"redis://reader:reading@{at}", key_prefix="acme:", prefer_resp3=resp3)
     assert reader.revision == owner.revision
-    prepared = reader.prepare(features=["age"])
-    assert prepared.get([1]).to_dicts() == [{"age": 29}]
-    assert reader.prepare("everything").get([1]).shape == (1, 19)
+    prepared = reader.prepare(features=["orders"])
+    assert prepared.get([1]).to_dicts() == [{"orders": 29}]
+    assert reader.prepare("overview").get([1]).shape == (1, 19)
     assert reader.refresh() is False
     for refused in (
-        lambda: reader.write("profile", [{"user_id": 1, "age": 30}]),
-        lambda: reader.delete("profile", [1]),
+        lambda: reader.write("customer", [{"customer_id": 1, "orders": 30}]),
+        lambda: reader.delete("customer", [1]),
         lambda: reader.apply(fscore.Registry(), allow_unsafe=True),
-        lambda: reader.execute("HGETALL", "globex:user:{1}:v1"),
+        lambda: reader.execute("HGETALL", "globex:customer:{1}:v1"),
         lambda: reader.execute("KEYS", "*"),
     ):
         with pytest.raises(ConfigError, match=r"NOPERM.*give the ACL user the right"):
             refused()
     # The server refuses the command, not the connection.
-    assert prepared.get([1]).to_dicts() == [{"age": 29}]
+    assert prepared.get([1]).to_dicts() == [{"orders": 29}]
 
 
 def test_a_read_that_is_not_allowed_is_not_a_missing_value(
@@ -223,7 +223,7 @@ def test_a_read_that_is_not_allowed_is_not_a_missing_value(
     owner = driver.connect(f"redis://:{QUOTED}@{at}", key_prefix="acme:")
     assert serves(owner)
     reader = driver.connect(f"redis://reader:reading@{at}", key_prefix="acme:")
-    prepared = reader.prepare(features=["age"])
+    prepared = reader.prepare(features=["orders"])
     owner.execute("ACL", "SETUSER", "reader", "resetkeys", "%R~acme:fscore:*")
     try:
         for partial in (True, False):
@@ -314,12 +314,12 @@ def test_a_closed_client_stays_closed(driver: Driver, redis_url: str, witness: A
 
     client = driver.connect(redis_url, client_name="short-lived")
     client.apply(REGISTRY)
-    prepared = client.prepare(features=["age"])
+    prepared = client.prepare(features=["orders"])
     assert is_known()
     client.close()
     for call in (
         lambda: prepared.get([1]),
-        lambda: client.write("profile", [{"user_id": 1}]),
+        lambda: client.write("customer", [{"customer_id": 1}]),
         lambda: client.execute("PING"),
         lambda: client.refresh(),
     ):

@@ -13,8 +13,8 @@ import pytest
 
 from fscore import ConfigError, ServerFault
 from tests.client.driver import DRIVERS, Driver, make_driver
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 
 class Authority:
@@ -130,10 +130,11 @@ def test_a_trusted_server(
     client = driver.connect(tls_server.url, tls_ca_file=authority.ca, **shown)
     client.apply(REGISTRY)
     # The bytes need more than one TLS record in each direction.
-    users = list(range(3000))
-    client.write("profile", [{"user_id": n, "age": n, "country": "c" * 50} for n in users])
-    table = client.prepare(features=["age", "country"]).get(users)
-    assert table.column("age").tolist() == users
+    customers = list(range(3000))
+    rows = [{"customer_id": n, "orders": n, "region": "c" * 50} for n in customers]
+    client.write("customer", rows)
+    table = client.prepare(features=["orders", "region"]).get(customers)
+    assert table.column("orders").tolist() == customers
     by_name = driver.connect(
         tls_server.url, tls_ca_file=authority.ca, tls_server_name="redis.test", **shown
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from fscore.errors import FeatureViewNotFound
 from fscore.operations.operation import Pause
 from tests.client.driver import Driver
 from tests.client.migrating import (
+    BOTH,
     DAY_MS,
     FAST,
     FEATURES,
@@ -24,28 +24,14 @@ from tests.client.migrating import (
     begin,
     course,
     fill,
+    keys_in,
+    opposite,
     row,
     same,
     values,
 )
 from tests.event_times import shortly_ahead
 from tests.redis_server import RedisServer
-
-BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
-
-
-@pytest.fixture
-def client(driver: Driver, redis_url: str) -> Any:
-    connected = driver.connect(redis_url, registry_poll=0.01)
-    connected.apply(REGISTRY)
-    return connected
-
-
-@pytest.fixture
-def steps(redis_url: str) -> Iterator[Steps]:
-    running = Steps(redis_url)
-    yield running
-    running.close()
 
 
 @BOTH
@@ -62,8 +48,7 @@ def test_values_statuses_and_versions_stay(client: Any, witness: Any, to: str) -
         *(len(USERS) + 5, len(USERS) + 5, 0),
     )
     assert done.revision == client.revision
-    keys = {key for key in witness.keys("user:*") if key.endswith(b":row")}
-    assert len(keys) == (len(USERS) + 5 if to == "packed" else 0)
+    assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
     fields = {name.decode() for name in witness.hkeys("user:{2}:v1")}
     in_hash = {name for name, value in row(2).items() if value is not None} | {"_ts:row"}
     assert fields == {"level", "_ts:other", *(in_hash if to == "hash" else ())}
@@ -176,7 +161,7 @@ def test_it_may_end_anywhere_and_goes_on(client: Any, steps: Steps, witness: Any
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     assert steps.run(course(to)).copied == len(USERS) + 5
     total = steps.done
     assert total > 15
@@ -187,8 +172,7 @@ def test_it_may_end_anywhere_and_goes_on(client: Any, steps: Steps, witness: Any
         assert steps.run(course(to)).layout == to
         same(values(client), before)
         assert client.registry.views["row"].layouts == (to,)
-        packed = [key for key in witness.keys("user:*") if key.endswith(b":row")]
-        assert len(packed) == (len(USERS) + 5 if to == "packed" else 0)
+        assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
 
 
 @BOTH
@@ -196,7 +180,7 @@ def test_it_may_be_taken_back_anywhere(client: Any, steps: Steps, to: str) -> No
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     assert steps.run(course(to)).layout == to
     total = steps.done
     for most in range(0, total, 3):
@@ -260,7 +244,7 @@ def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     steps.run(course(to))
     total = steps.done
     take = steps.take
@@ -279,8 +263,7 @@ def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str
         steps.take = take  # type: ignore[method-assign]
         assert (done.layout, done.copied) == (to, len(USERS) + 5)
         same(values(client), before)
-        packed = [key for key in witness.keys("user:*") if key.endswith(b":row")]
-        assert len(packed) == (len(USERS) + 5 if to == "packed" else 0)
+        assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
 
 
 @BOTH
@@ -350,7 +333,7 @@ def test_a_late_migration_does_nothing(
         asleep.run(course(to))
     asleep.close()
     assert client.prepare(features=["points"]).get([2]).to_dicts() == [{"points": 1234}]
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     left = witness.keys("user:*:row") if back == "packed" else witness.hget("user:{2}:v1", "points")
     assert not left
 

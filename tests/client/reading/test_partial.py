@@ -10,7 +10,7 @@ import pytest
 from tests.client.driver import PATIENCE, Driver
 from tests.client.partial import read_in_part
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY, wide_registry
+from tests.shop import REGISTRY, wide_registry
 
 POSITIONS = 9
 UNAVAILABLE = 5
@@ -58,12 +58,12 @@ def test_one_entity(
 def test_several_entities(driver: Driver, proxy: FaultProxy, redis_url: str, witness: Any) -> None:
     direct = driver.connect(redis_url)
     direct.apply(REGISTRY)
-    users, skus = [1, 1, 2, 3], ["a", "b", "a", "b"]
-    direct.write("profile", [{"user_id": user, "age": user} for user in (1, 2)])
-    direct.write("stock", [{"sku": sku, "price": 1.5, "left": 9} for sku in "ab"])
-    direct.write("affinity", {"user_id": users, "sku": skus, "clicks": [1, 2, 3, 4]})
-    prepared = driver.connect(proxy.url, registry_poll=3600).prepare("pairs")
-    keys = {"user_id": users, "sku": skus}
+    customers, skus = [1, 1, 2, 3], ["a", "b", "a", "b"]
+    direct.write("customer", [{"customer_id": customer, "orders": customer} for customer in (1, 2)])
+    direct.write("stock", [{"sku": sku, "cost": 1.5, "left": 9} for sku in "ab"])
+    direct.write("affinity", {"customer_id": customers, "sku": skus, "likes": [1, 2, 3, 4]})
+    prepared = driver.connect(proxy.url, registry_poll=3600).prepare("offers")
+    keys = {"customer_id": customers, "sku": skus}
     before = proxy.passed
     whole = prepared.get(keys, timeout=PATIENCE)
     length = proxy.passed - before

@@ -25,7 +25,7 @@ from fscore import (
 )
 from fscore.operations import registry as store
 from tests.client.driver import Driver, make_driver, until
-from tests.client.shop import REGISTRY
+from tests.shop import REGISTRY
 
 user = Entity("user", join_keys={"user_id": Int64})
 

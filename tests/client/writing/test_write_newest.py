@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fscore import ConfigError, InvalidValue
 from tests.client.driver import PATIENCE, Driver
 from tests.client.kinds import DAY_MS, REGISTRY
-from tests.client.shop import wide_registry
 from tests.event_times import EARLIEST_MS, PAST_MS, shortly_ahead
+from tests.shop import wide_registry
 
 T = PAST_MS
 KEY = "user:{1}:v1"

@@ -50,6 +50,13 @@ class Fscore:
         assert "Traceback" not in done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def change_definitions(self, old: str, new: str) -> None:
+        """Replace a text in defs.py, which must have it."""
+        path = self.folder / "defs.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
         """Start a command and return its process."""
         popen_options: dict[str, Any] = dict.fromkeys(

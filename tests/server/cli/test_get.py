@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.server import conftest as shop
 from tests.server.cli.command import Fscore
 from tests.server.kinds import AT, VISITOR_42
+from tests.server.store import fill
 
 ONE = ("get", "visitor_id=v0042")
 NOON = "2024-06-01T12:00:00Z"
@@ -20,7 +20,7 @@ INPUTS = ("--request", "amount=19", "--request", "coupon=HELLO")
 @pytest.fixture
 def filled(fscore_on: Fscore, redis_url: str) -> Fscore:
     """A server with a view of every kind."""
-    shop.fill(redis_url)
+    fill(redis_url)
     return fscore_on
 
 

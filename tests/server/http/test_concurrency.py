@@ -14,7 +14,8 @@ import fscore.aio
 from tests.client.driver import until
 from tests.redis_server import RedisServer
 from tests.server.server_process import ServerProcess
-from tests.server.shop import REGISTRY, Profile
+from tests.server.store import REGISTRY
+from tests.shop import Profile
 
 USERS = 300
 

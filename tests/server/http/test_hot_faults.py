@@ -28,7 +28,8 @@ from tests.server.http.test_hot_routes import (
     received,
 )
 from tests.server.server_process import ServerProcess
-from tests.server.shop import REGISTRY, Profile
+from tests.server.store import REGISTRY
+from tests.shop import Profile
 
 # With these settings only reads of requests go through the proxy, so it counts those alone.
 QUIET = {"registry_poll": 3600, "follow_versions": "poll"}

@@ -13,9 +13,9 @@ import redis
 import fscore
 import fscore.aio
 from tests.redis_server import RedisServer
-from tests.server.conftest import TWO_HOURS_AGO
 from tests.server.kinds import AT, HOUR, VISITOR_42
 from tests.server.server_process import ServerProcess
+from tests.server.store import TWO_HOURS_AGO
 
 VISITORS = ["v0042", "nobody", "v0007", "v0042"]
 ONE = {"visitor_id": "v0042", "service": "visits"}

@@ -12,7 +12,7 @@ import pytest
 import fscore
 import fscore.aio
 from tests.redis_server import RedisServer
-from tests.server.conftest import NOW_MS, TWO_HOURS_AGO
+from tests.server.store import NOW_MS, TWO_HOURS_AGO
 
 USERS = ["u1", "nobody", "null", "expired", "invalid", "u1"]
 

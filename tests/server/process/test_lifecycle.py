@@ -18,9 +18,9 @@ import pytest
 import fscore
 from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
-from tests.server.conftest import fill
 from tests.server.server_process import ServerProcess
-from tests.server.shop import REGISTRY, Profile
+from tests.server.store import REGISTRY, fill
+from tests.shop import Profile
 
 ONE = "/v1/features?user_id=u1&service=ranking"
 
