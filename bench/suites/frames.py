@@ -1,10 +1,9 @@
 """Read into, and write from, what data people hold: `python -m bench.suites.frames`.
 
-Reads take the same doubles of the same entities as a NumPy matrix, an Arrow table, a pandas frame or
-a Polars frame, and by DLPack. Writes store the same rows from each of those. redis-py does the same
-with its pipelines, and Feast reads with `get_online_features(…).to_df()` and writes with
-`write_to_online_store`, in an environment of its own. The answers are compared first. Rounds are
-interleaved; figures are microseconds a call for reads, and a row for writes.
+Reads take the same doubles of the same entities as a NumPy matrix, an Arrow table, a pandas or a
+Polars frame, and by DLPack. Writes store the same rows from each of those. redis-py does the same
+with its pipelines, and Feast reads with `get_online_features(…).to_df()` in an environment of its
+own. The answers are compared first. Rounds are interleaved.
 """
 
 from __future__ import annotations
@@ -143,30 +142,7 @@ def _reads(
     server: Server, workload: Workload, options: Options, feast: FeastFrames | None
 ) -> dict[str, list[Sample]]:
     with fscore.connect(server.url()) as client, redis.Redis.from_url(server.url()) as plain:
-        prepared = client.prepare(features=qualified(workload))
-
-        def get(ids: list[int]) -> fscore.FeatureTable:
-            return prepared.get(ids, timeout=TIMEOUT, partial=False)
-
-        def raw(ids: list[int]) -> list[list[float]]:
-            pipeline = plain.pipeline(transaction=False)
-            for identifier in ids:
-                pipeline.hmget(workload.key(identifier), workload.asked)
-            return [list(map(float, row)) for row in pipeline.execute()]
-
-        names = workload.asked
-        contestants: dict[str, Callable[[list[int]], Any]] = {
-            "fscore to_numpy": lambda ids: get(ids).to_numpy(),
-            "fscore DLPack": lambda ids: np.from_dlpack(get(ids)),
-            "fscore to_arrow": lambda ids: get(ids).to_arrow(),
-            "fscore to_pandas": lambda ids: get(ids).to_pandas(),
-            "fscore to_polars": lambda ids: get(ids).to_polars(),
-            f"{REDIS_PY} to NumPy": lambda ids: np.array(raw(ids)),
-            f"{REDIS_PY} to Arrow": lambda ids: pa.Table.from_arrays(
-                [pa.array(column) for column in np.array(raw(ids)).T], names
-            ),
-            f"{REDIS_PY} to pandas": lambda ids: pd.DataFrame(np.array(raw(ids)), columns=names),
-        }
+        contestants = _readers(client, plain, workload)
         for name, call in contestants.items():
             for ids in workload.batches(8):
                 _check(name, call(ids), workload, ids)
@@ -180,16 +156,46 @@ def _reads(
                 taken = timing.time_blocking(call, workload.endless(), options.seconds, server)
                 rounds[name].append(taken)
             if feast is not None:
-                before = server.cpu_seconds()
-                sample = feast.ask(
-                    measure=workload.batches(), width=workload.features, seconds=options.seconds
-                )
-                server_cpu = (server.cpu_seconds() - before) / sample["calls"] * timing.MICRO
-                del sample["calls"]
-                rounds.setdefault(f"{FEAST} to_df", []).append(
-                    Sample(**sample, server_cpu=server_cpu)
-                )
+                taken = _time_feast(feast, workload, options.seconds, server)
+                rounds.setdefault(f"{FEAST} to_df", []).append(taken)
         return rounds
+
+
+def _readers(
+    client: fscore.Client, plain: Any, workload: Workload
+) -> dict[str, Callable[[list[int]], Any]]:
+    prepared = client.prepare(features=qualified(workload))
+    names = workload.asked
+
+    def get(ids: list[int]) -> fscore.FeatureTable:
+        return prepared.get(ids, timeout=TIMEOUT, partial=False)
+
+    def raw(ids: list[int]) -> np.ndarray:
+        pipeline = plain.pipeline(transaction=False)
+        for identifier in ids:
+            pipeline.hmget(workload.key(identifier), names)
+        return np.array([list(map(float, row)) for row in pipeline.execute()])
+
+    def to_arrow(ids: list[int]) -> pa.Table:
+        return pa.Table.from_arrays([pa.array(column) for column in raw(ids).T], names)
+
+    return {
+        "fscore to_numpy": lambda ids: get(ids).to_numpy(),
+        "fscore DLPack": lambda ids: np.from_dlpack(get(ids)),
+        "fscore to_arrow": lambda ids: get(ids).to_arrow(),
+        "fscore to_pandas": lambda ids: get(ids).to_pandas(),
+        "fscore to_polars": lambda ids: get(ids).to_polars(),
+        f"{REDIS_PY} to NumPy": raw,
+        f"{REDIS_PY} to Arrow": to_arrow,
+        f"{REDIS_PY} to pandas": lambda ids: pd.DataFrame(raw(ids), columns=names),
+    }
+
+
+def _time_feast(feast: FeastFrames, workload: Workload, seconds: float, server: Server) -> Sample:
+    before = server.cpu_seconds()
+    found = feast.ask(measure=workload.batches(), width=workload.features, seconds=seconds)
+    server_cpu = (server.cpu_seconds() - before) / found.pop("calls") * timing.MICRO
+    return Sample(**found, server_cpu=server_cpu)
 
 
 def _check(name: str, answer: Any, workload: Workload, ids: list[int]) -> None:
@@ -203,7 +209,7 @@ def _check(name: str, answer: Any, workload: Workload, ids: list[int]) -> None:
 def _table(rounds: dict[str, list[Sample]]) -> str:
     fields = ("p50", "p99", "client_cpu", "server_cpu")
     rows = [
-        (name, *(f"{median(figures(samples, field)):,.1f}" for field in fields))
+        (name, *(f"{median(samples, field):,.1f}" for field in fields))
         for name, samples in rounds.items()
     ]
     return report.table(("client", *COLUMNS), rows)
@@ -257,7 +263,7 @@ def _writes(server: Server, options: Options) -> dict[str, list[tuple[float, flo
             for start in range(0, count, PIPELINE):
                 pipeline = plain.pipeline(transaction=False)
                 for row in frame.iloc[start : start + PIPELINE].itertuples(index=False):
-                    fields = {name: getattr(row, name) for name in NAMES}
+                    fields: Any = {name: getattr(row, name) for name in NAMES}
                     pipeline.hset(f"frame_user:{{{row.frame_user_id}}}:v1", mapping=fields)
                 pipeline.execute()
 

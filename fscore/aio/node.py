@@ -299,7 +299,9 @@ class Node:
             link.is_dialled = True
             try:
                 await open_transport(loop, link, endpoint, self._tls, self._tls_name)
-            except OSError as error:
+            except Exception as error:
+                # A host name that no resolver takes is a UnicodeError. If that ended this task, the
+                # requests that wait in `link`, and all later ones, would wait in vain.
                 link.is_dialled = False
                 self._backoff.failed(monotonic())
                 if _is_lasting(error):
@@ -368,7 +370,7 @@ def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
             waiter.set_exception(error)
 
 
-def _is_lasting(error: OSError) -> bool:
+def _is_lasting(error: Exception) -> bool:
     """Return whether another dial would fail too: an untrusted certificate, or a peer without TLS.
 
     A connection that was cut off during the handshake may succeed next time.

@@ -56,8 +56,10 @@ class Subscription:
                 await self._listen(link)
             except TimeoutError:
                 self.fault = f"{self._endpoint} did not answer in time"
-            except (OSError, FscoreError) as error:
-                self.fault = str(error) or type(error).__name__
+            except Exception as error:
+                # Nobody awaits this task, so an error that ended it would go unnoticed.
+                foreseen = isinstance(error, OSError | FscoreError)
+                self.fault = (str(error) if foreseen else repr(error)) or type(error).__name__
             finally:
                 link.abort()
             now = monotonic()

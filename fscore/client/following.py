@@ -1,4 +1,4 @@
-"""What both clients say of the definitions that they follow."""
+"""The definitions and versions that a client follows, the same for both clients."""
 
 from __future__ import annotations
 

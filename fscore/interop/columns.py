@@ -191,7 +191,8 @@ def _from_times(values: npt.NDArray[Any], nulls: Flags | None) -> Column:
 def _from_masked_matrix(values: np.ma.MaskedArray[Any, Any], mask: Flags) -> Column:
     """Read a row that is masked throughout as null, and a gap within a row as None."""
     across = tuple(range(1, values.ndim))
-    whole, some = mask.all(axis=across), mask.any(axis=across)
+    whole: Flags = np.asarray(mask.all(axis=across))
+    some: Flags = np.asarray(mask.any(axis=across))
     rows = [
         row.tolist() if has_gap else row.data for row, has_gap in zip(values, some, strict=True)
     ]

@@ -25,7 +25,7 @@ def is_table(data: Any) -> bool:
     if isinstance(data, pa.Array | pa.ChunkedArray):
         return isinstance(data, pa.StructArray)
     if hasattr(data, "__arrow_c_schema__"):
-        return pa.types.is_struct(_type_of(data))
+        return bool(pa.types.is_struct(_type_of(data)))
     return hasattr(data, "columns") or hasattr(data, "column_names") or hasattr(data, "schema")
 
 

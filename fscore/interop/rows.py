@@ -169,10 +169,10 @@ def _time_ms(value: Any, name: str) -> int:
         return int(value.astype("M8[ms]").astype(np.int64))
     # A duration of NumPy is an integer to Python.
     if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64):
-        value = int(value)
-        if -(1 << 63) <= value < 1 << 63:
-            return value
-        raise InvalidValue(f"{name} is {value}, which is beyond 64 bits", feature=name)
+        whole = int(value)
+        if -(1 << 63) <= whole < 1 << 63:
+            return whole
+        raise InvalidValue(f"{name} is {whole}, which is beyond 64 bits", feature=name)
     raise InvalidValue(
         f"{name} is {value!r}; it must be a datetime with a time zone, or epoch ms",
         feature=name,

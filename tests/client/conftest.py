@@ -10,8 +10,8 @@ import redis
 
 from tests.client.driver import AsyncioDriver, Driver
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 
 @pytest.fixture

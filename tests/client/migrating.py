@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+import pytest
+
 import fscore
 from fscore import (
     Bool,
@@ -30,6 +32,8 @@ NOW = int(time.time() * 1000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 USERS = list(range(40))
 FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
+BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
+"""Migrate to each of the two layouts."""
 
 user = Entity("user", join_keys={"user_id": Int64})
 
@@ -114,6 +118,20 @@ def values(client: Any) -> Any:
         table = prepared.get([*USERS, 999], version=version, as_of=NOW)
         found.append((table.to_dicts(), table.statuses.tolist(), table.event_times.tolist()))
     return found
+
+
+def opposite(layout: str) -> str:
+    """Return the other layout."""
+    return "hash" if layout == "packed" else "packed"
+
+
+def keys_in(witness: Any, layout: str) -> list[bytes]:
+    """Return the keys that have a row in this layout."""
+    if layout == "packed":
+        packed: list[bytes] = witness.keys("user:*:row")
+        return packed
+    hashes = [key for key in witness.keys("user:*") if not key.endswith(b":row")]
+    return [key for key in hashes if witness.hexists(key, "_ts:row")]
 
 
 def same(found: Any, expected: Any) -> None:

@@ -65,7 +65,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("options", "body", "says"), STATEMENTS)
-def test_a_wrong_flag_view_is_told_with_file_class_and_field(
+def test_a_wrong_flag_view_is_reported_with_file_class_and_field(
     problems: Problems, options: str, body: str, says: str
 ) -> None:
     found = problems(f"class V(FlagView, entity=user, {options}):\n    {body}\n")
@@ -84,7 +84,7 @@ def test_patterns_of_ids(ids: str) -> None:
     assert view.ids == ids
 
 
-def test_ids_are_numbers_already_where_the_join_key_is_one(problems: Problems) -> None:
+def test_an_integer_join_key_needs_no_pattern_of_ids(problems: Problems) -> None:
     found = problems("""\
     item = Entity("item", join_keys={"item_id": Int64})
     class V(FlagView, entity=item, ids="item_%d"):

@@ -81,7 +81,7 @@ def test_a_row_lives_as_long_as_any_of_its_values(
         ("x: Int64 = Feature(ttl=5)", "V.x: ttl: 5 is not a valid duration"),
     ],
 )
-def test_a_wrong_ttl_is_told(problems: Problems, line: str, says: str) -> None:
+def test_a_wrong_ttl_is_reported(problems: Problems, line: str, says: str) -> None:
     found = problems(f"class V(FeatureView, entity=user):\n    {line}\n")
     assert len(found) == 1, found
     assert says in found[0]
@@ -141,7 +141,7 @@ def colliding() -> tuple[str, str]:
     raise AssertionError("no two schemas have one fingerprint")
 
 
-def test_two_schemas_of_one_fingerprint_are_told() -> None:
+def test_two_schemas_of_one_fingerprint_are_reported() -> None:
     one, other = colliding()
     views = {
         name: FeatureViewDefinition(

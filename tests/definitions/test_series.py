@@ -106,7 +106,7 @@ def test_a_registry_with_series_survives_its_json() -> None:
     assert again.views["clicks"] == registry.views["clicks"]
 
 
-def test_features_of_a_series_are_references_and_payload_fields_are_none() -> None:
+def test_features_of_a_series_are_references_and_payload_fields_are_not() -> None:
     assert isinstance(Clicks.last_5, List)
     assert str(Clicks.shown_last.data_type) == "List[Timestamp[s]]"
     service = FeatureService("s", features=[Clicks])
@@ -133,7 +133,7 @@ def test_tiles_are_kept_as_long_as_events_unless_said_otherwise() -> None:
     assert definition(Visits).tile_retention_ms == definition(Visits).retention_ms
 
 
-def test_tiles_are_read_where_a_whole_one_is_certain_to_be_in_the_window() -> None:
+def test_tiles_are_read_if_a_whole_one_is_certain_to_be_in_the_window() -> None:
     class Visits(SeriesView, entity=user, retention="7d", tile="1h", tile_retention="30d"):
         page: String = Payload()
         amount: Float64 = Payload()
@@ -246,7 +246,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("options", "body", "says"), STATEMENTS)
-def test_a_wrong_series_is_told_with_file_class_and_field(
+def test_a_wrong_series_is_reported_with_file_class_and_field(
     problems: Problems, options: str, body: str, says: str
 ) -> None:
     found = problems(f"class V(SeriesView, entity=user, {options}):\n    {body}\n")
@@ -267,7 +267,7 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize(("line", "says"), PAYLOADS)
-def test_a_wrong_payload_field_is_told(problems: Problems, line: str, says: str) -> None:
+def test_a_wrong_payload_field_is_reported(problems: Problems, line: str, says: str) -> None:
     found = problems(
         f"class V(SeriesView, entity=user):\n    {line}\n    n: Int64 = window.count()\n"
     )
@@ -333,7 +333,7 @@ def test_a_payload_field_without_a_type_is_reported_once(problems: Problems) -> 
     ]
 
 
-def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
+def test_everything_wrong_is_reported_at_once(problems: Problems) -> None:
     found = problems("""\
     class V(SeriesView, entity=user, retention="soon", repeats="never", tll="1d"):
         price: float = Payload()

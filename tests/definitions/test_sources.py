@@ -86,7 +86,7 @@ def test_a_cells_text_is_its_own(text: str | None) -> None:
         ("smallest('a')", "List[Int64]", "smallest() cannot fill a List[Int64]"),
     ],
 )
-def test_a_wrong_mapping_is_told(
+def test_a_wrong_mapping_is_reported(
     problems: Problems, mapping: str, spelling: str, says: str
 ) -> None:
     found = problems(
@@ -112,7 +112,7 @@ def test_a_wrong_mapping_is_told(
         {"op": "latest", "column": "a", "where": {"b": [[]]}},
     ],
 )
-def test_json_that_is_no_mapping_is_told(data: Any) -> None:
+def test_json_that_is_not_a_mapping_is_reported(data: Any) -> None:
     assert len(FeatureMapping.from_json(data).problems(DataType("Int64"))) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_sources_json_form() -> None:
         ('"s", event_time="at", keys={"uid": "user_id"}', "keys names uid, which no entity"),
     ],
 )
-def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -> None:
+def test_a_wrong_source_is_reported(problems: Problems, arguments: str, says: str) -> None:
     found = problems(
         f"s = FileSource({arguments})\nclass V(FeatureView, entity=user, source=s):\n    a: Int64\n"
     )
@@ -156,6 +156,6 @@ def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -
 
 
 @pytest.mark.parametrize("pattern", [None, "unix", "unix_ms", "%d.%m.%Y %H:%M"])
-def test_formats_of_moments(pattern: str | None) -> None:
+def test_timestamp_formats(pattern: str | None) -> None:
     source = FileSource("s", event_time="at", timestamp_format=pattern)
     assert source.problems() == []

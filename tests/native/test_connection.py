@@ -226,7 +226,7 @@ def test_waiters_are_let_go() -> None:
     assert watch() is None
 
 
-def test_a_child_process_is_told() -> None:
+def test_a_child_process_gets_an_error() -> None:
     connection = _ready()
     child = os.fork()
     if child == 0:

@@ -368,6 +368,6 @@ def test_text_that_is_not_unicode_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", b"\xff", "1"])
-def test_what_is_no_registry_is_refused(text: str | bytes) -> None:
+def test_anything_but_a_registry_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidDefinition, match=r"is not valid JSON|has format None"):
         Registry.from_json(text)

@@ -19,25 +19,25 @@ pub struct Invalid(pub &'static str);
 /// A decoded value, borrowed from a table or given by a writer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// Of an `Int64`, or a timestamp in epoch milliseconds.
+    /// An `Int64`, or a timestamp in epoch milliseconds.
     Integer(i64),
-    /// Of a `Float64`.
+    /// A `Float64`.
     Float64(f64),
-    /// Of a `Float32`.
+    /// A `Float32`.
     Float32(f32),
-    /// Of a `Bool`.
+    /// A `Bool`.
     Bool(bool),
-    /// Of a `String`.
+    /// A `String`.
     String(&'a str),
-    /// Of a `Bytes`.
+    /// A `Bytes`.
     Bytes(&'a [u8]),
-    /// Of a list.
+    /// A list.
     List(Elements<'a>),
-    /// Of a vector: little-endian `Float32`s.
+    /// A vector: little-endian `Float32`s.
     Vector(&'a [u8]),
 }
 
-/// The place of a value's bytes in the arena.
+/// The range of a value's bytes in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaSpan {
     /// Offset of the first byte.

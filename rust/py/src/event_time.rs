@@ -1,4 +1,4 @@
-//! Which times an event may have, for what reads events in Python.
+//! The times that an event may have, for the Python code that reads events.
 
 use fscore_core::event_time::{self, EpochUnit};
 use pyo3::prelude::*;
@@ -9,10 +9,11 @@ pub(crate) fn event_time_limits(now_ms: i64) -> (i64, i64) {
     event_time::limits(now_ms).into_inner()
 }
 
-/// What is wrong with the time of an event, to go on after "which is"; None where it is in the limits.
+/// What is wrong with the time of an event; None if it is within the limits. The text goes on after
+/// "which is".
 ///
 /// `timestamp_format` says in which unit a number was read: "unix" in seconds, "`unix_ms`" in
-/// milliseconds. It is None where the time was something else than a number.
+/// milliseconds. It is None if the time did not come as a number.
 #[pyfunction]
 #[pyo3(signature = (time_ms, now_ms, timestamp_format = None))]
 pub(crate) fn event_time_fault(

@@ -55,7 +55,7 @@ class Exchange:
         self.request_id = request_id
         self.begun = begun
         self.started = perf_counter() if begun is None else begun.started
-        # Who sends it, if requests need an API key.
+        # The sender, if requests need an API key.
         self.caller: Caller | None = None
         # The status sent, 0 while there is none.
         self.status = 0

@@ -27,7 +27,7 @@ _TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read from files, for a load or a push."""
+    """The cells that are read from files, for a load or a push."""
 
     cells: tuple[Cell, ...]
     """The conversions to do on each chunk, each once. Those of `required` come first, so that a

@@ -71,7 +71,7 @@ def structured(columns: Columns, types: dict[str, str]) -> Any:
     for name, kind in types.items():
         fields.append((name, "f4", (3,)) if kind == "Vector[3]" else (name, NUMPY.get(kind, "O")))
     count = len(next(iter(columns.values())))
-    whole = np.ma.zeros(count, dtype=fields)
+    whole: Any = np.ma.zeros(count, dtype=fields)
     for name, kind in types.items():
         given = array(columns[name], kind)
         whole[name] = given

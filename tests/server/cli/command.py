@@ -24,7 +24,7 @@ class Done:
 
 
 class Fscore:
-    """Runs `fscore` in a folder, with only these variables as settings."""
+    """Runs `fscore` in a folder, with only these variables as settings, and a long deadline."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
@@ -33,7 +33,8 @@ class Fscore:
             for name, value in os.environ.items()
             if not name.startswith(("FSCORE_", "DEMO_"))
         }
-        self.environment = {**outside, "COLUMNS": "100", **variables}
+        # A busy machine may stop a process for longer than a second, the default deadline.
+        self.environment = {**outside, "COLUMNS": "100", "FSCORE_TIMEOUT": "10", **variables}
 
     def __call__(self, *arguments: object, stdin: str = "", **variables: str) -> Done:
         """Run a command to its end with this standard input."""
@@ -48,6 +49,13 @@ class Fscore:
         )
         assert "Traceback" not in done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def change_definitions(self, old: str, new: str) -> None:
+        """Replace a text in defs.py, which must have it."""
+        path = self.folder / "defs.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
 
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
         """Start a command and return its process."""

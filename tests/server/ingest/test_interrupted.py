@@ -86,7 +86,7 @@ def test_a_load_whose_server_stays_away_says_so(
     server: RedisServer, events: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fscore_server.ingest.writing._PAUSES", (0.01, 0.01))
-    with fscore.connect(server.url, write_timeout=0.2) as client:
+    with fscore.connect(server.url, write_timeout=2.0) as client:
         client.apply(REGISTRY)
         with pytest.raises(Unavailable, match=str(server.port)):
             load(client, REGISTRY, [events], progress=Killing(server, restart=False))

@@ -168,7 +168,8 @@ fn write_values<'a>(
     said
 }
 
-/// By then most digits of the first are ready, and the buffers stay in the nearest cache.
+/// The most doubles that are made before they are copied. By then most digits of the first are
+/// ready, and the buffers stay in the nearest cache.
 const RUN: usize = 10;
 
 /// Consecutive doubles. A processor that copies bytes that it has just written waits for them, so

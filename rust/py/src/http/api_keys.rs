@@ -131,7 +131,8 @@ impl Caller {
         self.allowed(|key| key.has_view(view))
     }
 
-    /// What it may not read of a service, or of views if that is None: the kind, and the name.
+    /// The service or the view that it may not read, as kind and name; None if it may read them
+    /// all. If `service` is None, it is only about `views`.
     #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
     fn denied(
         &self,
