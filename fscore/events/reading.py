@@ -12,7 +12,8 @@ import numpy as np
 from fscore._fscore import event_time_fault, event_time_limits
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.events.projection import Cell, EventColumns, SourceProjection, Values
-from fscore.interop.columns import Column, as_type, first_null, frame, shown
+from fscore.interop.column import Column, as_type, first_null
+from fscore.interop.columns import frame, shown
 from fscore.interop.moments import expectation, moment_reader
 from fscore.model.mapping import cell_text
 

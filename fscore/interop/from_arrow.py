@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fscore.errors import ConfigError
-from fscore.interop import columns
+from fscore.interop.column import Column, from_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def table(data: Any) -> pa.Table:
     return pa.table(data)
 
 
-def column(values: Any) -> columns.Column:
+def column(values: Any) -> Column:
     """Convert an array, a chunked array, or anything else with Arrow's interface."""
     if isinstance(values, pa.Array):
         array = values
@@ -61,7 +61,7 @@ def _chunked(values: Any) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(values)])
 
 
-def _from_array(array: pa.Array) -> columns.Column:
+def _from_array(array: pa.Array) -> Column:
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _from_array(array.storage)
@@ -75,14 +75,14 @@ def _from_array(array: pa.Array) -> columns.Column:
     if (unit := _unit(kind)) is not None:
         width = pa.int32() if pa.types.is_date32(kind) else pa.int64()
         whole = array.cast(width).fill_null(0).to_numpy().astype(np.int64, copy=False)
-        return columns.from_array(whole.view(unit), nulls)
+        return from_array(whole.view(unit), nulls)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return columns.from_array(array.fill_null(0).to_numpy(), nulls)
+        return from_array(array.fill_null(0).to_numpy(), nulls)
     if pa.types.is_boolean(kind):
-        return columns.from_array(array.fill_null(False).to_numpy(zero_copy_only=False), nulls)
+        return from_array(array.fill_null(False).to_numpy(zero_copy_only=False), nulls)
     if _is_list(kind) and _unit(kind.value_type) in _TIME_UNITS:
         array = array.cast(_UTC_LIST, safe=False)
-    return columns.Column(array.to_pylist(), nulls)
+    return Column(array.to_pylist(), nulls)
 
 
 _TIME_UNITS = {f"M8[{unit}]" for unit in ("D", "s", "ms", "us", "ns")}

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fscore.errors import InvalidKeys, InvalidValue
-from fscore.interop.columns import Column, as_type, column, converting, frame
+from fscore.interop.column import Column, as_type
+from fscore.interop.columns import column, converting, frame
 
 __all__ = ["ids", "key_column", "key_columns"]
 

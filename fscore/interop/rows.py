@@ -12,15 +12,8 @@ import numpy as np
 
 from fscore._fscore import WriteBatch, WritePlan, event_time_fault
 from fscore.errors import InvalidKeys, InvalidValue
-from fscore.interop.columns import (
-    Column,
-    Frame,
-    as_type,
-    column,
-    converting,
-    frame,
-    is_null,
-)
+from fscore.interop.column import Column, as_type, is_null
+from fscore.interop.columns import Frame, column, converting, frame
 from fscore.interop.keys import ids
 
 _ROWS_PER_BATCH = 2_000

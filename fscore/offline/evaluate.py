@@ -12,7 +12,8 @@ import numpy.typing as npt
 from fscore.definitions.markers import FeatureRef, annotation_of
 from fscore.definitions.views.declaring import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
-from fscore.interop.columns import Column, Frame, as_type, column, converting, frame, is_null
+from fscore.interop.column import Column, as_type, is_null
+from fscore.interop.columns import Frame, column, converting, frame
 from fscore.model.data_type import DataType, epoch_ms
 from fscore.model.expression import Expression, Operand, operand
 

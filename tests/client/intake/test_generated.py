@@ -74,7 +74,9 @@ values = st.recursive(
         st.lists(inner, max_size=3),
         st.lists(inner, max_size=3).map(tuple),
         st.dictionaries(st.text(max_size=2), inner, max_size=2),
-        st.lists(st.floats(width=32), min_size=3, max_size=3).map(lambda floats: np.array(floats, dtype=np.float32)),
+        st.lists(st.floats(width=32), min_size=3, max_size=3).map(
+            lambda floats: np.array(floats, dtype=np.float32)
+        ),
         st.lists(st.integers(0, 5), max_size=3).map(lambda ids: np.array(ids, "M8[D]")),
     ),
     max_leaves=4,

@@ -358,7 +358,7 @@ def test_no_keys_no_rows(client: Any) -> None:
         (["1"], "Int64, not str"),
         ([True], "Int64, not bool"),
         ([1.0], "Int64, not float"),
-        ([None], r"user_id \(row 0\) is null"),
+        ([None], r"customer_id \(row 0\) is null"),
         ([1, 2**63], "row 1.*64 bits"),
         (np.array([2**63], dtype=np.uint64), "row 0.*64 bits"),
         ({"uid": [1]}, "uid"),
