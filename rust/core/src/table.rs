@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::keys::KeyColumns;
-use crate::plan::ReadPlan;
+use crate::plan::{Feature, OutputColumns};
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
 
@@ -30,7 +30,7 @@ pub struct Problem {
 /// The answer to a read.
 #[derive(Debug)]
 pub struct Table {
-    pub(crate) plan: Arc<ReadPlan>,
+    pub(crate) output: Arc<OutputColumns>,
     pub(crate) keys: KeyColumns,
     pub(crate) version: i64,
     pub(crate) pointer: Option<i64>,
@@ -52,12 +52,12 @@ impl Table {
 
     /// How many features.
     pub fn columns(&self) -> usize {
-        self.plan.features.len()
+        self.output.features.len()
     }
 
-    /// The plan that was read.
-    pub fn plan(&self) -> &ReadPlan {
-        &self.plan
+    /// The features, in order.
+    pub fn features(&self) -> &[Feature] {
+        &self.output.features
     }
 
     /// The keys that were asked for.
@@ -112,7 +112,7 @@ impl Table {
 
     /// The type of a feature.
     pub fn data_type(&self, column: usize) -> DataType {
-        self.plan.features[column].data_type
+        self.output.features[column].data_type
     }
 
     /// The status of a value.
@@ -122,7 +122,7 @@ impl Table {
 
     /// The value if there is one, else the feature's default if that may be served, else `None`.
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
-        let feature = &self.plan.features[column];
+        let feature = &self.output.features[column];
         let served = match self.status(row, column) {
             Status::Present => true,
             Status::Null | Status::NotFound | Status::Expired => feature.has_default,
@@ -140,7 +140,7 @@ impl Table {
         let range = row * self.columns()..(row + 1) * self.columns();
         let cells = self.cells[range.clone()].iter();
         let statuses = &self.statuses[range];
-        let features = self.plan.features.iter();
+        let features = self.output.features.iter();
         cells.zip(statuses).zip(features).enumerate().map(
             move |(column, ((&cell, &status), feature))| match feature.data_type {
                 DataType::Scalar(Scalar::Float64) if status == PRESENT => {
@@ -153,8 +153,8 @@ impl Table {
 
     /// The event time of a value's row in milliseconds, or [`NO_TIME`].
     pub fn event_time(&self, row: usize, column: usize) -> i64 {
-        self.plan.features[column].view.map_or(NO_TIME, |view| {
-            self.event_times[row * self.plan.views + view]
+        self.output.features[column].view.map_or(NO_TIME, |view| {
+            self.event_times[row * self.output.views + view]
         })
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn event_times<'py>(
 }
 
 fn index(table: &Table, name: &str) -> PyResult<usize> {
-    let features = table.plan().features();
+    let features = table.features();
     features
         .iter()
         .position(|feature| feature.name == name)

@@ -14,7 +14,7 @@ pub(super) fn to_numpy<'py>(
     table: &Table,
     dtype: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let features = table.plan().features();
+    let features = table.features();
     let refused: Vec<_> = features
         .iter()
         .filter(|feature| width(feature.data_type).is_none())
@@ -60,7 +60,7 @@ fn matrix<'py, T: Element + Copy>(
     from_f64: impl Fn(f64) -> T,
     from_f32: impl Fn(f32) -> T,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let features = table.plan().features();
+    let features = table.features();
     let total: usize = features
         .iter()
         .filter_map(|feature| width(feature.data_type))

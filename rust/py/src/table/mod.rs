@@ -32,7 +32,6 @@ impl FeatureTable {
         PyTuple::new(
             py,
             self.inner
-                .plan()
                 .features()
                 .iter()
                 .map(|feature| feature.name.as_str()),
@@ -42,7 +41,7 @@ impl FeatureTable {
     /// Types of the features, in order.
     #[getter]
     fn types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let types = self.inner.plan().features().iter();
+        let types = self.inner.features().iter();
         PyTuple::new(py, types.map(|feature| feature.data_type.to_string()))
     }
 
@@ -100,7 +99,7 @@ impl FeatureTable {
     /// The first stored values that could not be served: (row, feature or None, reason).
     #[getter]
     fn problems(&self) -> Vec<(u32, Option<&str>, &str)> {
-        let features = self.inner.plan().features();
+        let features = self.inner.features();
         self.inner
             .problems()
             .iter()

@@ -11,7 +11,6 @@ use crate::value::to_object;
 /// One dict for each row: feature to value, or to None if there is none.
 pub(super) fn to_dicts<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyList>> {
     let names: Vec<_> = table
-        .plan()
         .features()
         .iter()
         .map(|feature| PyString::intern(py, &feature.name))
