@@ -3,12 +3,16 @@
 //! A table has one allocation for its cells, however many features it has, and can be filled in any
 //! order of rows. A column is a strided view. A matrix of floats is the cells themselves.
 
+mod bytes;
+
 use std::sync::Arc;
 
 use crate::keys::KeyColumns;
 use crate::plan::{Feature, OutputColumns};
 use crate::types::{DataType, Scalar, Status};
-use crate::value::{self, Value};
+use crate::value::{self, ArenaSpan, Value};
+
+pub use bytes::NotATable;
 
 /// Stands for an unknown event time.
 pub const NO_TIME: i64 = i64::MIN;
@@ -120,16 +124,23 @@ impl Table {
         Status::from_code(self.statuses[row * self.columns() + column])
     }
 
+    /// Whether there is a value: its own, or the feature's default if that may be served.
+    pub fn has_value(&self, row: usize, column: usize) -> bool {
+        match self.status(row, column) {
+            Status::Present => true,
+            Status::Null | Status::NotFound | Status::Expired => {
+                self.output.features[column].has_default
+            }
+            Status::Invalid | Status::Unavailable => false,
+        }
+    }
+
     /// The value if there is one, else the feature's default if that may be served, else `None`.
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
-        let feature = &self.output.features[column];
-        let served = match self.status(row, column) {
-            Status::Present => true,
-            Status::Null | Status::NotFound | Status::Expired => feature.has_default,
-            Status::Invalid | Status::Unavailable => false,
-        };
         let cell = self.cells[row * self.columns() + column];
-        served.then(|| value::view(feature.data_type, cell, &self.arena))
+        let data_type = self.data_type(column);
+        self.has_value(row, column)
+            .then(|| value::view(data_type, cell, &self.arena))
     }
 
     /// The values of a row, in the order of the columns. Most values are numbers that are present,
@@ -155,6 +166,46 @@ impl Table {
     pub fn event_time(&self, row: usize, column: usize) -> i64 {
         self.output.features[column].view.map_or(NO_TIME, |view| {
             self.event_times[row * self.output.views + view]
+        })
+    }
+}
+
+/// Tables are equal if everything that they say is: features and types, keys, values, statuses,
+/// event times, version, pointer, unknown schemas and problems. Floats are compared bit by bit, so
+/// NaN equals NaN.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(own, others): (&Feature, &Feature)| {
+            own.name == others.name && own.data_type == others.data_type
+        };
+        self.rows == other.rows
+            && self.columns() == other.columns()
+            && self.version == other.version
+            && self.pointer == other.pointer
+            && self.statuses == other.statuses
+            && self.unknown_schemas == other.unknown_schemas
+            && self.problems == other.problems
+            && self.keys == other.keys
+            && self.features().iter().zip(other.features()).all(same)
+            && (0..self.rows).all(|row| {
+                (0..self.columns()).all(|column| {
+                    self.event_time(row, column) == other.event_time(row, column)
+                        && self.bits(row, column) == other.bits(row, column)
+                })
+            })
+    }
+}
+
+impl Table {
+    /// A value as its cell, or as its bytes in the arena.
+    fn bits(&self, row: usize, column: usize) -> Option<(u64, &[u8])> {
+        let cell = self.cells[row * self.columns() + column];
+        self.has_value(row, column).then(|| {
+            if value::in_arena(self.data_type(column)) {
+                (0, ArenaSpan::of(cell).slice(&self.arena))
+            } else {
+                (cell, [].as_slice())
+            }
         })
     }
 }
