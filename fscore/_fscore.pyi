@@ -1,7 +1,16 @@
 """The Rust core. A request crosses the boundary between the languages once in each direction."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, TypedDict, final, type_check_only
+from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    Any,
+    Literal,
+    Self,
+    SupportsIndex,
+    TypedDict,
+    final,
+    overload,
+    type_check_only,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -226,6 +235,9 @@ class FeatureTable:
 
     Every value has a status (`fscore.Status`). A value exists only if its status is PRESENT, or if
     the feature has a default: it replaces values that are NULL, NOT_FOUND or EXPIRED.
+
+    `table["age"]` is a column, `table[0]` a row as a dict and `table[2:5]` a list of such rows.
+    Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature.
     """
 
     @property
@@ -239,6 +251,10 @@ class FeatureTable:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
+
+    @property
+    def keys(self) -> dict[str, list[int] | list[str]]:
+        """The join keys of the rows, as the caller gave them: name to values."""
 
     @property
     def version(self) -> int:
@@ -285,18 +301,35 @@ class FeatureTable:
         features, if some are strings, bytes or lists.
         """
 
-    def column(self, name: str) -> npt.NDArray[Any]:
+    @overload
+    def column(
+        self, name: str, *, missing: Literal["mask"]
+    ) -> np.ma.MaskedArray[Any, np.dtype[Any]]: ...
+    @overload
+    def column(self, name: str, *, missing: Any = "raise") -> npt.NDArray[Any]:
         """Return the values of one feature, an array of length rows.
 
         Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
-        (rows, dimension) and float32. Missing values are NaN, NaT or None, but 0 in Int64 and False
-        in Bool: use `statuses` to tell these apart. Raises KeyError if the name is unknown.
+        (rows, dimension) and float32. `missing` says what stands for missing values:
+
+        - `"raise"`, the default: NaN, NaT or None; Int64 and Bool, which have nothing of the kind,
+          raise MissingValues.
+        - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
+          False, NaN, NaT or None.
+        - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
+          datetime64, or epoch milliseconds.
+
+        Raises FeatureNotFound, which is a KeyError, if the name is unknown, and InvalidValue if
+        `missing` is not of the feature's type.
         """
 
-    def to_dicts(self) -> list[dict[str, Any]]:
+    def to_dicts(self, *, keys: bool = False, statuses: bool = False) -> list[dict[str, Any]]:
         """Return one dict for each row, from feature name to value; None if it is missing.
 
-        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
+        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
+        `keys` the join keys come first. With `statuses` the dict ends with the name of each
+        feature's status, such as "NOT_FOUND", as `<feature>__status`. Raises InvalidValue if a
+        feature has one of these names.
         """
 
     def to_arrow(self) -> Any:
@@ -315,6 +348,14 @@ class FeatureTable:
     def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...
     def _arrow_variable(self, index: int) -> tuple[bytes, bytes, bytes]: ...
     def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, item: str, /) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, item: SupportsIndex, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, item: slice, /) -> list[dict[str, Any]]: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def __contains__(self, item: object, /) -> bool: ...
 
 @final
 class WriteBatch:

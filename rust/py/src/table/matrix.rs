@@ -87,7 +87,7 @@ fn matrix<'py, T: Element + Copy>(
 }
 
 /// Appends the elements of a vector, or as many NaN if there is none.
-pub(super) fn push_vector<T>(
+fn push_vector<T>(
     out: &mut Vec<T>,
     dimension: u32,
     value: Option<&Value<'_>>,

@@ -1,8 +1,10 @@
 //! Results: columns, matrix, dicts, JSON.
 
+mod access;
 mod arrow;
 mod columns;
 mod matrix;
+mod names;
 mod rows;
 
 use fscore_core::table::Table;
@@ -10,7 +12,9 @@ use numpy::datetime::{Datetime, units::Milliseconds};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use access::Missing;
 
 /// The answer to a read: rows in the order of the keys, features in the order of the service.
 #[pyclass(frozen, module = "fscore")]
@@ -151,13 +155,32 @@ impl FeatureTable {
     }
 
     /// One feature: an array of length rows, or of shape (rows, dimension) for a vector.
-    fn column<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        columns::column(py, &self.inner, name)
+    #[pyo3(
+        signature = (name, *, missing=Missing::Raise),
+        text_signature = "($self, name, *, missing='raise')"
+    )]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments of a Python method are owned"
+    )]
+    fn column<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyAny>,
+        missing: Missing<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        access::column(py, &self.inner, name, &missing)
     }
 
     /// One dict for each row: feature to value, or to None if there is none.
-    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        rows::to_dicts(py, &self.inner)
+    #[pyo3(signature = (*, keys=false, statuses=false))]
+    fn to_dicts<'py>(
+        &self,
+        py: Python<'py>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        rows::to_dicts(py, &self.inner, keys, statuses)
     }
 
     /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
@@ -210,5 +233,30 @@ impl FeatureTable {
         Bound<'py, PyBytes>,
     )> {
         arrow::variable(py, &self.inner, index)
+    }
+
+    /// The join keys as the caller gave them: name to a list of values.
+    #[getter]
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        access::keys(py, self.inner.keys(), usize::MAX)
+    }
+
+    /// A column for a feature's name, a dict for a row's number, a list of dicts for a slice.
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        access::item(slf.py(), &slf.get().inner, item)
+    }
+
+    /// The rows, as the dicts of `to_dicts`, each made when it is asked for.
+    fn __iter__(slf: Bound<'_, Self>) -> rows::Rows {
+        rows::Rows::new(slf.py(), slf.unbind())
+    }
+
+    /// Whether there is a feature of this name.
+    fn __contains__(&self, item: &Bound<'_, PyAny>) -> bool {
+        let name = item.extract::<&str>();
+        name.is_ok_and(|name| access::position(&self.inner, name).is_some())
     }
 }
