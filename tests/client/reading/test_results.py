@@ -174,5 +174,5 @@ def test_a_table_is_of_its_plan(filled: Any) -> None:
     assert prepared.service is None
     assert filled.prepare("pairs").service == "pairs"
     assert repr(prepared) == "<Prepared 'age, taste': 2 features>"
-    assert repr(table) == "<FeatureTable 1 rows x 2 features, 2 PRESENT>"
+    assert repr(table).startswith("<FeatureTable 1 row x 2 features, 2 PRESENT, version 1>\n")
     assert table.all_present

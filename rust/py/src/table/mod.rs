@@ -6,6 +6,7 @@ mod columns;
 mod matrix;
 mod names;
 mod rows;
+mod show;
 
 use fscore_core::table::Table;
 use numpy::datetime::{Datetime, units::Milliseconds};
@@ -129,21 +130,6 @@ impl FeatureTable {
         self.inner.rows()
     }
 
-    fn __repr__(&self) -> String {
-        let (rows, columns) = self.shape();
-        let counts = self.count_statuses();
-        let mut others = String::new();
-        for (status, count) in fscore_core::types::Status::ALL.iter().zip(counts).skip(1) {
-            if count > 0 {
-                others = format!("{others}, {count} {}", status.name());
-            }
-        }
-        format!(
-            "<FeatureTable {rows} rows x {columns} features, {} PRESENT{others}>",
-            counts[0]
-        )
-    }
-
     /// A row-major matrix of shape (rows, width); see `fscore._fscore.pyi`.
     #[pyo3(signature = (dtype=None))]
     fn to_numpy<'py>(
@@ -258,5 +244,25 @@ impl FeatureTable {
     fn __contains__(&self, item: &Bound<'_, PyAny>) -> bool {
         let name = item.extract::<&str>();
         name.is_ok_and(|name| access::position(&self.inner, name).is_some())
+    }
+
+    /// A summary, and the first rows and columns.
+    fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show::shown(slf.as_any(), "text")
+    }
+
+    /// The same as a table in HTML, for notebooks.
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show::shown(slf.as_any(), "html")
+    }
+
+    /// The keys and the cells of the first rows and columns, for `fscore.interop.display`.
+    fn _head<'py>(
+        &self,
+        py: Python<'py>,
+        rows: usize,
+        columns: usize,
+    ) -> PyResult<show::Head<'py>> {
+        show::head(py, &self.inner, rows, columns)
     }
 }
