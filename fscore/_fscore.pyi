@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import (
     Any,
+    ClassVar,
     Literal,
     Self,
     SupportsIndex,
@@ -52,6 +53,7 @@ __all__ = [
     "parse_timeout_ms",
     "parse_timestamp",
     "reconnect_pause",
+    "unpickle_table",
 ]
 
 @final
@@ -237,8 +239,12 @@ class FeatureTable:
     the feature has a default: it replaces values that are NULL, NOT_FOUND or EXPIRED.
 
     `table["age"]` is a column, `table[0]` a row as a dict and `table[2:5]` a list of such rows.
-    Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature.
+    Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature. A table
+    never changes. It needs no client, and pickles with everything that it says. Tables are equal if
+    all of that is equal; their floats are compared bit by bit, so NaN equals NaN.
     """
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -362,6 +368,15 @@ class FeatureTable:
     def __getitem__(self, item: slice, /) -> list[dict[str, Any]]: ...
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
     def __contains__(self, item: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+
+def unpickle_table(data: bytes) -> FeatureTable:
+    """Return the table that pickle stored as these bytes.
+
+    Raises InvalidValue if they are damaged or cut off, or if another release wrote another format.
+    """
 
 @final
 class WriteBatch:

@@ -5,6 +5,7 @@ mod arrow;
 mod columns;
 mod matrix;
 mod names;
+pub(crate) mod pickle;
 mod rows;
 mod show;
 
@@ -19,7 +20,7 @@ use access::Missing;
 
 /// The answer to a read: rows in the order of the keys, features in the order of the service.
 #[pyclass(frozen, module = "fscore")]
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct FeatureTable {
     inner: Table,
 }
@@ -244,6 +245,25 @@ impl FeatureTable {
     fn __contains__(&self, item: &Bound<'_, PyAny>) -> bool {
         let name = item.extract::<&str>();
         name.is_ok_and(|name| access::position(&self.inner, name).is_some())
+    }
+
+    /// Whether everything that the tables say is equal.
+    fn __eq__(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<pickle::Reduced<'py>> {
+        pickle::reduce(py, &self.inner)
+    }
+
+    /// The table itself, for nothing changes it.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// The table itself, for nothing changes it.
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     /// A summary, and the first rows and columns.
