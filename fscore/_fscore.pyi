@@ -1,7 +1,17 @@
 """The Rust core. A request crosses the boundary between the languages once in each direction."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, TypedDict, final, type_check_only
+from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    SupportsIndex,
+    TypedDict,
+    final,
+    overload,
+    type_check_only,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +53,7 @@ __all__ = [
     "parse_timeout_ms",
     "parse_timestamp",
     "reconnect_pause",
+    "unpickle_table",
 ]
 
 @final
@@ -232,7 +243,14 @@ class FeatureTable:
 
     Every value has a status (`fscore.Status`). A value exists only if its status is PRESENT, or if
     the feature has a default: it replaces values that are NULL, NOT_FOUND or EXPIRED.
+
+    `table["age"]` is a column, `table[0]` a row as a dict and `table[2:5]` a list of such rows.
+    Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature. A table
+    never changes. It needs no client, and pickles with everything that it says. Tables are equal if
+    all of that is equal; their floats are compared bit by bit, so NaN equals NaN.
     """
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -245,6 +263,10 @@ class FeatureTable:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
+
+    @property
+    def keys(self) -> dict[str, list[int] | list[str]]:
+        """The join keys of the rows, as the caller gave them: name to values."""
 
     @property
     def version(self) -> int:
@@ -291,18 +313,35 @@ class FeatureTable:
         features, if some are strings, bytes or lists.
         """
 
-    def column(self, name: str) -> npt.NDArray[Any]:
+    @overload
+    def column(
+        self, name: str, *, missing: Literal["mask"]
+    ) -> np.ma.MaskedArray[Any, np.dtype[Any]]: ...
+    @overload
+    def column(self, name: str, *, missing: Any = "raise") -> npt.NDArray[Any]:
         """Return the values of one feature, an array of length rows.
 
         Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
-        (rows, dimension) and float32. Missing values are NaN, NaT or None, but 0 in Int64 and False
-        in Bool: use `statuses` to tell these apart. Raises KeyError if the name is unknown.
+        (rows, dimension) and float32. `missing` says what stands for missing values:
+
+        - `"raise"`, the default: NaN, NaT or None; Int64 and Bool, which have nothing of the kind,
+          raise MissingValues.
+        - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
+          False, NaN, NaT or None.
+        - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
+          datetime64, or epoch milliseconds.
+
+        Raises FeatureNotFound, which is a KeyError, if the name is unknown, and InvalidValue if
+        `missing` is not of the feature's type.
         """
 
-    def to_dicts(self) -> list[dict[str, Any]]:
+    def to_dicts(self, *, keys: bool = False, statuses: bool = False) -> list[dict[str, Any]]:
         """Return one dict for each row, from feature name to value; None if it is missing.
 
-        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
+        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
+        `keys` the join keys come first. With `statuses` the dict ends with the name of each
+        feature's status, such as "NOT_FOUND", as `<feature>__status`. Raises InvalidValue if a
+        feature has one of these names.
         """
 
     def to_arrow(self) -> Any:
@@ -320,7 +359,30 @@ class FeatureTable:
 
     def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...
     def _arrow_variable(self, index: int) -> tuple[bytes, bytes, bytes]: ...
+    def _head(
+        self, rows: int, columns: int
+    ) -> tuple[dict[str, list[int] | list[str]], list[list[tuple[bool, Any]]]]: ...
+    def _repr_html_(self) -> str:
+        """Return a table in HTML of at most 20 rows and columns, which notebooks show."""
+
     def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, item: str, /) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, item: SupportsIndex, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, item: slice, /) -> list[dict[str, Any]]: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def __contains__(self, item: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+
+def unpickle_table(data: bytes) -> FeatureTable:
+    """Return the table that pickle stored as these bytes.
+
+    Raises InvalidValue if they are damaged or cut off, or if another release wrote another format.
+    """
 
 @final
 class WriteBatch:

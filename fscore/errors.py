@@ -40,6 +40,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "MalformedRequest",
+    "MissingValues",
     "Overloaded",
     "ProtocolError",
     "RegistryConflict",
@@ -120,6 +121,29 @@ class InvalidValue(ClientFault):
         self.row = row
 
 
+class MissingValues(ClientFault, ValueError):
+    """A column of integers or booleans was asked for, and some of its values are missing.
+
+    `feature` is its name, `row` the first row without a value, and `count` how many rows have none.
+    """
+
+    code = "missing_values"
+    status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        feature: str | None = None,
+        row: int | None = None,
+        count: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.feature = feature
+        self.row = row
+        self.count = count
+
+
 class InvalidDefinition(ClientFault):
     """The definitions break a rule or contradict each other.
 
@@ -179,10 +203,14 @@ class FeatureViewNotFound(_NotFound):
     code = "feature_view_not_found"
 
 
-class FeatureNotFound(_NotFound):
-    """The entity, view or service has no feature of this name."""
+class FeatureNotFound(_NotFound, KeyError):
+    """The entity, view, service or table has no feature of this name."""
 
     code = "feature_not_found"
+
+    def __str__(self) -> str:
+        # A KeyError would show the message in quotes.
+        return self.message
 
 
 class SourceNotFound(_NotFound):
@@ -394,6 +422,7 @@ ERRORS: dict[str, type[FscoreError]] = {
         ClientFault,
         InvalidKeys,
         InvalidValue,
+        MissingValues,
         InvalidDefinition,
         UnsafeChange,
         EntityNotFound,

@@ -34,6 +34,7 @@ CODES = {
     "InvalidRequest": ("invalid_request", 422),
     "InvalidValue": ("invalid_value", 422),
     "MalformedRequest": ("malformed_request", 400),
+    "MissingValues": ("missing_values", 422),
     "Overloaded": ("overloaded", 429),
     "ProtocolError": ("protocol_error", 502),
     "RegistryConflict": ("registry_conflict", 409),
@@ -83,6 +84,13 @@ def test_a_deadline_is_a_timeout_and_an_unavailable_node_a_connection_error() ->
         raise Unavailable("gone", node="a:1", retry_after=0.5)
 
 
+def test_an_unknown_feature_is_a_key_error_and_missing_values_are_a_value_error() -> None:
+    with pytest.raises(KeyError, match=r"^no age$"):
+        raise errors.FeatureNotFound("no age", name="age")
+    with pytest.raises(ValueError, match="no value"):
+        raise errors.MissingValues("no value", feature="age", row=0, count=1)
+
+
 @pytest.mark.parametrize("error", ERRORS.values(), ids=lambda error: error.__name__)
 def test_the_message_is_all_that_is_required_and_survives_pickling(
     error: type[FscoreError],
@@ -103,6 +111,7 @@ def test_the_message_is_all_that_is_required_and_survives_pickling(
         RegistryConflict("moved", expected=1, found=2),
         errors.FeatureNotFound("unknown", name="agee", suggestions=["age"]),
         errors.InvalidKeys("wrong", join_key="user_id", row=3),
+        errors.MissingValues("none", feature="age", row=3, count=2),
         errors.VersionInUse("read", services=["ranking"]),
         errors.VersionConflict("moved", expected=1, found=2),
     ],

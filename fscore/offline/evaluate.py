@@ -23,8 +23,8 @@ __all__ = ["Evaluation", "evaluate"]
 class Evaluation(NamedTuple):
     """The values of an expression, and the status of each.
 
-    - `values` is an array like that of `FeatureTable.column`: int64, float64, float32, bool,
-      datetime64[ms], or objects. Missing values are 0, NaN, False, NaT or None.
+    - `values` is an array of int64, float64, float32, bool, datetime64[ms] or objects. Missing
+      values are 0, NaN, False, NaT or None.
     - `statuses` has the codes of `fscore.Status`, uint8 of the same length.
     """
 

@@ -272,6 +272,30 @@ pub fn view(data_type: DataType, cell: u64, arena: &[u8]) -> Value<'_> {
     }
 }
 
+/// Whether `bytes` of an arena are a value of this type, as [`decode`] puts them there.
+pub(crate) fn is_decoded(data_type: DataType, bytes: &[u8]) -> bool {
+    match data_type {
+        DataType::Scalar(Scalar::String) => std::str::from_utf8(bytes).is_ok(),
+        DataType::Scalar(_) => true,
+        DataType::Vector(dimension) => bytes.len() == 4 * dimension as usize,
+        DataType::List(scalar @ (Scalar::String | Scalar::Bytes)) => {
+            let mut rest = bytes;
+            while let Some((&length, after)) = rest.split_first_chunk::<4>() {
+                let length = u32::from_le_bytes(length) as usize;
+                let Some((element, after)) = after.split_at_checked(length) else {
+                    return false;
+                };
+                if !is_decoded(DataType::Scalar(scalar), element) {
+                    return false;
+                }
+                rest = after;
+            }
+            rest.is_empty()
+        }
+        DataType::List(_) => bytes.len().is_multiple_of(8),
+    }
+}
+
 fn fixed(scalar: Scalar, cell: u64) -> Option<Value<'static>> {
     Some(match scalar {
         Scalar::Int64 | Scalar::Timestamp(_) => Value::Integer(cell.cast_signed()),

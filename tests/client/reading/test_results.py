@@ -101,8 +101,9 @@ def test_columns_have_their_own_types(filled: Any) -> None:
         "taste": np.array([[1, -2.5, 0], [np.nan] * 3, [np.nan] * 3], dtype=np.float32),
         "level": np.array([7, 7, 7]),
     }
+    zeros = {"age": 0, "active": False}
     for name, column in expected.items():
-        found = table.column(name)
+        found = table.column(name, missing=zeros.get(name, "raise"))
         assert found.dtype == column.dtype, name
         np.testing.assert_array_equal(found, column)
     for name, objects in {
@@ -174,5 +175,5 @@ def test_a_table_has_the_features_and_types_of_its_plan(filled: Any) -> None:
     assert prepared.service is None
     assert filled.prepare("offers").service == "offers"
     assert repr(prepared) == "<Prepared 'orders, taste': 2 features>"
-    assert repr(table) == "<FeatureTable 1 rows x 2 features, 2 PRESENT>"
+    assert repr(table).startswith("<FeatureTable 1 row x 2 features, 2 PRESENT, version 1>\n")
     assert table.all_present

@@ -97,7 +97,7 @@ def writers(port: int) -> Iterator[None]:
 def broken(table: Any) -> int:
     """Return how many rows have counts that differ from each other."""
     there = (table.statuses == Status.PRESENT).all(axis=1)
-    counts = np.stack([table.column(n) for n in ("counted", "packed_count", "clicks")])
+    counts = np.stack([table.column(n, missing=0) for n in ("counted", "packed_count", "clicks")])
     return int((there & (counts.min(axis=0) != counts.max(axis=0))).sum())
 
 

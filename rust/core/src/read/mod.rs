@@ -132,7 +132,7 @@ impl Read {
             }
         };
         Table {
-            plan: self.plan,
+            output: Arc::clone(&self.plan.output),
             keys: self.keys,
             version: self.version,
             pointer,
@@ -153,7 +153,7 @@ impl Read {
         let mut columns = Columns {
             cells: Vec::with_capacity(rows * plan.reads.len()),
             statuses: Vec::with_capacity(rows * plan.reads.len()),
-            event_times: vec![NO_TIME; rows * plan.views],
+            event_times: vec![NO_TIME; rows * plan.output.views],
             ..Columns::default()
         };
         let mut answers = Vec::with_capacity(parts.len());
@@ -183,7 +183,7 @@ impl Read {
             for (index, (group, place)) in plan.groups.iter().zip(&places).enumerate() {
                 let answer = &answers[place.part as usize].0[index];
                 for (local, view) in group.views.iter().enumerate() {
-                    columns.event_times[row * plan.views + view.view] =
+                    columns.event_times[row * plan.output.views + view.view] =
                         answer.event_times[place.row as usize * group.views.len() + local];
                 }
             }
@@ -194,8 +194,8 @@ impl Read {
                 (place.part, place.row) == (part, problem.row)
             });
             let feature = problem.column.and_then(|column| {
-                plan.features.iter().position(|feature| {
-                    let OutputSource::Read(index) = feature.source else {
+                plan.sources.iter().position(|source| {
+                    let OutputSource::Read(index) = *source else {
                         return false;
                     };
                     let read = &plan.reads[index];

@@ -85,11 +85,11 @@ pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: us
             base
         })
         .collect();
-    let mut cells = Vec::with_capacity(rows * plan.features.len());
-    let mut statuses = Vec::with_capacity(rows * plan.features.len());
+    let mut cells = Vec::with_capacity(rows * plan.sources.len());
+    let mut statuses = Vec::with_capacity(rows * plan.sources.len());
     for row in 0..rows {
-        for feature in &plan.features {
-            let (cell, status) = match feature.source {
+        for (&source, feature) in plan.sources.iter().zip(plan.features()) {
+            let (cell, status) = match source {
                 OutputSource::Read(index) => {
                     let at = row * plan.reads.len() + index;
                     (read.cells[at], read.statuses[at])
