@@ -33,11 +33,11 @@ def client(driver: Driver, redis_url: str) -> Any:
 
 
 @pytest.fixture
-def aged(client: Any) -> Any:
-    """A client; users 0 to 3 have an age and a country, but user 2 only an age."""
-    rows = [{"user_id": n, "age": 30 + n, "country": f"c{n}"} for n in range(4)]
-    rows[2]["country"] = None
-    client.write("profile", rows, event_time=RECENT_MS)
+def customers(client: Any) -> Any:
+    """A client; customers 0 to 3 have orders and a region, but customer 2 only orders."""
+    rows = [{"customer_id": n, "orders": 30 + n, "region": f"c{n}"} for n in range(4)]
+    rows[2]["region"] = None
+    client.write("customer", rows, event_time=RECENT_MS)
     return client
 
 

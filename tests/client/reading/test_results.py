@@ -101,7 +101,7 @@ def test_columns_have_their_own_types(filled: Any) -> None:
         "taste": np.array([[1, -2.5, 0], [np.nan] * 3, [np.nan] * 3], dtype=np.float32),
         "level": np.array([7, 7, 7]),
     }
-    zeros = {"age": 0, "active": False}
+    zeros = {"orders": 0, "loyal": False}
     for name, column in expected.items():
         found = table.column(name, missing=zeros.get(name, "raise"))
         assert found.dtype == column.dtype, name

@@ -153,40 +153,42 @@ def test_a_default_is_a_value(every_status: Any) -> None:
 
 
 def test_nothing_is_missing_in_no_rows(client: Any) -> None:
-    table = client.prepare("everything").get([])
+    table = client.prepare("overview").get([])
     for name in table.features:
         assert len(table[name]) == 0
         masked = table.column(name, missing="mask")
         assert masked.shape == masked.mask.shape == table[name].shape
     assert table["taste"].shape == (0, 3)
-    assert (list(table), table[:], table.keys) == ([], [], {"user_id": []})
+    assert (list(table), table[:], table.keys) == ([], [], {"customer_id": []})
     with pytest.raises(IndexError):
         table[0]
 
 
-def test_an_unknown_name_is_a_key_error_with_the_nearest_names_first(aged: Any) -> None:
-    table = aged.prepare(features=["country", "level", "age"]).get([1])
+def test_an_unknown_name_is_a_key_error_with_the_nearest_names_first(customers: Any) -> None:
+    table = customers.prepare(features=["region", "level", "orders"]).get([1])
     for ask in (table.__getitem__, table.column):
-        with pytest.raises(FeatureNotFound, match='no feature "ages"; it has age, ') as caught:
-            ask("ages")
+        with pytest.raises(FeatureNotFound, match='no feature "order"; it has orders, ') as caught:
+            ask("order")
         assert isinstance(caught.value, KeyError)
-        assert (caught.value.name, caught.value.suggestions) == ("ages", ("age",))
-        with pytest.raises(FeatureNotFound, match=r'no feature ".*"; it has country, level, age$'):
+        assert (caught.value.name, caught.value.suggestions) == ("order", ("orders",))
+        with pytest.raises(
+            FeatureNotFound, match=r'no feature ".*"; it has region, level, orders$'
+        ):
             ask("x" * 100_000)
         with pytest.raises(FeatureNotFound):
             ask("\udc00")
-    for wrong in (1, None, b"age"):
+    for wrong in (1, None, b"orders"):
         with pytest.raises(InvalidValue, match="name of a feature is a str"):
             table.column(wrong)
 
 
-def test_a_table_is_a_sequence_of_rows(aged: Any) -> None:
-    table = aged.prepare(features=["age", "country"]).get([0, 1, 2, 9])
+def test_a_table_is_a_sequence_of_rows(customers: Any) -> None:
+    table = customers.prepare(features=["orders", "region"]).get([0, 1, 2, 9])
     rows = [
-        {"age": 30, "country": "c0"},
-        {"age": 31, "country": "c1"},
-        {"age": 32, "country": None},
-        {"age": None, "country": None},
+        {"orders": 30, "region": "c0"},
+        {"orders": 31, "region": "c1"},
+        {"orders": 32, "region": None},
+        {"orders": None, "region": None},
     ]
     assert table.to_dicts() == rows
     assert len(table) == 4
@@ -198,7 +200,7 @@ def test_a_table_is_a_sequence_of_rows(aged: Any) -> None:
     for beyond in (4, -5, 2**80, -(2**80)):
         with pytest.raises(IndexError, match="beyond the table's 4 rows"):
             table[beyond]
-    for wrong in (1.0, None, b"age", (1, 2)):
+    for wrong in (1.0, None, b"orders", (1, 2)):
         with pytest.raises(InvalidValue, match="a feature's name, a row's number or a slice"):
             table[wrong]
     iterator = iter(table)
@@ -207,29 +209,29 @@ def test_a_table_is_a_sequence_of_rows(aged: Any) -> None:
     assert list(iterator) == rows[1:]
     assert list(iterator) == []
     assert list(table) == list(table) == rows
-    assert "age" in table
-    assert "ages" not in table
+    assert "orders" in table
+    assert "order" not in table
     assert rows[0] not in table
 
 
-def test_keys_are_those_that_the_caller_gave(aged: Any) -> None:
-    table = aged.prepare(features=["age"]).get(np.array([3, 1, 3]))
-    assert table.keys == {"user_id": [3, 1, 3]}
-    keys = {"sku": ["b", "ä"], "user_id": (1, 2)}
-    assert list(aged.prepare("pairs").get(keys).keys.items()) == [
+def test_keys_are_those_that_the_caller_gave(customers: Any) -> None:
+    table = customers.prepare(features=["orders"]).get(np.array([3, 1, 3]))
+    assert table.keys == {"customer_id": [3, 1, 3]}
+    keys = {"sku": ["b", "ä"], "customer_id": (1, 2)}
+    assert list(customers.prepare("offers").get(keys).keys.items()) == [
         ("sku", ["b", "ä"]),
-        ("user_id", [1, 2]),
+        ("customer_id", [1, 2]),
     ]
 
 
-def test_dicts_have_keys_and_statuses_if_asked(aged: Any) -> None:
-    table = aged.prepare(features=["country", "age", "level"]).get([1, 2, 9])
+def test_dicts_have_keys_and_statuses_if_asked(customers: Any) -> None:
+    table = customers.prepare(features=["region", "orders", "level"]).get([1, 2, 9])
     values = table.to_dicts()
-    assert values[1] == {"country": None, "age": 32, "level": 7}
-    keys = [{"user_id": user} for user in (1, 2, 9)]
+    assert values[1] == {"region": None, "orders": 32, "level": 7}
+    keys = [{"customer_id": user} for user in (1, 2, 9)]
     words = [("PRESENT", "PRESENT"), ("NULL", "PRESENT"), ("NOT_FOUND", "NOT_FOUND")]
     statuses = [
-        {"country__status": country, "age__status": age, "level__status": "NOT_FOUND"}
+        {"region__status": country, "orders__status": age, "level__status": "NOT_FOUND"}
         for country, age in words
     ]
     expected: list[Any] = [keys, values, statuses]

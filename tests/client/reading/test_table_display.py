@@ -6,60 +6,68 @@ from html.parser import HTMLParser
 from typing import Any
 
 from tests.client.driver import Driver
-from tests.client.shop import wide_registry
 from tests.event_times import RECENT_MS
+from tests.shop import wide_registry
 
 
-def test_a_repr_shows_values_and_statuses(aged: Any) -> None:
-    table = aged.prepare(features=["country", "age", "level"]).get([0, 2, 9])
+def test_a_repr_shows_values_and_statuses(customers: Any) -> None:
+    table = customers.prepare(features=["region", "orders", "level"]).get([0, 2, 9])
     assert repr(table).splitlines() == [
         "<FeatureTable 3 rows x 3 features, 3 PRESENT, 1 NULL, 5 NOT_FOUND, version 1>",
-        "user_id | country              age  level",
-        "      0 | c0                    30      7",
-        "      2 | <NULL>                32      7",
-        "      9 | <NOT_FOUND>  <NOT_FOUND>      7",
+        "customer_id | region            orders  level",
+        "          0 | c0                    30      7",
+        "          2 | <NULL>                32      7",
+        "          9 | <NOT_FOUND>  <NOT_FOUND>      7",
     ]
 
 
 def test_no_rows_have_a_summary_and_a_head(client: Any) -> None:
-    table = client.prepare(features=["age", "country"]).get([])
+    table = client.prepare(features=["orders", "region"]).get([])
     assert repr(table).splitlines() == [
         "<FeatureTable 0 rows x 2 features, 0 PRESENT, version 1>",
-        "user_id | age  country",
+        "customer_id | orders  region",
     ]
     page = Page(table._repr_html_())
-    assert page.texts("th", "col") == ["user_id", "ageInt64", "countryString"]
+    assert page.texts("th", "col") == ["customer_id", "ordersInt64", "regionString"]
     assert page.texts("td") == []
 
 
-def test_a_repr_of_a_large_table_is_cut(aged: Any) -> None:
-    aged.write(
-        "behaviour", [{"user_id": 0, "counts": list(range(20)), "taste": [0.1, 2, 3]}], version=1
+def test_a_repr_of_a_large_table_is_cut(customers: Any) -> None:
+    customers.write(
+        "behaviour",
+        [{"customer_id": 0, "counts": list(range(20)), "taste": [0.1, 2, 3]}],
+        version=1,
     )
     row = {
-        **{"user_id": 0, "country": "long " * 20, "score": -0.0, "ratio": 0.1, "active": True},
-        **{"seen": 1_700_000_000_123, "joined": 1_700_000_000_000, "token": b"\x00"},
+        **{
+            "customer_id": 0,
+            "region": "long " * 20,
+            "rating": -0.0,
+            "discount": 0.1,
+            "loyal": True,
+        },
+        **{"seen": 1_700_000_000_123, "joined": 1_700_000_000_000, "photo": b"\x00"},
     }
-    aged.write("profile", [row], event_time=RECENT_MS)
-    table = aged.prepare("everything").get([0, *range(100, 120)])
+    customers.write("customer", [row], event_time=RECENT_MS)
+    table = customers.prepare("overview").get([0, *range(100, 120)])
     lines = repr(table).splitlines()
     assert lines[1:3] == [
-        "user_id |         age  country                         score        ratio",
-        "      0 |          30  'long long long long lo…         -0.0          0.1",
+        "customer_id |      orders  region                         rating     discount",
+        "          0 |          30  'long long long long lo…         -0.0          0.1",
     ]
     assert lines[12:] == ["... 11 more rows, 15 more features"]
     assert all(len(line) <= 80 for line in lines[1:])
-    others = ["active", "seen", "joined", "token", "counts", "taste"]
-    lines = repr(aged.prepare(features=others).get([0])).splitlines()
+    others = ["loyal", "seen", "joined", "photo", "counts", "taste"]
+    lines = repr(customers.prepare(features=others).get([0])).splitlines()
     assert lines[1:] == [
-        "user_id | active                      seen                    joined  token",
-        "      0 | True    2023-11-14T22:13:20.123Z  2023-11-14T22:13:20.000Z  b'\\x00'",
+        "customer_id | loyal                      seen                    joined  photo",
+        "          0 | True   2023-11-14T22:13:20.123Z  2023-11-14T22:13:20.000Z  b'\\x00'",
         "... 2 more features",
     ]
-    lines = repr(aged.prepare(features=["counts", "taste"]).get([0])).splitlines()
+    lines = repr(customers.prepare(features=["counts", "taste"]).get([0])).splitlines()
     assert lines[1:] == [
-        "user_id | counts                    taste",
-        "      0 | [0, 1, 2, 3, 4, 5, 6, 7…  [0.1, 2.0, 3.0]",
+        "customer_id | counts                    taste",
+        "          0 | [0, 1, 2, 3, 4, 5, 6, 7…  [0.1, 2.0, 3.0]",
     ]
 
 
@@ -125,12 +133,12 @@ class Page(HTMLParser):
         return [text for name, attrs, text in cells if name == tag and attrs.get("scope") == scope]
 
 
-def test_html_is_a_table_with_heads_and_a_caption(aged: Any) -> None:
-    page = Page(aged.prepare(features=["country", "age"]).get([0, 2, 9])._repr_html_())
+def test_html_is_a_table_with_heads_and_a_caption(customers: Any) -> None:
+    page = Page(customers.prepare(features=["region", "orders"]).get([0, 2, 9])._repr_html_())
     assert page.texts("caption") == [
         "FeatureTable: 3 rows x 2 features, 3 PRESENT, 1 NULL, 2 NOT_FOUND, version 1"
     ]
-    assert page.texts("th", "col") == ["user_id", "countryString", "ageInt64"]
+    assert page.texts("th", "col") == ["customer_id", "regionString", "ordersInt64"]
     assert page.texts("th", "row") == ["0", "2", "9"]
     assert page.texts("td") == ["c0", "30", "NULL", "32", "NOT_FOUND", "NOT_FOUND"]
 

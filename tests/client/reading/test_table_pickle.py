@@ -45,7 +45,7 @@ def test_a_pickled_table_is_equal_and_needs_no_client(every_status: Any) -> None
 
 
 def test_no_rows_are_pickled_too(client: Any) -> None:
-    table = client.prepare("everything").get([])
+    table = client.prepare("overview").get([])
     assert pickle.loads(pickle.dumps(table)) == table
 
 
@@ -59,24 +59,24 @@ def test_copies_are_equal(every_status: Any) -> None:
         assert copied.to_dicts() == every_status.to_dicts()
 
 
-def test_a_table_goes_to_another_process_and_back(aged: Any) -> None:
-    table = aged.prepare("everything").get([0, 9])
+def test_a_table_goes_to_another_process_and_back(customers: Any) -> None:
+    table = customers.prepare("overview").get([0, 9])
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(operator.methodcaller("to_dicts"), table).result() == table.to_dicts()
         assert pool.submit(copy.copy, table).result() == table
 
 
-def test_tables_are_equal_if_all_that_they_say_is(aged: Any, witness: Any) -> None:
-    prepared = aged.prepare(features=["age", "score"])
-    witness.hset("user:{1}:v1", "score", "nan")
+def test_tables_are_equal_if_all_that_they_say_is(customers: Any, witness: Any) -> None:
+    prepared = customers.prepare(features=["orders", "rating"])
+    witness.hset("user:{1}:v1", "rating", "nan")
     table = prepared.get([0, 1, 9])
     assert table == prepared.get([0, 1, 9])
     assert table != prepared.get([0, 9, 1])
     assert table != prepared.get([0, 1, 8])
-    assert table != aged.prepare(features=["score", "age"]).get([0, 1, 9])
+    assert table != customers.prepare(features=["rating", "orders"]).get([0, 1, 9])
     assert table != prepared.get([0, 1, 9], version=2)
     assert table != table.to_dicts()
-    aged.write("profile", [{"user_id": 0, "age": 30}], event_time=RECENT_MS + 1)
+    customers.write("customer", [{"customer_id": 0, "orders": 30}], event_time=RECENT_MS + 1)
     assert table != prepared.get([0, 1, 9])
     with pytest.raises(TypeError, match="unhashable"):
         hash(table)
