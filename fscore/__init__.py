@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
+from typing import TYPE_CHECKING
 
 from fscore import window
 from fscore._fscore import FeatureTable, parse_read_request
@@ -73,7 +74,8 @@ from fscore.errors import (
 )
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.model.expression import Expression, request
-from fscore.model.source import FileSource
+from fscore.model.renamed import old_names
+from fscore.model.source import EventSource
 from fscore.offline.evaluate import Evaluation, evaluate
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
@@ -97,6 +99,7 @@ __all__ = [
     "Entity",
     "EntityNotFound",
     "Evaluation",
+    "EventSource",
     "Expression",
     "Feature",
     "FeatureNotFound",
@@ -105,7 +108,6 @@ __all__ = [
     "FeatureTable",
     "FeatureView",
     "FeatureViewNotFound",
-    "FileSource",
     "FlagView",
     "Float32",
     "Float64",
@@ -182,3 +184,9 @@ def _name_exports_as_public() -> None:
 
 
 _name_exports_as_public()
+
+if TYPE_CHECKING:
+    FileSource = EventSource
+else:
+    # With it, type checkers would accept every attribute.
+    __getattr__ = old_names(__name__)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fscore import Bool, Entity, Feature, FileSource, FlagView, Int64, Registry, String, ever
+from fscore import Bool, Entity, EventSource, Feature, FlagView, Int64, Registry, String, ever
 from fscore.registry import FlagViewDefinition
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})
 item = Entity("item", join_keys={"item_id": Int64})
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 class Promotions(FlagView, entity=user, source=clickstream, ids="user_%04d", owner="growth"):

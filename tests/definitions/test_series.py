@@ -9,9 +9,9 @@ import pytest
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureService,
-    FileSource,
     Float32,
     Float64,
     Int64,
@@ -28,7 +28,7 @@ from fscore.types import DataType
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 class Clicks(

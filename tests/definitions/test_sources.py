@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fscore import FileSource, count, distinct, ever, first, largest, latest, smallest, total
+from fscore import EventSource, count, distinct, ever, first, largest, latest, smallest, total
 from fscore.model.mapping import FeatureMapping, cell_text
 from fscore.types import DataType
 from tests.definitions.conftest import Problems
@@ -117,7 +117,7 @@ def test_json_that_is_no_mapping_is_told(data: Any) -> None:
 
 
 def test_a_sources_json_form() -> None:
-    source = FileSource(
+    source = EventSource(
         "clicks", event_time="at", timestamp_format="%Y-%m-%d", keys={"user_id": "uid"}
     )
     data = {
@@ -128,10 +128,10 @@ def test_a_sources_json_form() -> None:
         "keys": {"user_id": "uid"},
     }
     assert source.to_json() == data
-    assert FileSource.from_json(data) == source
+    assert EventSource.from_json(data) == source
     assert source.columns_of(["user_id", "shop"]) == {"user_id": "uid", "shop": "shop"}
     with pytest.raises(ValueError, match=r'a source has .* is of kind "file"'):
-        FileSource.from_json({**data, "kind": "kafka"})
+        EventSource.from_json({**data, "kind": "kafka"})
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,8 @@ def test_a_sources_json_form() -> None:
 )
 def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -> None:
     found = problems(
-        f"s = FileSource({arguments})\nclass V(FeatureView, entity=user, source=s):\n    a: Int64\n"
+        f"s = EventSource({arguments})\n"
+        "class V(FeatureView, entity=user, source=s):\n    a: Int64\n"
     )
     assert len(found) == 1, found
     assert found[0].startswith("features.py:7: V: source ")
@@ -157,5 +158,5 @@ def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -
 
 @pytest.mark.parametrize("pattern", [None, "unix", "unix_ms", "%d.%m.%Y %H:%M"])
 def test_formats_of_moments(pattern: str | None) -> None:
-    source = FileSource("s", event_time="at", timestamp_format=pattern)
+    source = EventSource("s", event_time="at", timestamp_format=pattern)
     assert source.problems() == []

@@ -13,9 +13,9 @@ import pytest
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     FeatureService,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -36,7 +36,7 @@ NOW = 1_700_000_000_000
 
 user = Entity("user", join_keys={"user_id": String})
 member = Entity("member", join_keys={"member_id": Int64})
-shop = FileSource("shop", event_time="at")
+shop = EventSource("shop", event_time="at")
 
 
 class Buys(SeriesView, entity=user, source=shop, retention="2h"):

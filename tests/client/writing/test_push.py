@@ -13,9 +13,9 @@ import pytest
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -37,8 +37,8 @@ from fscore import (
 
 user = Entity("user", join_keys={"user_id": Int64})
 shelf = Entity("shelf", join_keys={"shop": String, "row": Int64})
-sales = FileSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
-manual = FileSource("manual", event_time="at")
+sales = EventSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
+manual = EventSource("manual", event_time="at")
 
 
 class Buyer(FeatureView, entity=user, source=sales):

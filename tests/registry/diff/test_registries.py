@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fscore import FileSource, Registry, count, diff
+from fscore import EventSource, Registry, count, diff
 from fscore.registry import (
     EntityDefinition,
     FeatureDefinition,
@@ -86,7 +86,7 @@ def service(**changes: Any) -> Registry:
     return replace(BASE, services={"ranking": replace(RANKING, **changes)})
 
 
-SOURCE = FileSource("clicks", event_time="at")
+SOURCE = EventSource("clicks", event_time="at")
 
 SAFE_CHANGES = [
     (

@@ -16,7 +16,7 @@ from tests.server.cli.command import COMMAND, Done, Fscore
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Clicks(FeatureView, entity=user, source=source):
     clicks: Int64 = Feature(count(), default=0)
@@ -170,7 +170,7 @@ WRONG = {
     "a file that is not there": (["load", "defs.py", "no.csv"], "no.csv: no such file"),
     "an unknown source": (
         ["load", "defs.py", "clicks.csv", "--source", "orders"],
-        "no view has a file source named orders; there is: clicks",
+        "no view has a source named orders; there is: clicks",
     ),
     "an unknown service": (["get", "user_id=1", "--service", "no"], "no"),
     "an unknown feature": (["get", "user_id=1", "--features", "no"], "no"),

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     Float64,
     Int64,
     Registry,
@@ -38,7 +38,9 @@ from tests.event_times import PAST_MS
 from tests.server.ingest.sink import Sink
 
 pair = Entity("pair", join_keys={"user_id": String, "shop_id": Int64})
-events = FileSource("events", event_time="at", timestamp_format="unix_ms", keys={"shop_id": "shop"})
+events = EventSource(
+    "events", event_time="at", timestamp_format="unix_ms", keys={"shop_id": "shop"}
+)
 COLUMNS = ("user_id", "shop", "at", "kind", "amount")
 
 
@@ -157,7 +159,7 @@ def write_events(folder: Path, sample: list[Event], csv: bool) -> Path:
 def test_rows_are_written_in_parts_of_thousands(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": Int64})
 
-    class Counted(FeatureView, entity=user, source=FileSource("events", event_time="at")):
+    class Counted(FeatureView, entity=user, source=EventSource("events", event_time="at")):
         rows: Int64 = Feature(count())
 
     path = tmp_path / "in.csv"
@@ -171,10 +173,10 @@ def test_rows_are_written_in_parts_of_thousands(tmp_path: Path, sink: Sink) -> N
 def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": String})
 
-    class Clicks(FeatureView, entity=user, source=FileSource("clicks", event_time="at")):
+    class Clicks(FeatureView, entity=user, source=EventSource("clicks", event_time="at")):
         clicks: Int64 = Feature(count())
 
-    class Orders(FeatureView, entity=user, source=FileSource("orders", event_time="at")):
+    class Orders(FeatureView, entity=user, source=EventSource("orders", event_time="at")):
         orders: Int64 = Feature(count())
 
     class Manual(FeatureView, entity=user):
@@ -188,9 +190,9 @@ def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
 
     with pytest.raises(InputError, match="with --source: clicks, orders"):
         load(sink, definitions(Clicks, Orders, Manual), [path])
-    with pytest.raises(InputError, match="no view has a file source named sales; there is: clicks"):
+    with pytest.raises(InputError, match="no view has a source named sales; there is: clicks"):
         load(sink, definitions(Clicks, Orders), [path], source="sales")
-    with pytest.raises(InputError, match="no view of these definitions has a file source"):
+    with pytest.raises(InputError, match="no view of these definitions has a source"):
         load(sink, definitions(Manual), [path])
     load(sink, definitions(Clicks, Orders, Manual), [path], source="orders")
     assert set(sink.views) == {"orders"}
@@ -199,7 +201,7 @@ def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
 def test_entities_that_are_expired_already_are_counted(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": String})
 
-    class Brief(FeatureView, entity=user, source=FileSource("s", event_time="at"), ttl="1d"):
+    class Brief(FeatureView, entity=user, source=EventSource("s", event_time="at"), ttl="1d"):
         rows: Int64 = Feature(count())
 
     path = tmp_path / "in.csv"
