@@ -19,11 +19,12 @@ from fscore.definitions.mappings import (
     distinct,
     ever,
     first,
-    largest,
     latest,
-    smallest,
-    total,
+    mean,
 )
+from fscore.definitions.mappings import max as max
+from fscore.definitions.mappings import min as min
+from fscore.definitions.mappings import sum as sum
 from fscore.definitions.markers import (
     Bool,
     Bytes,
@@ -85,6 +86,8 @@ from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions, VersionRecord
 from fscore.versions.removal import ReclaimProgress
 
+# `sum`, `min` and `max` are public too, as `fscore.sum` and so on. They are not in this list, so
+# that a file with `from fscore import *` keeps Python's own.
 __all__ = [
     "AmbiguousFeature",
     "ApplyResult",
@@ -161,13 +164,11 @@ __all__ = [
     "evaluate",
     "ever",
     "first",
-    "largest",
     "latest",
+    "mean",
     "parse_read_request",
     "request",
     "resolve",
-    "smallest",
-    "total",
     "window",
 ]
 
@@ -177,7 +178,7 @@ def _name_exports_as_public() -> None:
 
     Reprs, pickles and messages then name what applications import, even if the code moves.
     """
-    for name in __all__:
+    for name in (*__all__, "max", "min", "sum"):
         export = globals()[name]
         if isinstance(export, type | FunctionType) and export is not FeatureTable:
             export.__module__ = "fscore"
@@ -187,6 +188,7 @@ _name_exports_as_public()
 
 if TYPE_CHECKING:
     FileSource = EventSource
+    total, smallest, largest = sum, min, max
 else:
     # With it, type checkers would accept every attribute.
     __getattr__ = old_names(__name__)

@@ -291,7 +291,7 @@ def _not_latest(view: FeatureViewDefinition) -> str:
         if mapping is None:
             return f"{feature.name} does not follow from events, and a row is written whole"
         if mapping.op != "latest":
-            return f"{feature.name} is {mapping.op}() over all events, which only a load sees"
+            return f"{feature.name} is {mapping.name}() over all events, which only a load sees"
         if mapping.where:
             return f"{feature.name} is latest() of some events, and a row is the newest of all"
     return ""

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 RENAMED: Mapping[str, Mapping[str, str]] = {
-    "fscore": {"FileSource": "EventSource"},
+    "fscore": {
+        "FileSource": "EventSource",
+        "total": "sum",
+        "smallest": "min",
+        "largest": "max",
+    },
+    "fscore.window": {"avg": "mean"},
 }
 """For each module, its old names and what each is called now."""
 

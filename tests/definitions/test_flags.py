@@ -57,6 +57,7 @@ STATEMENTS = [
     ("ids='%d'", "x: Bool = ever()", "V.x: is mapped, but its view has no source"),
     ("ids='%d', source=clicks", "x: Bool = ever(where=5)", "V.x: where must be a dict of column"),
     ("ids='%d', source=clicks", "x: Bool = latest('x')", "V.x: a flag follows from ever(), not"),
+    ("ids='%d', source=clicks", "x: Bool = fscore.min('x')", "from ever(), not from min()"),
     ("ids='%d'", "x: Bool = window.count()", "a feature of a FlagView follows from ever("),
     ("ids='%d'", "x: Bool = Feature(ttl='1d')", "V.x: has a ttl, which features of a FlagView"),
     ("ids='%d', ttl='1d'", "x: Bool", "V: unknown argument ttl: a FlagView takes entity, source"),

@@ -22,7 +22,7 @@ __all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"
 # Cells whose type depends on the file.
 _UNDECLARED = frozenset({"text", "event_id", "event_time"})
 # Operations that read the cell as the feature's type; `count` and `distinct` look at text alone.
-_TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
+_TYPED = frozenset({"latest", "first", "total", "mean", "smallest", "largest"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import fscore
 from fscore import EventSource, Registry, count, diff
 from fscore.registry import (
     EntityDefinition,
@@ -127,6 +128,11 @@ SAFE_CHANGES = [
         feature(mapping=count()),
         '~ feature profile.age: mapping none -> {"column": null, "op": "count", "where": {}}'
         "  (values follow at the next load)",
+    ),
+    (
+        feature(mapping=fscore.sum("years", where={"event": "birthday"})),
+        '~ feature profile.age: mapping none -> {"column": "years", "op": "sum", '
+        '"where": {"event": ["birthday"]}}  (values follow at the next load)',
     ),
     (feature(description="years"), '~ feature profile.age: description "" -> "years"'),
     (

@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import fscore
 from fscore import (
     Entity,
     EventSource,
@@ -27,10 +29,8 @@ from fscore import (
     count,
     distinct,
     first,
-    largest,
     latest,
-    smallest,
-    total,
+    mean,
 )
 from fscore_server.ingest import InputError, aggregate, load
 from fscore_server.ingest.formats import bytes as stream
@@ -54,13 +54,15 @@ class Everything(FeatureView, entity=pair, source=events):
     rows_without_kind: Float64 = Feature(count(where={"kind": None}))
     kinds: Int64 = Feature(distinct("kind"))
     amounts_of_a: Int64 = Feature(distinct("amount", where={"kind": "a"}))
-    amount_sum: Int64 = Feature(total("amount"))
-    amount_sum_a: Float64 = Feature(total("amount", where={"kind": "a"}))
-    least: Int64 = Feature(smallest("amount"))
-    most: Int64 = Feature(largest("amount", where={"kind": ["a", "b"]}))
-    alphabetically_first: String = Feature(smallest("kind"))
+    amount_sum: Int64 = Feature(fscore.sum("amount"))
+    amount_sum_a: Float64 = Feature(fscore.sum("amount", where={"kind": "a"}))
+    amount_mean: Float64 = Feature(mean("amount"))
+    amount_mean_a: Float64 = Feature(mean("amount", where={"kind": "a"}))
+    least: Int64 = Feature(fscore.min("amount"))
+    most: Int64 = Feature(fscore.max("amount", where={"kind": ["a", "b"]}))
+    alphabetically_first: String = Feature(fscore.min("kind"))
     last_b: Timestamp = Feature(latest("at", where={"kind": "b"}))
-    first_at: Timestamp = Feature(smallest("at"))
+    first_at: Timestamp = Feature(fscore.min("at"))
 
 
 DEFINITIONS = Registry.from_definitions([Everything])
@@ -79,6 +81,10 @@ event_lists = st.lists(
     min_size=1,
     max_size=40,
 )
+
+
+def exact_mean(values: list[float]) -> float | None:
+    return float(sum(map(Fraction, values)) / len(values)) if values else None
 
 
 def modelled(own: list[Event]) -> Event:
@@ -100,6 +106,8 @@ def modelled(own: list[Event]) -> Event:
         "amounts_of_a": len(set(column("amount", "a"))),
         "amount_sum": sum(column("amount")),
         "amount_sum_a": math.fsum(column("amount", "a")),
+        "amount_mean": exact_mean(column("amount")),
+        "amount_mean_a": exact_mean(column("amount", "a")),
         "least": min(column("amount"), default=None),
         "most": max(column("amount", "a", "b"), default=None),
         "alphabetically_first": min(column("kind"), default=None),
