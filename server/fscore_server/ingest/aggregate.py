@@ -23,7 +23,8 @@ __all__ = ["Aggregation", "selected"]
 # Grouping has a fixed cost, so events are gathered until there are this many.
 _BATCH_ROWS = 500_000
 
-_TIME = "time"
+# With a dot, which no feature has in its name.
+_TIME = "event.time"
 _INT64_MAX = 2**63 - 1
 _EXTREMES = {"smallest": pl.Expr.min, "largest": pl.Expr.max}
 # Operations that keep more than one value for each entity, in tables of their own.

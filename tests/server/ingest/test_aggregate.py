@@ -206,6 +206,25 @@ def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
     assert set(sink.views) == {"orders"}
 
 
+def test_features_may_have_any_name_that_definitions_allow(tmp_path: Path, sink: Sink) -> None:
+    user = Entity("user", join_keys={"user_id": String})
+
+    class Named(FeatureView, entity=user, source=EventSource("s", event_time="at")):
+        time: String = Feature(latest("page"))
+        key: Int64 = Feature(count())
+        cell: Float64 = Feature(mean("n"))
+        count: Float64 = Feature(fscore.sum("n"))
+        other: Int64 = Feature(distinct("n"))
+        sum: String = Feature(first("page"))
+
+    path = tmp_path / "in.csv"
+    path.write_text("user_id,at,page,n\nann,2024-01-01,a,1\nann,2024-01-02,b,2\n")
+    load(sink, Registry.from_definitions([Named]), [path])
+    row = sink.views["named"]["ann"]
+    assert row["time"] == "b"
+    assert [row[name] for name in ("key", "cell", "count", "other", "sum")] == [2, 1.5, 3.0, 2, "a"]
+
+
 def test_entities_that_are_expired_already_are_counted(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": String})
 
