@@ -69,6 +69,19 @@ def test_apply_says_what_it_did_and_applying_again_changes_nothing(fscore_on: Fs
     assert json.loads(again.out) == {"revision": 1, "changed": False, "safe": True, "changes": []}
 
 
+def test_old_names_in_definitions_are_told_on_standard_error(shop: Fscore) -> None:
+    change(shop, "EventSource(", "fscore.FileSource(")
+    change(shop, "from fscore import *", "import fscore; from fscore import *")
+    done = shop("plan", "defs.py")
+    assert (done.code, done.out) == (0, "no changes\n")
+    said = (
+        "defs.py:4: DeprecationWarning: fscore.FileSource is deprecated: write fscore.EventSource"
+    )
+    assert said in done.err
+    assert done.err.count("DeprecationWarning") == 1
+    assert shop("plan", "defs.py", PYTHONWARNINGS="ignore").err == ""
+
+
 def test_plan_shows_changes_and_applies_none(shop: Fscore) -> None:
     assert shop("plan", "defs.py").out == "no changes\n"
     change(shop, "    last_at", "    age: Int64\n    last_at")
