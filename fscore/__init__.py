@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
+from typing import TYPE_CHECKING
 
 from fscore import window
 from fscore._fscore import FeatureTable, parse_read_request
@@ -18,11 +19,12 @@ from fscore.definitions.mappings import (
     distinct,
     ever,
     first,
-    largest,
     latest,
-    smallest,
-    total,
+    mean,
 )
+from fscore.definitions.mappings import max as max
+from fscore.definitions.mappings import min as min
+from fscore.definitions.mappings import sum as sum
 from fscore.definitions.markers import (
     Bool,
     Bytes,
@@ -74,7 +76,8 @@ from fscore.errors import (
 )
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.model.expression import Expression, request
-from fscore.model.source import FileSource
+from fscore.model.renamed import old_names
+from fscore.model.source import EventSource
 from fscore.offline.evaluate import Evaluation, evaluate
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
@@ -84,6 +87,8 @@ from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions, VersionRecord
 from fscore.versions.removal import ReclaimProgress
 
+# `sum`, `min` and `max` are public too, as `fscore.sum` and so on. They are not in this list, so
+# that a file with `from fscore import *` keeps Python's own.
 __all__ = [
     "AmbiguousFeature",
     "ApplyResult",
@@ -98,6 +103,7 @@ __all__ = [
     "Entity",
     "EntityNotFound",
     "Evaluation",
+    "EventSource",
     "Expression",
     "Feature",
     "FeatureNotFound",
@@ -106,7 +112,6 @@ __all__ = [
     "FeatureTable",
     "FeatureView",
     "FeatureViewNotFound",
-    "FileSource",
     "FlagView",
     "Float32",
     "Float64",
@@ -161,13 +166,11 @@ __all__ = [
     "evaluate",
     "ever",
     "first",
-    "largest",
     "latest",
+    "mean",
     "parse_read_request",
     "request",
     "resolve",
-    "smallest",
-    "total",
     "window",
 ]
 
@@ -177,10 +180,17 @@ def _name_exports_as_public() -> None:
 
     Reprs, pickles and messages then name what applications import, even if the code moves.
     """
-    for name in __all__:
+    for name in (*__all__, "max", "min", "sum"):
         export = globals()[name]
         if isinstance(export, type | FunctionType) and export is not FeatureTable:
             export.__module__ = "fscore"
 
 
 _name_exports_as_public()
+
+if TYPE_CHECKING:
+    FileSource = EventSource
+    total, smallest, largest = sum, min, max
+else:
+    # With it, type checkers would accept every attribute.
+    __getattr__ = old_names(__name__)

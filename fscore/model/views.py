@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 from fscore.model.data_type import DataType
 from fscore.model.expression import Expression
 from fscore.model.mapping import Conditions, FeatureMapping, checked_where, where_json
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.window import WindowFunction
 
 LAYOUTS = ("hash", "packed")
@@ -75,7 +75,7 @@ class ViewDefinition:
     owner: str = field(default="", kw_only=True)
     description: str = field(default="", kw_only=True)
     tags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    source: FileSource | None = field(default=None, kw_only=True)
+    source: EventSource | None = field(default=None, kw_only=True)
 
     def feature(self, name: str) -> FeatureDefinition | None:
         """Return the feature of that name, or None."""
@@ -108,7 +108,7 @@ class ViewDefinition:
             owner=data["owner"],
             description=data["description"],
             tags=data["tags"],
-            source=None if data["source"] is None else FileSource.from_json(data["source"]),
+            source=None if data["source"] is None else EventSource.from_json(data["source"]),
             **cls._read(data),
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fscore import Bool, Entity, Feature, FileSource, FlagView, Int64, Registry, String, ever
+from fscore import Bool, Entity, EventSource, Feature, FlagView, Int64, Registry, String, ever
 from fscore.registry import FlagViewDefinition
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})
 item = Entity("item", join_keys={"item_id": Int64})
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 class Promotions(FlagView, entity=user, source=clickstream, ids="user_%04d", owner="growth"):
@@ -57,6 +57,7 @@ STATEMENTS = [
     ("ids='%d'", "x: Bool = ever()", "V.x: is mapped, but its view has no source"),
     ("ids='%d', source=clicks", "x: Bool = ever(where=5)", "V.x: where must be a dict of column"),
     ("ids='%d', source=clicks", "x: Bool = latest('x')", "V.x: a flag follows from ever(), not"),
+    ("ids='%d', source=clicks", "x: Bool = fscore.min('x')", "from ever(), not from min()"),
     ("ids='%d'", "x: Bool = window.count()", "a feature of a FlagView follows from ever("),
     ("ids='%d'", "x: Bool = Feature(ttl='1d')", "V.x: has a ttl, which features of a FlagView"),
     ("ids='%d', ttl='1d'", "x: Bool", "V: unknown argument ttl: a FlagView takes entity, source"),

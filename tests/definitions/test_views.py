@@ -10,10 +10,10 @@ import pytest
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Float64,
     Int64,
     List,
@@ -28,7 +28,7 @@ from fscore.registry import FeatureViewDefinition
 from tests.definitions.conftest import Problems, Write
 
 user = Entity("user", join_keys={"user_id": String}, description="a visitor", tags={"pii": "yes"})
-clicks = FileSource("clicks", event_time="timestamp")
+clicks = EventSource("clicks", event_time="timestamp")
 
 
 class Activity(
@@ -192,7 +192,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user, source='clicks'):\n    age: Int64",
-            "V: source must be a FileSource, not 'clicks'",
+            "V: source must be an EventSource, not 'clicks'",
         ),
         (
             "class V(FeatureView, entity=user, layout='columns'):\n    age: Int64",
@@ -356,7 +356,7 @@ def test_entities_of_a_service_that_share_a_join_key_agree_on_its_type(problems:
 
 def test_a_name_stands_for_one_source(problems: Problems) -> None:
     found = problems("""\
-    other = FileSource("clicks", event_time="at")
+    other = EventSource("clicks", event_time="at")
     class A(FeatureView, entity=user, source=clicks):
         age: Int64
     class B(FeatureView, entity=user, source=other):

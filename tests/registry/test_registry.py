@@ -18,10 +18,10 @@ from fscore import (
     Bool,
     Bytes,
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Float32,
     Float64,
     Int64,
@@ -51,7 +51,7 @@ from fscore.types import SCALARS, DataType
 
 user = Entity("user", join_keys={"user_id": String})
 affinity = Entity("affinity", join_keys={"user_id": String, "product_id": Int64})
-clicks = FileSource("clicks", event_time="at", timestamp_format="unix", keys={"user_id": "uid"})
+clicks = EventSource("clicks", event_time="at", timestamp_format="unix", keys={"user_id": "uid"})
 
 
 class Everything(FeatureView, entity=user, source=clicks, ttl="1h"):

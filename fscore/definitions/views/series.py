@@ -29,7 +29,7 @@ from fscore.definitions.views.declaring import (
 )
 from fscore.model.data_type import DataType
 from fscore.model.mapping import Where, checked_where
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.views import PayloadField, SeriesViewDefinition
 from fscore.model.window import WindowFunction
 
@@ -136,7 +136,7 @@ class SeriesView(View):
             cls,
             *,
             entity: Entity,
-            source: FileSource | None = None,
+            source: EventSource | None = None,
             where: Where | None = None,
             retention: str | timedelta | None = None,
             max_events: int | None = None,

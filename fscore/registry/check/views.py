@@ -130,7 +130,7 @@ def _check_flags(
         if feature.default is not None:
             yield feature_path, "has a default, and a flag is never missing: leave it out"
         if feature.mapping is not None and feature.mapping.op != "ever":
-            yield feature_path, f"a flag follows from ever(), not from {feature.mapping.op}()"
+            yield feature_path, f"a flag follows from ever(), not from {feature.mapping.name}()"
             continue
         for problem in _mapping_problems(feature, view):
             yield feature_path, problem

@@ -15,10 +15,10 @@ from fscore import (
     Bool,
     Bytes,
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Float32,
     Float64,
     Int64,
@@ -40,7 +40,7 @@ from tests.event_times import RECENT_MS
 
 user = Entity("user", join_keys={"user_id": Int64})
 member = Entity("member", join_keys={"member_id": String, "number": Int64})
-events = FileSource("events", event_time="at", timestamp_format="unix_ms")
+events = EventSource("events", event_time="at", timestamp_format="unix_ms")
 
 
 class Everything(FeatureView, entity=user, source=events):

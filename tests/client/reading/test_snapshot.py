@@ -15,9 +15,9 @@ import redis
 
 from fscore import (
     Entity,
+    EventSource,
     FeatureService,
     FeatureView,
-    FileSource,
     Int64,
     Registry,
     SeriesView,
@@ -34,7 +34,7 @@ ENTITIES = list(range(400))
 AT = 1_700_000_000_000
 
 user = Entity("user", join_keys={"user_id": Int64})
-shop = FileSource("shop", event_time="at")
+shop = EventSource("shop", event_time="at")
 
 
 class Counter(FeatureView, entity=user):

@@ -10,12 +10,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import fscore
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -32,13 +33,14 @@ from fscore import (
     count,
     ever,
     latest,
+    mean,
     window,
 )
 
 user = Entity("user", join_keys={"user_id": Int64})
 shelf = Entity("shelf", join_keys={"shop": String, "row": Int64})
-sales = FileSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
-manual = FileSource("manual", event_time="at")
+sales = EventSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
+manual = EventSource("manual", event_time="at")
 
 
 class Buyer(FeatureView, entity=user, source=sales):
@@ -73,6 +75,14 @@ class Totals(FeatureView, entity=user, source=sales):
     events: Int64 = Feature(count())
 
 
+class Amounts(FeatureView, entity=user, source=sales):
+    paid_total: Float64 = Feature(fscore.sum("amount"))
+
+
+class Means(FeatureView, entity=user, source=sales):
+    paid_mean: Float64 = Feature(mean("amount"))
+
+
 class Country(FeatureView, entity=user, source=sales):
     bought_in: String = latest("country", where={"kind": "buy"})
 
@@ -86,7 +96,10 @@ class Counted(FeatureView, entity=user, source=manual):
     seen: Int64 = Feature(count())
 
 
-VIEWS = [Buyer, Purchases, Parcels, ShelfSales, Marks, Totals, Country, Scored, Counted]
+VIEWS = [
+    *(Buyer, Purchases, Parcels, ShelfSales, Marks, Totals, Amounts, Means, Country, Scored),
+    Counted,
+]
 REGISTRY = Registry.from_definitions(VIEWS)
 DAY = 1_704_067_200_000
 BASE = {"buyer": 1, "shop": "s", "shelf_row": 2, "kind": "buy", "at": "2024-01-01", "big": False}
@@ -129,6 +142,8 @@ def test_events_reach_every_view_that_they_fill(client: Any) -> None:
     }
     assert result.left_out == {
         "totals": "events is count() over all events, which only a load sees",
+        "amounts": "paid_total is sum() over all events, which only a load sees",
+        "means": "paid_mean is mean() over all events, which only a load sees",
         "country": "bought_in is latest() of some events, and a row is the newest of all",
         "scored": "score does not follow from events, and a row is written whole",
     }

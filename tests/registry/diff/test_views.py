@@ -278,6 +278,7 @@ def test_views_that_are_new_say_what_they_are() -> None:
     [
         (window.count(), "count()"),
         (window.sum("price", "7d"), 'sum("price", "7d")'),
+        (window.mean("price", "7d"), 'mean("price", "7d")'),
         (window.last(5, "price"), 'last(5, "price")'),
         (window.last_times(5), "last_times(5)"),
         (window.session_length("90s"), 'session_length(gap="90s")'),

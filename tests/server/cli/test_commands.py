@@ -19,7 +19,7 @@ from tests.server.cli.command import COMMAND, Done, Fscore
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Clicks(FeatureView, entity=user, source=source):
     clicks: Int64 = Feature(count(), default=0)
@@ -55,6 +55,19 @@ def test_apply_says_what_it_did_and_applying_again_changes_nothing(fscore_on: Fs
     assert "+ view clicks" in done.out
     again = fscore_on("apply", "defs.py", "--json")
     assert json.loads(again.out) == {"revision": 1, "changed": False, "safe": True, "changes": []}
+
+
+def test_old_names_in_definitions_are_reported_on_standard_error(project: Fscore) -> None:
+    project.change_definitions("EventSource(", "fscore.FileSource(")
+    project.change_definitions("from fscore import *", "import fscore; from fscore import *")
+    done = project("plan", "defs.py")
+    assert (done.code, done.out) == (0, "no changes\n")
+    said = (
+        "defs.py:4: DeprecationWarning: fscore.FileSource is deprecated: write fscore.EventSource"
+    )
+    assert said in done.err
+    assert done.err.count("DeprecationWarning") == 1
+    assert project("plan", "defs.py", PYTHONWARNINGS="ignore").err == ""
 
 
 def test_plan_shows_changes_and_applies_none(project: Fscore) -> None:
@@ -157,7 +170,7 @@ WRONG = {
     "a file that is not there": (["load", "defs.py", "no.csv"], "no.csv: no such file"),
     "an unknown source": (
         ["load", "defs.py", "clicks.csv", "--source", "orders"],
-        "no view has a file source named orders; there is: clicks",
+        "no view has a source named orders; there is: clicks",
     ),
     "an unknown service": (["get", "user_id=1", "--service", "no"], "no"),
     "an unknown feature": (["get", "user_id=1", "--features", "no"], "no"),

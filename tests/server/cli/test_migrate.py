@@ -13,7 +13,7 @@ from tests.server.cli.command import Done, Fscore
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Clicks(FeatureView, entity=user, source=source, layout="hash"):
     clicks: Int64 = Feature(count())

@@ -13,9 +13,9 @@ import fscore
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -36,7 +36,7 @@ from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
 shop = Entity("shop", join_keys={"shop_id": Int64})
-sales = FileSource("sales", event_time="at")
+sales = EventSource("sales", event_time="at")
 HOUR = 3_600_000
 START = 1_704_067_200_000
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fscore
-from fscore import Entity, Feature, FeatureView, FileSource, Int64, Registry, String, count, latest
+from fscore import Entity, EventSource, Feature, FeatureView, Int64, Registry, String, count, latest
 from fscore.errors import Unavailable
 from fscore_server.ingest import load
 from fscore_server.ingest.file_events import Silent
@@ -21,7 +21,7 @@ ROWS = 12_000
 user = Entity("user", join_keys={"user_id": Int64})
 
 
-class Seen(FeatureView, entity=user, source=FileSource("seen", event_time="at")):
+class Seen(FeatureView, entity=user, source=EventSource("seen", event_time="at")):
     times: Int64 = Feature(count())
     page: String = Feature(latest("page"))
 

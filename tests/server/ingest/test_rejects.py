@@ -17,9 +17,9 @@ import pytest
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     Float32,
     Int64,
     List,
@@ -35,7 +35,7 @@ from tests.event_times import with_times_in
 from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
-events = FileSource("events", event_time="at")
+events = EventSource("events", event_time="at")
 
 
 class Sample(FeatureView, entity=user, source=events):
