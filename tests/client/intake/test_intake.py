@@ -144,7 +144,7 @@ def test_a_read_takes_its_keys_in_every_form(client: Any, form: str) -> None:
     prepared = client.prepare(features=["everything:whole"])
     keys = FORMS[form]({"user_id": [3, 9, 1]}, {"user_id": "Int64"})
     assert prepared.get(keys).to_dicts() == [{"whole": 30}, {"whole": None}, {"whole": 10}]
-    pairs = {"member_id": ["b", "a"], "number": [2, 1]}
+    pairs: dict[str, list[Any]] = {"member_id": ["b", "a"], "number": [2, 1]}
     keys = FORMS[form](pairs, {"member_id": "String", "number": "Int64"})
     assert client.prepare(entity="member").get(keys).to_dicts() == [{"level": 6}, {"level": 5}]
     assert client.delete("members", FORMS[form](pairs, {"member_id": "String", "number": "Int64"}))
