@@ -182,8 +182,9 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 constraints: $(STAMPS)/venv ## Take the newest versions of all that pip installs, on each Python that is here
 	$(BIN)/python deploy/setup/constraints.py
 
-docs: build ## Write the tables in docs/ that are generated from code
+docs: build $(STAMPS)/group-test ## Write the tables and notebooks in docs/ that are generated from code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/notebooks.py
 
 # -- measure ----------------------------------------------------------------------------------
 

@@ -99,6 +99,17 @@ def test_marked_code_runs(page: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{language}: {done.stdout}\n{done.stderr}"
 
 
+NOTEBOOKS = sorted((ROOT / "docs").glob("**/*.ipynb"))
+
+
+def test_notebooks_show_what_their_code_shows_now() -> None:
+    command = [sys.executable, str(ROOT / "docs/notebooks.py"), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    index = (ROOT / "docs/index.md").read_text()
+    assert [page for page in NOTEBOOKS if page.name not in index] == []
+
+
 def section(page: str, heading: str) -> str:
     """Return the text below a heading, up to the next one of the same level."""
     _, found, rest = (ROOT / page).read_text().partition(f"\n## {heading}\n")
