@@ -262,13 +262,13 @@ def test_names_that_clash_are_refused(driver: Driver, redis_url: str) -> None:
     keys = {"id": [1], "a__status": [2]}
     table = client.prepare("s").get({**keys, "thing_id": [3]})
     for options, message in (
-        ({"keys": True}, 'two columns "id"'),
-        ({"statuses": True}, 'two columns "b__status"'),
+        ({"keys": True}, 'two columns would have the name "id"'),
+        ({"statuses": True}, 'two columns would have the name "b__status"'),
     ):
         with pytest.raises(InvalidValue, match=message):
             table.to_dicts(**options)
     only_a = client.prepare(features=["a"]).get(keys)
     assert only_a.to_dicts(keys=True) == [{"id": 1, "a__status": 2, "a": None}]
     assert only_a.to_dicts(statuses=True) == [{"a": None, "a__status": "NOT_FOUND"}]
-    with pytest.raises(InvalidValue, match='two columns "a__status"'):
+    with pytest.raises(InvalidValue, match='two columns would have the name "a__status"'):
         only_a.to_dicts(keys=True, statuses=True)

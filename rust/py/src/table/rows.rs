@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::FeatureTable;
 use super::access;
-use super::names::ColumnNames;
+use super::selection::{Column, Selection};
 use crate::value::to_object;
 
 /// One dict for each row: feature to value, or to None if there is none. With `keys` the join keys
@@ -22,15 +22,15 @@ pub(super) fn to_dicts<'py>(
     keys: bool,
     statuses: bool,
 ) -> PyResult<Bound<'py, PyList>> {
-    let names = ColumnNames::new(py, table, keys, statuses)?;
+    let selection = Selection { keys, statuses };
+    let columns = selection.columns(py, table)?;
     let features = RowNames::new(py, table);
-    let interned = |names: &[String]| -> Vec<Bound<'py, PyString>> {
-        names
-            .iter()
-            .map(|name| PyString::intern(py, name))
-            .collect()
+    let interned = |wanted: fn(Column) -> bool| -> Vec<Bound<'py, PyString>> {
+        let chosen = columns.iter().filter(|(_, column)| wanted(*column));
+        chosen.map(|(name, _)| PyString::intern(py, name)).collect()
     };
-    let (key_names, status_names) = (interned(&names.keys), interned(&names.statuses));
+    let key_names = interned(|column| matches!(column, Column::Key(_)));
+    let status_names = interned(|column| matches!(column, Column::Status(_)));
     let words = Status::ALL.map(|status| PyString::intern(py, status.name()));
     let rows = PyList::empty(py);
     for row in 0..table.rows() {
