@@ -125,6 +125,7 @@ impl Table {
     }
 
     /// Whether there is a value: its own, or the feature's default if that may be served.
+    #[inline]
     pub fn has_value(&self, row: usize, column: usize) -> bool {
         match self.status(row, column) {
             Status::Present => true,
@@ -136,6 +137,7 @@ impl Table {
     }
 
     /// The value if there is one, else the feature's default if that may be served, else `None`.
+    #[inline]
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
         let cell = self.cells[row * self.columns() + column];
         let data_type = self.data_type(column);

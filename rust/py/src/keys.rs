@@ -84,15 +84,13 @@ fn known<'a>(
         return Err(errors::invalid_keys(py, message, None, None));
     };
     let name = name.to_str()?;
-    match wanted.iter().find(|(known, _)| known == name) {
-        Some((known, key_type)) => Ok((known, *key_type)),
-        None => {
-            let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
-            let known = known.join(", ");
-            let message = format!("{name:?} is not a join key here; the join keys are {known}");
-            Err(errors::invalid_keys(py, &message, Some(name), None))
-        }
+    if let Some((known, key_type)) = wanted.iter().find(|(known, _)| known == name) {
+        return Ok((known, *key_type));
     }
+    let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
+    let known = known.join(", ");
+    let message = format!("{name:?} is not a join key here; the join keys are {known}");
+    Err(errors::invalid_keys(py, &message, Some(name), None))
 }
 
 /// Whether `keys` is certainly one column, and not a table.

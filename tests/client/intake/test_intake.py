@@ -152,7 +152,7 @@ def test_a_read_takes_its_keys_in_every_form(client: Any, form: str) -> None:
 
 @pytest.mark.parametrize("form", LASTING)
 def test_request_inputs_come_in_every_form(client: Any, form: str) -> None:
-    given = {"amount": [1.5, None], "since": [AT, None]}
+    given: dict[str, list[Any]] = {"amount": [1.5, None], "since": [AT, None]}
     brought = FORMS[form](given, {"amount": "Float64", "since": "Timestamp"})
     table = client.prepare("asked").get([1, 2], request=brought, as_of=AT)
     assert table.to_dicts() == [

@@ -494,7 +494,8 @@ def test_what_is_read_only_goes_to_those_who_know_it(floats: Any) -> None:
         def __dlpack_device__(self) -> Any:
             return floats.__dlpack_device__()
 
-    taken: Any = np.from_dlpack(Old())
+    old: Any = Old()
+    taken: Any = np.from_dlpack(old)
     assert not np.shares_memory(taken, np.asarray(floats))
     np.testing.assert_array_equal(taken, floats.to_numpy())
 

@@ -72,11 +72,12 @@ impl RowNames {
 
     fn add(&self, dict: &Bound<'_, PyDict>, table: &Table, row: usize) -> PyResult<()> {
         let py = dict.py();
-        for (name, value) in self.0.iter().zip(table.row(row)) {
-            match value {
-                Some(value) => dict.set_item(name, to_object(py, value)?)?,
-                None => dict.set_item(name, py.None())?,
-            }
+        for (column, name) in self.0.iter().enumerate() {
+            let value = match table.value(row, column) {
+                Some(value) => to_object(py, value)?,
+                None => py.None().into_bound(py),
+            };
+            dict.set_item(name.bind(py), value)?;
         }
         Ok(())
     }
