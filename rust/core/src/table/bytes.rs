@@ -120,7 +120,7 @@ impl Table {
         if u64::from_le_bytes(*sum) != fnv_1a(summed) {
             return Err(NotATable::Damaged);
         }
-        let mut reader = Reader { rest: body };
+        let mut reader = TableReader { rest: body };
         let table = reader.table()?;
         require(reader.rest.is_empty())?;
         Ok(table)
@@ -191,11 +191,11 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
 type Read<T> = Result<T, NotATable>;
 
 /// Reads the body. Nothing is allocated for a count before that many bytes are known to be there.
-struct Reader<'a> {
+struct TableReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TableReader<'a> {
     fn table(&mut self) -> Read<Table> {
         let version = i64::from_le_bytes(self.array()?);
         let pointer = self.option(|reader| reader.array().map(i64::from_le_bytes))?;

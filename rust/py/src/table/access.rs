@@ -171,20 +171,27 @@ impl<'a, 'py> Column<'a, 'py> {
     }
 
     fn objects(&self) -> PyResult<Bound<'py, PyAny>> {
-        let objects = (0..self.table.rows())
-            .map(|row| {
-                let value = match (self.table.value(row, self.index), &self.fill) {
-                    (Some(value), _) => to_object(self.py, value)?,
-                    (None, Some((cell, arena))) => {
-                        let data_type = self.table.data_type(self.index);
-                        to_object(self.py, view(data_type, *cell, arena))?
-                    }
-                    (None, None) => self.py.None().into_bound(self.py),
-                };
-                Ok(value.unbind())
-            })
-            .collect::<PyResult<Vec<_>>>()?;
+        let mut objects = Vec::with_capacity(self.table.rows());
+        for row in 0..self.table.rows() {
+            let object = match self.table.value(row, self.index) {
+                Some(value) => to_object(self.py, value)?,
+                None => self.absent_object()?,
+            };
+            objects.push(object.unbind());
+        }
         self.masked(PyArray1::from_vec(self.py, objects).into_any(), 1)
+    }
+
+    /// The object that stands for a missing value. Each row has its own, for a list can be changed.
+    #[cold]
+    fn absent_object(&self) -> PyResult<Bound<'py, PyAny>> {
+        match &self.fill {
+            Some((cell, arena)) => to_object(
+                self.py,
+                view(self.table.data_type(self.index), *cell, arena),
+            ),
+            None => Ok(self.py.None().into_bound(self.py)),
+        }
     }
 
     /// `values` with a mask that is true if there is no value, if one is asked for. Each row has
