@@ -27,7 +27,10 @@ MIGRATION_RATE = 5_000
 MIGRATION_SETTLE = 3.0
 """Seconds that a migration waits by default for every client to follow."""
 
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+MAX_SECONDS = 3600.0
+"""The greatest timeout, of settings and of calls."""
+
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
 class RedisSettings(BaseSettings):

@@ -17,6 +17,7 @@ a process pool.
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "FeatureViewNotFound",
     "ForkedProcess",
     "FscoreError",
+    "InvalidArgument",
     "InvalidDefinition",
     "InvalidKeys",
     "InvalidRequest",
@@ -88,6 +90,20 @@ class ServerFault(FscoreError):
 # The caller's faults
 
 
+class InvalidArgument(ClientFault, ValueError):
+    """An argument of a call is of the wrong type, or is not one of the values that it may have.
+
+    `argument` is its name. Rows, keys and inputs have errors of their own, which name the row.
+    """
+
+    code = "invalid_argument"
+    status = 422
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
 class InvalidKeys(ClientFault):
     """Join keys are missing, unknown, of the wrong type, or of unequal length.
 
@@ -106,7 +122,7 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to write, an input or an argument is missing, unknown or of the wrong type.
+    """A value to write or an input of a read is missing, unknown or of the wrong type.
 
     `feature` names the value or input and `row` is its row; either may be None.
     """
@@ -392,6 +408,7 @@ ERRORS: dict[str, type[FscoreError]] = {
     for error in (
         FscoreError,
         ClientFault,
+        InvalidArgument,
         InvalidKeys,
         InvalidValue,
         InvalidDefinition,
@@ -422,3 +439,18 @@ ERRORS: dict[str, type[FscoreError]] = {
     )
 }
 """Every class by its code."""
+
+
+def wrong_argument(
+    argument: str, given: object, expected: str, *, at: int | None = None
+) -> InvalidArgument:
+    """Return the error of an argument, or of its item `at`, that is not what it must be.
+
+    >>> wrong_argument("timeout", "soon", "a number of seconds").message
+    "timeout is 'soon'; it must be a number of seconds"
+    """
+    name = argument if at is None else f"{argument}[{at}]"
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = 80
+    message = f"{name} is {shown.repr(given)}; it must be {expected}"
+    return InvalidArgument(message, argument=argument)

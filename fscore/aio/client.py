@@ -12,10 +12,17 @@ from fscore.aio.prepared import Prepared
 from fscore.aio.versions import Versions
 from fscore.client.core import Core
 from fscore.client.following import FollowingClient
-from fscore.client.options import Keys, Ordering
+from fscore.client.options import Keys, Ordering, checked_timeout
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
+from fscore.definitions.named import (
+    EntityLike,
+    FeatureLike,
+    ServiceLike,
+    SourceLike,
+    ViewLike,
+)
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
@@ -83,10 +90,10 @@ class Client(FollowingClient):
 
     async def prepare(
         self,
-        service: str | None = None,
+        service: ServiceLike | None = None,
         *,
-        features: Sequence[str] | None = None,
-        entity: str | None = None,
+        features: Sequence[FeatureLike] | None = None,
+        entity: EntityLike | None = None,
     ) -> Prepared:
         """Compile a feature service, or a choice of features, for reading.
 
@@ -100,10 +107,10 @@ class Client(FollowingClient):
 
     def compile(
         self,
-        service: str | None = None,
+        service: ServiceLike | None = None,
         *,
-        features: Sequence[str] | None = None,
-        entity: str | None = None,
+        features: Sequence[FeatureLike] | None = None,
+        entity: EntityLike | None = None,
     ) -> Prepared:
         """Compile like `prepare`, by the definitions as last read, without asking the server.
 
@@ -113,7 +120,7 @@ class Client(FollowingClient):
 
     async def write(
         self,
-        view: str,
+        view: ViewLike,
         rows: Any,
         *,
         ordering: Ordering = "arrival",
@@ -125,13 +132,13 @@ class Client(FollowingClient):
 
         Arguments, errors and result are those of the blocking client's `write`.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
         return await self.driver.run(writing, timeout)
 
     async def push(
         self,
-        source: str,
+        source: SourceLike,
         events: Any,
         *,
         version: int | None = None,
@@ -141,18 +148,23 @@ class Client(FollowingClient):
 
         Arguments, errors and result are those of the blocking client's `push`.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         pushing = self.core.pushing(source, events, version, timeout)
         return await self.driver.run(pushing, timeout)
 
     async def delete(
-        self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
+        self,
+        view: ViewLike,
+        keys: Keys,
+        *,
+        version: int | None = None,
+        timeout: float | None = None,
     ) -> int:
         """Remove a view's values of these entities; return how many entities had any.
 
         Arguments and errors are those of the blocking client's `delete`.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         deleting = self.core.deleting(view, keys, version, timeout)
         return await self.driver.run(deleting, timeout)
 
@@ -164,6 +176,7 @@ class Client(FollowingClient):
         `timeout` is in seconds (default: `write_timeout`). An error reply is raised as an
         FscoreError whose `redis_code` is the reply's first word.
         """
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return await self.driver.command(arguments, timeout)
 
     async def plan(self, registry: Registry) -> RegistryDiff:
@@ -179,7 +192,7 @@ class Client(FollowingClient):
 
     async def migrate(
         self,
-        view: str,
+        view: ViewLike,
         to: str,
         *,
         rate: float = MIGRATION_RATE,

@@ -11,8 +11,9 @@ from fscore._fscore import FeatureTable
 from fscore.aio.driver import Driver
 from fscore.aio.following import Following
 from fscore.client.core import Core
-from fscore.client.options import Consistency, Deadline, Keys, RequestValues
+from fscore.client.options import Consistency, Deadline, Keys, RequestValues, checked_timeout
 from fscore.client.prepared import PreparedCore, is_final
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike
 
 
 class Prepared(PreparedCore):
@@ -26,9 +27,9 @@ class Prepared(PreparedCore):
         core: Core,
         driver: Driver,
         following: Following,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
         super().__init__(core, service, features, entity)
         self._driver = driver
@@ -60,7 +61,7 @@ class Prepared(PreparedCore):
         cancelled, the client reads the reply and discards it.
         """
         core = self._core
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._timeout if timeout is None else checked_timeout(timeout)
         if core.is_out_of_date():
             timeout = await self._driver.run(core.following(timeout), timeout)
         elif core.is_look_due():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fscore.aio.driver import Driver
 from fscore.client import versions as calls
 from fscore.client.core import Core
+from fscore.client.options import checked_timeout
 from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
+from fscore.definitions.named import ServiceLike
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
@@ -22,21 +24,21 @@ class Versions:
         self._core = core
         self._driver = driver
 
-    async def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
+    async def create(self, service: ServiceLike, *, comment: str = "", created_by: str = "") -> int:
         """Make a new version and return its number; from then on writers fill it too."""
         return await self._driver.run(calls.creating(self._core, service, comment, created_by))
 
-    async def promote(self, service: str, version: int) -> Switch:
+    async def promote(self, service: ServiceLike, version: int) -> Switch:
         """Have every request for the service read this version, unless it pins another."""
         return await self._driver.run(calls.promoting(self._core, service, version))
 
-    async def rollback(self, service: str) -> Switch:
+    async def rollback(self, service: ServiceLike) -> Switch:
         """Promote the version again that was read before the current one."""
         return await self._driver.run(calls.rolling_back(self._core, service))
 
     async def retire(
         self,
-        service: str,
+        service: ServiceLike,
         version: int,
         *,
         force: bool = False,
@@ -50,7 +52,8 @@ class Versions:
         return await self._driver.run(retiring)
 
     async def list(
-        self, service: str | None = None, *, timeout: float | None = None
+        self, service: ServiceLike | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
         """Read the versions of a service, or of all services, sorted by the service's name."""
+        timeout = None if timeout is None else checked_timeout(timeout)
         return await self._driver.run(calls.listing(self._core, service), timeout)

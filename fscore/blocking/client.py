@@ -11,10 +11,17 @@ from fscore.blocking.prepared import Prepared
 from fscore.blocking.versions import Versions
 from fscore.client.core import Core
 from fscore.client.following import FollowingClient
-from fscore.client.options import Keys, Ordering
+from fscore.client.options import Keys, Ordering, checked_timeout
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
+from fscore.definitions.named import (
+    EntityLike,
+    FeatureLike,
+    ServiceLike,
+    SourceLike,
+    ViewLike,
+)
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
@@ -61,10 +68,10 @@ class Client(FollowingClient):
 
     def prepare(
         self,
-        service: str | None = None,
+        service: ServiceLike | None = None,
         *,
-        features: Sequence[str] | None = None,
-        entity: str | None = None,
+        features: Sequence[FeatureLike] | None = None,
+        entity: EntityLike | None = None,
     ) -> Prepared:
         """Compile a feature service, or a choice of features, for reading.
 
@@ -91,7 +98,7 @@ class Client(FollowingClient):
 
     def write(
         self,
-        view: str,
+        view: ViewLike,
         rows: Any,
         *,
         ordering: Ordering = "arrival",
@@ -140,13 +147,13 @@ class Client(FollowingClient):
         >>> def rename(client: Client, user: str, country: str) -> int:
         ...     return client.write("profile", [{"user_id": user, "country": country}]).rows
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
         return self.driver.run(writing, timeout)
 
     def push(
         self,
-        source: str,
+        source: SourceLike,
         events: Any,
         *,
         version: int | None = None,
@@ -176,11 +183,16 @@ class Client(FollowingClient):
         Raises SourceNotFound; InvalidValue or InvalidKeys, which name the event and the column; and
         the errors of `write`. Some events may have been written then: push all of them again.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.run(self.core.pushing(source, events, version, timeout), timeout)
 
     def delete(
-        self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
+        self,
+        view: ViewLike,
+        keys: Keys,
+        *,
+        version: int | None = None,
+        timeout: float | None = None,
     ) -> int:
         """Remove a view's values of these entities; return how many entities had any.
 
@@ -192,7 +204,7 @@ class Client(FollowingClient):
         Raises FeatureViewNotFound; InvalidValue if the view stores nothing; InvalidKeys, which
         names the row; and the connection errors of `write`.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.run(self.core.deleting(view, keys, version, timeout), timeout)
 
     def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
@@ -204,6 +216,7 @@ class Client(FollowingClient):
         >>> def keys(client: Client) -> int:
         ...     return int(client.execute("DBSIZE"))
         """
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.command(arguments, timeout)
 
     def plan(self, registry: Registry) -> RegistryDiff:
@@ -221,7 +234,7 @@ class Client(FollowingClient):
 
     def migrate(
         self,
-        view: str,
+        view: ViewLike,
         to: str,
         *,
         rate: float = MIGRATION_RATE,

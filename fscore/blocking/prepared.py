@@ -8,8 +8,9 @@ from datetime import datetime
 from fscore._fscore import FeatureTable
 from fscore.blocking.driver import Driver
 from fscore.client.core import Core
-from fscore.client.options import Consistency, Deadline, Keys, RequestValues
+from fscore.client.options import Consistency, Deadline, Keys, RequestValues, checked_timeout
 from fscore.client.prepared import PreparedCore, is_final
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike
 
 
 class Prepared(PreparedCore):
@@ -22,9 +23,9 @@ class Prepared(PreparedCore):
         self,
         core: Core,
         driver: Driver,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
         super().__init__(core, service, features, entity)
         self._driver = driver
@@ -61,7 +62,7 @@ class Prepared(PreparedCore):
         RequestTooLarge if there are more than `max_keys` rows.
         """
         core, driver = self._core, self._driver
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._timeout if timeout is None else checked_timeout(timeout)
         if core.is_look_due():
             timeout = driver.run(core.following(timeout), timeout)
         deadline = Deadline(timeout)

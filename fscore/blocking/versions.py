@@ -5,8 +5,10 @@ from __future__ import annotations
 from fscore.blocking.driver import Driver
 from fscore.client import versions as calls
 from fscore.client.core import Core
+from fscore.client.options import checked_timeout
 from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
+from fscore.definitions.named import ServiceLike
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
@@ -23,7 +25,7 @@ class Versions:
         self._core = core
         self._driver = driver
 
-    def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
+    def create(self, service: ServiceLike, *, comment: str = "", created_by: str = "") -> int:
         """Make a new version and return its number; from then on writers fill it too.
 
         The number is the next one that is free in every service that shares an entity with this
@@ -33,7 +35,7 @@ class Versions:
         """
         return self._driver.run(calls.creating(self._core, service, comment, created_by))
 
-    def promote(self, service: str, version: int) -> Switch:
+    def promote(self, service: ServiceLike, version: int) -> Switch:
         """Have every request for the service read this version, unless it pins another.
 
         Raises VersionNotFound, VersionRetired, and VersionConflict if somebody else switched the
@@ -41,7 +43,7 @@ class Versions:
         """
         return self._driver.run(calls.promoting(self._core, service, version))
 
-    def rollback(self, service: str) -> Switch:
+    def rollback(self, service: ServiceLike) -> Switch:
         """Promote the version again that was read before the current one.
 
         Versions that were retired meanwhile are passed over. Raises VersionNotFound if there is no
@@ -52,7 +54,7 @@ class Versions:
 
     def retire(
         self,
-        service: str,
+        service: ServiceLike,
         version: int,
         *,
         force: bool = False,
@@ -77,11 +79,12 @@ class Versions:
         return self._driver.run(retiring)
 
     def list(
-        self, service: str | None = None, *, timeout: float | None = None
+        self, service: ServiceLike | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
         """Read the versions of a service, or of all services, sorted by the service's name.
 
         `timeout` is in seconds and covers the whole call; without it each command has the deadline
         `write_timeout`.
         """
+        timeout = None if timeout is None else checked_timeout(timeout)
         return self._driver.run(calls.listing(self._core, service), timeout)

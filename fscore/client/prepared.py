@@ -17,7 +17,8 @@ from fscore.client.options import (
     checked_version,
     read_options,
 )
-from fscore.errors import ConfigError, InvalidKeys
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike, names_of_read
+from fscore.errors import ConfigError
 from fscore.operations.operation import Operation
 from fscore.specs.read import ResolvedSet
 from fscore.specs.resolve import resolve
@@ -81,14 +82,12 @@ class PreparedCore:
     def __init__(
         self,
         core: Core,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
-        if isinstance(features, str):
-            raise InvalidKeys("features must be a list of names, not one string")
         self._core = core
-        self._asked = (service, None if features is None else list(features), entity)
+        self._asked = names_of_read(service, features, entity)
         # Threads read this while another replaces it, so it is one object, replaced as a whole.
         self._compiled = self._compile(core.followed)
 

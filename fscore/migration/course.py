@@ -22,6 +22,12 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
+from fscore.interop.arguments import (
+    checked_callback,
+    checked_choice,
+    checked_flag,
+    checked_number,
+)
 from fscore.interop.rows import now_ms
 from fscore.migration.rows import Copied, Definitions, Rows
 from fscore.migration.scans import Removed, copy_rows, remove_rows
@@ -89,14 +95,12 @@ class Course:
     progress: Callable[[MigrationProgress], None] | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidValue if an argument is out of range."""
-        if self.to not in LAYOUTS:
-            raise InvalidValue(f"to is {self.to!r}; it must be one of {', '.join(LAYOUTS)}")
-        for name, least in (("rate", "above 0"), ("settle", "0 or more")):
-            value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not (value > 0 or (name == "settle" and value == 0)):
-                raise InvalidValue(f"{name} is {value!r}; it must be a number {least}")
+        """Raise InvalidArgument if an argument is not valid."""
+        checked_choice("to", self.to, LAYOUTS)
+        checked_number("rate", self.rate)
+        checked_number("settle", self.settle, or_zero=True)
+        checked_flag("invalid_as_null", self.invalid_as_null)
+        checked_callback("progress", self.progress)
 
     @property
     def old(self) -> str:

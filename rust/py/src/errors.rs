@@ -57,6 +57,12 @@ pub(crate) fn invalid_value(
     })
 }
 
+pub(crate) fn invalid_argument(py: Python<'_>, message: &str, argument: &str) -> PyErr {
+    new(py, "InvalidArgument", message, |attributes| {
+        attributes.set_item("argument", argument)
+    })
+}
+
 pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
     new(py, "InvalidDefinition", message, |_| Ok(()))
 }
