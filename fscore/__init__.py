@@ -58,6 +58,7 @@ from fscore.errors import (
     InvalidRequest,
     InvalidValue,
     MalformedRequest,
+    NotPicklable,
     Overloaded,
     ProtocolError,
     RegistryConflict,
@@ -71,6 +72,7 @@ from fscore.errors import (
     VersionNotFound,
     VersionRetired,
     WriteRejected,
+    WrongEventLoop,
 )
 from fscore.migration.course import Migration, MigrationProgress
 from fscore.model.expression import Expression, request
@@ -122,6 +124,7 @@ __all__ = [
     "MalformedRequest",
     "Migration",
     "MigrationProgress",
+    "NotPicklable",
     "Overloaded",
     "Payload",
     "Prepared",
@@ -154,6 +157,7 @@ __all__ = [
     "VersionRetired",
     "WriteRejected",
     "WriteResult",
+    "WrongEventLoop",
     "connect",
     "count",
     "diff",

@@ -42,6 +42,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "MalformedRequest",
+    "NotPicklable",
     "Overloaded",
     "ProtocolError",
     "RegistryConflict",
@@ -55,6 +56,7 @@ __all__ = [
     "VersionNotFound",
     "VersionRetired",
     "WriteRejected",
+    "WrongEventLoop",
 ]
 
 
@@ -258,6 +260,26 @@ class ForkedProcess(ClientFault):
     status = 503
 
 
+class WrongEventLoop(ClientFault, RuntimeError):
+    """An asyncio client is used outside the event loop in which it was made: connect again there.
+
+    The client's connection belongs to that loop.
+    """
+
+    code = "wrong_event_loop"
+    status = 500
+
+
+class NotPicklable(ClientFault, TypeError):
+    """A client, or a part of one, is pickled or copied: connect again in the other process.
+
+    Pickle the settings, `client.settings`, or the URL instead.
+    """
+
+    code = "not_picklable"
+    status = 500
+
+
 class InvalidRequest(ClientFault):
     """The body of the request does not fit the route, or the features that it asks for.
 
@@ -423,6 +445,8 @@ ERRORS: dict[str, type[FscoreError]] = {
         VersionInUse,
         VersionRetired,
         ForkedProcess,
+        WrongEventLoop,
+        NotPicklable,
         InvalidRequest,
         MalformedRequest,
         RequestTooLarge,

@@ -35,6 +35,7 @@ CODES = {
     "InvalidRequest": ("invalid_request", 422),
     "InvalidValue": ("invalid_value", 422),
     "MalformedRequest": ("malformed_request", 400),
+    "NotPicklable": ("not_picklable", 500),
     "Overloaded": ("overloaded", 429),
     "ProtocolError": ("protocol_error", 502),
     "RegistryConflict": ("registry_conflict", 409),
@@ -47,6 +48,7 @@ CODES = {
     "VersionNotFound": ("version_not_found", 404),
     "VersionRetired": ("version_retired", 409),
     "WriteRejected": ("write_rejected", 503),
+    "WrongEventLoop": ("wrong_event_loop", 500),
 }
 
 
@@ -75,6 +77,13 @@ def test_each_is_either_the_callers_or_the_servers_fault(error: type[FscoreError
     if error is not FscoreError:
         assert issubclass(error, ClientFault) != issubclass(error, ServerFault)
     assert error.__doc__
+
+
+def test_misuse_is_also_the_error_that_python_raises_for_it() -> None:
+    with pytest.raises(TypeError, match="connect again"):
+        raise errors.NotPicklable("connect again")
+    with pytest.raises(RuntimeError, match="another loop"):
+        raise errors.WrongEventLoop("another loop")
 
 
 def test_a_wrong_argument_is_a_value_error_that_quotes_only_the_beginning() -> None:

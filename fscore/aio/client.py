@@ -225,8 +225,14 @@ class Client(FollowingClient):
         return self.following.push_fault
 
     async def close(self) -> None:
-        """Close the connection; requests under way end with Unavailable."""
-        await self.following.stop()
+        """Close the connection; requests under way end with Unavailable.
+
+        Raises WrongEventLoop outside the client's event loop, unless that is closed: its end was
+        the end of the connection too.
+        """
+        if not self.driver.node.is_stranded:
+            self.driver.node.require_loop()
+            await self.following.stop()
         await self.driver.close()
 
     async def __aenter__(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from datetime import datetime
 from typing import Self
 
@@ -40,7 +39,8 @@ class Prepared(PreparedCore):
 
     def after(self, attempts: int) -> Self:
         """Return the same read for a request that was attempted this many times elsewhere."""
-        made = copy(self)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
         made._attempt = attempts + 1
         return made
 

@@ -6,6 +6,7 @@ from fscore.blocking.driver import Driver
 from fscore.client import versions as calls
 from fscore.client.core import Core
 from fscore.client.options import checked_timeout
+from fscore.client.unpicklable import Unpicklable
 from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
 from fscore.definitions.named import ServiceLike
@@ -14,7 +15,7 @@ from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
 
-class Versions:
+class Versions(Unpicklable):
     """Creates, promotes, rolls back, retires and lists versions of feature services.
 
     Every method raises FeatureServiceNotFound if the definitions have no such service. See

@@ -17,6 +17,7 @@ from fscore.client.options import (
     checked_version,
     read_options,
 )
+from fscore.client.unpicklable import Unpicklable
 from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike, names_of_read
 from fscore.errors import ConfigError
 from fscore.operations.operation import Operation
@@ -73,7 +74,7 @@ def is_final(table: FeatureTable, options: ReadOptions) -> bool:
     return not table.unknown_schemas and table.pointer in (None, options.version)
 
 
-class PreparedCore:
+class PreparedCore(Unpicklable):
     """A feature service, or a choice of features, compiled once; requests bring only keys.
 
     A new revision of the definitions is compiled when it is first used.
