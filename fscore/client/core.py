@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fscore.client.followed import Definitions, Followed
 from fscore.client.options import (
@@ -22,7 +22,6 @@ from fscore.client.options import (
 )
 from fscore.client.push import Encoded, PushResult, encode_push
 from fscore.client.results import WriteResult, written
-from fscore.config import RedisSettings
 from fscore.connection.server import expires_hash_fields
 from fscore.definitions.named import SourceLike, ViewLike, source_name, view_name
 from fscore.errors import ServerFault
@@ -30,11 +29,15 @@ from fscore.events.projection import ViewRows
 from fscore.interop.arguments import checked_flag
 from fscore.interop.rows import encode, now_ms
 from fscore.migration.course import Course, Migration, MigrationProgress, migrate
+from fscore.model.views import Layout
 from fscore.operations import registry as store
 from fscore.operations.operation import Operation, T
 from fscore.registry.diff.registries import RegistryDiff, diff
 from fscore.registry.registry import Registry
 from fscore.versions import records as versions
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 # A look is out of date after this many times `registry_poll`.
 _OUT_OF_DATE = 2
@@ -282,7 +285,7 @@ class Core:
     def migrating(
         self,
         view: ViewLike,
-        to: str,
+        to: Layout,
         rate: float,
         settle: float,
         invalid_as_null: bool,
