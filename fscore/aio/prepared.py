@@ -57,8 +57,25 @@ class Prepared(PreparedCore):
     ) -> FeatureTable:
         """Read the features of these entities; return one row for each, in their order.
 
-        Arguments, errors and result are those of the blocking client's `get`. If the caller is
-        cancelled, the client reads the reply and discards it.
+        - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length. If there
+          is one join key, `keys` may be its column: `[1, 2]`.
+        - `timeout` is in seconds, above 0 and at most 3600, and covers the whole call (default: the
+          setting `timeout`).
+        - `partial`: if only part of the answer arrives in time, values that are missing get the
+          status UNAVAILABLE. With `partial=False`, or if nothing arrives, DeadlineExceeded or
+          Unavailable is raised instead.
+        - `version` reads this version instead of the one that was promoted for the service.
+        - `consistency="snapshot"` reads all values of one entity at one point in time; different
+          entities may be read at different times. See docs/concepts/consistency.md.
+        - `as_of` is the time at which windows end and rows expire: epoch milliseconds or a datetime
+          with a time zone (default: now).
+        - `request` has the inputs that features computed on request need; `self.request` lists
+          them. `{"amount": [12.5, 3.0]}` has a value for each row, `{"amount": 12.5}` one for all.
+
+        Raises InvalidKeys if keys are wrong, InvalidValue if inputs are wrong, InvalidArgument if
+        another argument is wrong, RequestTooLarge if there are more than `max_keys` rows.
+
+        If the caller is cancelled, the client reads the reply and discards it.
         """
         core = self._core
         timeout = self._timeout if timeout is None else checked_timeout(timeout)

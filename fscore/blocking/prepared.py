@@ -46,7 +46,8 @@ class Prepared(PreparedCore):
 
         - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length. If there
           is one join key, `keys` may be its column: `[1, 2]`.
-        - `timeout` is in seconds and covers the whole call (default: the setting `timeout`).
+        - `timeout` is in seconds, above 0 and at most 3600, and covers the whole call (default: the
+          setting `timeout`).
         - `partial`: if only part of the answer arrives in time, values that are missing get the
           status UNAVAILABLE. With `partial=False`, or if nothing arrives, DeadlineExceeded or
           Unavailable is raised instead.
@@ -58,8 +59,8 @@ class Prepared(PreparedCore):
         - `request` has the inputs that features computed on request need; `self.request` lists
           them. `{"amount": [12.5, 3.0]}` has a value for each row, `{"amount": 12.5}` one for all.
 
-        Raises InvalidKeys if keys or options are wrong, InvalidValue if inputs are wrong,
-        RequestTooLarge if there are more than `max_keys` rows.
+        Raises InvalidKeys if keys are wrong, InvalidValue if inputs are wrong, InvalidArgument if
+        another argument is wrong, RequestTooLarge if there are more than `max_keys` rows.
         """
         core, driver = self._core, self._driver
         timeout = self._timeout if timeout is None else checked_timeout(timeout)

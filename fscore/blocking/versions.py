@@ -18,8 +18,9 @@ from fscore.versions.removal import Progress
 class Versions(Unpicklable):
     """Creates, promotes, rolls back, retires and lists versions of feature services.
 
-    Every method raises FeatureServiceNotFound if the definitions have no such service. See
-    docs/concepts/versions.md.
+    `Client.versions` is one. A service is given by its name, or as the `FeatureService` itself.
+    Every method raises FeatureServiceNotFound if the definitions have no such service, and
+    InvalidArgument if an argument is wrong. See docs/concepts/versions.md.
     """
 
     def __init__(self, core: Core, driver: Driver) -> None:
@@ -69,10 +70,9 @@ class Versions(Unpicklable):
         none of them. `progress` is called with a `ReclaimProgress` from time to time. If the call
         is interrupted, call it again: it removes the keys that are left.
 
-        Raises VersionNotFound; InvalidKeys if `rate` is not a number above 0; VersionInUse if a
-        service that shares an entity with this one reads the version, or would go back to it in a
-        rollback (`force=True` allows the latter); ConfigError if new keys keep appearing because a
-        program still writes the version.
+        Raises VersionNotFound; VersionInUse if a service that shares an entity with this one reads
+        the version, or would go back to it in a rollback (`force=True` allows the latter);
+        ConfigError if new keys keep appearing because a program still writes the version.
         """
         retiring = calls.retiring(
             self._core, service, version, force=force, rate=rate, progress=progress
