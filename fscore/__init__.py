@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from fscore import window
-from fscore._fscore import FeatureTable, parse_read_request
+from fscore._fscore import FeatureTable
 from fscore.blocking.client import Client, connect
 from fscore.blocking.prepared import Prepared
+from fscore.blocking.versions import Versions
+from fscore.client.options import Consistency, Keys, Ordering, RequestValues
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
 from fscore.client.versions import Retirement
-from fscore.config import RedisSettings
+from fscore.config import FollowVersions, RedisOptions
+from fscore.connection.endpoint import Endpoint
 from fscore.definitions.entity import Entity
 from fscore.definitions.mappings import (
     count,
@@ -26,6 +30,7 @@ from fscore.definitions.mappings import (
 from fscore.definitions.markers import (
     Bool,
     Bytes,
+    FeatureRef,
     Float32,
     Float64,
     Int64,
@@ -34,6 +39,13 @@ from fscore.definitions.markers import (
     String,
     Timestamp,
     Vector,
+)
+from fscore.definitions.named import (
+    EntityLike,
+    FeatureLike,
+    ServiceLike,
+    SourceLike,
+    ViewLike,
 )
 from fscore.definitions.service import FeatureService
 from fscore.definitions.views.features import Feature, FeatureView
@@ -75,16 +87,43 @@ from fscore.errors import (
     WrongEventLoop,
 )
 from fscore.migration.course import Migration, MigrationProgress
+from fscore.model.data_type import DataType
+from fscore.model.entities import EntityDefinition, ServiceDefinition, ServiceFeature
 from fscore.model.expression import Expression, request
+from fscore.model.mapping import FeatureMapping
 from fscore.model.source import FileSource
+from fscore.model.views import (
+    FeatureDefinition,
+    FeatureViewDefinition,
+    FlagViewDefinition,
+    Layout,
+    PayloadField,
+    Repeats,
+    RequestViewDefinition,
+    SeriesViewDefinition,
+    ViewDefinition,
+)
+from fscore.model.window import WindowFunction
 from fscore.offline.evaluate import Evaluation, evaluate
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import Change, RegistryDiff, diff
 from fscore.registry.registry import Registry
-from fscore.specs.resolve import ResolvedSet, resolve
+from fscore.specs.resolve import (
+    ResolvedComputed,
+    ResolvedEntity,
+    ResolvedFeature,
+    ResolvedSet,
+    ResolvedView,
+    resolve,
+)
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions, VersionRecord
 from fscore.versions.removal import ReclaimProgress
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
+
+__version__ = "0.1.0"
 
 __all__ = [
     "AmbiguousFeature",
@@ -96,22 +135,34 @@ __all__ = [
     "Client",
     "ClientFault",
     "ConfigError",
+    "Consistency",
+    "DataType",
     "DeadlineExceeded",
+    "Endpoint",
     "Entity",
+    "EntityDefinition",
+    "EntityLike",
     "EntityNotFound",
     "Evaluation",
     "Expression",
     "Feature",
+    "FeatureDefinition",
+    "FeatureLike",
+    "FeatureMapping",
     "FeatureNotFound",
+    "FeatureRef",
     "FeatureService",
     "FeatureServiceNotFound",
     "FeatureTable",
     "FeatureView",
+    "FeatureViewDefinition",
     "FeatureViewNotFound",
     "FileSource",
     "FlagView",
+    "FlagViewDefinition",
     "Float32",
     "Float64",
+    "FollowVersions",
     "ForkedProcess",
     "FscoreError",
     "Int64",
@@ -120,28 +171,45 @@ __all__ = [
     "InvalidKeys",
     "InvalidRequest",
     "InvalidValue",
+    "Keys",
+    "Layout",
     "List",
     "MalformedRequest",
     "Migration",
     "MigrationProgress",
     "NotPicklable",
+    "Ordering",
     "Overloaded",
     "Payload",
+    "PayloadField",
     "Prepared",
     "ProtocolError",
     "PushResult",
     "ReclaimProgress",
+    "RedisOptions",
     "RedisSettings",
     "Registry",
     "RegistryConflict",
     "RegistryDiff",
+    "Repeats",
     "RequestTooLarge",
+    "RequestValues",
     "RequestView",
+    "RequestViewDefinition",
+    "ResolvedComputed",
+    "ResolvedEntity",
+    "ResolvedFeature",
     "ResolvedSet",
+    "ResolvedView",
     "Retirement",
     "SeriesView",
+    "SeriesViewDefinition",
     "ServerFault",
+    "ServiceDefinition",
+    "ServiceFeature",
+    "ServiceLike",
     "ServiceVersions",
+    "SourceLike",
     "SourceNotFound",
     "Status",
     "String",
@@ -155,9 +223,14 @@ __all__ = [
     "VersionNotFound",
     "VersionRecord",
     "VersionRetired",
+    "Versions",
+    "ViewDefinition",
+    "ViewLike",
+    "WindowFunction",
     "WriteRejected",
     "WriteResult",
     "WrongEventLoop",
+    "__version__",
     "connect",
     "count",
     "diff",
@@ -167,7 +240,6 @@ __all__ = [
     "first",
     "largest",
     "latest",
-    "parse_read_request",
     "request",
     "resolve",
     "smallest",
@@ -176,13 +248,29 @@ __all__ = [
 ]
 
 
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import the settings when they are first used: Pydantic takes long to import."""
+        if name != "RedisSettings":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from fscore.config import RedisSettings
+
+        globals()[name] = RedisSettings
+        return RedisSettings
+
+    def __dir__() -> list[str]:
+        """Return all names, those that are imported when they are first used too."""
+        return sorted({*globals(), *__all__})
+
+
 def _name_exports_as_public() -> None:
     """Set `__module__` of the exported classes and functions to this package.
 
     Reprs, pickles and messages then name what applications import, even if the code moves.
     """
     for name in __all__:
-        export = globals()[name]
+        export = globals().get(name)
         if isinstance(export, type | FunctionType) and export is not FeatureTable:
             export.__module__ = "fscore"
 
