@@ -123,7 +123,7 @@ class ReadRequest:
         """How many rows the request asks for: the length of its join key columns."""
 
     @property
-    def consistency(self) -> str | None:
+    def consistency(self) -> Literal["eventual", "primary", "snapshot"] | None:
         """`eventual`, `primary`, `snapshot` or None."""
 
     @property
@@ -189,7 +189,7 @@ class ReadQuery:
         """Whether the caller accepts an answer with gaps; None if it does not say."""
 
     @property
-    def consistency(self) -> str | None:
+    def consistency(self) -> Literal["eventual", "primary", "snapshot"] | None:
         """`eventual`, `primary`, `snapshot` or None."""
 
     @property

@@ -17,6 +17,7 @@ a process pool.
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ __all__ = [
     "FeatureViewNotFound",
     "ForkedProcess",
     "FscoreError",
+    "InvalidArgument",
     "InvalidDefinition",
     "InvalidKeys",
     "InvalidRequest",
     "InvalidValue",
     "MalformedRequest",
     "MissingValues",
+    "NotPicklable",
     "Overloaded",
     "ProtocolError",
     "RegistryConflict",
@@ -54,6 +57,7 @@ __all__ = [
     "VersionNotFound",
     "VersionRetired",
     "WriteRejected",
+    "WrongEventLoop",
 ]
 
 
@@ -89,6 +93,20 @@ class ServerFault(FscoreError):
 # The caller's faults
 
 
+class InvalidArgument(ClientFault, ValueError):
+    """An argument of a call is of the wrong type, or is not one of the values that it may have.
+
+    `argument` is its name. Rows, keys and inputs have errors of their own, which name the row.
+    """
+
+    code = "invalid_argument"
+    status = 422
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
 class InvalidKeys(ClientFault):
     """Join keys are missing, unknown, of the wrong type, or of unequal length.
 
@@ -107,7 +125,7 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to write, an input or an argument is missing, unknown or of the wrong type.
+    """A value to write or an input of a read is missing, unknown or of the wrong type.
 
     `feature` names the value or input and `row` is its row; either may be None.
     """
@@ -270,6 +288,26 @@ class ForkedProcess(ClientFault):
     status = 503
 
 
+class WrongEventLoop(ClientFault, RuntimeError):
+    """An asyncio client is used outside the event loop in which it was made: connect again there.
+
+    The client's connection belongs to that loop.
+    """
+
+    code = "wrong_event_loop"
+    status = 500
+
+
+class NotPicklable(ClientFault, TypeError):
+    """A client, or a part of one, is pickled or copied: connect again in the other process.
+
+    Pickle the settings, `client.settings`, or the URL instead.
+    """
+
+    code = "not_picklable"
+    status = 500
+
+
 class InvalidRequest(ClientFault):
     """The body of the request does not fit the route, or the features that it asks for.
 
@@ -420,6 +458,7 @@ ERRORS: dict[str, type[FscoreError]] = {
     for error in (
         FscoreError,
         ClientFault,
+        InvalidArgument,
         InvalidKeys,
         InvalidValue,
         MissingValues,
@@ -435,6 +474,8 @@ ERRORS: dict[str, type[FscoreError]] = {
         VersionInUse,
         VersionRetired,
         ForkedProcess,
+        WrongEventLoop,
+        NotPicklable,
         InvalidRequest,
         MalformedRequest,
         RequestTooLarge,
@@ -451,3 +492,18 @@ ERRORS: dict[str, type[FscoreError]] = {
     )
 }
 """Every class by its code."""
+
+
+def wrong_argument(
+    argument: str, given: object, expected: str, *, at: int | None = None
+) -> InvalidArgument:
+    """Return the error of an argument, or of its item `at`, that is not what it must be.
+
+    >>> wrong_argument("timeout", "soon", "a number of seconds").message
+    "timeout is 'soon'; it must be a number of seconds"
+    """
+    name = argument if at is None else f"{argument}[{at}]"
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = 80
+    message = f"{name} is {shown.repr(given)}; it must be {expected}"
+    return InvalidArgument(message, argument=argument)

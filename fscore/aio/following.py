@@ -37,7 +37,11 @@ class Following:
         return None if self._subscription is None else self._subscription.fault or self._fault
 
     def follow_soon(self) -> None:
-        """Start a look for new definitions and versions; reads do not wait for it."""
+        """Start a look for new definitions and versions; reads do not wait for it.
+
+        Raises WrongEventLoop.
+        """
+        self._driver.node.require_loop()
         self._core.postpone_look()
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._quietly_refresh())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fscore.client.core import Core
+from fscore.client.unpicklable import Unpicklable
 from fscore.connection.endpoint import Endpoint
 from fscore.registry.registry import Registry
 
 
-class FollowingClient:
+class FollowingClient(Unpicklable):
     """The definitions and versions of a client, as last read from Redis."""
 
     core: Core

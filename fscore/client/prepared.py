@@ -19,7 +19,9 @@ from fscore.client.options import (
     checked_version,
     read_options,
 )
-from fscore.errors import ConfigError, InvalidKeys
+from fscore.client.unpicklable import Unpicklable
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike, names_of_read
+from fscore.errors import ConfigError
 from fscore.operations.operation import Operation
 from fscore.specs.read import ResolvedSet
 from fscore.specs.resolve import resolve
@@ -78,7 +80,7 @@ def is_final(table: FeatureTable, options: ReadOptions) -> bool:
     return not table.unknown_schemas and table.pointer in (None, options.version)
 
 
-class PreparedCore:
+class PreparedCore(Unpicklable):
     """A feature service, or a choice of features, compiled once; requests bring only keys.
 
     A new revision of the definitions is compiled when it is first used.
@@ -87,14 +89,12 @@ class PreparedCore:
     def __init__(
         self,
         core: Core,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
-        if isinstance(features, str):
-            raise InvalidKeys("features must be a list of names, not one string")
         self._core = core
-        self._asked = (service, None if features is None else list(features), entity)
+        self._asked = names_of_read(service, features, entity)
         # Threads read this while another replaces it, so it is one object, replaced as a whole.
         self._compiled = self._compile(core.followed)
 

@@ -19,15 +19,23 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
 """For each module, its old names and what each is called now."""
 
 
-def old_names(module: str) -> Callable[[str], Any]:
+def old_names(
+    module: str, late: Mapping[str, Callable[[], Any]] | None = None
+) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module: it gives what an old name means, and warns.
 
     The old and the new name are one object, so `isinstance` and annotations go on working. The
-    DeprecationWarning is at the line that uses the old name.
+    DeprecationWarning is at the line that uses the old name. `late` has names that the module
+    imports when they are first used, each with the function that imports it.
     """
     new_names = RENAMED[module]
+    imports = late or {}
 
     def attribute(name: str) -> Any:
+        if name in imports:
+            found = imports[name]()
+            setattr(sys.modules[module], name, found)
+            return found
         if name not in new_names:
             raise AttributeError(
                 f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module]

@@ -13,7 +13,11 @@ from fscore.model.mapping import Conditions, FeatureMapping, checked_where, wher
 from fscore.model.source import EventSource
 from fscore.model.window import WindowFunction
 
-LAYOUTS = ("hash", "packed")
+Layout: TypeAlias = Literal["hash", "packed"]
+"""How a feature view stores rows: as a hash field for each feature, or as one compact value."""
+Repeats: TypeAlias = Literal["count", "collapse"]
+"""Which events a series keeps: every one, or only the newest of each payload."""
+LAYOUTS: tuple[Layout, Layout] = ("hash", "packed")
 """The layouts that a feature view may have."""
 
 Tiles = Literal["none", "exact", "granular"]
@@ -139,8 +143,8 @@ class FeatureViewDefinition(ViewDefinition):
     _plain = ("ttl_ms", "layout", "migrating_from")
 
     ttl_ms: int = 0
-    layout: str = "hash"
-    migrating_from: str | None = None
+    layout: Layout = "hash"
+    migrating_from: Layout | None = None
 
     @property
     def columns(self) -> Columns:
@@ -148,7 +152,7 @@ class FeatureViewDefinition(ViewDefinition):
         return tuple((feature.name, str(feature.type)) for feature in self.features)
 
     @property
-    def layouts(self) -> tuple[str, ...]:
+    def layouts(self) -> tuple[Layout, ...]:
         """The layouts in which rows are written; the first is the one that is read."""
         return (self.layout,) if self.migrating_from is None else (self.layout, self.migrating_from)
 
@@ -202,7 +206,7 @@ class SeriesViewDefinition(ViewDefinition):
     where: Conditions = field(default_factory=dict)
     retention_ms: int = 0
     max_events: int = 0
-    repeats: str = "count"
+    repeats: Repeats = "count"
     event_id: str | None = None
     tile_ms: int = 0
     tile_retention_ms: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -27,6 +27,7 @@ from fscore import (
 from fscore.errors import FscoreError
 from fscore.migration.course import Course, migrate
 from fscore.operations.operation import Operation, Pause, Step
+from fscore.registry import Layout
 
 NOW = int(time.time() * 1000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -188,4 +189,4 @@ def _once(step: Step) -> Operation[Any]:
 
 def course(to: str, **options: Any) -> Course:
     """Return a migration of the view `row` that waits a second at each switch."""
-    return Course("", "row", to, **{"rate": 1e9, "settle": 1.0, **options})
+    return Course("", "row", cast(Layout, to), **{"rate": 1e9, "settle": 1.0, **options})

@@ -18,7 +18,7 @@ from fscore import (
     String,
 )
 from fscore.model.fingerprint import fingerprint
-from fscore.registry import FeatureDefinition, FeatureViewDefinition
+from fscore.registry import FeatureDefinition, FeatureViewDefinition, Layout
 from fscore.registry.check import whole as registry_check
 from fscore.registry.check.views import MAX_PACKED_COLUMNS
 from fscore.types import DataType
@@ -123,7 +123,8 @@ def test_the_columns_of_a_packed_row_are_bounded() -> None:
         for number in range(MAX_PACKED_COLUMNS + 1)
     )
     entities = Registry.from_definitions([user]).entities
-    for layout, allowed in (("hash", True), ("packed", False)):
+    cases: tuple[tuple[Layout, bool], ...] = (("hash", True), ("packed", False))
+    for layout, allowed in cases:
         view = FeatureViewDefinition("wide", "user", features, layout=layout)
         found = [message for _, message in registry_check.check(entities, {"wide": view}, {})]
         assert (found == []) is allowed

@@ -81,15 +81,22 @@ def test_arguments_and_replies(pool: BlockingPool) -> None:
     assert pool.command(["GET", "none"], 5.0) is None
 
 
+def test_arguments_that_have_no_text_are_refused(pool: BlockingPool) -> None:
+    with pytest.raises(errors.InvalidArgument, match="not Unicode"):
+        pool.command(["GET", "\udc80"], 5.0)
+    with pytest.raises(errors.InvalidArgument, match="too many digits"):
+        pool.command(["GET", 10**10_000], 5.0)
+
+
 @pytest.mark.parametrize("argument", [True, None, object(), ["x"]])
 def test_arguments_of_other_types_are_refused(pool: BlockingPool, argument: Any) -> None:
-    with pytest.raises(TypeError, match="bytes, str, int or float"):
+    with pytest.raises(errors.InvalidArgument, match="bytes, str, int or float"):
         pool.command(["SET", "k", argument], 5.0)
     assert pool.command(["EXISTS", "k"], 5.0) == 0
 
 
 def test_a_command_needs_a_name(pool: BlockingPool) -> None:
-    with pytest.raises(ValueError, match="at least its name"):
+    with pytest.raises(errors.InvalidArgument, match="at least its name"):
         pool.command([], 5.0)
 
 

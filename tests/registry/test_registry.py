@@ -37,6 +37,7 @@ from fscore import (
     window,
 )
 from fscore.registry import (
+    LAYOUTS,
     EntityDefinition,
     FeatureDefinition,
     FeatureViewDefinition,
@@ -198,7 +199,7 @@ def feature_views(
         )
         for number in range(draw(st.integers(1, 4)))
     )
-    layout, other = draw(st.permutations(["hash", "packed"]))
+    layout, other = draw(st.permutations(LAYOUTS))
     return FeatureViewDefinition(
         *(name, entity.name, features, draw(st.integers(0, 10**9)), layout),
         migrating_from=draw(st.sampled_from([None, other])),

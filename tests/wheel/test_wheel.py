@@ -84,6 +84,10 @@ def test_metadata(name: str) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
 
 
+def test_the_library_knows_its_version() -> None:
+    assert fscore.__version__ == importlib.metadata.version("fscore-core")
+
+
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_the_licence_is_in_it(name: str) -> None:
     files = importlib.metadata.files(name) or []

@@ -28,7 +28,7 @@ from fscore.definitions.views.declaring import (
 )
 from fscore.model.mapping import FeatureMapping
 from fscore.model.source import EventSource
-from fscore.model.views import FeatureViewDefinition
+from fscore.model.views import FeatureViewDefinition, Layout
 
 __all__ = ["Feature", "FeatureView"]
 
@@ -106,6 +106,6 @@ class FeatureView(View):
             description: str = "",
             tags: Mapping[str, str] | None = None,
             name: str | None = None,
-            layout: str = "hash",
+            layout: Layout = "hash",
         ) -> None:
             """Declare the arguments for editors; the metaclass reads them."""

@@ -30,7 +30,7 @@ from fscore.definitions.views.declaring import (
 from fscore.model.data_type import DataType
 from fscore.model.mapping import Where, checked_where
 from fscore.model.source import EventSource
-from fscore.model.views import PayloadField, SeriesViewDefinition
+from fscore.model.views import PayloadField, Repeats, SeriesViewDefinition
 from fscore.model.window import WindowFunction
 
 __all__ = ["Payload", "SeriesView"]
@@ -140,7 +140,7 @@ class SeriesView(View):
             where: Where | None = None,
             retention: str | timedelta | None = None,
             max_events: int | None = None,
-            repeats: str = "count",
+            repeats: Repeats = "count",
             event_id: str | None = None,
             tile: str | timedelta | None = None,
             tile_retention: str | timedelta | None = None,

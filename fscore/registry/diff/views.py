@@ -95,12 +95,12 @@ def _feature_view(
         reason = "its data stays in the old layout and is not found: use `fscore migrate`"
         yield Change("changed", "view", name, "layout", old.layout, new.layout, False, reason)
     if old.migrating_from != new.migrating_from:
-        before, after = (view.migrating_from or "none" for view in (old, new))
+        was, now = old.migrating_from or "none", new.migrating_from or "none"
         safe = old.migrating_from is None
         reason = "rows are written in both layouts"
         if not safe:
             reason = "a migration is under way: finish it with `fscore migrate`"
-        yield Change("changed", "view", name, "migrating from", before, after, safe, reason)
+        yield Change("changed", "view", name, "migrating from", was, now, safe, reason)
     if old.ttl_ms != new.ttl_ms:
         before, after = duration_text(old.ttl_ms), duration_text(new.ttl_ms)
         reason = _expiring(old.ttl_ms, new.ttl_ms) or _KEPT

@@ -57,8 +57,10 @@ pub(crate) fn invalid_value(
     })
 }
 
-pub(crate) fn invalid_argument(py: Python<'_>, message: &str, _argument: &str) -> PyErr {
-    invalid_value(py, message, None, None)
+pub(crate) fn invalid_argument(py: Python<'_>, message: &str, argument: &str) -> PyErr {
+    new(py, "InvalidArgument", message, |attributes| {
+        attributes.set_item("argument", argument)
+    })
 }
 
 pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {

@@ -10,7 +10,7 @@ use crate::array;
 use crate::errors;
 use crate::value::is_null;
 
-/// Join keys that were parsed before, from a request's body.
+/// Join keys parsed from a request's body or query; every read takes them as `keys`.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct KeyColumns {
@@ -19,7 +19,7 @@ pub(crate) struct KeyColumns {
 
 #[pymethods]
 impl KeyColumns {
-    /// Names of the join keys, in the order of the request.
+    /// Names of the join keys, in the order given.
     #[getter]
     fn names(&self) -> Vec<&str> {
         self.inner

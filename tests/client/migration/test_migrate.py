@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
+from fscore import InvalidArgument, InvalidValue, RegistryConflict, Unavailable, UnsafeChange
 from fscore.errors import FeatureViewNotFound
 from fscore.operations.operation import Pause
 from tests.client.driver import Driver
@@ -397,10 +397,10 @@ def test_it_keeps_to_its_rate(client: Any, steps: Steps) -> None:
 def test_wrong_arguments_and_a_layout_that_is_there_already(client: Any) -> None:
     with pytest.raises(FeatureViewNotFound, match="did you mean row"):
         client.migrate("rows", "packed")
-    with pytest.raises(InvalidValue, match="to is 'json'; it must be one of hash, packed"):
+    with pytest.raises(InvalidArgument, match="to is 'json'; it must be one of hash, packed"):
         client.migrate("row", "json")
     for options in ({"rate": 0}, {"rate": True}, {"settle": -1}):
-        with pytest.raises(InvalidValue, match="it must be a number"):
+        with pytest.raises(InvalidArgument, match="it must be a number"):
             client.migrate("row", "packed", **options)
     # The view is in this layout already: it only looks for rows left in the other layout.
     done = client.migrate("row", "hash", **FAST)

@@ -26,6 +26,7 @@ from fscore import (
     Float32,
     Float64,
     Int64,
+    InvalidArgument,
     InvalidKeys,
     List,
     Registry,
@@ -219,7 +220,7 @@ def test_the_ttl_ends_to_the_millisecond(client: Any) -> None:
 
 @pytest.mark.parametrize("as_of", [-1, 1.5, True, "now", datetime(2026, 1, 1)])
 def test_an_invalid_as_of_is_refused(client: Any, as_of: Any) -> None:
-    with pytest.raises(InvalidKeys, match="as_of"):
+    with pytest.raises(InvalidArgument, match="as_of"):
         client.prepare(features=["orders"]).get([1], as_of=as_of)
 
 
@@ -399,9 +400,9 @@ def test_names_and_options_of_a_read_must_exist(client: Any) -> None:
         client.prepare(features=["order"])
     with pytest.raises(EntityNotFound, match="customer"):
         client.prepare(entity="customers")
-    with pytest.raises(InvalidKeys, match="list of names"):
+    with pytest.raises(InvalidArgument, match="list of names"):
         client.prepare(features="orders")
-    with pytest.raises(InvalidKeys, match="consistency"):
+    with pytest.raises(InvalidArgument, match="consistency"):
         client.prepare(features=["orders"]).get([1], consistency="strong")
 
 
@@ -419,7 +420,7 @@ def test_versions_are_apart(client: Any, witness: Any) -> None:
     assert prepared.get([1], version=3).statuses.tolist() == [[2, 2]]
     assert prepared.get([1], version=2, consistency="primary").column("orders").tolist() == [2]
     for wrong in (0, -1, True, "2", 1.0, 2**63):
-        with pytest.raises(InvalidKeys, match="version"):
+        with pytest.raises(InvalidArgument, match="version"):
             prepared.get([1], version=wrong)
 
 

@@ -18,7 +18,7 @@ from fscore import (
     FeatureView,
     FlagView,
     Int64,
-    InvalidKeys,
+    InvalidArgument,
     Payload,
     Registry,
     SeriesView,
@@ -251,11 +251,11 @@ def test_unknown_names_and_numbers(client: Any) -> None:
     assert caught.value.suggestions == ("1",)
     with pytest.raises(VersionNotFound):
         client.versions.retire("ranking", 5)
-    for wrong in (True, "2", None):
-        with pytest.raises(InvalidKeys):
+    for wrong in (True, "2", None, 0):
+        with pytest.raises(InvalidArgument, match="version"):
             client.versions.promote("ranking", wrong)
     for rate in (0, -1, True, "fast"):
-        with pytest.raises(InvalidKeys, match="rate"):
+        with pytest.raises(InvalidArgument, match="rate"):
             client.versions.retire("ranking", 1, rate=rate)
 
 

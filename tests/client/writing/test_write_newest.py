@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fscore import ConfigError, InvalidValue
+from fscore import ConfigError, InvalidArgument
 from tests.client.driver import PATIENCE, Driver
 from tests.client.kinds import DAY_MS, REGISTRY
 from tests.event_times import EARLIEST_MS, PAST_MS, shortly_ahead
@@ -148,7 +148,7 @@ def test_more_fields_than_a_script_may_unpack_at_once(driver: Driver, redis_url:
 
 
 def test_other_orderings_are_refused(client: Any, witness: Any) -> None:
-    with pytest.raises(InvalidValue, match="'newest'; it must be one of arrival, event_time"):
+    with pytest.raises(InvalidArgument, match="'newest'; it must be one of arrival, event_time"):
         client.write("profile", [{"user_id": 1}], ordering="newest")
     assert witness.exists(KEY) == 0
 

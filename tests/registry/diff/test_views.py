@@ -13,6 +13,7 @@ from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
+    Layout,
     PayloadField,
     RequestViewDefinition,
     SeriesViewDefinition,
@@ -105,7 +106,7 @@ def test_a_feature_that_leaves_a_hash_leaves_its_data_there() -> None:
     ],
 )
 def test_layouts(
-    old: tuple[str, str | None], new: tuple[str, str | None], lines: list[str]
+    old: tuple[Layout, Layout | None], new: tuple[Layout, Layout | None], lines: list[str]
 ) -> None:
     before, after = (replace(PACKED, layout=one, migrating_from=other) for one, other in (old, new))
     assert changes(before, after) == lines
