@@ -57,8 +57,9 @@ class Prepared(PreparedCore):
     ) -> FeatureTable:
         """Read the features of these entities; return one row for each, in their order.
 
-        - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length. If there
-          is one join key, `keys` may be its column: `[1, 2]`.
+        - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length; it may be
+          a list of dicts or a frame, whose other columns are ignored. If there is one join key,
+          `keys` may be its column: `[1, 2]`. See docs/reference/data-forms.md.
         - `timeout` is in seconds, above 0 and at most 3600, and covers the whole call (default: the
           setting `timeout`).
         - `partial`: if only part of the answer arrives in time, values that are missing get the
@@ -85,7 +86,7 @@ class Prepared(PreparedCore):
             self._following.follow_soon()
         compiled = self.compiled()
         options = compiled.options(version, consistency, as_of, partial, request)
-        keys = self.keys(compiled, keys)
+        keys = self._lasting(compiled, keys)
         deadline = Deadline(timeout)
         table = await self._node.read(compiled.plan, keys, options, timeout, self._attempt)
         if is_final(table, options):

@@ -70,7 +70,7 @@ class Prepared(PreparedCore):
         deadline = Deadline(timeout)
         compiled = self.compiled()
         options = compiled.options(version, consistency, as_of, partial, request)
-        keys = self.keys(compiled, keys)
+        keys = self._lasting(compiled, keys)
         table = driver.read(compiled.plan, keys, options, timeout)
         if is_final(table, options):
             return table

@@ -106,7 +106,7 @@ class PreparedCore(Unpicklable):
             compiled = self._compiled = self._compile(followed, compiled)
         return compiled
 
-    def keys(self, compiled: Compiled, keys: Keys) -> Keys:
+    def _lasting(self, compiled: Compiled, keys: Keys) -> Keys:
         """Return keys that can be read twice: a call may be sent again, and a reader has an end."""
         return keys if type(keys) in _LASTING else compiled.plan.key_columns(keys)
 

@@ -90,15 +90,6 @@ pub(crate) fn forked(py: Python<'_>) -> PyErr {
     new(py, "ForkedProcess", message, |_| Ok(()))
 }
 
-/// An argument of the wrong type.
-pub(crate) fn wrong_type(expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
-    let found = found
-        .get_type()
-        .name()
-        .map_or_else(|_| "something else".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!("{expected}, not {found}"))
-}
-
 /// A failure of the server, the network or the configuration. It becomes an exception later,
 /// because it is made while the interpreter may be detached.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::array;
 use crate::errors;
 use crate::value::is_null;
 
-/// Join keys parsed from a request's body or query; every read takes them as `keys`.
+/// Join keys that were read before; every read takes them as `keys`.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct KeyColumns {

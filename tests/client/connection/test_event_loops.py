@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.client.shop import REGISTRY
 
 import fscore.aio
 from fscore import ClientFault, WrongEventLoop
 from tests.client.driver import PATIENCE, AsyncioDriver
 from tests.client.oracle import check, fill
+from tests.shop import REGISTRY
 
 CALLS: dict[str, Callable[[fscore.aio.Client], Any]] = {
-    "prepare": lambda client: client.prepare("profile"),
-    "write": lambda client: client.write("profile", [{"user_id": 1, "age": 1}]),
-    "delete": lambda client: client.delete("profile", [1]),
+    "prepare": lambda client: client.prepare("customer"),
+    "write": lambda client: client.write("customer", [{"customer_id": 1, "orders": 1}]),
+    "delete": lambda client: client.delete("customer", [1]),
     "execute": lambda client: client.execute("PING"),
     "plan": lambda client: client.plan(REGISTRY),
     "apply": lambda client: client.apply(REGISTRY),
-    "migrate": lambda client: client.migrate("profile", "packed"),
+    "migrate": lambda client: client.migrate("customer", "packed"),
     "refresh": lambda client: client.refresh(),
     "list": lambda client: client.versions.list(),
-    "create": lambda client: client.versions.create("profile"),
+    "create": lambda client: client.versions.create("customer"),
     "close": lambda client: client.close(),
 }
 
@@ -59,7 +59,7 @@ def test_calls_in_another_loop_say_so(inner: fscore.aio.Client, call: str) -> No
 def test_reads_in_another_loop_say_so_and_the_own_loop_goes_on(
     asyncio_driver: AsyncioDriver, inner: fscore.aio.Client
 ) -> None:
-    prepared = asyncio_driver.run(inner.prepare(features=["age", "country"]))
+    prepared = asyncio_driver.run(inner.prepare(features=["orders", "region"]))
     check(asyncio_driver.run(prepared.get([3])), [3])
     for poll_at in (float("inf"), 0.0):
         # Whether or not it is time for a look, which would begin beside the read.
@@ -86,7 +86,7 @@ from fscore import WrongEventLoop
 
 async def connect():
     client = await fscore.aio.connect(sys.argv[1], follow_versions="push")
-    return client, await client.prepare(features=["age"])
+    return client, await client.prepare(features=["orders"])
 
 warnings.simplefilter("ignore", ResourceWarning)  # nobody closed the transports
 for factory in (None, __import__("uvloop").new_event_loop):
