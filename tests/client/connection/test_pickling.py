@@ -18,7 +18,7 @@ from tests.client.oracle import fill
 
 def parts(client: Any) -> list[Any]:
     """Return the client, its `versions`, and a prepared set: objects that have connections."""
-    prepared = client.prepare("profile")
+    prepared = client.prepare("customer")
     # The tests' wrapper of the asyncio client is not what programs have.
     return [getattr(part, "_inner", part) for part in (client, client.versions, prepared)]
 
@@ -57,4 +57,4 @@ def test_settings_are_pickled_and_connect_again(
     assert isinstance(settings, RedisSettings)
     assert settings == given.settings
     again = driver.connect(settings=settings)
-    assert again.prepare(features=["age"]).get([2]).column("age").tolist() == [1_000_002]
+    assert again.prepare(features=["orders"]).get([2]).column("orders").tolist() == [1_000_002]

@@ -15,6 +15,7 @@ from fscore import (
     FeatureService,
     FeatureView,
     Int64,
+    InvalidArgument,
     InvalidValue,
     MissingValues,
     Registry,
@@ -265,10 +266,10 @@ def test_names_that_clash_are_refused(driver: Driver, redis_url: str) -> None:
         ({"keys": True}, 'two columns would have the name "id"'),
         ({"statuses": True}, 'two columns would have the name "b__status"'),
     ):
-        with pytest.raises(InvalidValue, match=message):
+        with pytest.raises(InvalidArgument, match=message):
             table.to_dicts(**options)
     only_a = client.prepare(features=["a"]).get(keys)
     assert only_a.to_dicts(keys=True) == [{"id": 1, "a__status": 2, "a": None}]
     assert only_a.to_dicts(statuses=True) == [{"a": None, "a__status": "NOT_FOUND"}]
-    with pytest.raises(InvalidValue, match='two columns would have the name "a__status"'):
+    with pytest.raises(InvalidArgument, match='two columns would have the name "a__status"'):
         only_a.to_dicts(keys=True, statuses=True)
