@@ -17,7 +17,6 @@ a process pool.
 
 from __future__ import annotations
 
-import reprlib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -502,8 +501,10 @@ def wrong_argument(
     >>> wrong_argument("timeout", "soon", "a number of seconds").message
     "timeout is 'soon'; it must be a number of seconds"
     """
+    from reprlib import Repr
+
     name = argument if at is None else f"{argument}[{at}]"
-    shown = reprlib.Repr()
+    shown = Repr()
     shown.maxstring = shown.maxother = 80
     message = f"{name} is {shown.repr(given)}; it must be {expected}"
     return InvalidArgument(message, argument=argument)

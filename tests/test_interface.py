@@ -20,6 +20,7 @@ from pydantic import SecretStr
 import fscore
 import fscore.aio
 import fscore.config
+import fscore.definitions.folder  # annotations name what it has
 import fscore.ingestion
 import fscore.serving
 from fscore import RedisOptions, RedisSettings, _fscore
@@ -43,7 +44,7 @@ def test_every_setting_is_a_keyword_of_its_type() -> None:
     settings = {
         name: given_as(field.annotation) for name, field in RedisSettings.model_fields.items()
     }
-    keywords = get_type_hints(RedisOptions, localns={"SecretStr": SecretStr})
+    keywords = get_type_hints(RedisOptions, localns={"SecretStr": SecretStr, "Path": Path})
     assert list(keywords) == list(settings)
     assert keywords == settings
     assert RedisOptions.__total__ is False
@@ -203,22 +204,23 @@ INSIDE = {
 HOMES = {"fscore": fscore, "fscore.aio": fscore.aio}
 
 
-def hints_of(function: Any) -> dict[str, Any]:
-    """Return the evaluated annotations of a function, those for type checkers only included."""
-    known = {"RedisSettings": RedisSettings, "SecretStr": SecretStr}
-    return get_type_hints(inspect.unwrap(function), localns=known)
+def every_name() -> dict[str, Any]:
+    """Return the names of all modules, by which annotations may name what is not imported there.
 
-
-def fields_know() -> dict[str, Any]:
-    """Return the names by which fields of classes may be annotated.
-
-    Exported classes do not say in which module they were made, so these are the names of all.
+    A module imports some names for type checkers only, and exported classes do not say in which
+    module they were made.
     """
     known: dict[str, Any] = {}
     for name, module in sys.modules.items():
         if name.startswith("fscore."):
             known |= vars(module)
     return known
+
+
+def hints_of(function: Any) -> dict[str, Any]:
+    """Return the evaluated annotations of a function."""
+    function = inspect.unwrap(function)
+    return get_type_hints(function, localns={**every_name(), **function.__globals__})
 
 
 def classes_in(annotation: Any) -> Iterator[type]:
@@ -244,7 +246,7 @@ def returned_by(kind: type) -> Iterator[tuple[str, type]]:
                 for found in classes_in(hints_of(function).get("return")):
                     yield where, found
         if hasattr(ancestor, "__dataclass_fields__") or hasattr(ancestor, "_fields"):
-            for name, annotation in get_type_hints(ancestor, localns=fields_know()).items():
+            for name, annotation in get_type_hints(ancestor, localns=every_name()).items():
                 if not name.startswith("_"):
                     yield from ((f"{kind.__name__}.{name}", one) for one in classes_in(annotation))
 
@@ -330,8 +332,9 @@ SLOW = {"pydantic", "pydantic_core", "pydantic_settings", "dotenv"}
 
 def test_importing_the_library_loads_no_settings() -> None:
     assert loaded_by("import fscore, fscore.aio, fscore.config, fscore.registry") & SLOW == set()
-    # Nothing of asyncio is needed for the blocking client.
-    assert loaded_by("import fscore") & {"asyncio", "ssl", "pyarrow", "importlib_metadata"} == set()
+    # What only the asyncio client needs, or who loads definitions, or a client that connects.
+    later = {"asyncio", "ssl", "pyarrow", "tempfile", "lzma", "urllib", "importlib_metadata"}
+    assert loaded_by("import fscore") & later == set()
 
 
 @pytest.mark.parametrize(

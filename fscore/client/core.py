@@ -17,7 +17,6 @@ from fscore.client.options import (
     Keys,
     Write,
     checked_ordering,
-    checked_registry,
     checked_version,
 )
 from fscore.client.push import Encoded, PushResult, encode_push
@@ -33,7 +32,7 @@ from fscore.model.views import Layout
 from fscore.operations import registry as store
 from fscore.operations.operation import Operation, T
 from fscore.registry.diff.registries import RegistryDiff, diff
-from fscore.registry.registry import Registry
+from fscore.registry.registry import Registry, checked_registry
 from fscore.versions import records as versions
 
 if TYPE_CHECKING:

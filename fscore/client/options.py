@@ -18,7 +18,6 @@ from fscore.errors import InvalidArgument, InvalidValue, wrong_argument
 from fscore.interop.arguments import checked_choice, checked_flag, is_number
 from fscore.interop.rows import now_ms, one_time
 from fscore.operations.operation import Request
-from fscore.registry.registry import Registry
 
 Keys: TypeAlias = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any] | KeyColumns
 """Join keys of a read: columns by name, or the one column if there is one join key."""
@@ -137,15 +136,6 @@ def checked_version(version: int) -> int:
 def checked_ordering(ordering: str) -> str:
     """Return an ordering of writes; InvalidArgument if it is not a valid one."""
     return checked_choice("ordering", ordering, _ORDERINGS)
-
-
-def checked_registry(registry: Registry) -> Registry:
-    """Return the definitions that a call is given; InvalidArgument if they are not a Registry."""
-    if isinstance(registry, Registry):
-        return registry
-    raise wrong_argument(
-        "registry", registry, "a Registry, which Registry.load and Registry.from_definitions make"
-    )
 
 
 def _as_of_ms(as_of: datetime | int) -> int:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from fscore.config.defaults import FollowVersions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import SecretStr
 
 F = TypeVar("F", bound=Callable[..., Any])

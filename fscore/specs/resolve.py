@@ -31,7 +31,7 @@ from fscore.model.expression import Expression
 from fscore.model.names import MAX_NAME, listed
 from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore.registry.check.on_request import hidden_join_keys
-from fscore.registry.registry import Registry
+from fscore.registry.registry import Registry, checked_registry
 from fscore.specs.read import (
     Output,
     ResolvedComputed,
@@ -82,6 +82,7 @@ def resolve(
     known names, if a name is unknown. Raises AmbiguousFeature if a name fits several features or is
     given twice, or if features need join keys or inputs of the same name and different types.
     """
+    registry = checked_registry(registry)
     service, features, entity = names_of_read(service, features, entity)
     if entity is not None and entity not in registry.entities:
         raise EntityNotFound(

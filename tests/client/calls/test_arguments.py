@@ -175,6 +175,18 @@ def test_a_wrong_argument_is_named(client: Any, witness: Any, case: str) -> None
     assert client.revision == 1
 
 
+def test_functions_of_registries_take_registries() -> None:
+    wrong: Any = [profile]
+    for call, argument in (
+        (lambda: fscore.resolve(wrong, "profile"), "registry"),
+        (lambda: fscore.diff(wrong, REGISTRY), "old"),
+        (lambda: fscore.diff(REGISTRY, wrong), "new"),
+    ):
+        with pytest.raises(InvalidArgument, match=r"Registry\.from_definitions") as caught:
+            call()
+        assert caught.value.argument == argument
+
+
 def test_numbers_of_numpy_are_numbers(client: Any) -> None:
     fill(client, 3)
     prepared = client.prepare("customer")
