@@ -147,7 +147,7 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest fscore._fscore
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml fscore._fscore
 	$(BIN)/python docs/generate.py --check
 
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny

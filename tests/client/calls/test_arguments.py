@@ -176,7 +176,7 @@ def test_a_wrong_argument_is_named(client: Any, witness: Any, case: str) -> None
 
 
 def test_functions_of_registries_take_registries() -> None:
-    wrong: Any = [profile]
+    wrong: Any = [SERVICE]
     for call, argument in (
         (lambda: fscore.resolve(wrong, "profile"), "registry"),
         (lambda: fscore.diff(wrong, REGISTRY), "old"),
