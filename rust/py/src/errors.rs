@@ -1,7 +1,6 @@
 //! All conversions of errors to Python exceptions. Their classes are in `fscore.errors`.
 
 use fscore_core::error::{ErrorKind, classify, printable};
-use pyo3::exceptions::PyTypeError;
 use std::time::Duration;
 
 use pyo3::prelude::*;
