@@ -176,7 +176,11 @@ def as_type(read: Column, kind: str | None) -> Column:
             return read
         return Column(list(values.view("M8[ms]")), read.nulls)
     if kind == "Float64" and letter in "if":
+        if values.dtype == np.float64:
+            return read
         return replace(read, values=values.astype(np.float64, copy=False))
+    if kind == "Float32" and values.dtype == np.float32:
+        return read
     if kind == "Float32" and letter in "if" and _fits_float32(values):
         with np.errstate(over="ignore"):
             return replace(read, values=values.astype(np.float32, copy=False))

@@ -68,7 +68,7 @@ def evaluate(
     """
     whole, known, feature = _parts_of(expression)
     given = _table(columns, "columns")
-    brought = _table({} if request is None else request, "request inputs")
+    brought = _NO_INPUTS if request is None else _table(request, "request inputs")
     if now is None and whole.uses_now():
         raise InvalidValue(
             "the expression uses request.now: give now=…, the time that each row is computed for"
@@ -119,6 +119,9 @@ def _parts_of(
             raise InvalidDefinition(str(error)) from None
     whole = operand(expression)
     return whole, whole.known_types(), None
+
+
+_NO_INPUTS = Frame("request inputs", "row", (), {}.__getitem__, is_strict=True)
 
 
 def _table(columns: Any, subject: str) -> Frame:

@@ -8,7 +8,8 @@ use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, vector_elements};
 use numpy::ndarray::ArrayView2;
 use numpy::{
-    Element, PyArray2, PyArrayDescr, PyArrayMethods, PyReadwriteArray2, PyUntypedArrayMethods,
+    Element, PyArray1, PyArray2, PyArrayDescr, PyArrayMethods, PyReadwriteArray2,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -191,6 +192,10 @@ fn made<'py>(
         Precision::Single => {
             let array = PyArray2::<f32>::zeros(py, shape, false);
             fill(table, width, array.try_readwrite()?.as_slice_mut()?);
+            Ok(array.into_any())
+        }
+        Precision::Double if is_the_cells(table) => {
+            let array = PyArray1::from_slice(py, floats(table)).reshape(shape)?;
             Ok(array.into_any())
         }
         Precision::Double => {
