@@ -175,15 +175,8 @@ def as_type(read: Column, kind: str | None) -> Column:
         if kind in ("Timestamp", "Timestamp[s]"):
             return read
         return Column(list(values.view("M8[ms]")), read.nulls)
-    if kind == "Float64" and letter in "if":
-        if values.dtype == np.float64:
-            return read
-        return replace(read, values=values.astype(np.float64, copy=False))
-    if kind == "Float32" and values.dtype == np.float32:
-        return read
-    if kind == "Float32" and letter in "if" and _fits_float32(values):
-        with np.errstate(over="ignore"):
-            return replace(read, values=values.astype(np.float32, copy=False))
+    if kind in ("Float32", "Float64") and letter in "if":
+        return _as_floats(read, np.float64 if kind == "Float64" else np.float32)
     if kind in ("Int64", "Timestamp", "Timestamp[s]"):
         if letter == "i":
             return read
@@ -192,6 +185,17 @@ def as_type(read: Column, kind: str | None) -> Column:
     if kind == "Bool" and letter == "b":
         return read
     return Column(read.listed())
+
+
+def _as_floats(read: Column, dtype: Any) -> Column:
+    """Return numbers as floats of this type; a list if one of them is beyond Float32."""
+    values = read.values
+    if values.dtype == dtype:
+        return read
+    if dtype is np.float32 and not _fits_float32(values):
+        return Column(read.listed())
+    with np.errstate(over="ignore"):
+        return replace(read, values=values.astype(dtype))
 
 
 def _whole_numbers(read: Column, kind: str | None) -> Column:
@@ -207,8 +211,6 @@ def _whole_numbers(read: Column, kind: str | None) -> Column:
 
 
 def _fits_float32(values: npt.NDArray[Any]) -> bool:
-    if values.dtype == np.float32:
-        return True
     with np.errstate(over="ignore"):
         return bool(np.isfinite(values.astype(np.float32))[np.isfinite(values)].all())
 

@@ -31,7 +31,9 @@ def encode(
 
     Raises InvalidValue and InvalidKeys, which name the row that is wrong.
     """
-    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes | bytearray):
+    if type(rows) is list or (
+        isinstance(rows, Sequence) and not isinstance(rows, str | bytes | bytearray)
+    ):
         # A feature that a dict leaves out stays as it is, so dicts are not read as columns.
         return _encode_dicts(plan, rows, event_time, version)
     view = spec["view"]

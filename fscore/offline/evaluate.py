@@ -121,7 +121,8 @@ def _parts_of(
     return whole, whole.known_types(), None
 
 
-_NO_INPUTS = Frame("request inputs", "row", (), {}.__getitem__, is_strict=True)
+_NOTHING: dict[str, Any] = {}
+_NO_INPUTS = Frame("request inputs", "row", (), _NOTHING.__getitem__, is_strict=True)
 
 
 def _table(columns: Any, subject: str) -> Frame:
