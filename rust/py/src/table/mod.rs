@@ -21,7 +21,15 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyTuple};
 use access::Missing;
 use selection::Selection;
 
-/// The answer to a read: rows in the order of the keys, features in the order of the service.
+/// The answer to a read: a row for each entity, a column for each feature, in request order.
+///
+/// Every value has a status (`fscore.Status`). A value exists only if its status is PRESENT, or if
+/// the feature has a default: it replaces values that are NULL, `NOT_FOUND` or EXPIRED.
+///
+/// `table["age"]` is a column, `table[0]` a row as a dict and `table[2:5]` a list of such rows.
+/// Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature. A table
+/// never changes. It needs no client, and pickles with everything that it says. Tables are equal if
+/// all of that is equal; their floats are compared bit by bit, so NaN equals NaN.
 #[pyclass(frozen, module = "fscore")]
 #[derive(Debug, PartialEq)]
 pub(crate) struct FeatureTable {
@@ -47,7 +55,7 @@ impl FeatureTable {
         )
     }
 
-    /// Types of the features, in order.
+    /// Types of the features, in order, spelled as in the registry.
     #[getter]
     fn types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let types = self.inner.features().iter();
@@ -66,13 +74,13 @@ impl FeatureTable {
         self.inner.version()
     }
 
-    /// The pointer to the version at the time of a snapshot that read it, or None.
+    /// The version that the service's pointer named in a snapshot read; else None.
     #[getter]
     fn pointer(&self) -> Option<i64> {
         self.inner.pointer()
     }
 
-    /// Fingerprints of packed rows whose schema the plan does not have; their values are INVALID.
+    /// Fingerprints of schemas that packed rows had and the plan does not know.
     #[getter]
     fn unknown_schemas(&self) -> &[u32] {
         self.inner.unknown_schemas()
@@ -90,13 +98,13 @@ impl FeatureTable {
         self.inner.invalid()
     }
 
-    /// Status codes: uint8 of shape (rows, features).
+    /// Status codes, of shape (rows, features).
     #[getter]
     fn statuses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u8>>> {
         PyArray1::from_slice(py, self.inner.statuses()).reshape(self.shape())
     }
 
-    /// Event times: datetime64[ms] of shape (rows, features), `NaT` if there is none.
+    /// Event time of each value, datetime64[ms] of shape (rows, features); NaT if unknown.
     #[getter]
     fn event_times<'py>(
         &self,
@@ -105,7 +113,7 @@ impl FeatureTable {
         columns::event_times(py, &self.inner)
     }
 
-    /// The first stored values that could not be served: (row, feature or None, reason).
+    /// Stored values that could not be served: (row, feature or None, reason), the first 32.
     #[getter]
     fn problems(&self) -> Vec<(u32, Option<&str>, &str)> {
         let features = self.inner.features();
@@ -121,7 +129,7 @@ impl FeatureTable {
             .collect()
     }
 
-    /// The number of values with each status, indexed by its code.
+    /// Return how many values have each status; the index is the status code.
     fn count_statuses(&self) -> [usize; 6] {
         let mut counts = [0; 6];
         for &status in self.inner.statuses() {
@@ -134,7 +142,19 @@ impl FeatureTable {
         self.inner.rows()
     }
 
-    /// A row-major matrix of shape (rows, width); see `fscore._fscore.pyi`.
+    /// Return a row-major matrix of shape (rows, columns): the input of a model.
+    ///
+    /// Features have one column each, in order; a vector has one for each of its dimensions.
+    /// `dtype` is float64 or float32; the default is float32 if every feature is a Float32 or a
+    /// vector, else float64. Int64 and Timestamp (epoch ms) become floats, exact to 2**53 in
+    /// float64; Bool becomes 0 or 1. Missing values are NaN.
+    ///
+    /// The array is the caller's own. If `out` is given, it is filled and returned instead: a
+    /// contiguous array of float64 or float32 and of the matrix's shape, such as a slice of the
+    /// rows of a larger one.
+    ///
+    /// Raises `TypeError`, which names the features, if some are strings, bytes or lists, and
+    /// `InvalidValue` if `out` does not fit; it is unchanged then.
     #[pyo3(signature = (dtype=None, *, out=None))]
     fn to_numpy<'py>(
         &self,
@@ -145,7 +165,20 @@ impl FeatureTable {
         matrix::to_numpy(py, &self.inner, dtype, out)
     }
 
-    /// One feature: an array of length rows, or of shape (rows, dimension) for a vector.
+    /// Return the values of one feature, an array of length rows.
+    ///
+    /// Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
+    /// (rows, dimension) and float32. `missing` says what stands for missing values:
+    ///
+    /// - `"raise"`, the default: NaN, NaT or None; Int64 and Bool, which have nothing of the kind,
+    ///   raise `MissingValues`.
+    /// - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
+    ///   False, NaN, NaT or None.
+    /// - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
+    ///   datetime64, or epoch milliseconds.
+    ///
+    /// Raises `FeatureNotFound`, which is a `KeyError`, if the name is unknown, and `InvalidValue`
+    /// if `missing` is not of the feature's type.
     #[pyo3(
         signature = (name, *, missing=Missing::Raise),
         text_signature = "($self, name, *, missing='raise')"
@@ -163,7 +196,12 @@ impl FeatureTable {
         access::column(py, &self.inner, name, &missing)
     }
 
-    /// One dict for each row: feature to value, or to None if there is none.
+    /// Return one dict for each row, from feature name to value; None if it is missing.
+    ///
+    /// Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
+    /// `keys` the join keys come first. With `statuses` the dict ends with the name of each
+    /// feature's status, such as "`NOT_FOUND`", as `<feature>__status`. Raises `InvalidValue` if a
+    /// feature has one of these names.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_dicts<'py>(
         &self,
@@ -174,7 +212,18 @@ impl FeatureTable {
         rows::to_dicts(py, &self.inner, keys, statuses)
     }
 
-    /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
+    /// Return a `pyarrow.Table` of typed columns; missing values are null.
+    ///
+    /// With `keys` the join keys are its first columns. With `statuses` it has in addition a
+    /// column of names like PRESENT for each feature, behind all features: `<feature>__status`, a
+    /// dictionary of int8. Every value is copied once.
+    ///
+    /// The types are int64, double, float, bool, string, binary, timestamp[ms, UTC], lists of
+    /// these, and fixed-size lists of float for vectors. They follow from the features alone, so
+    /// the tables of one prepared set can be concatenated.
+    ///
+    /// Raises `InvalidValue` if two columns would have the same name, `RequestTooLarge` if a column
+    /// has 2 GiB of text or more, and `ConfigError` if pyarrow is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_arrow<'py>(
         slf: &Bound<'py, Self>,
@@ -184,7 +233,10 @@ impl FeatureTable {
         frames::made(slf, intern!(slf.py(), "to_arrow"), keys, statuses)
     }
 
-    /// The JSON document of many entities, as `POST /v1/features` answers.
+    /// Return the JSON document of all rows, as `POST /v1/features` answers it.
+    ///
+    /// With `timestamps` it has event times too. `as_of`, in epoch milliseconds, is included if it
+    /// is given.
     #[pyo3(signature = (*, timestamps=false, as_of=None))]
     fn to_json<'py>(
         &self,
@@ -195,7 +247,7 @@ impl FeatureTable {
         rows::to_json(py, &self.inner, timestamps, as_of)
     }
 
-    /// The JSON document of one entity, the first row, as `GET /v1/features` answers.
+    /// Return the JSON document of the first row, as `GET /v1/features` answers it.
     #[pyo3(signature = (*, as_of=None))]
     fn to_json_one<'py>(
         &self,
@@ -269,7 +321,21 @@ impl FeatureTable {
         dlpack::DEVICE
     }
 
-    /// A `pandas.DataFrame`.
+    /// Return a `pandas.DataFrame`; `keys` and `statuses` are those of `to_arrow`.
+    ///
+    /// Columns follow from the features, whether values are missing or not:
+    ///
+    /// - Int64 and Bool are pandas' `Int64` and `boolean`, with NA.
+    /// - Float64 and Float32 are float64 and float32, with NaN.
+    /// - Timestamp is datetime64[ms, UTC], with NaT.
+    /// - String is pandas' own type of text, with what that has for missing values: `str`, and
+    ///   `object` before pandas 3.
+    /// - Bytes, lists and vectors are `object`, with None. A vector is an array of float32; in a
+    ///   list, timestamps are epoch milliseconds.
+    /// - Join keys are int64 or text, statuses are categories.
+    ///
+    /// pyarrow is not needed. Raises `InvalidValue` if two columns would have the same name, and
+    /// `ConfigError` if pandas is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_pandas<'py>(
         slf: &Bound<'py, Self>,
@@ -279,7 +345,10 @@ impl FeatureTable {
         frames::made(slf, intern!(slf.py(), "to_pandas"), keys, statuses)
     }
 
-    /// A `polars.DataFrame`.
+    /// Return a `polars.DataFrame` with the columns of `to_arrow`; pyarrow is not needed.
+    ///
+    /// Vectors become `Array` and statuses `Categorical`. Raises `InvalidValue` if two columns
+    /// would have the same name, and `ConfigError` if Polars is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_polars<'py>(
         slf: &Bound<'py, Self>,
@@ -289,7 +358,10 @@ impl FeatureTable {
         frames::made(slf, intern!(slf.py(), "to_polars"), keys, statuses)
     }
 
-    /// A `torch.Tensor` with the matrix.
+    /// Return the matrix of `to_numpy` as a `torch.Tensor` on the CPU, which is the caller's.
+    ///
+    /// `dtype` is float64 or float32, of torch or `NumPy`; the default is that of `to_numpy`.
+    /// Raises `TypeError` like `to_numpy`, and `ConfigError` if torch is not installed.
     #[pyo3(signature = (dtype=None))]
     fn to_torch<'py>(
         slf: &Bound<'py, Self>,
@@ -324,7 +396,7 @@ impl FeatureTable {
         frames::key(py, &self.inner, index)
     }
 
-    /// The join keys as the caller gave them: name to a list of values.
+    /// The join keys of the rows, as the caller gave them: name to values.
     #[getter]
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         access::keys(py, self.inner.keys(), usize::MAX)
@@ -373,7 +445,7 @@ impl FeatureTable {
         show::shown(slf.as_any(), "text")
     }
 
-    /// The same as a table in HTML, for notebooks.
+    /// Return a table in HTML of at most 20 rows and columns, which notebooks show.
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         show::shown(slf.as_any(), "html")
     }
