@@ -5,6 +5,11 @@ from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import torch
+from typing_extensions import CapsuleType
 
 __all__ = [
     "API_KEY_PREFIX",
@@ -275,14 +280,22 @@ class FeatureTable:
     def count_statuses(self) -> list[int]:
         """Return how many values have each status; the index is the status code."""
 
-    def to_numpy(self, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    def to_numpy(
+        self, dtype: npt.DTypeLike | None = None, *, out: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """Return a row-major matrix of shape (rows, columns): the input of a model.
 
         Features have one column each, in order; a vector has one for each of its dimensions.
         `dtype` is float64 or float32; the default is float32 if every feature is a Float32 or a
         vector, else float64. Int64 and Timestamp (epoch ms) become floats, exact to 2**53 in
-        float64; Bool becomes 0 or 1. Missing values are NaN. Raises TypeError, which names the
-        features, if some are strings, bytes or lists.
+        float64; Bool becomes 0 or 1. Missing values are NaN.
+
+        The array is the caller's own. If `out` is given, it is filled and returned instead: a
+        contiguous array of float64 or float32 and of the matrix's shape, such as a slice of the
+        rows of a larger one.
+
+        Raises TypeError, which names the features, if some are strings, bytes or lists, and
+        InvalidValue if `out` does not fit; it is unchanged then.
         """
 
     def column(self, name: str) -> npt.NDArray[Any]:
@@ -299,8 +312,20 @@ class FeatureTable:
         Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
         """
 
-    def to_arrow(self) -> Any:
-        """Return a `pyarrow.Table` of typed columns; missing values are null. Needs pyarrow."""
+    def to_arrow(self, *, keys: bool = False, statuses: bool = False) -> pa.Table:
+        """Return a `pyarrow.Table` of typed columns; missing values are null.
+
+        With `keys` the join keys are its first columns. With `statuses` it has in addition a
+        column of names like PRESENT for each feature, behind all features: `<feature>__status`, a
+        dictionary of int8. Every value is copied once.
+
+        The types are int64, double, float, bool, string, binary, timestamp[ms, UTC], lists of
+        these, and fixed-size lists of float for vectors. They follow from the features alone, so
+        the tables of one prepared set can be concatenated.
+
+        Raises InvalidValue if two columns would have the same name, RequestTooLarge if a column has
+        2 GiB of text or more, and ConfigError if pyarrow is not installed.
+        """
 
     def to_json(self, *, timestamps: bool = False, as_of: int | None = None) -> bytes:
         """Return the JSON document of all rows, as `POST /v1/features` answers it.
@@ -312,9 +337,90 @@ class FeatureTable:
     def to_json_one(self, *, as_of: int | None = None) -> bytes:
         """Return the JSON document of the first row, as `GET /v1/features` answers it."""
 
-    def _arrow_fixed(self, index: int) -> tuple[bytes, bytes]: ...
-    def _arrow_variable(self, index: int) -> tuple[bytes, bytes, bytes]: ...
     def __len__(self) -> int: ...
+    # Protocols
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """Return the schema of the features, by Arrow's PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> CapsuleType:
+        """Return a stream of one record batch, by Arrow's PyCapsule interface.
+
+        So pyarrow, Polars, DuckDB and others take a table as it is: `pyarrow.table(table)`,
+        `polars.DataFrame(table)`. Columns are those of `to_arrow`. Each call copies every value
+        once. `requested_schema` may ask for large_string and large_binary, which have no limit of
+        2 GiB; other types stay as they are. Raises InvalidValue if it has other columns.
+        """
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Return the matrix of `to_numpy`, for `numpy.asarray` and all who call it.
+
+        If every feature is a Float64 or a Float32, and `dtype` is float64, nothing is copied: the
+        array is a view of the table, which it keeps alive, and cannot be written to. Other matrices
+        are made. With `copy` the array is always new; `copy=False` raises InvalidValue if it would
+        have to be. Raises TypeError like `to_numpy`.
+        """
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType:
+        """Return the matrix of `__array__` by the DLPack protocol.
+
+        The view goes only to consumers of DLPack 1 and later, which know memory that is read-only,
+        and needs NumPy 2.1; all others get a matrix of their own. Raises BufferError if that is not
+        what `copy` allows or `dl_device` is not the processor, and TypeError like `to_numpy`.
+        """
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return the processor, (1, 0)."""
+
+    def to_pandas(self, *, keys: bool = False, statuses: bool = False) -> pd.DataFrame:
+        """Return a `pandas.DataFrame`; `keys` and `statuses` are those of `to_arrow`.
+
+        Columns follow from the features, whether values are missing or not:
+
+        - Int64 and Bool are pandas' `Int64` and `boolean`, with NA.
+        - Float64 and Float32 are float64 and float32, with NaN.
+        - Timestamp is datetime64[ms, UTC], with NaT.
+        - String is pandas' own type of text, with what that has for missing values: `str`, and
+          `object` before pandas 3.
+        - Bytes, lists and vectors are `object`, with None. A vector is an array of float32; in a
+          list, timestamps are epoch milliseconds.
+        - Join keys are int64 or text, statuses are categories.
+
+        pyarrow is not needed. Raises InvalidValue if two columns would have the same name, and
+        ConfigError if pandas is not installed.
+        """
+
+    def to_polars(self, *, keys: bool = False, statuses: bool = False) -> pl.DataFrame:
+        """Return a `polars.DataFrame` with the columns of `to_arrow`; pyarrow is not needed.
+
+        Vectors become `Array` and statuses `Categorical`. Raises InvalidValue if two columns would
+        have the same name, and ConfigError if Polars is not installed.
+        """
+
+    def to_torch(self, dtype: torch.dtype | npt.DTypeLike | None = None) -> torch.Tensor:
+        """Return the matrix of `to_numpy` as a `torch.Tensor` on the CPU, which is the caller's.
+
+        `dtype` is float64 or float32, of torch or NumPy; the default is that of `to_numpy`. Raises
+        TypeError like `to_numpy`, and ConfigError if torch is not installed.
+        """
+
+    def _arrow_stream(
+        self, requested_schema: Any, *, keys: bool, statuses: bool
+    ) -> CapsuleType: ...
+    def _columns(
+        self, *, keys: bool, statuses: bool
+    ) -> list[tuple[str, Literal["key", "feature", "status"], int]]: ...
+    def _plain(self, index: int) -> npt.NDArray[Any]: ...
+    def _missing(self, index: int) -> npt.NDArray[np.bool_]: ...
+    def _key(self, index: int) -> npt.NDArray[Any]: ...
 
 @final
 class WriteBatch:

@@ -1,4 +1,4 @@
-"""Arrow tables: feature tables as Arrow, and Arrow as rows to write. Needs the extra `arrow`."""
+"""Arrow tables as rows to write and as events. Needs the extra `arrow`."""
 
 from __future__ import annotations
 
@@ -11,83 +11,10 @@ from fscore.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from fscore._fscore import FeatureTable
-
 try:
     import pyarrow as pa
 except ImportError:  # The library works without pyarrow; only this module needs it.
     raise ConfigError("Arrow tables need pyarrow: pip install 'fscore-core[arrow]'") from None
-
-_FIXED: dict[str, pa.DataType] = {
-    "Int64": pa.int64(),
-    "Float64": pa.float64(),
-    "Float32": pa.float32(),
-    "Timestamp": pa.timestamp("ms", tz="UTC"),
-    "Timestamp[s]": pa.timestamp("ms", tz="UTC"),
-}
-_SCALARS: dict[str, pa.DataType] = {
-    **_FIXED,
-    "Bool": pa.bool_(),
-    "String": pa.string(),
-    "Bytes": pa.binary(),
-}
-
-
-def arrow_type(spelling: str) -> pa.DataType:
-    """Return the Arrow type of a feature's type."""
-    if spelling.startswith("List["):
-        return pa.list_(_SCALARS[spelling[5:-1]])
-    if spelling.startswith("Vector["):
-        return pa.list_(pa.float32(), int(spelling[7:-1]))
-    return _SCALARS[spelling]
-
-
-def table(features: FeatureTable) -> pa.Table:
-    """Return the table as Arrow: one typed column for each feature; missing values are null."""
-    columns = [
-        _column(features, index, name, spelling)
-        for index, (name, spelling) in enumerate(
-            zip(features.features, features.types, strict=True)
-        )
-    ]
-    return pa.table(columns, names=list(features.features))
-
-
-def _column(features: FeatureTable, index: int, name: str, spelling: str) -> pa.Array:
-    rows = len(features)
-    if spelling in _FIXED:
-        values, valid = features._arrow_fixed(index)
-        buffers = [_bitmap(valid), pa.py_buffer(values)]
-        return pa.Array.from_buffers(_FIXED[spelling], rows, buffers)
-    if spelling == "Bool":
-        values, valid = features._arrow_fixed(index)
-        return pa.Array.from_buffers(pa.bool_(), rows, [_bitmap(valid), _bitmap(values)])
-    if spelling in ("String", "Bytes"):
-        offsets, data, valid = features._arrow_variable(index)
-        buffers = [_bitmap(valid), pa.py_buffer(offsets), pa.py_buffer(data)]
-        return pa.Array.from_buffers(_SCALARS[spelling], rows, buffers)
-    if spelling.startswith("Vector["):
-        kind = arrow_type(spelling)
-        _, data, valid = features._arrow_variable(index)
-        elements = pa.Array.from_buffers(
-            pa.float32(), rows * kind.list_size, [None, pa.py_buffer(data)]
-        )
-        return pa.Array.from_buffers(kind, rows, [_bitmap(valid)], children=[elements])
-    return pa.array(features.column(name).tolist(), type=_list_input(spelling)).cast(
-        arrow_type(spelling)
-    )
-
-
-def _list_input(spelling: str) -> pa.DataType:
-    # Timestamps come out of the core as integers of milliseconds.
-    inner = spelling[5:-1]
-    return pa.list_(pa.timestamp("ms") if inner.startswith("Timestamp") else _SCALARS[inner])
-
-
-def _bitmap(flags: bytes) -> pa.Buffer:
-    """Pack bytes that are 0 or 1 into bits."""
-    one_byte = pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)])
-    return one_byte.cast(pa.bool_()).buffers()[1]
 
 
 def columns(data: Any) -> dict[str, tuple[Any, Any]] | None:

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::keys::KeyColumns;
-use crate::plan::ReadPlan;
+use crate::plan::{Feature, ReadPlan};
 use crate::types::{DataType, Scalar, Status};
 use crate::value::{self, Value};
 
@@ -58,6 +58,11 @@ impl Table {
     /// The plan that was read.
     pub fn plan(&self) -> &ReadPlan {
         &self.plan
+    }
+
+    /// The features, in order.
+    pub fn features(&self) -> &[Feature] {
+        &self.plan.features
     }
 
     /// The keys that were asked for.
@@ -120,16 +125,23 @@ impl Table {
         Status::from_code(self.statuses[row * self.columns() + column])
     }
 
+    /// Whether there is a value: its own, or the feature's default if that may be served.
+    pub fn has_value(&self, row: usize, column: usize) -> bool {
+        match self.status(row, column) {
+            Status::Present => true,
+            Status::Null | Status::NotFound | Status::Expired => {
+                self.plan.features[column].has_default
+            }
+            Status::Invalid | Status::Unavailable => false,
+        }
+    }
+
     /// The value if there is one, else the feature's default if that may be served, else `None`.
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
-        let feature = &self.plan.features[column];
-        let served = match self.status(row, column) {
-            Status::Present => true,
-            Status::Null | Status::NotFound | Status::Expired => feature.has_default,
-            Status::Invalid | Status::Unavailable => false,
-        };
         let cell = self.cells[row * self.columns() + column];
-        served.then(|| value::view(feature.data_type, cell, &self.arena))
+        let data_type = self.data_type(column);
+        self.has_value(row, column)
+            .then(|| value::view(data_type, cell, &self.arena))
     }
 
     /// The values of a row, in the order of the columns. Most values are numbers that are present,

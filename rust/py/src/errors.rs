@@ -57,6 +57,10 @@ pub(crate) fn invalid_value(
     })
 }
 
+pub(crate) fn invalid_argument(py: Python<'_>, message: &str, _argument: &str) -> PyErr {
+    invalid_value(py, message, None, None)
+}
+
 pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
     new(py, "InvalidDefinition", message, |_| Ok(()))
 }
@@ -66,6 +70,13 @@ pub(crate) fn too_many_rows(py: Python<'_>, rows: usize, limit: usize) -> PyErr 
     let message =
         format!("{rows} rows are asked for, and max_keys allows {limit}; ask for fewer at a time");
     new(py, "RequestTooLarge", &message, |attributes| {
+        attributes.set_item("limit", limit)
+    })
+}
+
+/// A result is larger than a form of it can be.
+pub(crate) fn too_large(py: Python<'_>, message: &str, limit: i32) -> PyErr {
+    new(py, "RequestTooLarge", message, |attributes| {
         attributes.set_item("limit", limit)
     })
 }

@@ -1,16 +1,21 @@
-//! Results: columns, matrix, dicts, JSON.
+//! Results: columns, matrix, dicts, JSON, and the protocols of Arrow, `NumPy` and `DLPack`.
 
 mod arrow;
 mod columns;
+mod dlpack;
+mod frames;
 mod matrix;
 mod rows;
+mod selection;
 
 use fscore_core::table::Table;
 use numpy::datetime::{Datetime, units::Milliseconds};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyList, PyTuple};
+
+use selection::Selection;
 
 /// The answer to a read: rows in the order of the keys, features in the order of the service.
 #[pyclass(frozen, module = "fscore")]
@@ -142,13 +147,14 @@ impl FeatureTable {
     }
 
     /// A row-major matrix of shape (rows, width); see `fscore._fscore.pyi`.
-    #[pyo3(signature = (dtype=None))]
+    #[pyo3(signature = (dtype=None, *, out=None))]
     fn to_numpy<'py>(
         &self,
         py: Python<'py>,
         dtype: Option<&Bound<'py, PyAny>>,
+        out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        matrix::to_numpy(py, &self.inner, dtype)
+        matrix::to_numpy(py, &self.inner, dtype, out)
     }
 
     /// One feature: an array of length rows, or of shape (rows, dimension) for a vector.
@@ -162,10 +168,13 @@ impl FeatureTable {
     }
 
     /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
-    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        py.import(intern!(py, "fscore.interop.arrow"))?
-            .call_method1(intern!(py, "table"), (slf,))
+    #[pyo3(signature = (*, keys=false, statuses=false))]
+    fn to_arrow<'py>(
+        slf: &Bound<'py, Self>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        frames::made(slf, intern!(slf.py(), "to_arrow"), keys, statuses)
     }
 
     /// The JSON document of many entities, as `POST /v1/features` answers.
@@ -189,27 +198,122 @@ impl FeatureTable {
         rows::to_json_one(py, &self.inner, as_of)
     }
 
-    /// Arrow buffers of a feature of fixed width: eight bytes a row, and a byte a row that is 1 if
-    /// there is a value. Booleans have one byte a row, Float32s four.
-    fn _arrow_fixed<'py>(
-        &self,
-        py: Python<'py>,
-        index: usize,
-    ) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
-        arrow::fixed(py, &self.inner, index)
+    // Protocols
+
+    /// A capsule with the schema of the features: Arrow's `PyCapsule` interface.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow::schema_capsule(py, &self.inner)
     }
 
-    /// Arrow buffers of a `String`, `Bytes` or vector feature: int32 offsets, the bytes, and a
-    /// byte a row that is 1 if there is a value.
-    fn _arrow_variable<'py>(
+    /// A capsule with a stream of one record batch: Arrow's `PyCapsule` interface.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
-        index: usize,
-    ) -> PyResult<(
-        Bound<'py, PyBytes>,
-        Bound<'py, PyBytes>,
-        Bound<'py, PyBytes>,
-    )> {
-        arrow::variable(py, &self.inner, index)
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow::stream_capsule(py, &self.inner, Selection::default(), requested_schema)
+    }
+
+    /// The same with join keys and statuses, for `fscore.interop.frames`.
+    #[pyo3(signature = (requested_schema, *, keys, statuses))]
+    fn _arrow_stream<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let selection = Selection { keys, statuses };
+        arrow::stream_capsule(py, &self.inner, selection, requested_schema)
+    }
+
+    /// The matrix of `to_numpy`, or a view of it that cannot be written to.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        matrix::array(slf, dtype, copy)
+    }
+
+    /// A capsule with the matrix: the `DLPack` protocol.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        slf: &Bound<'py, Self>,
+        stream: Option<&Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let asked = dlpack::Asked {
+            stream,
+            max_version,
+            device: dl_device,
+            copy,
+        };
+        dlpack::capsule(slf, &asked)
+    }
+
+    /// The device of the matrix: the processor.
+    #[expect(clippy::unused_self, reason = "it is a method of the protocol")]
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::DEVICE
+    }
+
+    /// A `pandas.DataFrame`.
+    #[pyo3(signature = (*, keys=false, statuses=false))]
+    fn to_pandas<'py>(
+        slf: &Bound<'py, Self>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        frames::made(slf, intern!(slf.py(), "to_pandas"), keys, statuses)
+    }
+
+    /// A `polars.DataFrame`.
+    #[pyo3(signature = (*, keys=false, statuses=false))]
+    fn to_polars<'py>(
+        slf: &Bound<'py, Self>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        frames::made(slf, intern!(slf.py(), "to_polars"), keys, statuses)
+    }
+
+    /// A `torch.Tensor` with the matrix.
+    #[pyo3(signature = (dtype=None))]
+    fn to_torch<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        frames::tensor(slf, dtype)
+    }
+
+    /// Name, kind and index of the columns of a frame.
+    #[pyo3(signature = (*, keys, statuses))]
+    fn _columns(
+        &self,
+        py: Python<'_>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Vec<(String, &'static str, usize)>> {
+        frames::columns(py, &self.inner, Selection { keys, statuses })
+    }
+
+    /// The values of an `Int64` or `Bool` feature; 0 or False if there is none.
+    fn _plain<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyAny> {
+        frames::plain(py, &self.inner, index)
+    }
+
+    /// Which rows have no value of a feature.
+    fn _missing<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyArray1<bool>> {
+        frames::missing(py, &self.inner, index)
+    }
+
+    /// The values of a join key.
+    fn _key<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
+        frames::key(py, &self.inner, index)
     }
 }

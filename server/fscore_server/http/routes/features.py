@@ -155,10 +155,12 @@ def _arrow_stream(table: FeatureTable, as_of: int | None) -> bytes:
     metadata = {"fscore.version": str(table.version)}
     if as_of is not None:
         metadata["fscore.as_of"] = str(as_of)
-    columns = table.to_arrow().replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, columns.schema) as stream:
-        stream.write_table(columns)
+    with pa.RecordBatchReader.from_stream(table) as batches:
+        schema = batches.schema.with_metadata(metadata)
+        with pa.ipc.new_stream(sink, schema) as stream:
+            for batch in batches:
+                stream.write_batch(batch)
     rendered: bytes = sink.getvalue().to_pybytes()
     return rendered
 
