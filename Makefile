@@ -147,7 +147,7 @@ lint-python: build $(STAMPS)/group-test $(STAMPS)/group-bench $(STAMPS)/group-li
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest fscore._fscore
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml fscore._fscore
 	$(BIN)/python docs/generate.py --check
 
 lint-rust: $(STAMPS)/venv $(STAMPS)/cargo-deny ## rustfmt, clippy pedantic, cargo deny
@@ -182,8 +182,9 @@ format: $(STAMPS)/group-lint ## Format Python and Rust, apply ruff's safe fixes
 constraints: $(STAMPS)/venv ## Take the newest versions of all that pip installs, on each Python that is here
 	$(BIN)/python deploy/setup/constraints.py
 
-docs: build ## Write the tables in docs/ that are generated from code
+docs: build $(STAMPS)/group-test ## Write the tables and notebooks in docs/ that are generated from code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/notebooks.py
 
 # -- measure ----------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from typing import Any
 from bench.measure import publish, report
 from bench.measure.servers import KINDS, data_folder
 from bench.suites import (
+    frames,
     growth,
     hash_plan,
     http,
@@ -95,6 +96,13 @@ def _writes(kind: str, quick: bool) -> tuple[str, Bars]:
     return writes.run(options)
 
 
+def _frames(kind: str, quick: bool) -> tuple[str, Bars]:
+    options = frames.Options(kind=kind)
+    if quick:
+        options = dataclasses.replace(options, rounds=3, seconds=0.1, rows=5_000, feast=False)
+    return frames.run(options)
+
+
 def _http(kind: str, quick: bool) -> tuple[str, Bars]:
     options = http.Options(kind=kind)
     if quick:
@@ -164,6 +172,7 @@ PARTS: dict[str, tuple[Callable[[str, bool], tuple[str, Bars]], str]] = {
     "roundtrip": (_roundtrip, "a read by direct import against a client in C, over a unix socket"),
     "growth": (_growth, "does the CPU of a value stay the same as requests grow"),
     "writes": (_writes, "what a row costs to write, against a bare socket that sends HSET"),
+    "frames": (_frames, "reads into and writes from NumPy, Arrow, pandas and Polars"),
     "http": (_http, "servers in Go, Rust and Python, and Feast's, as fast as each can"),
     "rates": (_rates, "latency at constant rates, coordinated omission corrected"),
     "users": (_users, "100 users to 1,000 and back, by locust"),

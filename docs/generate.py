@@ -12,15 +12,19 @@ import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import Literal, get_args, get_origin
 
 import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from fscore import errors
+import fscore
+from fscore import errors, functions, window
 from fscore.config import RedisSettings
+from fscore.definitions import mappings
+from fscore.model.aggregates import MAPPINGS, WINDOWS
+from fscore.model.renamed import RENAMED
 from fscore.registry.diff.registries import type_change_is_safe
 from fscore.types import FIXED_TYPES, DataType
 from fscore_server import problems
@@ -149,8 +153,54 @@ def type_change_table() -> str:
     return table(("from", "safely to"), rows)
 
 
+def aggregate_table() -> str:
+    """Return a table of all aggregates by name, in each place where one may be computed."""
+    rows = []
+    for name in dict.fromkeys([*MAPPINGS, *WINDOWS]):
+        stored = [
+            f"`{operations[name]}` for a {kind}"
+            for kind, operations in (("mapping", MAPPINGS), ("window", WINDOWS))
+            if operations.get(name, name) != name
+        ]
+        rows.append(
+            (
+                f"`{name}`",
+                call(mappings, name, "" if name in fscore.__all__ else "fscore."),
+                call(window, name, "window."),
+                call(functions, f"list_{name}", "fn."),
+                ", ".join(stored),
+            )
+        )
+    places = ("mapping", "window function", "function of a list")
+    return table(("aggregate", *places, "in the registry, if different"), rows)
+
+
+def call(module: ModuleType, name: str, prefix: str) -> str:
+    """Return a call of a module's public function as people write it, or "" if there is none."""
+    if name not in module.__all__:
+        return ""
+    parameters = inspect.signature(getattr(module, name)).parameters.values()
+    # Every mapping has `where`, which is by keyword only.
+    shown = [part.name for part in parameters if part.kind is not part.KEYWORD_ONLY]
+    return f"`{prefix}{name}({', '.join(shown)})`"
+
+
+def old_name_table() -> str:
+    """Return a table of public names that were renamed."""
+    return table(
+        ("old", "new"),
+        (
+            (f"`{module}.{old}`", f"`{module}.{new}`")
+            for module, names in RENAMED.items()
+            for old, new in names.items()
+        ),
+    )
+
+
 # Each page, the name of the generated part, and the function that writes the part.
 PARTS: list[tuple[str, str, Callable[[], str]]] = [
+    ("definitions.md", "aggregates", aggregate_table),
+    ("definitions.md", "old names", old_name_table),
     ("definitions.md", "safe type changes", type_change_table),
     ("errors.md", "client faults", lambda: error_table(errors.ClientFault)),
     ("errors.md", "server faults", lambda: error_table(errors.ServerFault)),

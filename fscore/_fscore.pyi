@@ -1,7 +1,17 @@
 """The Rust core. A request crosses the boundary between the languages once in each direction."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, TypedDict, final, type_check_only
+from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    SupportsIndex,
+    TypedDict,
+    final,
+    overload,
+    type_check_only,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +58,7 @@ __all__ = [
     "parse_timeout_ms",
     "parse_timestamp",
     "reconnect_pause",
+    "unpickle_table",
 ]
 
 @final
@@ -75,9 +86,15 @@ class ReadPlan:
     def strategies(self) -> list[str]:
         """The command that reads each entity: HMGET or HGETALL."""
 
+    def key_columns(self, keys: Any) -> KeyColumns:
+        """Return the join keys in data of any form that a read takes.
+
+        Raises InvalidKeys, which names the join key and the row.
+        """
+
 @final
 class KeyColumns:
-    """Join keys parsed from a request's body or query; every read takes them as `keys`."""
+    """Join keys that were read before; every read takes them as `keys`."""
 
     @property
     def names(self) -> list[str]:
@@ -106,7 +123,7 @@ class ReadRequest:
         """How many rows the request asks for: the length of its join key columns."""
 
     @property
-    def consistency(self) -> str | None:
+    def consistency(self) -> Literal["eventual", "primary", "snapshot"] | None:
         """`eventual`, `primary`, `snapshot` or None."""
 
     @property
@@ -172,7 +189,7 @@ class ReadQuery:
         """Whether the caller accepts an answer with gaps; None if it does not say."""
 
     @property
-    def consistency(self) -> str | None:
+    def consistency(self) -> Literal["eventual", "primary", "snapshot"] | None:
         """`eventual`, `primary`, `snapshot` or None."""
 
     @property
@@ -231,7 +248,14 @@ class FeatureTable:
 
     Every value has a status (`fscore.Status`). A value exists only if its status is PRESENT, or if
     the feature has a default: it replaces values that are NULL, NOT_FOUND or EXPIRED.
+
+    `table["age"]` is a column, `table[0]` a row as a dict and `table[2:5]` a list of such rows.
+    Iteration yields the rows, `len` counts them, and `"age" in table` asks for a feature. A table
+    never changes. It needs no client, and pickles with everything that it says. Tables are equal if
+    all of that is equal; their floats are compared bit by bit, so NaN equals NaN.
     """
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -244,6 +268,10 @@ class FeatureTable:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
+
+    @property
+    def keys(self) -> dict[str, list[int] | list[str]]:
+        """The join keys of the rows, as the caller gave them: name to values."""
 
     @property
     def version(self) -> int:
@@ -298,18 +326,35 @@ class FeatureTable:
         InvalidValue if `out` does not fit; it is unchanged then.
         """
 
-    def column(self, name: str) -> npt.NDArray[Any]:
+    @overload
+    def column(
+        self, name: str, *, missing: Literal["mask"]
+    ) -> np.ma.MaskedArray[Any, np.dtype[Any]]: ...
+    @overload
+    def column(self, name: str, *, missing: Any = "raise") -> npt.NDArray[Any]:
         """Return the values of one feature, an array of length rows.
 
         Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
-        (rows, dimension) and float32. Missing values are NaN, NaT or None, but 0 in Int64 and False
-        in Bool: use `statuses` to tell these apart. Raises KeyError if the name is unknown.
+        (rows, dimension) and float32. `missing` says what stands for missing values:
+
+        - `"raise"`, the default: NaN, NaT or None; Int64 and Bool, which have nothing of the kind,
+          raise MissingValues.
+        - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
+          False, NaN, NaT or None.
+        - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
+          datetime64, or epoch milliseconds.
+
+        Raises FeatureNotFound, which is a KeyError, if the name is unknown, and InvalidValue if
+        `missing` is not of the feature's type.
         """
 
-    def to_dicts(self) -> list[dict[str, Any]]:
+    def to_dicts(self, *, keys: bool = False, statuses: bool = False) -> list[dict[str, Any]]:
         """Return one dict for each row, from feature name to value; None if it is missing.
 
-        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds.
+        Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
+        `keys` the join keys come first. With `statuses` the dict ends with the name of each
+        feature's status, such as "NOT_FOUND", as `<feature>__status`. Raises InvalidValue if a
+        feature has one of these names.
         """
 
     def to_arrow(self, *, keys: bool = False, statuses: bool = False) -> pa.Table:
@@ -338,7 +383,17 @@ class FeatureTable:
         """Return the JSON document of the first row, as `GET /v1/features` answers it."""
 
     def __len__(self) -> int: ...
-    # Protocols
+    @overload
+    def __getitem__(self, item: str, /) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, item: SupportsIndex, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, item: slice, /) -> list[dict[str, Any]]: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def __contains__(self, item: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
     def __arrow_c_schema__(self) -> CapsuleType:
         """Return the schema of the features, by Arrow's PyCapsule interface."""
 
@@ -421,6 +476,17 @@ class FeatureTable:
     def _plain(self, index: int) -> npt.NDArray[Any]: ...
     def _missing(self, index: int) -> npt.NDArray[np.bool_]: ...
     def _key(self, index: int) -> npt.NDArray[Any]: ...
+    def _head(
+        self, rows: int, columns: int
+    ) -> tuple[dict[str, list[int] | list[str]], list[list[tuple[bool, Any]]]]: ...
+    def _repr_html_(self) -> str:
+        """Return a table in HTML of at most 20 rows and columns, which notebooks show."""
+
+def unpickle_table(data: bytes) -> FeatureTable:
+    """Return the table that pickle stored as these bytes.
+
+    Raises InvalidValue if they are damaged or cut off, or if another release wrote another format.
+    """
 
 @final
 class WriteBatch:

@@ -35,11 +35,14 @@ __all__ = [
     "FeatureViewNotFound",
     "ForkedProcess",
     "FscoreError",
+    "InvalidArgument",
     "InvalidDefinition",
     "InvalidKeys",
     "InvalidRequest",
     "InvalidValue",
     "MalformedRequest",
+    "MissingValues",
+    "NotPicklable",
     "Overloaded",
     "ProtocolError",
     "RegistryConflict",
@@ -53,6 +56,7 @@ __all__ = [
     "VersionNotFound",
     "VersionRetired",
     "WriteRejected",
+    "WrongEventLoop",
 ]
 
 
@@ -88,6 +92,20 @@ class ServerFault(FscoreError):
 # The caller's faults
 
 
+class InvalidArgument(ClientFault, ValueError):
+    """An argument of a call is of the wrong type, or is not one of the values that it may have.
+
+    `argument` is its name. Rows, keys and inputs have errors of their own, which name the row.
+    """
+
+    code = "invalid_argument"
+    status = 422
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
 class InvalidKeys(ClientFault):
     """Join keys are missing, unknown, of the wrong type, or of unequal length.
 
@@ -106,7 +124,7 @@ class InvalidKeys(ClientFault):
 
 
 class InvalidValue(ClientFault):
-    """A value to write, an input or an argument is missing, unknown or of the wrong type.
+    """A value to write or an input of a read is missing, unknown or of the wrong type.
 
     `feature` names the value or input and `row` is its row; either may be None.
     """
@@ -118,6 +136,29 @@ class InvalidValue(ClientFault):
         super().__init__(message)
         self.feature = feature
         self.row = row
+
+
+class MissingValues(ClientFault, ValueError):
+    """A column of integers or booleans was asked for, and some of its values are missing.
+
+    `feature` is its name, `row` the first row without a value, and `count` how many rows have none.
+    """
+
+    code = "missing_values"
+    status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        feature: str | None = None,
+        row: int | None = None,
+        count: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.feature = feature
+        self.row = row
+        self.count = count
 
 
 class InvalidDefinition(ClientFault):
@@ -179,10 +220,14 @@ class FeatureViewNotFound(_NotFound):
     code = "feature_view_not_found"
 
 
-class FeatureNotFound(_NotFound):
-    """The entity, view or service has no feature of this name."""
+class FeatureNotFound(_NotFound, KeyError):
+    """The entity, view, service or table has no feature of this name."""
 
     code = "feature_not_found"
+
+    def __str__(self) -> str:
+        # A KeyError would show the message in quotes.
+        return self.message
 
 
 class SourceNotFound(_NotFound):
@@ -240,6 +285,26 @@ class ForkedProcess(ClientFault):
 
     code = "forked_process"
     status = 503
+
+
+class WrongEventLoop(ClientFault, RuntimeError):
+    """An asyncio client is used outside the event loop in which it was made: connect again there.
+
+    The client's connection belongs to that loop.
+    """
+
+    code = "wrong_event_loop"
+    status = 500
+
+
+class NotPicklable(ClientFault, TypeError):
+    """A client, or a part of one, is pickled or copied: connect again in the other process.
+
+    Pickle the settings, `client.settings`, or the URL instead.
+    """
+
+    code = "not_picklable"
+    status = 500
 
 
 class InvalidRequest(ClientFault):
@@ -392,8 +457,10 @@ ERRORS: dict[str, type[FscoreError]] = {
     for error in (
         FscoreError,
         ClientFault,
+        InvalidArgument,
         InvalidKeys,
         InvalidValue,
+        MissingValues,
         InvalidDefinition,
         UnsafeChange,
         EntityNotFound,
@@ -406,6 +473,8 @@ ERRORS: dict[str, type[FscoreError]] = {
         VersionInUse,
         VersionRetired,
         ForkedProcess,
+        WrongEventLoop,
+        NotPicklable,
         InvalidRequest,
         MalformedRequest,
         RequestTooLarge,
@@ -422,3 +491,20 @@ ERRORS: dict[str, type[FscoreError]] = {
     )
 }
 """Every class by its code."""
+
+
+def wrong_argument(
+    argument: str, given: object, expected: str, *, at: int | None = None
+) -> InvalidArgument:
+    """Return the error of an argument, or of its item `at`, that is not what it must be.
+
+    >>> wrong_argument("timeout", "soon", "a number of seconds").message
+    "timeout is 'soon'; it must be a number of seconds"
+    """
+    from reprlib import Repr
+
+    name = argument if at is None else f"{argument}[{at}]"
+    shown = Repr()
+    shown.maxstring = shown.maxother = 80
+    message = f"{name} is {shown.repr(given)}; it must be {expected}"
+    return InvalidArgument(message, argument=argument)

@@ -156,17 +156,17 @@ def to_timestamp(value: Value) -> Expression:
     return call("to_timestamp", value)
 
 
-def hour_of_day(moment: Value) -> Expression:
+def hour_of_day(timestamp: Value) -> Expression:
     """Return the hour of a Timestamp in UTC, an Int64 of 0 to 23.
 
-    For another zone add its offset: `hour_of_day(moment + timedelta(hours=2))`.
+    For another zone add its offset: `hour_of_day(timestamp + timedelta(hours=2))`.
     """
-    return call("hour_of_day", moment)
+    return call("hour_of_day", timestamp)
 
 
-def day_of_week(moment: Value) -> Expression:
+def day_of_week(timestamp: Value) -> Expression:
     """Return the weekday of a Timestamp in UTC, an Int64 of 0 (Monday) to 6 (Sunday)."""
-    return call("day_of_week", moment)
+    return call("day_of_week", timestamp)
 
 
 def length(value: Value) -> Expression:

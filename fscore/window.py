@@ -11,7 +11,7 @@ with everything else that is wrong.
 |---|---|---|---|---|
 | `count` | number of events | | `Int64`, `Float64` | 0 |
 | `sum` | sum of the field | a number | `Float64`, for an `Int64` field also `Int64` | 0 |
-| `avg` | mean of the field | a number | `Float64` | NOT_FOUND |
+| `mean` | mean of the field | a number | `Float64` | NOT_FOUND |
 | `min`, `max` | smallest, largest value | a number or `Timestamp` | that of the field | NOT_FOUND |
 | `distinct` | number of different values | any | `Int64` | 0 |
 | `last` | values in the newest n events that have one | any | `List` of the field's | NOT_FOUND |
@@ -20,6 +20,7 @@ with everything else that is wrong.
 | `session_length` | milliseconds that the current session has lasted | | `Int64` | 0 |
 
 Lists begin with the newest event. Functions of a field ignore events in which the field is null.
+Those that mappings have too have the same names there.
 
     >>> from fscore import window
     >>> window.sum("price", "7d").to_json()
@@ -29,18 +30,20 @@ Lists begin with the newest event. Functions of a field ignore events in which t
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fscore.model.aggregates import WINDOWS
 from fscore.model.names import duration_ms
+from fscore.model.renamed import old_names
 from fscore.model.window import WindowFunction
 
 __all__ = [
-    "avg",
     "count",
     "distinct",
     "last",
     "last_times",
     "max",
+    "mean",
     "min",
     "session_length",
     "sum",
@@ -60,9 +63,9 @@ def sum(field: str, window: Window = None) -> Any:
     return _function("sum", field, window)
 
 
-def avg(field: str, window: Window = None) -> Any:
+def mean(field: str, window: Window = None) -> Any:
     """Compute the mean of a payload field, a Float64; NOT_FOUND if there are no events."""
-    return _function("avg", field, window)
+    return _function("mean", field, window)
 
 
 def min(field: str, window: Window = None) -> Any:
@@ -111,9 +114,16 @@ def session_length(gap: str | timedelta) -> Any:
 # A type checker must accept them after any feature's annotation, so the functions above return Any.
 
 
-def _function(op: str, field: str | None = None, window: Window = None) -> WindowFunction:
+if TYPE_CHECKING:
+    avg = mean
+else:
+    # With it, type checkers would accept every attribute.
+    __getattr__ = old_names(__name__)
+
+
+def _function(name: str, field: str | None = None, window: Window = None) -> WindowFunction:
     window_ms, mistakes = _duration("window", None if window == "all" else window)
-    return WindowFunction(op, field, window_ms, mistakes=mistakes)
+    return WindowFunction(WINDOWS[name], field, window_ms, mistakes=mistakes)
 
 
 def _duration(what: str, duration: Any) -> tuple[int, tuple[str, ...]]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fscore import Registry
 from tests.client.driver import DRIVERS, Driver, make_driver
 from tests.example import EXAMPLE
-from tests.redis_server import SERVERS, RedisServer, binary
+from tests.redis_server import SERVERS, Port, RedisServer, binary
+
+# A busy machine may stop a process for longer than a second, which is the default deadline of a
+# read. Tests of deadlines bring their own.
+os.environ.setdefault("FSCORE_TIMEOUT", "10")
+
+# It may be slow in any example of a property test too.
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", params=SERVERS)
@@ -26,6 +38,14 @@ def redis_url(redis_server: RedisServer) -> str:
     """The URL of `redis_server`, emptied for this test."""
     assert redis_server.command("FLUSHALL") == b"+OK\r\n"
     return redis_server.url
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens, and on which no other test starts anything."""
+    claimed = Port()
+    yield claimed.number
+    claimed.release()
 
 
 @pytest.fixture(params=DRIVERS)

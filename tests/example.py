@@ -1,4 +1,4 @@
-"""Where the example is: an online shop's definitions and clickstream, which several suites load."""
+"""The example's paths: an online shop's definitions and clickstream, which several suites load."""
 
 from __future__ import annotations
 

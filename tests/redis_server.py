@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -25,21 +26,36 @@ def binary(kind: str) -> str | None:
     return str(get_binary_path())
 
 
-def free_port() -> int:
-    """Return a port that is free, and whose cluster bus port (10,000 above it) is free too.
+class Port:
+    """A free port of loopback that no other test takes until `release`.
 
-    The system takes the local ports of connections from a range above both, so no connection can
-    occupy them before the server starts, or while it restarts.
+    So it is still free when a server starts on it, and again while that server restarts. The port
+    10,000 above it belongs to it too: `spare`, which a node of a cluster uses for its bus. The
+    system takes the local ports of connections from a range above both.
     """
-    while True:
-        port = random.SystemRandom().randrange(10_000, 22_000)
-        with socket.socket() as probe, socket.socket() as bus:
-            try:
-                probe.bind(("127.0.0.1", port))
-                bus.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-        return port
+
+    def __init__(self) -> None:
+        while True:
+            self.number = random.SystemRandom().randrange(10_000, 20_000)
+            self._claim = socket.socket(socket.AF_UNIX)
+            with socket.socket() as first, socket.socket() as second:
+                try:
+                    # A socket of this name has no file, so the claim ends with the process too.
+                    self._claim.bind(f"\0fscore-tests-{self.number}")
+                    first.bind(("127.0.0.1", self.number))
+                    second.bind(("127.0.0.1", self.spare))
+                except OSError:
+                    self._claim.close()
+                    continue
+            return
+
+    @property
+    def spare(self) -> int:
+        return self.number + 10_000
+
+    def release(self) -> None:
+        """Let other tests take the port."""
+        self._claim.close()
 
 
 class RedisServer:
@@ -52,7 +68,10 @@ class RedisServer:
         self.kind = kind
         self.arguments = list(arguments)
         self.folder = Path(tempfile.mkdtemp(prefix=f"fscore-{kind}-"))
-        self.port = free_port()
+        self._claim = Port()
+        self.port = self._claim.number
+        self.spare_port = self._claim.spare
+        """Another port that the server may use, for example for TLS."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -126,9 +145,10 @@ class RedisServer:
         self.process = None
 
     def pause(self) -> None:
-        """Suspend the process; its connections stay open and silent."""
+        """Suspend the process; its connections stay open and silent, from when this returns on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a paused process go on."""
@@ -138,4 +158,5 @@ class RedisServer:
     def stop(self) -> None:
         """Kill the process and remove its folder."""
         self.kill()
+        self._claim.release()
         shutil.rmtree(self.folder, ignore_errors=True)

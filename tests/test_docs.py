@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import fscore
+from fscore import functions, window
+from fscore.definitions import mappings
+from fscore.model.renamed import RENAMED
 from fscore_server.process import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +97,55 @@ def test_marked_code_runs(page: Path, tmp_path: Path) -> None:
                 timeout=120,
             )
             assert done.returncode == 0, f"{language}: {done.stdout}\n{done.stderr}"
+
+
+NOTEBOOKS = sorted((ROOT / "docs").glob("**/*.ipynb"))
+
+
+def test_notebooks_show_what_their_code_shows_now() -> None:
+    command = [sys.executable, str(ROOT / "docs/notebooks.py"), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    index = (ROOT / "docs/index.md").read_text()
+    assert [page for page in NOTEBOOKS if page.name not in index] == []
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading, up to the next one of the same level."""
+    _, found, rest = (ROOT / page).read_text().partition(f"\n## {heading}\n")
+    assert found
+    return rest.partition("\n## ")[0]
+
+
+def test_every_aggregate_is_in_the_table_of_aggregates() -> None:
+    aggregates = section("docs/reference/definitions.md", "Aggregates")
+    public = {f"{'' if n in fscore.__all__ else 'fscore.'}{n}" for n in mappings.__all__}
+    public |= {f"window.{name}" for name in window.__all__}
+    public |= {f"fn.{name}" for name in functions.__all__ if name.startswith("list_")}
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", aggregates, re.M))
+    called = {name: set(re.findall(r"`([\w.]+)\(", row)) for name, row in rows.items()}
+    assert set().union(*called.values()) == public
+    # Each function is in the row of its name.
+    for name, calls in called.items():
+        assert {call.rpartition(".")[2].removeprefix("list_") for call in calls} == {name}
+
+
+def test_every_public_function_of_definitions_is_explained() -> None:
+    for heading, module in (("Mappings", mappings), ("Window functions", window)):
+        text = section("docs/reference/definitions.md", heading).replace("`fscore.", "`")
+        assert [name for name in module.__all__ if f"`{name}(" not in text] == []
+    text = (ROOT / "docs/concepts/on-request-features.md").read_text()
+    explained = set(re.findall(r"`fn\.(\w+)", text))
+    assert set(functions.__all__) - {"Value"} == explained
+
+
+def test_every_renamed_name_is_in_the_changelog() -> None:
+    renamed = (ROOT / "CHANGELOG.md").read_text().partition("### Renamed")[2].partition("###")[0]
+    assert set(re.findall(r"^\| `(.+)` \| `(.+)` \|$", renamed, re.M)) == {
+        (f"{module}.{old}", f"{module}.{new}")
+        for module, names in RENAMED.items()
+        for old, new in names.items()
+    }
 
 
 def test_generated_tables_are_fresh() -> None:

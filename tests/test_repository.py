@@ -93,6 +93,7 @@ def test_one_version_everywhere() -> None:
     core = [name for name in server["dependencies"] if name.startswith("fscore")]
     assert core == [f"fscore-core[arrow]=={version}"]
     assert f"[{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'\n__version__ = "{version}"\n' in (ROOT / "fscore/__init__.py").read_text()
 
 
 def test_the_core_forbids_unsafe_code() -> None:

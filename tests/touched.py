@@ -48,6 +48,7 @@ PARTS = {
     "tests/server/": Part((), ("server/http/test_read_one.py",)),
     "tests/replay/": Part((), ("replay",)),
     "tests/native/": Part((), ("native",)),
+    "tests/shop.py": Part((), ("client/reading/test_roundtrip.py", "server/http/test_read_one.py")),
     "tests/": Part((), ("client/reading/test_roundtrip.py",)),
 }
 # Every change touches these: the layout of the repository, and the suites that need no server.

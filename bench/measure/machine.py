@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, its kernel and the versions of what was compared."""
+"""The conditions of a figure: the machine, its kernel, and the versions of what was compared."""
 
 from __future__ import annotations
 

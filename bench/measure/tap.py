@@ -15,7 +15,7 @@ from itertools import pairwise
 
 @dataclass
 class Exchange:
-    """What a client sent: `handshake`, and per read its bytes and the size of the reply."""
+    """A client's side of a recording: `handshake`, and per read its bytes and the reply's size."""
 
     handshake: bytes = b""
     calls: dict[tuple[int, ...], tuple[bytes, int]] = field(default_factory=dict)

@@ -1,11 +1,11 @@
--- Sends the requests of a file in turn: one a line, method, path and body between tabs.
+-- Sends the requests of a file in turn. Each line has the method, path and body, separated by tabs.
 -- `done` prints one line of JSON that bench/measure/load.py reads.
 
 local requests = {}
 local next_one = 0
 local threads = {}
 
--- Global, since `done`, which runs elsewhere, sees no other variable of a thread.
+-- `done` runs elsewhere and sees only the global variables of a thread, so this is global.
 mean_request = 0
 
 function setup(thread)

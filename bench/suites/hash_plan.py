@@ -28,8 +28,8 @@ TOTALS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 126, 150, 200, 300, 510, 600)
 ASKED = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 510, 600)
 ENTITIES = 200
 PIPELINE = 100
-# What an unwanted field costs a client: about 15 ns to look up its name or step over it, and the
-# bytes of its name and value.
+# The cost of an unwanted field to a client: about 15 ns to look up its name or step over it, and
+# the bytes of its name and value.
 SKIP_NANOSECONDS = 25.0
 
 

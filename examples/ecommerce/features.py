@@ -11,10 +11,10 @@ from __future__ import annotations
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     FlagView,
     Int64,
     List,
@@ -35,7 +35,7 @@ user = Entity(
     description="a visitor of the shop, known by the id in a long-lived cookie",
 )
 
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 # TTLs and retentions count from the event time, and the sample's newest event is of June 2024. With

@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
-from fscore.aio.client import Client, connect
+from fscore.aio.client import Client, Connecting, connect
 from fscore.aio.prepared import Prepared
+from fscore.aio.versions import Versions
 
-__all__ = ["Client", "Prepared", "connect"]
+__all__ = ["Client", "Connecting", "Prepared", "Versions", "connect"]
 
-for _export in (Client, Prepared, connect):
+for _export in (Client, Connecting, Prepared, Versions, connect):
     _export.__module__ = "fscore.aio"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fscore._fscore import FeatureTable, ReadPlan, WriteBatch
 from fscore.aio.node import Node
 from fscore.client.options import Deadline, Keys, Read, ReadOptions, Write
-from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.operations.operation import Command, Operation, Pause, Step, T, drive_async
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 _BATCHES_IN_FLIGHT = 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 
 from fscore._fscore import reconnect_pause
@@ -11,6 +12,8 @@ from fscore.aio.subscription import Subscription
 from fscore.client.core import Core
 from fscore.errors import FscoreError
 from fscore.versions.records import revision_key
+
+_LOGGER = logging.getLogger("fscore")
 
 
 class Following:
@@ -25,14 +28,20 @@ class Following:
         self._look: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
+        self._fault: str | None = None
+        """What ended the last look, if it is no fault of the server that reads would raise."""
 
     @property
     def push_fault(self) -> str | None:
         """Why the subscription to promotions does not work; None if it does, or was not started."""
-        return None if self._subscription is None else self._subscription.fault
+        return None if self._subscription is None else self._subscription.fault or self._fault
 
     def follow_soon(self) -> None:
-        """Start a look for new definitions and versions; reads do not wait for it."""
+        """Start a look for new definitions and versions; reads do not wait for it.
+
+        Raises WrongEventLoop.
+        """
+        self._driver.node.require_loop()
         self._core.postpone_look()
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._quietly_refresh())
@@ -51,9 +60,9 @@ class Following:
     async def _quietly_refresh(self) -> None:
         try:
             await self._driver.run(self._core.refreshing())
-        except FscoreError:
-            # Reads raise what is wrong with the server, and the next look comes soon.
-            return
+            self._fault = None
+        except Exception as error:
+            self._note(error)
 
     async def _hear_of_versions(self) -> None:
         """Look which versions services read whenever a change is published.
@@ -75,11 +84,22 @@ class Following:
                 news.clear()
                 try:
                     await driver.run(core.looking_at_versions(), core.settings.timeout)
-                    failed = 0
-                except FscoreError:
+                    failed, self._fault = 0, None
+                except Exception as error:
+                    self._note(error)
                     failed += 1
                     await asyncio.sleep(reconnect_pause(failed, random.random()))
                     news.set()
         finally:
             listening.cancel()
             await asyncio.wait([listening])
+
+    def _note(self, error: Exception) -> None:
+        """Log an error, once, that would go unnoticed because nobody awaits the tasks."""
+        if isinstance(error, FscoreError):
+            # Reads raise what is wrong with the server, and the next look comes soon.
+            return
+        fault = f"a look at definitions and versions failed: {error!r}"
+        if fault != self._fault:
+            _LOGGER.error(fault, exc_info=error)
+        self._fault = fault

@@ -7,17 +7,22 @@ decodes the replies as soon as their bytes arrive, and each waiting future is se
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from time import monotonic
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fscore._fscore import Connection, FeatureTable, ReadPlan, ReconnectBackoff, WriteBatch
 from fscore.aio.transport import keep_alive, open_transport, tls_context
 from fscore.client.options import ReadOptions
-from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
-from fscore.errors import ConfigError, FscoreError, Unavailable
+from fscore.errors import ConfigError, ForkedProcess, FscoreError, Unavailable, WrongEventLoop
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 # uvloop's timers and its clock count milliseconds, and may be one early. So deadlines are compared
 # with the system's clock, and a timer that fires too early is set again.
@@ -163,6 +168,7 @@ class Node:
         self._tls = tls_context(settings) if endpoint.tls else None
         self._tls_name = settings.tls_server_name or endpoint.host
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = self._process = 0
         self.link: _Link | None = None
         self._retired: set[_Link] = set()
         self._backoff = ReconnectBackoff()
@@ -233,7 +239,11 @@ class Node:
         timeout: float,
         attempt: int = 1,
     ) -> Any:
-        loop = self._loop or self._begin()
+        loop = self._loop
+        # A thread runs one loop at a time. Asking for the running one makes a system call on Python
+        # 3.11, which takes five times as long.
+        if loop is None or self._thread != get_ident() or not loop.is_running():
+            loop = self.require_loop()
         now = monotonic()
         deadline = now + timeout
         while True:
@@ -254,9 +264,35 @@ class Node:
             attempt += 1
             now = monotonic()
 
-    def _begin(self) -> asyncio.AbstractEventLoop:
-        self._loop = asyncio.get_running_loop()
-        return self._loop
+    def require_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the client's event loop, which is the one of its first request.
+
+        Raises WrongEventLoop if another one runs, or none, and ForkedProcess in a forked child.
+        """
+        loop = running_loop()
+        if loop is None:
+            raise WrongEventLoop("the client needs a running event loop of asyncio")
+        if self._loop is None:
+            self._loop, self._process = loop, os.getpid()
+        elif loop is not self._loop:
+            if os.getpid() != self._process:
+                raise ForkedProcess(
+                    "this client was connected before the process forked, and its sockets belong "
+                    "to the parent; connect again in the child"
+                )
+            state = "closed" if self._loop.is_closed() else "another one than this"
+            raise WrongEventLoop(
+                f"the client of {self.endpoint} belongs to the event loop in which it was made, "
+                f"which is {state}: connect again in this loop, or keep to one loop (asyncio.run "
+                "makes a new one each time)"
+            )
+        self._thread = get_ident()
+        return loop
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the client's event loop is closed, so that nothing of it runs any more."""
+        return self._loop is not None and self._loop.is_closed()
 
     def _explained(self, error: FscoreError) -> FscoreError:
         """Return the error that says most: the reason why there is no connection, if so.
@@ -299,7 +335,9 @@ class Node:
             link.is_dialled = True
             try:
                 await open_transport(loop, link, endpoint, self._tls, self._tls_name)
-            except OSError as error:
+            except Exception as error:
+                # A host name that no resolver takes is a UnicodeError. If that ended this task, the
+                # requests that wait in `link`, and all later ones, would wait in vain.
                 link.is_dialled = False
                 self._backoff.failed(monotonic())
                 if _is_lasting(error):
@@ -351,6 +389,9 @@ class Node:
         if self.link is not None:
             links.append(self.link)
         self.link = None
+        if self.is_stranded:
+            # The transports ended with their loop.
+            return
         for link in links:
             link.abandon()
         dials = [link.dialling for link in links if link.dialling is not None]
@@ -368,7 +409,7 @@ def _settle(settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
             waiter.set_exception(error)
 
 
-def _is_lasting(error: OSError) -> bool:
+def _is_lasting(error: Exception) -> bool:
     """Return whether another dial would fail too: an untrusted certificate, or a peer without TLS.
 
     A connection that was cut off during the handshake may succeed next time.

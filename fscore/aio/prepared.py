@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from datetime import datetime
 from typing import Self
 
@@ -11,8 +10,9 @@ from fscore._fscore import FeatureTable
 from fscore.aio.driver import Driver
 from fscore.aio.following import Following
 from fscore.client.core import Core
-from fscore.client.options import Consistency, Deadline, Keys, RequestValues
+from fscore.client.options import Consistency, Deadline, Keys, RequestValues, checked_timeout
 from fscore.client.prepared import PreparedCore, is_final
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike
 
 
 class Prepared(PreparedCore):
@@ -26,9 +26,9 @@ class Prepared(PreparedCore):
         core: Core,
         driver: Driver,
         following: Following,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
         super().__init__(core, service, features, entity)
         self._driver = driver
@@ -39,7 +39,8 @@ class Prepared(PreparedCore):
 
     def after(self, attempts: int) -> Self:
         """Return the same read for a request that was attempted this many times elsewhere."""
-        made = copy(self)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
         made._attempt = attempts + 1
         return made
 
@@ -56,17 +57,36 @@ class Prepared(PreparedCore):
     ) -> FeatureTable:
         """Read the features of these entities; return one row for each, in their order.
 
-        Arguments, errors and result are those of the blocking client's `get`. If the caller is
-        cancelled, the client reads the reply and discards it.
+        - `keys` has a column for each join key, `{"user_id": [1, 2]}`, all of one length; it may be
+          a list of dicts or a frame, whose other columns are ignored. If there is one join key,
+          `keys` may be its column: `[1, 2]`. See docs/reference/data-forms.md.
+        - `timeout` is in seconds, above 0 and at most 3600, and covers the whole call (default: the
+          setting `timeout`).
+        - `partial`: if only part of the answer arrives in time, values that are missing get the
+          status UNAVAILABLE. With `partial=False`, or if nothing arrives, DeadlineExceeded or
+          Unavailable is raised instead.
+        - `version` reads this version instead of the one that was promoted for the service.
+        - `consistency="snapshot"` reads all values of one entity at one point in time; different
+          entities may be read at different times. See docs/concepts/consistency.md.
+        - `as_of` is the time at which windows end and rows expire: epoch milliseconds or a datetime
+          with a time zone (default: now).
+        - `request` has the inputs that features computed on request need; `self.request` lists
+          them. `{"amount": [12.5, 3.0]}` has a value for each row, `{"amount": 12.5}` one for all.
+
+        Raises InvalidKeys if keys are wrong, InvalidValue if inputs are wrong, InvalidArgument if
+        another argument is wrong, RequestTooLarge if there are more than `max_keys` rows.
+
+        If the caller is cancelled, the client reads the reply and discards it.
         """
         core = self._core
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._timeout if timeout is None else checked_timeout(timeout)
         if core.is_out_of_date():
             timeout = await self._driver.run(core.following(timeout), timeout)
         elif core.is_look_due():
             self._following.follow_soon()
         compiled = self.compiled()
         options = compiled.options(version, consistency, as_of, partial, request)
+        keys = self._lasting(compiled, keys)
         deadline = Deadline(timeout)
         table = await self._node.read(compiled.plan, keys, options, timeout, self._attempt)
         if is_final(table, options):

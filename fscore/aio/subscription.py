@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fscore._fscore import ReconnectBackoff
 from fscore.aio.transport import keep_alive, open_transport, tls_context
-from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.connection.subscriber import Subscriber
 from fscore.errors import FscoreError, Unavailable
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 # After this many seconds without a message the subscription sends PING. After as many more without
 # an answer it ends the connection.
@@ -56,8 +58,10 @@ class Subscription:
                 await self._listen(link)
             except TimeoutError:
                 self.fault = f"{self._endpoint} did not answer in time"
-            except (OSError, FscoreError) as error:
-                self.fault = str(error) or type(error).__name__
+            except Exception as error:
+                # Nobody awaits this task, so an error that ended it would go unnoticed.
+                foreseen = isinstance(error, OSError | FscoreError)
+                self.fault = (str(error) if foreseen else repr(error)) or type(error).__name__
             finally:
                 link.abort()
             now = monotonic()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 _USER_TIMEOUT_MS = 1_500
 _KEEPALIVE_S = 1

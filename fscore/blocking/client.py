@@ -4,31 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from fscore.blocking.driver import Driver
 from fscore.blocking.prepared import Prepared
 from fscore.blocking.versions import Versions
 from fscore.client.core import Core
 from fscore.client.following import FollowingClient
-from fscore.client.options import Keys, Ordering
+from fscore.client.options import Keys, Ordering, checked_timeout
 from fscore.client.push import PushResult
 from fscore.client.results import WriteResult
-from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE, RedisSettings, load_settings
+from fscore.config.defaults import MIGRATION_RATE, MIGRATION_SETTLE
+from fscore.config.keywords import RedisOptions, with_settings_shown
+from fscore.definitions.named import (
+    EntityLike,
+    FeatureLike,
+    ServiceLike,
+    SourceLike,
+    ViewLike,
+)
 from fscore.migration.course import Migration, MigrationProgress
+from fscore.model.views import Layout
 from fscore.operations.registry import ApplyResult
 from fscore.registry.diff.registries import RegistryDiff
 from fscore.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
+
+@with_settings_shown
 def connect(
-    url: str | None = None, *, settings: RedisSettings | None = None, **overrides: Any
+    url: str | None = None,
+    *,
+    settings: RedisSettings | None = None,
+    **overrides: Unpack[RedisOptions],
 ) -> Client:
     """Connect to a server and read the definitions that were applied to it.
 
     `url` is `redis://`, `rediss://` or `unix://`. Its default is the environment variable
-    FSCORE_REDIS_URL, or else redis://127.0.0.1:6379. Any setting of `fscore.config.RedisSettings`
-    can be given by name; it takes precedence over `settings` and over the environment.
+    FSCORE_REDIS_URL, or else redis://127.0.0.1:6379.
+
+    Each further keyword is a setting of `RedisSettings`, such as `timeout=0.5`. It takes precedence
+    over `settings`, and these over the environment (FSCORE_TIMEOUT and so on); the defaults that
+    the signature shows come last. See docs/reference/settings.md.
 
     Any number of threads may use the client. In a child process that was forked after this call its
     methods raise ForkedProcess: connect again there.
@@ -42,6 +61,9 @@ def connect(
     ...         prepared = client.prepare("recommendation")
     ...         return prepared.get(["user_0000", "user_0001"]).to_dicts()
     """
+    # Imported here: Pydantic takes longer to import than the rest of the library.
+    from fscore.config.settings import load_settings
+
     return Client(load_settings(url, settings, overrides))
 
 
@@ -50,6 +72,12 @@ class Client(FollowingClient):
 
     `fscore.connect` makes it; `close`, or the end of a `with` block, closes it. It follows the
     definitions: while it is used, it looks for a new revision once per `registry_poll` seconds.
+
+    Where a method takes a name, it also takes the definition itself: a view's class, a
+    `FeatureService`, an `Entity`, a source, a feature such as `Profile.age`. Only its name counts.
+    A wrong argument raises InvalidArgument, which names it.
+
+    `settings` are the client's settings, and `versions` manages versions of feature services.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -61,23 +89,24 @@ class Client(FollowingClient):
 
     def prepare(
         self,
-        service: str | None = None,
+        service: ServiceLike | None = None,
         *,
-        features: Sequence[str] | None = None,
-        entity: str | None = None,
+        features: Sequence[FeatureLike] | None = None,
+        entity: EntityLike | None = None,
     ) -> Prepared:
         """Compile a feature service, or a choice of features, for reading.
 
-        - `service` is all features of a service; with `features` it is some of them.
+        - `service` is all features of a service; with `features` it is some of them, by the name
+          of the output or of the feature.
         - `features` are names such as `view:feature`, or the bare feature name if only one feature
-          has it (with `entity`: one feature of that entity).
+          has it (with `entity`: one feature of that entity), or features such as `Profile.age`.
         - `entity` alone is every feature of that entity.
 
         The result has a column for each feature, in this order. Prepare once and read often: the
         result follows new revisions of the definitions by itself.
 
         Raises FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound or EntityNotFound for an
-        unknown name, and AmbiguousFeature if a name means several features.
+        unknown name, and AmbiguousFeature if a name means several features or is given twice.
 
         >>> def countries(client: Client, ids: list[str]) -> list[dict[str, object]]:
         ...     prepared = client.prepare(features=["profile:country"])
@@ -91,7 +120,7 @@ class Client(FollowingClient):
 
     def write(
         self,
-        view: str,
+        view: ViewLike,
         rows: Any,
         *,
         ordering: Ordering = "arrival",
@@ -138,15 +167,16 @@ class Client(FollowingClient):
         views that are ordered by arrival, because they could undo another writer's newer row.
 
         >>> def rename(client: Client, user: str, country: str) -> int:
-        ...     return client.write("profile", [{"user_id": user, "country": country}]).rows
+        ...     rows = [{"user_id": user, "country": country}]
+        ...     return client.write("profile", rows).rows
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         writing = self.core.writing(view, rows, event_time, version, ordering, timeout)
         return self.driver.run(writing, timeout)
 
     def push(
         self,
-        source: str,
+        source: SourceLike,
         events: Any,
         *,
         version: int | None = None,
@@ -176,11 +206,16 @@ class Client(FollowingClient):
         Raises SourceNotFound; InvalidValue or InvalidKeys, which name the event and the column; and
         the errors of `write`. Some events may have been written then: push all of them again.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.run(self.core.pushing(source, events, version, timeout), timeout)
 
     def delete(
-        self, view: str, keys: Keys, *, version: int | None = None, timeout: float | None = None
+        self,
+        view: ViewLike,
+        keys: Keys,
+        *,
+        version: int | None = None,
+        timeout: float | None = None,
     ) -> int:
         """Remove a view's values of these entities; return how many entities had any.
 
@@ -192,18 +227,20 @@ class Client(FollowingClient):
         Raises FeatureViewNotFound; InvalidValue if the view stores nothing; InvalidKeys, which
         names the row; and the connection errors of `write`.
         """
-        timeout = self.settings.write_timeout if timeout is None else timeout
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.run(self.core.deleting(view, keys, version, timeout), timeout)
 
     def execute(self, *arguments: str | bytes | int | float, timeout: float | None = None) -> Any:
         """Run any one command of the server and return its reply.
 
-        `timeout` is in seconds (default: `write_timeout`). An error reply is raised as an
-        FscoreError whose `redis_code` is the reply's first word.
+        The command is its name and its arguments, each text, bytes or a number. `timeout` is in
+        seconds (default: `write_timeout`). An error reply is raised as an FscoreError whose
+        `redis_code` is the reply's first word.
 
         >>> def keys(client: Client) -> int:
         ...     return int(client.execute("DBSIZE"))
         """
+        timeout = self.settings.write_timeout if timeout is None else checked_timeout(timeout)
         return self.driver.command(arguments, timeout)
 
     def plan(self, registry: Registry) -> RegistryDiff:
@@ -221,8 +258,8 @@ class Client(FollowingClient):
 
     def migrate(
         self,
-        view: str,
-        to: str,
+        view: ViewLike,
+        to: Layout,
         *,
         rate: float = MIGRATION_RATE,
         settle: float = MIGRATION_SETTLE,
@@ -241,11 +278,10 @@ class Client(FollowingClient):
         - `invalid_as_null` stores values that are INVALID as NULL.
         - `progress` is called with a `MigrationProgress` from time to time.
 
-        Raises FeatureViewNotFound; InvalidValue if the view does not have two layouts, or if an
-        argument is out of range; UnsafeChange if values are INVALID and `invalid_as_null` is not
-        set (the view is then still read in its old layout, or only those rows are left there);
-        RegistryConflict if somebody else changes the view meanwhile; ConfigError if a program keeps
-        writing the old layout.
+        Raises FeatureViewNotFound; InvalidValue if the view does not have two layouts; UnsafeChange
+        if values are INVALID and `invalid_as_null` is not set (the view is then still read in its
+        old layout, or only those rows are left there); RegistryConflict if somebody else changes
+        the view meanwhile; ConfigError if a program keeps writing the old layout.
         """
         migrating = self.core.migrating(view, to, rate, settle, invalid_as_null, progress)
         return self.driver.run(migrating)

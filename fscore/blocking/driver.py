@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fscore._fscore import BlockingPool, FeatureTable, ReadPlan
 from fscore.client.options import Deadline, Keys, Read, ReadOptions, Write
-from fscore.config import RedisSettings
 from fscore.connection.endpoint import Endpoint
 from fscore.operations.operation import Command, Operation, Pause, Step, T, drive
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 
 class Driver:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from fscore.blocking.driver import Driver
 from fscore.client import versions as calls
 from fscore.client.core import Core
+from fscore.client.options import checked_timeout
+from fscore.client.unpicklable import Unpicklable
 from fscore.client.versions import Retirement
 from fscore.config import RECLAIM_RATE
+from fscore.definitions.named import ServiceLike
 from fscore.versions.changes import Switch
 from fscore.versions.records import ServiceVersions
 from fscore.versions.removal import Progress
 
 
-class Versions:
+class Versions(Unpicklable):
     """Creates, promotes, rolls back, retires and lists versions of feature services.
 
-    Every method raises FeatureServiceNotFound if the definitions have no such service. See
-    docs/concepts/versions.md.
+    `Client.versions` is one. A service is given by its name, or as the `FeatureService` itself.
+    Every method raises FeatureServiceNotFound if the definitions have no such service, and
+    InvalidArgument if an argument is wrong. See docs/concepts/versions.md.
     """
 
     def __init__(self, core: Core, driver: Driver) -> None:
         self._core = core
         self._driver = driver
 
-    def create(self, service: str, *, comment: str = "", created_by: str = "") -> int:
+    def create(self, service: ServiceLike, *, comment: str = "", created_by: str = "") -> int:
         """Make a new version and return its number; from then on writers fill it too.
 
         The number is the next one that is free in every service that shares an entity with this
@@ -33,7 +37,7 @@ class Versions:
         """
         return self._driver.run(calls.creating(self._core, service, comment, created_by))
 
-    def promote(self, service: str, version: int) -> Switch:
+    def promote(self, service: ServiceLike, version: int) -> Switch:
         """Have every request for the service read this version, unless it pins another.
 
         Raises VersionNotFound, VersionRetired, and VersionConflict if somebody else switched the
@@ -41,7 +45,7 @@ class Versions:
         """
         return self._driver.run(calls.promoting(self._core, service, version))
 
-    def rollback(self, service: str) -> Switch:
+    def rollback(self, service: ServiceLike) -> Switch:
         """Promote the version again that was read before the current one.
 
         Versions that were retired meanwhile are passed over. Raises VersionNotFound if there is no
@@ -52,7 +56,7 @@ class Versions:
 
     def retire(
         self,
-        service: str,
+        service: ServiceLike,
         version: int,
         *,
         force: bool = False,
@@ -66,10 +70,9 @@ class Versions:
         none of them. `progress` is called with a `ReclaimProgress` from time to time. If the call
         is interrupted, call it again: it removes the keys that are left.
 
-        Raises VersionNotFound; InvalidKeys if `rate` is not a number above 0; VersionInUse if a
-        service that shares an entity with this one reads the version, or would go back to it in a
-        rollback (`force=True` allows the latter); ConfigError if new keys keep appearing because a
-        program still writes the version.
+        Raises VersionNotFound; VersionInUse if a service that shares an entity with this one reads
+        the version, or would go back to it in a rollback (`force=True` allows the latter);
+        ConfigError if new keys keep appearing because a program still writes the version.
         """
         retiring = calls.retiring(
             self._core, service, version, force=force, rate=rate, progress=progress
@@ -77,11 +80,12 @@ class Versions:
         return self._driver.run(retiring)
 
     def list(
-        self, service: str | None = None, *, timeout: float | None = None
+        self, service: ServiceLike | None = None, *, timeout: float | None = None
     ) -> tuple[ServiceVersions, ...]:
         """Read the versions of a service, or of all services, sorted by the service's name.
 
         `timeout` is in seconds and covers the whole call; without it each command has the deadline
         `write_timeout`.
         """
+        timeout = None if timeout is None else checked_timeout(timeout)
         return self._driver.run(calls.listing(self._core, service), timeout)

@@ -9,23 +9,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fscore.client.followed import Definitions, Followed
-from fscore.client.options import Deadline, Keys, Write, checked_version
+from fscore.client.options import (
+    Deadline,
+    Keys,
+    Write,
+    checked_ordering,
+    checked_version,
+)
 from fscore.client.push import Encoded, PushResult, encode_push
 from fscore.client.results import WriteResult, written
-from fscore.config import RedisSettings
 from fscore.connection.server import expires_hash_fields
+from fscore.definitions.named import SourceLike, ViewLike, source_name, view_name
 from fscore.errors import ServerFault
 from fscore.events.projection import ViewRows
+from fscore.interop.arguments import checked_flag
 from fscore.interop.rows import encode, now_ms
 from fscore.migration.course import Course, Migration, MigrationProgress, migrate
+from fscore.model.views import Layout
 from fscore.operations import registry as store
 from fscore.operations.operation import Operation, T
 from fscore.registry.diff.registries import RegistryDiff, diff
-from fscore.registry.registry import Registry
+from fscore.registry.registry import Registry, checked_registry
 from fscore.versions import records as versions
+
+if TYPE_CHECKING:
+    from fscore.config import RedisSettings
 
 # A look is out of date after this many times `registry_poll`.
 _OUT_OF_DATE = 2
@@ -166,7 +177,7 @@ class Core:
 
     def writing(
         self,
-        view: str,
+        view: ViewLike,
         rows: Any,
         event_time: Any,
         version: int | None,
@@ -174,14 +185,17 @@ class Core:
         timeout: float,
     ) -> Operation[WriteResult]:
         """Write rows of a view; see the blocking client's `write`."""
+        name, ordering = view_name(view), checked_ordering(ordering)
+        version = _pinned(version)
         followed, left = yield from self._following_lists(timeout, version)
-        batches, live = self.encode_write(followed, view, rows, event_time, version, ordering)
+        batches, live = self.encode_write(followed, name, rows, event_time, version, ordering)
         return written(batches, (yield Write(batches, left)), live)
 
     def pushing(
-        self, source: str, events: Any, version: int | None, timeout: float
+        self, source: SourceLike, events: Any, version: int | None, timeout: float
     ) -> Operation[PushResult]:
         """Write events of a source to its views; see the blocking client's `push`."""
+        name, version = source_name(source), _pinned(version)
         followed, left = yield from self._following_lists(timeout, version)
 
         def encode_rows(rows: ViewRows) -> Encoded:
@@ -189,21 +203,22 @@ class Core:
                 followed, rows.view, rows.columns, None, version, rows.ordering
             )
 
-        projection = followed.definitions.projection(source)
-        push = encode_push(projection, source, events, encode_rows)
+        projection = followed.definitions.projection(name)
+        push = encode_push(projection, name, events, encode_rows)
         results = {}
         for view, (batches, live) in push.views.items():
             results[view] = written(batches, (yield Write(batches, left)), live)
         return push.result(results)
 
     def deleting(
-        self, view: str, keys: Keys, version: int | None, timeout: float
+        self, view: ViewLike, keys: Keys, version: int | None, timeout: float
     ) -> Operation[int]:
         """Remove a view's values of these entities; return how many entities had any."""
+        name, version = view_name(view), _pinned(version)
         followed, left = yield from self._following_lists(timeout, version)
-        plan = followed.definitions.delete_plan(view)
+        plan = followed.definitions.delete_plan(name)
         keys = dict(keys) if isinstance(keys, Mapping) else keys
-        live = _versions_to_write(followed, view, version) or (versions.FIRST,)
+        live = _versions_to_write(followed, name, version) or (versions.FIRST,)
         batches = [plan.encode_delete(keys, number) for number in live]
         changed: list[int] = yield Write(batches, left)
         return max(changed)
@@ -252,11 +267,14 @@ class Core:
 
     def planning(self, registry: Registry) -> Operation[RegistryDiff]:
         """Compare these definitions with those that Redis has now."""
+        registry = checked_registry(registry)
         yield from self.loading()
         return diff(self.followed.registry, registry)
 
     def applying(self, registry: Registry, allow_unsafe: bool) -> Operation[store.ApplyResult]:
         """Store definitions as a new revision."""
+        registry = checked_registry(registry)
+        allow_unsafe = checked_flag("allow_unsafe", allow_unsafe)
         result = yield from store.apply(
             self.prefix, registry, allow_unsafe=allow_unsafe, now_ms=now_ms()
         )
@@ -265,16 +283,16 @@ class Core:
 
     def migrating(
         self,
-        view: str,
-        to: str,
+        view: ViewLike,
+        to: Layout,
         rate: float,
         settle: float,
         invalid_as_null: bool,
         progress: Callable[[MigrationProgress], None] | None,
     ) -> Operation[Migration]:
         """Move a view to a layout while it is in use; see the blocking client's `migrate`."""
-        field_ttl = expires_hash_fields(self._server())
-        course = Course(self.prefix, view, to, rate, settle, invalid_as_null, field_ttl, progress)
+        name, field_ttl = view_name(view), expires_hash_fields(self._server())
+        course = Course(self.prefix, name, to, rate, settle, invalid_as_null, field_ttl, progress)
         result = yield from migrate(course)
         yield from self.loading()
         return result
@@ -288,8 +306,10 @@ class Core:
 
 def _versions_to_write(followed: Followed, view: str, version: int | None) -> tuple[int, ...]:
     """Return the version that the caller pinned, or every live one of the view's entity."""
-    if version is not None:
-        version = checked_version(version)
     if not followed.has_versions(view):
         return ()
     return followed.versions_to_write(view) if version is None else (version,)
+
+
+def _pinned(version: int | None) -> int | None:
+    return None if version is None else checked_version(version)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from fscore._fscore import WritePlan
-from fscore.client.options import checked_ordering
 from fscore.events.projection import SourceProjection
 from fscore.events.source import project_source
 from fscore.interop.rows import now_ms
@@ -48,8 +47,7 @@ class Definitions:
     ) -> tuple[dict[str, Any], WritePlan]:
         """Return the plan for writing rows of a view, as data and compiled.
 
-        Raises FeatureViewNotFound, and InvalidValue if there is no such ordering or if the view
-        stores nothing.
+        Raises FeatureViewNotFound, and InvalidValue if the view stores nothing.
         """
         definition = self.registry.views.get(view)
         outdated: Outdated = None
@@ -62,7 +60,7 @@ class Definitions:
             plan = WritePlan(
                 spec,
                 self.key_prefix,
-                event_time_order=checked_ordering(ordering) == "event_time",
+                event_time_order=ordering == "event_time",
                 field_ttl=field_ttl,
                 outdated=outdated,
             )

@@ -1,13 +1,14 @@
-"""What both clients say of the definitions that they follow."""
+"""The definitions and versions that a client follows, the same for both clients."""
 
 from __future__ import annotations
 
 from fscore.client.core import Core
+from fscore.client.unpicklable import Unpicklable
 from fscore.connection.endpoint import Endpoint
 from fscore.registry.registry import Registry
 
 
-class FollowingClient:
+class FollowingClient(Unpicklable):
     """The definitions and versions of a client, as last read from Redis."""
 
     core: Core

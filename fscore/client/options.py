@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from fscore._fscore import KeyColumns, ReadPlan, ReadQuery, RequestInputs, WriteBatch
-from fscore.errors import InvalidKeys, InvalidValue
+from fscore.config import MAX_SECONDS
+from fscore.errors import InvalidArgument, InvalidValue, wrong_argument
+from fscore.interop.arguments import checked_choice, checked_flag, is_number
 from fscore.interop.rows import now_ms, one_time
 from fscore.operations.operation import Request
 
@@ -24,8 +28,11 @@ Consistency: TypeAlias = Literal["eventual", "primary", "snapshot"]
 Ordering: TypeAlias = Literal["arrival", "event_time"]
 """Which row of an entity stays: the one that arrives last, or the one with the newest time."""
 
-_ORDERINGS = ("arrival", "event_time")
-_CONSISTENCIES = ("eventual", "primary", "snapshot")
+_ORDERINGS = get_args(Ordering)
+_CONSISTENCIES = get_args(Consistency)
+_EVENTUAL = sys.intern("eventual")
+_LONGEST = float(MAX_SECONDS)
+_LARGEST_VERSION = 2**63 - 1
 
 
 class Deadline:
@@ -90,34 +97,49 @@ def read_options(
     *,
     is_pinned: bool,
 ) -> ReadOptions:
-    """Return the options of a read; InvalidKeys if an argument is not valid."""
+    """Return the options of a read; InvalidArgument if an argument is not valid."""
     as_of_ms = now_ms() if as_of is None else _as_of_ms(as_of)
-    if consistency == "eventual":
+    # Nearly every read has these very objects, and comparing them costs least.
+    if consistency is _EVENTUAL and (partial is True or partial is False):
         return ReadOptions(version, as_of_ms, partial, False, False, request)
-    if consistency not in _CONSISTENCIES:
-        raise InvalidKeys(
-            f"consistency is {consistency!r}; it must be one of {', '.join(_CONSISTENCIES)}"
-        )
-    snapshot = consistency == "snapshot"
+    partial = checked_flag("partial", partial)
+    snapshot = checked_choice("consistency", consistency, _CONSISTENCIES) == "snapshot"
     return ReadOptions(version, as_of_ms, partial, snapshot, snapshot and not is_pinned, request)
 
 
+def checked_timeout(timeout: float) -> float:
+    """Return the seconds that a call may take; InvalidArgument if they are not a valid timeout.
+
+    A timeout is a number above 0, and at most that of a setting.
+    """
+    # Reads pass here, nearly all with a float, and looking up its exact type costs least. NaN is
+    # neither above 0 nor below anything.
+    if type(timeout) is float and 0.0 < timeout <= _LONGEST:
+        return timeout
+    if is_number(timeout) and 0 < timeout <= MAX_SECONDS:
+        return float(timeout)
+    raise wrong_argument("timeout", timeout, f"seconds, above 0 and at most {MAX_SECONDS}")
+
+
 def checked_version(version: int) -> int:
-    """Return a version that a caller pins; InvalidKeys if it is not an integer from 1."""
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 1 << 63:
-        raise InvalidKeys(f"version is {version!r}; it must be an integer from 1")
-    return version
+    """Return a version that a caller pins; InvalidArgument if it is not an integer from 1."""
+    if not isinstance(version, bool):
+        try:
+            number = operator.index(version)
+        except TypeError:
+            number = 0
+        if 1 <= number <= _LARGEST_VERSION:
+            return number
+    raise wrong_argument("version", version, "an integer from 1")
 
 
 def checked_ordering(ordering: str) -> str:
-    """Return an ordering of writes; InvalidValue if it is not a valid one."""
-    if ordering not in _ORDERINGS:
-        raise InvalidValue(f"ordering is {ordering!r}; it must be one of {', '.join(_ORDERINGS)}")
-    return ordering
+    """Return an ordering of writes; InvalidArgument if it is not a valid one."""
+    return checked_choice("ordering", ordering, _ORDERINGS)
 
 
 def _as_of_ms(as_of: datetime | int) -> int:
     try:
         return one_time(as_of, "as_of")
     except InvalidValue as error:
-        raise InvalidKeys(error.message) from None
+        raise InvalidArgument(error.message, argument="as_of") from None

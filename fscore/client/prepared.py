@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fscore._fscore import FeatureTable, ReadPlan
+import numpy as np
+
+from fscore._fscore import FeatureTable, KeyColumns, ReadPlan
 from fscore.client.core import Core
 from fscore.client.followed import Definitions, Followed
 from fscore.client.options import (
@@ -17,7 +19,9 @@ from fscore.client.options import (
     checked_version,
     read_options,
 )
-from fscore.errors import ConfigError, InvalidKeys
+from fscore.client.unpicklable import Unpicklable
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike, names_of_read
+from fscore.errors import ConfigError
 from fscore.operations.operation import Operation
 from fscore.specs.read import ResolvedSet
 from fscore.specs.resolve import resolve
@@ -67,12 +71,16 @@ class Compiled:
         )
 
 
+# What most callers bring; the core reads it in the time of a call's own.
+_LASTING = (list, dict, tuple, KeyColumns, np.ndarray)
+
+
 def is_final(table: FeatureTable, options: ReadOptions) -> bool:
     """Return whether reading again cannot give a better answer."""
     return not table.unknown_schemas and table.pointer in (None, options.version)
 
 
-class PreparedCore:
+class PreparedCore(Unpicklable):
     """A feature service, or a choice of features, compiled once; requests bring only keys.
 
     A new revision of the definitions is compiled when it is first used.
@@ -81,14 +89,12 @@ class PreparedCore:
     def __init__(
         self,
         core: Core,
-        service: str | None,
-        features: Sequence[str] | None,
-        entity: str | None,
+        service: ServiceLike | None,
+        features: Sequence[FeatureLike] | None,
+        entity: EntityLike | None,
     ) -> None:
-        if isinstance(features, str):
-            raise InvalidKeys("features must be a list of names, not one string")
         self._core = core
-        self._asked = (service, None if features is None else list(features), entity)
+        self._asked = names_of_read(service, features, entity)
         # Threads read this while another replaces it, so it is one object, replaced as a whole.
         self._compiled = self._compile(core.followed)
 
@@ -99,6 +105,10 @@ class PreparedCore:
         if compiled.followed is not followed:
             compiled = self._compiled = self._compile(followed, compiled)
         return compiled
+
+    def _lasting(self, compiled: Compiled, keys: Keys) -> Keys:
+        """Return keys that can be read twice: a call may be sent again, and a reader has an end."""
+        return keys if type(keys) in _LASTING else compiled.plan.key_columns(keys)
 
     def reading_again(
         self, keys: Keys, options: ReadOptions, table: FeatureTable

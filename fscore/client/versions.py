@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fscore.client.core import Core
-from fscore.errors import InvalidKeys
+from fscore.client.options import checked_version
+from fscore.definitions.named import ServiceLike, service_name
+from fscore.interop.arguments import (
+    checked_callback,
+    checked_flag,
+    checked_number,
+    checked_text,
+)
 from fscore.interop.rows import now_ms
 from fscore.operations.operation import Operation
 from fscore.operations.scan import patiently, require_identity
@@ -32,27 +39,32 @@ class Retirement:
     kept: Mapping[str, tuple[str, ...]]
 
 
-def creating(core: Core, service: str, comment: str, created_by: str) -> Operation[int]:
+def creating(core: Core, service: ServiceLike, comment: str, created_by: str) -> Operation[int]:
     """Make a new version and return its number."""
     made = changes.create(
-        core.prefix, service, comment=comment, created_by=created_by, now_ms=now_ms()
+        core.prefix,
+        service_name(service),
+        comment=checked_text("comment", comment),
+        created_by=checked_text("created_by", created_by),
+        now_ms=now_ms(),
     )
     return core.noticed(made)
 
 
-def promoting(core: Core, service: str, version: int) -> Operation[changes.Switch]:
+def promoting(core: Core, service: ServiceLike, version: int) -> Operation[changes.Switch]:
     """Have a service read a version."""
-    return core.noticed(changes.promote(core.prefix, service, version, now_ms=now_ms()))
+    name, version = service_name(service), checked_version(version)
+    return core.noticed(changes.promote(core.prefix, name, version, now_ms=now_ms()))
 
 
-def rolling_back(core: Core, service: str) -> Operation[changes.Switch]:
+def rolling_back(core: Core, service: ServiceLike) -> Operation[changes.Switch]:
     """Have a service read the version again that it read before."""
-    return core.noticed(changes.rollback(core.prefix, service, now_ms=now_ms()))
+    return core.noticed(changes.rollback(core.prefix, service_name(service), now_ms=now_ms()))
 
 
 def retiring(
     core: Core,
-    service: str,
+    service: ServiceLike,
     version: int,
     *,
     force: bool,
@@ -60,33 +72,37 @@ def retiring(
     progress: Progress | None,
 ) -> Operation[Retirement]:
     """Mark a version as retired, remove its keys, and note that they are gone."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
-        raise InvalidKeys(f"rate is {rate!r}; it must be a number of keys a second above 0")
+    name, version = service_name(service), checked_version(version)
+    force, rate = checked_flag("force", force), checked_number("rate", rate)
+    progress = checked_callback("progress", progress)
     prefix = core.prefix
     # A user without the right to run INFO, which the scan needs, fails before anything is changed.
     yield from require_identity()
     marked = yield from core.noticed(
-        changes.mark_retired(prefix, service, version, force=force, now_ms=now_ms())
+        changes.mark_retired(prefix, name, version, force=force, now_ms=now_ms())
     )
     # Every client looks for changes twice in this time.
     settle = 2 * core.settings.registry_poll
     removed = yield from reclaim(
         prefix, marked.entities, version, rate=rate, settle=settle, progress=progress
     )
-    note = changes.note_reclaimed(prefix, service, version, now_ms=now_ms())
+    note = changes.note_reclaimed(prefix, name, version, now_ms=now_ms())
     # This is safe to repeat: if the note was stored and only the reply was lost, the next attempt
     # finds a new revision and decides again.
     yield from patiently(core.noticed(note))
-    return Retirement(service, version, removed, marked.entities, marked.kept)
+    return Retirement(name, version, removed, marked.entities, marked.kept)
 
 
-def listing(core: Core, service: str | None) -> Operation[tuple[versions.ServiceVersions, ...]]:
+def listing(
+    core: Core, service: ServiceLike | None
+) -> Operation[tuple[versions.ServiceVersions, ...]]:
     """Read the versions of a service, or of all services."""
+    name = None if service is None else service_name(service)
     yield from core.refreshing()
     registry = core.followed.registry
-    if service is None:
+    if name is None:
         services = list(registry.services)
     else:
-        versions.entities_of(registry, service)  # raises if there is no such service
-        services = [service]
+        versions.entities_of(registry, name)  # raises if there is no such service
+        services = [name]
     return (yield from versions.read_versions(core.prefix, registry, services))

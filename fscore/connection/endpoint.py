@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from fscore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 _FORMS = "redis://[user:password@]host[:port][/database], rediss://… or unix://[…@]/path[?db=0]"
 
@@ -31,6 +34,9 @@ class Endpoint:
 
 def parse_url(url: str) -> Endpoint:
     """Parse a server's URL; raises ConfigError, whose message does not show the password."""
+    # Imported here and below: only a program that connects needs it.
+    from urllib.parse import unquote, urlsplit
+
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -58,6 +64,8 @@ def parse_url(url: str) -> Endpoint:
 
 
 def _query(parts: SplitResult, known: set[str]) -> dict[str, str]:
+    from urllib.parse import parse_qs
+
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if stray := sorted(set(query) - known):
         raise ConfigError(

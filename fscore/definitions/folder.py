@@ -24,6 +24,7 @@ from fscore.definitions.origin import Origin, shown_path
 from fscore.definitions.service import FeatureService
 from fscore.definitions.views.declaring import View, declaration_of
 from fscore.errors import InvalidDefinition
+from fscore.model.renamed import RENAMED
 
 Declaration = Entity | FeatureService | type[View]
 
@@ -103,6 +104,9 @@ def _import_problem(file: Path, folder: Path, error: BaseException) -> str:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = " (install it, or put the file beside this one)"
+    elif isinstance(error, NameError) and (new := RENAMED["fscore"].get(error.name or "")):
+        # `from fscore import *` brings no old names.
+        hint = f" (it is fscore.{new} now)"
     return f"{where}: cannot be imported: {type(error).__name__}: {message}{hint}"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fscore.model.mapping import Conditions
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.views import (
     FeatureViewDefinition,
     FlagViewDefinition,
@@ -47,7 +47,7 @@ class Cell:
     timestamp_format: str | None = None
 
 
-def typed_cell(column: str, spelling: str, source: FileSource) -> Cell:
+def typed_cell(column: str, spelling: str, source: EventSource) -> Cell:
     """Return the cell of a column that is read as a feature type."""
     is_time = "Timestamp" in spelling
     return Cell(column, spelling, source.timestamp_format if is_time else None)
@@ -111,7 +111,7 @@ class EventColumns:
 class ViewProjection(ABC):
     """How events become rows of one view."""
 
-    def __init__(self, view: ViewDefinition, source: FileSource, keys: _Keys) -> None:
+    def __init__(self, view: ViewDefinition, source: EventSource, keys: _Keys) -> None:
         self.view = view.name
         self.keys = keys
         self.event_time = Cell(source.event_time, "event_time", source.timestamp_format)
@@ -156,7 +156,7 @@ class ViewProjection(ABC):
 class SeriesProjection(ViewProjection):
     """Turns every event that `where` selects into an event of a series."""
 
-    def __init__(self, view: SeriesViewDefinition, source: FileSource, keys: _Keys) -> None:
+    def __init__(self, view: SeriesViewDefinition, source: EventSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
         self._where = view.where
         self._columns = {
@@ -177,7 +177,7 @@ class SeriesProjection(ViewProjection):
 class FlagProjection(ViewProjection):
     """Sets a flag of an entity if any of its events sets it; no flag is ever cleared."""
 
-    def __init__(self, view: FlagViewDefinition, source: FileSource, keys: _Keys) -> None:
+    def __init__(self, view: FlagViewDefinition, source: EventSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
         self.ids = view.ids
         self.flags = {
@@ -211,7 +211,7 @@ class FlagProjection(ViewProjection):
 class LatestProjection(ViewProjection):
     """Turns the newest event of each entity into its whole row; null columns become NULL."""
 
-    def __init__(self, view: FeatureViewDefinition, source: FileSource, keys: _Keys) -> None:
+    def __init__(self, view: FeatureViewDefinition, source: EventSource, keys: _Keys) -> None:
         super().__init__(view, source, keys)
         self._columns = {
             feature.name: typed_cell(feature.mapping.column, str(feature.type), source)
@@ -240,7 +240,7 @@ class SourceProjection:
 
     def __init__(
         self,
-        source: FileSource,
+        source: EventSource,
         views: Iterable[ViewDefinition],
         join_keys: Mapping[str, Sequence[tuple[str, str]]],
     ) -> None:
@@ -291,7 +291,7 @@ def _not_latest(view: FeatureViewDefinition) -> str:
         if mapping is None:
             return f"{feature.name} does not follow from events, and a row is written whole"
         if mapping.op != "latest":
-            return f"{feature.name} is {mapping.op}() over all events, which only a load sees"
+            return f"{feature.name} is {mapping.name}() over all events, which only a load sees"
         if mapping.where:
             return f"{feature.name} is latest() of some events, and a row is the newest of all"
     return ""

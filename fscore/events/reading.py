@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from fscore._fscore import event_time_fault, event_time_limits
 from fscore.errors import InvalidKeys, InvalidValue
 from fscore.events.projection import Cell, EventColumns, SourceProjection, Values
+from fscore.interop.column import Column, as_type, first_null
+from fscore.interop.columns import frame, shown
 from fscore.interop.moments import expectation, moment_reader
 from fscore.model.mapping import cell_text
 
-_SHOWN = 80
 _Comparable = str | int | float | bool | None
 _Id = str | int | None
 
@@ -40,7 +42,7 @@ class _Reading:
     def columns(self, events: Any) -> EventColumns:
         wanted = list(dict.fromkeys(cell.column for cell in self._cells))
         found = self._found(events, wanted)
-        counts = {column: len(values) for column, values in found.items()}
+        counts = {column: len(read.values) for column, read in found.items()}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{column} {count}" for column, count in counts.items())
             raise InvalidValue(f"columns of {self._source} are of different lengths: {listed}")
@@ -49,43 +51,17 @@ class _Reading:
         cells = {cell: self._read(cell, found[cell.column]) for cell in self._cells}
         return EventColumns(cells, counts[wanted[0]])
 
-    def _found(self, events: Any, wanted: Sequence[str]) -> dict[str, Values]:
-        if isinstance(events, Mapping):
-            self._require_columns(wanted, events)
-            for column in wanted:
-                if isinstance(events[column], str | bytes) or not hasattr(
-                    events[column], "__iter__"
-                ):
-                    raise InvalidValue(
-                        f"column {column} of events of {self._source} is "
-                        f"{_shown(events[column])}; it must be a list or an array (a single event "
-                        "goes in a list)",
-                        feature=column,
-                    )
-            return {column: _values(events[column]) for column in wanted}
-        if isinstance(events, np.ndarray) and events.dtype.names is not None:
-            self._require_columns(wanted, events.dtype.names)
-            return {column: _values(events[column]) for column in wanted}
-        if hasattr(events, "__arrow_c_stream__") or hasattr(events, "__arrow_c_array__"):
-            from fscore.interop import arrow as _arrow
-
-            table = _arrow.as_table(events)
-            self._require_columns(wanted, table.column_names)
-            return {column: _arrow.event_column(table[column]) for column in wanted}
-        if isinstance(events, Sequence) and not isinstance(events, str | bytes):
-            for number, event in enumerate(events):
-                if not isinstance(event, Mapping):
-                    raise InvalidValue(
-                        f"event {number} of {self._source} is {_shown(event)}; it must be a dict "
-                        "of columns",
-                        row=number,
-                    )
-            # A column that an event leaves out is null.
-            return {column: [event.get(column) for event in events] for column in wanted}
-        raise InvalidValue(
-            f"events of {self._source} must be a list of dicts, a dict of columns, a NumPy "
-            f"structured array or a table with Arrow's interface, not {type(events).__name__}"
-        )
+    def _found(self, events: Any, wanted: Sequence[str]) -> dict[str, Column]:
+        table = frame(events, f"events of {self._source}", row="event")
+        if table is None:
+            raise InvalidValue(
+                f"events of {self._source} must be a list of dicts, a dict of columns, a NumPy "
+                "structured array, a pandas or Polars frame or a table with Arrow's interface, "
+                f"not {type(events).__name__}"
+            )
+        if not table.may_lack:
+            self._require_columns(wanted, table.names)
+        return {column: table[column] for column in wanted}
 
     def _require_columns(self, wanted: Sequence[str], present: Iterable[str]) -> None:
         there = list(present)
@@ -96,40 +72,32 @@ class _Reading:
                 feature=missing[0],
             )
 
-    def _require(self, column: str, values: Values) -> None:
-        if isinstance(values, np.ndarray):
-            missing = np.isnat(values) if values.dtype.kind == "M" else np.zeros(0, np.bool_)
-            if not missing.any():
-                return
-            number = int(missing.argmax())
-        elif None in values:
-            number = values.index(None)
-        else:
+    def _require(self, column: str, read: Column) -> None:
+        number = first_null(read)
+        if number is None:
             return
         message = f"event {number} of {self._source} has no {column}"
         if column in self._keys:
             raise InvalidKeys(message, join_key=column, row=number)
         raise InvalidValue(message, feature=column, row=number)
 
-    def _read(self, cell: Cell, values: Values) -> Values:
+    def _read(self, cell: Cell, read: Column) -> Values:
         if cell.spelling == "text":
-            return self._texts(cell.column, values, _Comparable, "text, a number or a boolean")
+            return self._texts(cell.column, read, _Comparable, "text, a number or a boolean")
         if cell.spelling == "event_id":
-            return self._texts(cell.column, values, _Id, "text or an integer")
+            return self._texts(cell.column, read, _Id, "text or an integer")
         if cell.spelling == "event_time":
-            return self._times(cell, values)
+            return self._times(cell, read)
         if "Timestamp" in cell.spelling:
-            return self._moments(cell, values)
-        if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-            # NumPy times would pass for integers, so Python's times go to the check of the type.
-            times: list[Any] = values.tolist()
-            return times
-        return values
+            return self._moments(cell, read)
+        typed = as_type(read, cell.spelling)
+        if isinstance(typed.values, np.ndarray) and (typed.nulls is None or not typed.nulls.any()):
+            return typed.values
+        return typed.listed()
 
-    def _texts(self, column: str, values: Values, kinds: Any, expected: str) -> Values:
-        plain = values.tolist() if isinstance(values, np.ndarray) else values
+    def _texts(self, column: str, read: Column, kinds: Any, expected: str) -> Values:
         texts: list[str | None] = []
-        for number, value in enumerate(plain):
+        for number, value in enumerate(as_type(read, None).listed()):
             if type(value) is str:
                 texts.append(value or None)
                 continue
@@ -139,47 +107,47 @@ class _Reading:
             texts.append(cell_text(value))
         return texts
 
-    def _times(self, cell: Cell, values: Values) -> Values:
-        times = np.asarray(self._moments(cell, values), dtype=np.int64)
+    def _times(self, cell: Cell, read: Column) -> Values:
+        times = np.asarray(self._moments(cell, read), dtype=np.int64)
         earliest, latest = event_time_limits(self._now_ms)
         wrong = (times < earliest) | (times > latest)
         if wrong.any():
             number = int(wrong.argmax())
-            value = values[number]
+            is_time = read.kind == "Timestamp"
+            value = np.datetime64(int(times[number]), "ms") if is_time else read.values[number]
             unit = None if isinstance(value, date | np.datetime64) else cell.timestamp_format
             fault = event_time_fault(int(times[number]), self._now_ms, unit)
             raise InvalidValue(
-                f"event {number} of {self._source}: {cell.column} is {_shown(value)}, "
+                f"event {number} of {self._source}: {cell.column} is {shown(value)}, "
                 f"which is {fault}",
                 feature=cell.column,
                 row=number,
             )
         return times
 
-    def _moments(self, cell: Cell, values: Values) -> Values:
-        if isinstance(values, np.ndarray):
-            if values.dtype.kind == "M" and not np.isnat(values).any():
-                return values.astype("datetime64[ms]").astype(np.int64)
-            values = list(values)
+    def _moments(self, cell: Cell, column: Column) -> Values:
+        """Return a column of times, or of lists of times, in epoch milliseconds."""
+        if column.kind == "Timestamp":
+            has_nulls = column.nulls is not None and column.nulls.any()
+            return column.listed() if has_nulls else column.values
         read = moment_reader(cell.timestamp_format)
+        one: Callable[[int, Any], Any] = partial(self._moment, cell, read)
         if cell.spelling.startswith("List["):
-            return [
-                None if value is None else self._moment_list(number, cell, read, value)
-                for number, value in enumerate(values)
-            ]
+            one = partial(self._moment_list, cell, read)
         return [
-            None if _is_null(value) else self._moment(number, cell, read, value)
-            for number, value in enumerate(values)
+            None if value is None else one(number, value)
+            for number, value in enumerate(column.listed())
         ]
 
     def _moment_list(
-        self, number: int, cell: Cell, read: Callable[[Any], int], value: Any
+        self, cell: Cell, read: Callable[[Any], int], number: int, value: Any
     ) -> list[int]:
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        is_list = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+        if not is_list:
             self._refuse(number, cell.column, value, "a list of times")
-        return [self._moment(number, cell, read, item) for item in value]
+        return [self._moment(cell, read, number, item) for item in value]
 
-    def _moment(self, number: int, cell: Cell, read: Callable[[Any], int], value: Any) -> int:
+    def _moment(self, cell: Cell, read: Callable[[Any], int], number: int, value: Any) -> int:
         try:
             return read(value)
         except (ValueError, OverflowError) as error:
@@ -193,26 +161,8 @@ class _Reading:
         self, number: int, column: str, value: Any, expected: str, hint: str = ""
     ) -> NoReturn:
         raise InvalidValue(
-            f"event {number} of {self._source}: {column} is {_shown(value)}; expected "
+            f"event {number} of {self._source}: {column} is {shown(value)}; expected "
             f"{expected}{hint}",
             feature=column,
             row=number,
         )
-
-
-def _values(values: Any) -> Values:
-    if not isinstance(values, np.ndarray):
-        return values if isinstance(values, list) else list(values)
-    if values.ndim == 1 and values.dtype.kind in "Miufb":
-        return values
-    # A matrix is a column of vectors.
-    return values.tolist() if values.ndim == 1 else list(values)
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
-
-
-def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, date | np.generic) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

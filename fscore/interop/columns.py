@@ -1,150 +1,270 @@
-"""Converts columns (lists, NumPy, Arrow, Series) into the forms that the Rust core reads."""
+"""The one intake of columns and tables: every form that callers bring becomes a `Column`.
+
+`write`, `push`, `get` and `evaluate` read their arguments here, so all of them take the same forms:
+lists, NumPy arrays (masked and structured too), pandas and Polars frames and series, and whatever
+has Arrow's interface.
+
+A value is null if it is None, masked, NaT, pandas' NA, or null in Arrow. NaN is a value, except in
+pandas, where NaN is how a float column says that nothing is there.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fscore.errors import FscoreError, InvalidValue
+from fscore.interop.column import Column, as_type, from_array, from_times
 from fscore.model.expression import Operand
 
-__all__ = ["Column", "by_name", "column"]
+__all__ = ["Frame", "column", "converting", "frame", "request_input", "request_table", "shown"]
+
+_SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column, or one value for all rows.
-
-    `values` is a NumPy array of int64, float64, float32 or bool, a list, or one value. `nulls` is
-    true for entries that are null in addition to None. `kind` is the type of an array, in the
-    registry's spelling.
-    """
-
-    values: Any
-    nulls: npt.NDArray[np.bool_] | None = None
-    kind: str | None = None
-
-    def shown_kind(self) -> str | None:
-        """Return the type that the values show, or None if they do not show one."""
-        if self.kind is not None:
-            return self.kind
-        return _kind_of(self.values if isinstance(self.values, list) else [self.values])
-
-    def rows(self, kind: str) -> int | None:
-        """Return how many rows a column of type `kind` has; None if it is one value for all."""
-        if not isinstance(self.values, (np.ndarray, list)):
-            return None
-        if kind.startswith(("List[", "Vector[")) and not all(map(_is_nested, self.values)):
-            return None
-        return len(self.values)
+# Single columns
 
 
 def column(values: Any) -> Column:
-    """Convert a list, a tuple, an array (masked too), an Arrow column, a Series or one value."""
+    """Convert a column of any form, or one value for all rows.
+
+    The form decides what is null; see the module. Errors of the library that the values come from
+    are not caught: `Frame` and `converting` do that, and name the column.
+    """
     if isinstance(values, np.ndarray):
-        return _from_array(values)
-    if isinstance(values, tuple):
-        values = list(values)
+        return from_array(values)
     if isinstance(values, list):
         return Column(values)
-    if hasattr(values, "to_arrow"):  # Polars, whose own arrays have NaN for null
-        values = values.to_arrow()
-    if type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(values, "to_pylist"):
-        return _from_arrow(values)
-    if hasattr(values, "to_numpy"):
-        return _from_array(values.to_numpy())
+    if isinstance(values, tuple | range):
+        return Column(list(values))
+    if isinstance(values, str | bytes | bytearray | memoryview | Mapping | np.generic):
+        return Column(values)
+    if _library(values) == "pandas":
+        return _from_pandas(values) if hasattr(values, "isna") else Column(values)
+    if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+        from fscore.interop import from_arrow
+
+        return from_arrow.column(values)
+    if hasattr(values, "__array__"):
+        return from_array(np.asarray(values))
+    if isinstance(values, Sequence | Iterator):
+        return Column(list(values))
     return Column(values)
 
 
-def by_name(columns: Any) -> dict[str, Any]:
-    """Return the columns of a mapping or a data frame by name.
+@contextmanager
+def converting(what: str, feature: str | None = None) -> Iterator[None]:
+    """Turn whatever another library raises into InvalidValue, which says what could not be read."""
+    try:
+        yield
+    except _OUR_OWN:
+        raise
+    except BaseException as error:  # Polars' panics are no Exceptions.
+        raise _unreadable(what, feature, error) from error
 
-    A key that is a feature becomes `view:feature`. Raises TypeError for other data.
+
+_OUR_OWN = (FscoreError, KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def _unreadable(what: str, feature: str | None, error: BaseException) -> InvalidValue:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return InvalidValue(f"{what} cannot be read: {reason}", feature=feature)
+
+
+def _from_pandas(values: Any) -> Column:
+    """Read a Series, an Index or an extension array; NaN, NaT and NA are null."""
+    nulls = np.asarray(values.isna(), dtype=np.bool_)
+    dtype = values.dtype
+    letter = getattr(dtype, "kind", "O")
+    if letter in "Mm":
+        # Times with a zone become UTC.
+        return from_times(np.asarray(values, dtype=f"{letter}8[ns]"), nulls)
+    if letter in "iufb" and not hasattr(dtype, "categories"):
+        plain = getattr(dtype, "numpy_dtype", None) or getattr(dtype, "subtype", dtype)
+        wanted = np.dtype(plain)
+        if nulls.any() and wanted.kind != "f":
+            found = values.to_numpy(dtype=wanted, na_value=wanted.type(0))
+        else:
+            found = np.asarray(values, dtype=wanted)
+        return replace(from_array(found, nulls), is_widened=letter == "f")
+    return Column(list(values.astype(object)), nulls)
+
+
+def _library(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
+# Tables
+
+
+class Frame:
+    """A table whose columns are converted when they are asked for.
+
+    `names` are its columns in order. In messages, `subject` is what the rows are and `row` what one
+    is.
     """
-    if isinstance(columns, Mapping):
-        return {
-            str(name._expression()) if isinstance(name, Operand) else name: values
-            for name, values in columns.items()
-        }
-    names = getattr(columns, "column_names", None) or getattr(columns, "columns", None)
-    if names is None:
-        raise TypeError(f"columns are a mapping or a data frame, not {type(columns).__name__}")
-    return {name: columns[name] for name in names}
+
+    __slots__ = ("_raw", "is_strict", "may_lack", "names", "row", "subject")
+
+    def __init__(
+        self,
+        subject: str,
+        row: str,
+        names: Iterable[str],
+        raw: Callable[[str], Any],
+        *,
+        is_strict: bool = False,
+        may_lack: bool = False,
+    ) -> None:
+        self.subject = subject
+        self.row = row
+        self.names = tuple(names)
+        self.is_strict = is_strict
+        """Whether somebody wrote the names down for this call, as keys of dicts."""
+        self.may_lack = may_lack
+        """Whether a column that is not in `names` is null throughout, as in a list of dicts."""
+        self._raw = raw
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Column:
+        """Convert one column.
+
+        Raises InvalidValue, which names it, if it is there twice, is one value, or cannot be read.
+        """
+        read = self.value(name)
+        if not read.is_one_value:
+            return read
+        if isinstance(read.values, Iterable) and not _is_whole(read.values):
+            with converting(f"column {name} of {self.subject}", name):
+                return Column(list(read.values))
+        raise InvalidValue(
+            f"column {name} of {self.subject} is {shown(read.values)}; it must be a list or an "
+            f"array (a single {self.row} goes in a list)",
+            feature=name,
+        )
+
+    def value(self, name: str) -> Column:
+        """Convert one column, which may be one value for all rows."""
+        if self.names.count(name) > 1:
+            raise InvalidValue(f"{self.subject} have more than one column {name}", feature=name)
+        try:
+            return column(self._raw(name))
+        except _OUR_OWN:
+            raise
+        except BaseException as error:  # As in `converting`, which would cost every column 2 µs.
+            raise _unreadable(f"column {name} of {self.subject}", name, error) from error
 
 
-_KINDS = {"i": "Int64", "u": "Int64", "b": "Bool", "f": "Float64", "M": "Timestamp", "m": "Int64"}
+def _is_whole(values: Any) -> bool:
+    """Return whether something that can be iterated is one value, or has no order."""
+    return isinstance(values, str | bytes | bytearray | memoryview | Mapping | Set)
 
 
-def _from_array(values: npt.NDArray[Any]) -> Column:
-    nulls = None
-    if isinstance(values, np.ma.MaskedArray):
-        nulls = np.ma.getmaskarray(values)
-        values = values.data
-    if values.ndim == 0:
-        return column(values.item())
-    if values.ndim > 1:
-        return Column(list(values), nulls, f"Vector[{values.shape[1]}]")
-    kind = values.dtype.kind
-    if kind in "Mm":
-        nulls = np.isnat(values) if nulls is None else nulls | np.isnat(values)
-        values = values.astype(f"{kind}8[ms]").astype(np.int64)
-    elif kind in "iu" and _fits_int64(values):
-        values = values.astype(np.int64, copy=False)
-    elif kind == "f":
-        values = values if values.itemsize in (4, 8) else values.astype(np.float64)
-    elif kind != "b":
-        return Column(values.tolist(), nulls)
-    return Column(values, nulls, _KINDS[kind])
+def frame(data: Any, subject: str, row: str = "row") -> Frame | None:
+    """Return a table of any form, or None if `data` is not one.
 
+    A table is a mapping of columns, a sequence of dicts, a NumPy structured array, a pandas or
+    Polars frame, or anything else with Arrow's interface. In messages, `subject` is what the rows
+    are, in the plural, and `row` what one is. Raises InvalidValue if the data's own library cannot
+    convert it.
+    """
+    if type(data) is dict and set(map(type, data)) <= {str}:
+        return Frame(subject, row, data, data.__getitem__, is_strict=True)
+    if isinstance(data, Mapping):
+        named = {_column_name(name): name for name in data}
+        return Frame(subject, row, named, lambda name: data[named[name]], is_strict=True)
+    if isinstance(data, np.ndarray):
+        fields = data.dtype.names
+        return None if fields is None else Frame(subject, row, fields, data.__getitem__)
+    if isinstance(data, Sequence):
+        return _from_dicts(data, subject, row)
+    if _library(data) == "pandas":
+        return _from_pandas_frame(data, subject, row) if hasattr(data, "columns") else None
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        from fscore.interop import from_arrow
 
-def _fits_int64(values: npt.NDArray[Any]) -> bool:
-    return values.dtype.kind == "i" or not values.size or values.max() <= np.iinfo(np.int64).max
-
-
-def _from_arrow(values: Any) -> Column:
-    import pyarrow as pa
-
-    from fscore.interop import arrow as _arrow
-
-    columns = _arrow.columns(pa.table({"": values})) or {}
-    read, nulls = columns[""]
-    found = column(read)
-    kind = "Timestamp" if pa.types.is_timestamp(values.type) else found.kind
-    return Column(found.values, nulls, kind)
-
-
-def _is_nested(value: Any) -> bool:
-    return value is None or isinstance(value, (list, tuple, np.ndarray))
-
-
-def _kind_of(values: Iterable[Any]) -> str | None:
-    kinds = {_kind_of_value(value) for value in values if value is not None}
-    if kinds == {"Int64", "Float64"}:
-        return "Float64"
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _kind_of_value(value: Any) -> str | None:
-    match value:
-        case bool() | np.bool_():
-            return "Bool"
-        case int() | np.integer():
-            return "Int64"
-        case float() | np.floating():
-            return "Float64"
-        case str():
-            return "String"
-        case bytes():
-            return "Bytes"
-        case dt.datetime():
-            return "Timestamp"
-        case np.ndarray():
-            return f"Vector[{len(value)}]" if value.dtype.kind == "f" else None
-        case list() | tuple():
-            inner = _kind_of(value)
-            return None if inner is None else f"List[{inner}]"
+        if not from_arrow.is_table(data):
+            return None
+        with converting(subject):
+            table = from_arrow.table(data)
+        return Frame(subject, row, table.column_names, table.column)
     return None
+
+
+def _from_dicts(rows: Sequence[Any], subject: str, one: str) -> Frame | None:
+    """Read a sequence of dicts; a column that a dict leaves out is null in its row."""
+    if isinstance(rows, str | bytes | bytearray | memoryview | range):
+        return None
+    if rows and not any(isinstance(row, Mapping) for row in rows):
+        return None
+    names: dict[str, Any] = {}
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InvalidValue(
+                f"{one} {number} of {subject.rpartition(' ')[2]} is {shown(row)}; it must be a "
+                "dict of columns",
+                row=number,
+            )
+        if not row.keys() <= names.keys():
+            names.update((_column_name(name), name) for name in row if name not in names)
+
+    def raw(name: str) -> list[Any]:
+        key = names.get(name, name)
+        return [row.get(key) for row in rows]
+
+    return Frame(subject, one, names, raw, is_strict=True, may_lack=True)
+
+
+def _from_pandas_frame(data: Any, subject: str, row: str) -> Frame:
+    names = list(map(str, data.columns))
+    # An index with a name that is not a column's is what `set_index` made of a column.
+    levels = [str(name) for name in data.index.names if name is not None]
+
+    def raw(name: str) -> Any:
+        if name in names:
+            return data.iloc[:, names.index(name)]
+        return data.index.get_level_values(name)
+
+    return Frame(subject, row, [*names, *(name for name in levels if name not in names)], raw)
+
+
+def _column_name(name: Any) -> str:
+    """Return the name of a column; a feature as a name becomes `view:feature`."""
+    return str(name._expression()) if isinstance(name, Operand) else str(name)
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut if it is long."""
+    text = str(value) if isinstance(value, dt.date | np.generic) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+# Inputs of a read
+
+
+def request_input(name: str, values: Any, kind: str) -> tuple[Any, list[bool] | None]:
+    """Return values and nulls of a request input as the core reads type `kind` from them."""
+    if isinstance(values, Iterator):
+        raise InvalidValue(f"{name} is an iterator; give a list, for a read may be sent again")
+    with converting(f"request input {name}", name):
+        read = as_type(column(values), kind)
+    return read.values, None if read.nulls is None else read.nulls.tolist()
+
+
+def request_table(table: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return the inputs `names` of a table; those that it does not have are left out."""
+    found = frame(table, "request inputs")
+    if found is None:
+        raise InvalidValue(
+            "request must be a mapping of input to value or column, or a table, not "
+            f"{type(table).__name__}"
+        )
+    wanted = found.names if found.is_strict else [name for name in names if name in found]
+    return {name: found[name].listed() for name in wanted}

@@ -1,4 +1,4 @@
-"""Encodes callers' rows (dicts, columns, NumPy, Arrow) as batches of commands."""
+"""Encodes callers' rows, of every form, as batches of commands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import numpy as np
 
 from fscore._fscore import WriteBatch, WritePlan, event_time_fault
 from fscore.errors import InvalidKeys, InvalidValue
+from fscore.interop.column import Column, as_type, is_null
+from fscore.interop.columns import Frame, column, converting, frame
+from fscore.interop.keys import ids
 
 _ROWS_PER_BATCH = 2_000
 
@@ -28,9 +31,19 @@ def encode(
 
     Raises InvalidValue and InvalidKeys, which name the row that is wrong.
     """
-    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+    if type(rows) is list or (
+        isinstance(rows, Sequence) and not isinstance(rows, str | bytes | bytearray)
+    ):
+        # A feature that a dict leaves out stays as it is, so dicts are not read as columns.
         return _encode_dicts(plan, rows, event_time, version)
-    columns = _columns(rows, spec["view"])
+    view = spec["view"]
+    columns = frame(rows, f"rows for view {view}")
+    if columns is None:
+        raise InvalidValue(
+            f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured "
+            "array, a pandas or Polars frame or a table with Arrow's interface, not "
+            f"{type(rows).__name__}"
+        )
     return _encode_columns(plan, spec, columns, event_time, version)
 
 
@@ -39,75 +52,34 @@ def _encode_dicts(
 ) -> list[WriteBatch]:
     written = now_ms() if event_time is None else _one_event_time(event_time)
     whole = rows if isinstance(rows, list) else list(rows)
+    if whole and type(whole[0]) is not dict:
+        whole = [dict(row) if isinstance(row, Mapping) else row for row in whole]
     return plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
 
 
-def _columns(rows: Any, view: str) -> dict[str, tuple[Any, Any]]:
-    """Return the columns of rows by name, each as (values, nulls)."""
-    if isinstance(rows, Mapping):
-        return {str(name): _from_values(values) for name, values in rows.items()}
-    if isinstance(rows, np.ndarray) and rows.dtype.names is not None:
-        return {name: _from_values(rows[name]) for name in rows.dtype.names}
-    if type(rows).__module__.partition(".")[0] == "pyarrow":
-        from fscore.interop import arrow as _arrow
-
-        if (columns := _arrow.columns(rows)) is not None:
-            return columns
-    raise InvalidValue(
-        f"rows for view {view} must be a list of dicts, a dict of columns, a NumPy structured "
-        f"array or an Arrow table, not {type(rows).__name__}"
-    )
-
-
-_KINDS = {"i": np.int64, "u": np.int64, "b": np.bool_}
-
-
-def _from_values(values: Any) -> tuple[Any, Any]:
-    if not isinstance(values, np.ndarray):
-        return (values if isinstance(values, list) else list(values)), None
-    if values.ndim != 1:
-        # A matrix is a column of vectors.
-        return list(values), None
-    kind = values.dtype.kind
-    if kind == "M":
-        return values.astype("datetime64[ms]").astype(np.int64), np.isnat(values)
-    if kind in _KINDS:
-        if kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
-            raise InvalidValue("a column of unsigned integers has values beyond Int64")
-        return values.astype(_KINDS[kind], copy=False), None
-    if kind == "f":
-        return (values if values.itemsize in (4, 8) else values.astype(np.float64)), None
-    return values.tolist(), None
-
-
 def _encode_columns(
-    plan: WritePlan,
-    spec: Mapping[str, Any],
-    columns: dict[str, tuple[Any, Any]],
-    event_time: Any,
-    version: int,
+    plan: WritePlan, spec: Mapping[str, Any], columns: Frame, event_time: Any, version: int
 ) -> list[WriteBatch]:
-    join_keys = [name for name, _ in spec["join_keys"]]
-    view = spec["view"]
-    if missing := [name for name in join_keys if name not in columns]:
+    view, join_keys = spec["view"], spec["join_keys"]
+    # A column may be named by the feature itself, which is `view:feature`.
+    names = {name.removeprefix(f"{view}:"): name for name in columns.names}
+    if missing := [name for name, _ in join_keys if name not in names]:
         raise InvalidKeys(f"rows for view {view} have no column {missing[0]}", join_key=missing[0])
-    keys = {name: _key_column(name, *columns.pop(name)) for name in join_keys}
-    rows = len(keys[join_keys[0]])
+    keys = {name: ids(name, kind, columns[names.pop(name)]) for name, kind in join_keys}
+    rows = len(next(iter(keys.values())))
     kinds = _column_types(spec)
-    if "event_time" not in kinds:
-        own_times = columns.pop("event_time", None)
-        event_time = own_times if own_times is not None else event_time
+    if "event_time" not in kinds and "event_time" in names:
+        event_time = columns[names.pop("event_time")]
     written = now_ms()
     times = None if event_time is None else _times(event_time, rows, written)
-    ids = None
-    if spec.get("event_id") and "event_id" in columns:
-        values, nulls = columns["event_id"] if "event_id" in kinds else columns.pop("event_id")
-        ids = _event_ids(values, nulls)
-    typed = [
-        (name, _as_type(values, kinds.get(name)), nulls)
-        for name, (values, nulls) in columns.items()
-    ]
-    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH, ids)
+    event_ids = None
+    if spec.get("event_id") and "event_id" in names:
+        event_ids = columns["event_id" if "event_id" in kinds else names.pop("event_id")].listed()
+    typed = []
+    for name, given in names.items():
+        read = as_type(columns[given], kinds.get(name))
+        typed.append((name, read.values, read.nulls))
+    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH, event_ids)
 
 
 def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:
@@ -117,71 +89,34 @@ def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:
     return {feature["name"]: feature["type"] for feature in spec["features"]}
 
 
-def _event_ids(values: Any, nulls: Any) -> list[Any]:
-    ids = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    if nulls is not None:
-        ids = [None if null else one for one, null in zip(ids, nulls, strict=True)]
-    return ids
-
-
-def _key_column(name: str, values: Any, nulls: Any) -> Any:
-    if nulls is not None and nulls.any():
-        row = int(nulls.argmax())
-        raise InvalidKeys(f"join key {name} (row {row}) is null", join_key=name, row=row)
-    return values
-
-
-def _as_type(values: Any, kind: str | None) -> Any:
-    """Convert an array to the type from which the feature is encoded, if that loses nothing.
-
-    Other arrays become lists.
-    """
-    if not isinstance(values, np.ndarray):
-        return values
-    if kind == "Float64" and values.dtype.kind in "if":
-        return values.astype(np.float64, copy=False)
-    if kind == "Float32" and values.dtype.kind in "if" and _fits_float32(values):
-        return values.astype(np.float32, copy=False)
-    expected = {
-        "Int64": np.int64,
-        "Timestamp": np.int64,
-        "Timestamp[s]": np.int64,
-        "Bool": np.bool_,
-    }
-    if kind in expected and values.dtype == expected[kind]:
-        return values
-    # The core checks the values of a list one by one, so its error names the row.
-    return list(values) if values.ndim > 1 else values.tolist()
-
-
-def _fits_float32(values: np.ndarray[Any, Any]) -> bool:
-    if values.dtype == np.float32:
-        return True
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(values.astype(np.float32))[np.isfinite(values)].all())
-
-
 def _times(event_time: Any, rows: int, written: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if isinstance(event_time, tuple):
-        values, nulls = event_time
-    elif isinstance(event_time, datetime | int):
-        return np.full(rows, _one_event_time(event_time), dtype=np.int64)
+    """Return the event time of each row; rows whose time is null get `written`."""
+    if isinstance(event_time, Column):
+        read = event_time
     else:
-        values, nulls = _from_values(event_time)
+        with converting("event_time", "event_time"):
+            read = column(event_time)
+    if read.is_one_value:
+        return np.full(rows, _one_event_time(read.values), dtype=np.int64)
+    values = read.values
+    if isinstance(values, np.ndarray) and values.dtype != np.int64:
+        values = as_type(read, "Int64").values
     if isinstance(values, list):
-        values = _listed_times(values, written)
+        values = _listed_times(values, read.nulls, written)
     times = np.array(values, dtype=np.int64)
-    if nulls is not None:
-        times[nulls] = written
+    if read.nulls is not None:
+        times[read.nulls] = written
     return times
 
 
-def _listed_times(values: list[Any], written: int) -> Any:
-    if set(map(type, values)) == {int}:
+def _listed_times(values: list[Any], nulls: Any, written: int) -> Any:
+    if nulls is None and set(map(type, values)) == {int}:
         with suppress(OverflowError):
             return np.array(values, dtype=np.int64)
+    skipped = [False] * len(values) if nulls is None else nulls.tolist()
     return [
-        written if value is None else _time_of_row(row, value) for row, value in enumerate(values)
+        written if skipped[row] or is_null(value) else _time_of_row(row, value)
+        for row, value in enumerate(values)
     ]
 
 
@@ -225,10 +160,14 @@ def _time_ms(value: Any, name: str) -> int:
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         since = value - epoch
         return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    if isinstance(value, int) and not isinstance(value, bool):
-        if -(1 << 63) <= value < 1 << 63:
-            return value
-        raise InvalidValue(f"{name} is {value}, which is beyond 64 bits", feature=name)
+    if isinstance(value, np.datetime64) and not np.isnat(value):
+        return int(value.astype("M8[ms]").astype(np.int64))
+    # A duration of NumPy is an integer to Python.
+    if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64):
+        whole = int(value)
+        if -(1 << 63) <= whole < 1 << 63:
+            return whole
+        raise InvalidValue(f"{name} is {whole}, which is beyond 64 bits", feature=name)
     raise InvalidValue(
         f"{name} is {value!r}; it must be a datetime with a time zone, or epoch ms",
         feature=name,

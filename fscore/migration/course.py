@@ -19,13 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn, TypeAlias
 
 from fscore.errors import ConfigError, InvalidValue, RegistryConflict, UnsafeChange
+from fscore.interop.arguments import (
+    checked_callback,
+    checked_choice,
+    checked_flag,
+    checked_number,
+)
 from fscore.interop.rows import now_ms
 from fscore.migration.rows import Copied, Definitions, Rows
 from fscore.migration.scans import Removed, copy_rows, remove_rows
-from fscore.model.views import LAYOUTS, FeatureViewDefinition
+from fscore.model.views import LAYOUTS, FeatureViewDefinition, Layout
 from fscore.operations import registry as store
 from fscore.operations.operation import Operation, Pause
 from fscore.operations.registry import StoredRegistry
@@ -37,6 +43,7 @@ _ATTEMPTS = 50
 # Seconds before a change is tried again if its reply was lost.
 _PAUSE = 0.5
 
+Phase: TypeAlias = Literal["copy", "remove"]
 COPY: Final = "copy"
 """Phase in which rows are copied to the new layout, and the copies are verified."""
 REMOVE: Final = "remove"
@@ -52,7 +59,7 @@ class MigrationProgress:
     - `rows` is how many rows were copied in the phase "copy", or removed in the phase "remove".
     """
 
-    phase: str
+    phase: Phase
     share: float
     rows: int
 
@@ -68,7 +75,7 @@ class Migration:
     """
 
     view: str
-    layout: str
+    layout: Layout
     revision: int
     copied: int
     removed: int
@@ -81,7 +88,7 @@ class Course:
 
     prefix: str
     view: str
-    to: str
+    to: Layout
     rate: float
     settle: float
     invalid_as_null: bool = False
@@ -89,17 +96,15 @@ class Course:
     progress: Callable[[MigrationProgress], None] | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidValue if an argument is out of range."""
-        if self.to not in LAYOUTS:
-            raise InvalidValue(f"to is {self.to!r}; it must be one of {', '.join(LAYOUTS)}")
-        for name, least in (("rate", "above 0"), ("settle", "0 or more")):
-            value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not (value > 0 or (name == "settle" and value == 0)):
-                raise InvalidValue(f"{name} is {value!r}; it must be a number {least}")
+        """Raise InvalidArgument if an argument is not valid."""
+        checked_choice("to", self.to, LAYOUTS)
+        checked_number("rate", self.rate)
+        checked_number("settle", self.settle, or_zero=True)
+        checked_flag("invalid_as_null", self.invalid_as_null)
+        checked_callback("progress", self.progress)
 
     @property
-    def old(self) -> str:
+    def old(self) -> Layout:
         """The layout that the migration leaves."""
         return LAYOUTS[1 - LAYOUTS.index(self.to)]
 
@@ -199,7 +204,7 @@ def _rows(course: Course, stored: StoredRegistry) -> Rows:
     )
 
 
-def _told(course: Course, phase: str) -> Callable[[float, int], None]:
+def _told(course: Course, phase: Phase) -> Callable[[float, int], None]:
     def tell(share: float, rows: int) -> None:
         if course.progress is not None:
             course.progress(MigrationProgress(phase, share, rows))
@@ -207,7 +212,7 @@ def _told(course: Course, phase: str) -> Callable[[float, int], None]:
     return tell
 
 
-def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation[Definitions]]:
+def _looking(course: Course, layouts: tuple[Layout, ...]) -> Callable[[], Operation[Definitions]]:
     """Return a function that reads the definitions again if a script has found newer ones."""
 
     def look() -> Operation[Definitions]:
@@ -217,12 +222,12 @@ def _looking(course: Course, layouts: tuple[str, ...]) -> Callable[[], Operation
     return look
 
 
-def _look(course: Course) -> Operation[tuple[StoredRegistry, tuple[str, ...]]]:
+def _look(course: Course) -> Operation[tuple[StoredRegistry, tuple[Layout, ...]]]:
     stored = yield from patiently(store.load(course.prefix))
     return stored, _view(stored.registry, course.view).layouts
 
 
-def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredRegistry]:
+def _look_again(course: Course, layouts: tuple[Layout, ...]) -> Operation[StoredRegistry]:
     stored, found = yield from _look(course)
     _expect(course, layouts, stored, found)
     if not stored.registry.packed_views:
@@ -234,7 +239,7 @@ def _look_again(course: Course, layouts: tuple[str, ...]) -> Operation[StoredReg
 
 
 def _expect(
-    course: Course, layouts: tuple[str, ...], stored: StoredRegistry, found: tuple[str, ...]
+    course: Course, layouts: tuple[Layout, ...], stored: StoredRegistry, found: tuple[Layout, ...]
 ) -> None:
     if found != layouts:
         raise RegistryConflict(
@@ -247,7 +252,7 @@ def _expect(
 
 
 def _switch(
-    course: Course, before: tuple[str, ...], after: tuple[str, ...]
+    course: Course, before: tuple[Layout, ...], after: tuple[Layout, ...]
 ) -> Operation[StoredRegistry]:
     """Set the view's layouts to `after`: first the one to read, then a second one to write.
 
@@ -294,5 +299,5 @@ def _view(registry: Registry, name: str) -> FeatureViewDefinition:
     return view
 
 
-def _shown(layouts: tuple[str, ...]) -> str:
+def _shown(layouts: tuple[Layout, ...]) -> str:
     return f"{layouts[0]} alone" if len(layouts) == 1 else f"{layouts[0]} with {layouts[1]}"

@@ -6,6 +6,7 @@ A mapping is `{"op": str, "column": str | null, "where": {column: [text | null, 
   for itself, integers are in decimal, floats in their shortest form, booleans are `true` and
   `false`. An empty CSV cell, a null and an absent field are null.
 - Every operation that has a column ignores rows in which the column is null.
+- The ops are those of `fscore.model.aggregates.MAPPINGS`, whose names messages use.
 
 | op | column | value | if no row matches |
 |---|---|---|---|
@@ -14,6 +15,7 @@ A mapping is `{"op": str, "column": str | null, "where": {column: [text | null, 
 | `count` | null | number of rows | 0 |
 | `distinct` | yes | number of different cell texts | 0 |
 | `total` | yes | sum of the cells, read as the feature's type | 0 |
+| `mean` | yes | sum of the cells, read as Float64, divided by their number | null |
 | `smallest`, `largest` | yes | the smallest or largest cell, read as the feature's type | null |
 | `ever` | null | whether there is a row; fills flags | false |
 
@@ -27,6 +29,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from fscore.model.aggregates import MAPPINGS, name_of
 from fscore.model.data_type import DataType
 
 WhereValue = str | int | float | bool | None
@@ -42,6 +45,7 @@ _RESULTS: dict[str, frozenset[str] | None] = {
     "count": _NUMBERS,
     "distinct": _NUMBERS,
     "total": _NUMBERS,
+    "mean": frozenset({"Float64"}),
     "smallest": _ORDERED,
     "largest": _ORDERED,
     "ever": frozenset({"Bool"}),
@@ -62,6 +66,11 @@ class FeatureMapping:
     column: str | None
     where: Conditions = field(default_factory=dict)
     mistakes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The function that people write for `op`."""
+        return name_of(self.op, MAPPINGS)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON data that the registry stores."""
@@ -84,13 +93,14 @@ class FeatureMapping:
             return found
         if self.op in _OF_ROWS:
             if self.column is not None:
-                found.append(f"{self.op}() counts rows and has no column, not {self.column!r}")
+                found.append(f"{self.name}() counts rows and has no column, not {self.column!r}")
         elif not isinstance(self.column, str) or not self.column:
-            found.append(f"{self.op}() needs the name of a column, not {self.column!r}")
+            found.append(f"{self.name}() needs the name of a column, not {self.column!r}")
         kinds = _RESULTS[self.op]
         if kinds is not None and data_type.kind not in kinds:
+            one_of = "one of " if len(kinds) > 1 else ""
             found.append(
-                f"{self.op}() cannot fill a {data_type}: the type must be one of "
+                f"{self.name}() cannot fill a {data_type}: the type must be {one_of}"
                 f"{', '.join(sorted(kinds))}"
             )
         return found

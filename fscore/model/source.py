@@ -3,6 +3,8 @@
 Its JSON is `{"kind": "file", "name": str, "event_time": column, "timestamp_format": str | null,
 "keys": {join key: column}}`.
 
+- The kind is `file` for every source, whichever way its events arrive: what is stored keeps the
+  spelling of the first release.
 - A join key that `keys` does not name is in the column of its own name.
 - `timestamp_format` says how to read the text of timestamps, in the event time and in every
   `Timestamp` feature of the view. Null is ISO 8601 (RFC 3339 included), `"unix"` epoch seconds,
@@ -20,8 +22,11 @@ from fscore.model.names import name_problem
 
 
 @dataclass(frozen=True)
-class FileSource:
-    """Define a source of events in CSV, NDJSON or Parquet files, which are named when loading.
+class EventSource:
+    """Define a source of events, from which the features of views follow.
+
+    `fscore load` and `fscore push` feed it with files and pipes, `client.push` with events as they
+    happen. Views that name the same source are filled from the same events.
 
     - `event_time` is the column with the time of each row.
     - `timestamp_format` says how to read the text of timestamps: None is ISO 8601, `"unix"` epoch
@@ -32,7 +37,7 @@ class FileSource:
     An invalid argument raises nothing here; `Registry` reports it with everything else that is
     wrong.
 
-    >>> FileSource("clickstream", event_time="timestamp", keys={"user_id": "uid"}).keys
+    >>> EventSource("clickstream", event_time="timestamp", keys={"user_id": "uid"}).keys
     {'user_id': 'uid'}
     """
 

@@ -10,10 +10,14 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 from fscore.model.data_type import DataType
 from fscore.model.expression import Expression
 from fscore.model.mapping import Conditions, FeatureMapping, checked_where, where_json
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.window import WindowFunction
 
-LAYOUTS = ("hash", "packed")
+Layout: TypeAlias = Literal["hash", "packed"]
+"""How a feature view stores rows: as a hash field for each feature, or as one compact value."""
+Repeats: TypeAlias = Literal["count", "collapse"]
+"""Which events a series keeps: every one, or only the newest of each payload."""
+LAYOUTS: tuple[Layout, Layout] = ("hash", "packed")
 """The layouts that a feature view may have."""
 
 Tiles = Literal["none", "exact", "granular"]
@@ -75,7 +79,7 @@ class ViewDefinition:
     owner: str = field(default="", kw_only=True)
     description: str = field(default="", kw_only=True)
     tags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    source: FileSource | None = field(default=None, kw_only=True)
+    source: EventSource | None = field(default=None, kw_only=True)
 
     def feature(self, name: str) -> FeatureDefinition | None:
         """Return the feature of that name, or None."""
@@ -108,7 +112,7 @@ class ViewDefinition:
             owner=data["owner"],
             description=data["description"],
             tags=data["tags"],
-            source=None if data["source"] is None else FileSource.from_json(data["source"]),
+            source=None if data["source"] is None else EventSource.from_json(data["source"]),
             **cls._read(data),
         )
 
@@ -139,8 +143,8 @@ class FeatureViewDefinition(ViewDefinition):
     _plain = ("ttl_ms", "layout", "migrating_from")
 
     ttl_ms: int = 0
-    layout: str = "hash"
-    migrating_from: str | None = None
+    layout: Layout = "hash"
+    migrating_from: Layout | None = None
 
     @property
     def columns(self) -> Columns:
@@ -148,7 +152,7 @@ class FeatureViewDefinition(ViewDefinition):
         return tuple((feature.name, str(feature.type)) for feature in self.features)
 
     @property
-    def layouts(self) -> tuple[str, ...]:
+    def layouts(self) -> tuple[Layout, ...]:
         """The layouts in which rows are written; the first is the one that is read."""
         return (self.layout,) if self.migrating_from is None else (self.layout, self.migrating_from)
 
@@ -202,7 +206,7 @@ class SeriesViewDefinition(ViewDefinition):
     where: Conditions = field(default_factory=dict)
     retention_ms: int = 0
     max_events: int = 0
-    repeats: str = "count"
+    repeats: Repeats = "count"
     event_id: str | None = None
     tile_ms: int = 0
     tile_retention_ms: int = 0

@@ -2,7 +2,8 @@
 
 `fscore.window` has the functions that people write, and says what each computes. The JSON form is
 `{"op": str, "field": str | null, "window_ms": int, "n": int, "gap_ms": int}`. Numbers that a
-function does not use are 0. A `window_ms` of 0 means all events that the view keeps.
+function does not use are 0. A `window_ms` of 0 means all events that the view keeps. The ops are
+those of `fscore.model.aggregates.WINDOWS`, whose names messages use.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from fscore.model.aggregates import WINDOWS, name_of
 from fscore.model.data_type import DataType
 from fscore.model.names import MAX_TTL_MS, duration_text, listed
 
@@ -64,6 +66,11 @@ class WindowFunction:
     mistakes: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The function that people write for `op`."""
+        return name_of(self.op, WINDOWS)
+
+    @property
     def tiled(self) -> bool:
         """Whether it can be computed from tiles."""
         return self.op in _RULES and _RULES[self.op].tiled
@@ -74,7 +81,7 @@ class WindowFunction:
         arguments += [f'"{self.field}"'] if self.field is not None else []
         arguments += [f'"{duration_text(self.window_ms)}"'] if self.window_ms else []
         arguments += [f'gap="{duration_text(self.gap_ms)}"'] if self.gap_ms else []
-        return f"{self.op}({', '.join(arguments)})"
+        return f"{self.name}({', '.join(arguments)})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON data that the registry stores."""
@@ -101,14 +108,14 @@ class WindowFunction:
         of = None
         if rule.fields == ():
             if self.field is not None:
-                found.append(f"window.{self.op}() has no field, not {self.field!r}")
+                found.append(f"window.{self.name}() has no field, not {self.field!r}")
         elif not isinstance(self.field, str) or self.field not in payload:
             return [*found, self._unknown_field(payload)]
         else:
             of = payload[self.field]
             if rule.fields is not None and of.kind not in rule.fields:
                 found.append(
-                    f"window.{self.op}() cannot read {self.field} ({of}): the field must be one "
+                    f"window.{self.name}() cannot read {self.field} ({of}): the field must be one "
                     f"of {', '.join(rule.fields)}"
                 )
                 return found
@@ -116,7 +123,7 @@ class WindowFunction:
         if str(data_type) not in types:
             source = "" if of is None else f" of {self.field} ({of})"
             found.append(
-                f"window.{self.op}(){source} is {' or '.join(types)}, not {data_type}: "
+                f"window.{self.name}(){source} is {' or '.join(types)}, not {data_type}: "
                 "change the annotation"
             )
         return found
@@ -124,26 +131,26 @@ class WindowFunction:
     def _number_problems(self, rule: _Rule) -> list[str]:
         found = []
         if not _in_range(self.window_ms, 0, MAX_TTL_MS if rule.windowed else 0):
-            found.append(f"window.{self.op}() has no window of {self.window_ms!r} ms")
+            found.append(f"window.{self.name}() has no window of {self.window_ms!r} ms")
         if rule.listing and not _in_range(self.n, 1, MAX_LAST):
-            found.append(f"window.{self.op}() lists 1 to {MAX_LAST:,} events, not {self.n!r}")
+            found.append(f"window.{self.name}() lists 1 to {MAX_LAST:,} events, not {self.n!r}")
         elif not rule.listing and not _in_range(self.n, 0, 0):
-            found.append(f"window.{self.op}() lists no events, and n must be 0, not {self.n!r}")
+            found.append(f"window.{self.name}() lists no events, and n must be 0, not {self.n!r}")
         if rule.gap and not _in_range(self.gap_ms, 1, MAX_TTL_MS):
             found.append(
-                f'window.{self.op}() needs the pause that ends a session, like gap="30m", not '
+                f'window.{self.name}() needs the pause that ends a session, like gap="30m", not '
                 f"{self.gap_ms!r} ms"
             )
         elif not rule.gap and not _in_range(self.gap_ms, 0, 0):
-            found.append(f"window.{self.op}() has no gap, and gap_ms must be 0")
+            found.append(f"window.{self.name}() has no gap, and gap_ms must be 0")
         return found
 
     def _unknown_field(self, payload: Mapping[str, DataType]) -> str:
         near = difflib.get_close_matches(str(self.field), payload, n=1)
         hint = f"did you mean {near[0]}?" if near else f"its payload is {listed(payload)}"
         return (
-            f"window.{self.op}() reads payload field {self.field!r}, which the view does not have; "
-            f"{hint}"
+            f"window.{self.name}() reads payload field {self.field!r}, which the view does not "
+            f"have; {hint}"
         )
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from fscore.definitions.markers import FeatureRef, annotation_of
 from fscore.definitions.views.declaring import DeclaredFeature, declaration_of
 from fscore.errors import InvalidDefinition, InvalidValue
-from fscore.interop.columns import Column, by_name, column
+from fscore.interop.column import Column, as_type, is_null
+from fscore.interop.columns import Frame, column, converting, frame
 from fscore.model.data_type import DataType, epoch_ms
 from fscore.model.expression import Expression, Operand, operand
 
@@ -22,8 +23,8 @@ __all__ = ["Evaluation", "evaluate"]
 class Evaluation(NamedTuple):
     """The values of an expression, and the status of each.
 
-    - `values` is an array like that of `FeatureTable.column`: int64, float64, float32, bool,
-      datetime64[ms], or objects. Missing values are 0, NaN, False, NaT or None.
+    - `values` is an array of int64, float64, float32, bool, datetime64[ms] or objects. Missing
+      values are 0, NaN, False, NaT or None.
     - `statuses` has the codes of `fscore.Status`, uint8 of the same length.
     """
 
@@ -35,22 +36,24 @@ def evaluate(
     expression: Any,
     columns: Any,
     *,
-    request: Mapping[str, Any] | None = None,
+    request: Any = None,
     now: Any = None,
     types: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Compute an expression over columns, as a read computes it over stored features.
 
     - `expression` is a feature on request, an expression, or an expression's JSON.
-    - `columns` has a column for each stored feature: a mapping, an Arrow table or a data frame. A
-      column's key is `"view:feature"`, the feature itself, or its plain name.
-    - `request` has each request input: a column, or one value for all rows.
+    - `columns` has a column for each stored feature: a mapping, a list of dicts, a NumPy structured
+      array, a data frame or a table with Arrow's interface. A column's key is `"view:feature"`, the
+      feature itself, or its plain name.
+    - `request` has each request input: a column, or one value for all rows. It may be a table too.
     - `now` is the time for which each row is computed, in epoch milliseconds or as datetimes: a
       column, or one value for all rows. It is required if the expression uses `request.now`.
     - `types` has types by name, of columns and inputs whose type is not known otherwise.
 
     A column is a list, a NumPy array (masked too), an Arrow column or a Series. All have one
-    length, the number of rows. None, NaT and masked or null entries are NULL; NaN is a value.
+    length, the number of rows. None, NaT, NA and masked or null entries are NULL. NaN is a value,
+    except in pandas, where it is NULL.
 
     A column has the type that `types` gives for its name; else the type of its feature, if the
     expression was written with features; else the type that its values show. The values of a
@@ -64,15 +67,15 @@ def evaluate(
     Evaluation(values=array([1.5, nan]), statuses=array([0, 1], dtype=uint8))
     """
     whole, known, feature = _parts_of(expression)
-    given = by_name(columns)
-    brought = {} if request is None else request
+    given = _table(columns, "columns")
+    brought = _NO_INPUTS if request is None else _table(request, "request inputs")
     if now is None and whole.uses_now():
         raise InvalidValue(
             "the expression uses request.now: give now=…, the time that each row is computed for"
         )
     known |= {name: _spelling(kind) for name, kind in (types or {}).items()}
-    features = {name: column(_feature(name, given)) for name in whole.features()}
-    inputs = {name: column(_input(name, brought)) for name in whole.request_fields()}
+    features = {name: given.value(_feature(name, given)) for name in whole.features()}
+    inputs = {name: brought.value(_input(name, brought)) for name in whole.request_fields()}
     feature_types, input_types = _types(features, known), _types(inputs, known)
     moments = _moments(now)
     try:
@@ -91,8 +94,8 @@ def evaluate(
     ]
     values, statuses = compiled.evaluate(
         next((length for length in lengths if length is not None), 1),
-        [(each.values, each.nulls) for each in features.values()],
-        [(each.values, each.nulls) for each in inputs.values()],
+        _as_types(features, feature_types),
+        _as_types(inputs, input_types),
         moments,
     )
     return Evaluation(values, statuses)
@@ -118,21 +121,37 @@ def _parts_of(
     return whole, whole.known_types(), None
 
 
-def _feature(name: str, columns: dict[str, Any]) -> Any:
+_NOTHING: dict[str, Any] = {}
+_NO_INPUTS = Frame("request inputs", "row", (), _NOTHING.__getitem__, is_strict=True)
+
+
+def _table(columns: Any, subject: str) -> Frame:
+    table = frame(columns, subject)
+    if table is None:
+        raise InvalidValue(
+            f"{subject} must be a mapping, a list of dicts, a data frame or a table with Arrow's "
+            f"interface, not {type(columns).__name__}"
+        )
+    return table
+
+
+def _feature(name: str, columns: Frame) -> str:
+    """Return the name of a feature's column."""
     plain = name.partition(":")[2]
     for known in (name, plain):
         if known in columns:
-            return columns[known]
+            return known
     raise InvalidValue(
         f"there is no column for feature {name}: give one by the name {name!r} or {plain!r}; "
-        f"there are {', '.join(map(str, columns)) or 'none'}",
+        f"there are {', '.join(columns.names) or 'none'}",
         feature=name,
     )
 
 
-def _input(name: str, request: Mapping[str, Any]) -> Any:
+def _input(name: str, request: Frame) -> str:
+    """Return the name of an input's column, which is its own."""
     if name in request:
-        return request[name]
+        return name
     raise InvalidValue(
         f"there is no request input {name}: give it as request={{{name!r}: …}}", feature=name
     )
@@ -159,6 +178,12 @@ def _types(columns: Mapping[str, Column], known: Mapping[str, str]) -> dict[str,
     return types
 
 
+def _as_types(columns: Mapping[str, Column], types: Mapping[str, str]) -> list[tuple[Any, Any]]:
+    """Return values and nulls of the columns in the forms that these types are read from."""
+    typed = [as_type(each, types[name]) for name, each in columns.items()]
+    return [(each.values, each.nulls) for each in typed]
+
+
 def _moments(now: Any) -> npt.NDArray[np.int64] | int:
     if now is None:
         return 0
@@ -166,13 +191,17 @@ def _moments(now: Any) -> npt.NDArray[np.int64] | int:
         return epoch_ms(now)
     if isinstance(now, int) and not isinstance(now, bool):
         return now
-    moments = column(now)
+    with converting("now"):
+        moments = column(now)
     values = moments.values
-    if isinstance(values, list):
+    if isinstance(values, np.datetime64):
+        values = np.array([values]).astype("M8[ms]").astype(np.int64)
+        return int(values[0])
+    if isinstance(values, list) and not any(map(is_null, values)):
         kind = moments.shown_kind()
-        if kind == "Timestamp" and None not in values:
+        if kind == "Timestamp":
             values = np.array([epoch_ms(value) for value in values], dtype=np.int64)
-        elif kind == "Int64" and None not in values:
+        elif kind == "Int64":
             values = np.array(values, dtype=np.int64)
     fits = isinstance(values, np.ndarray) and values.dtype == np.int64
     if not fits or (moments.nulls is not None and moments.nulls.any()):

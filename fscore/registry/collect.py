@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fscore.definitions.entity import Entity
-from fscore.definitions.folder import Declaration
 from fscore.definitions.origin import Origin
 from fscore.definitions.service import FeatureService
 from fscore.definitions.views.declaring import (
@@ -19,6 +18,9 @@ from fscore.model.expression import Expression, ViewClass
 from fscore.model.names import text_of
 from fscore.model.views import FeatureDefinition, ViewDefinition
 from fscore.registry.check.problem import Path as DefinitionPath
+
+if TYPE_CHECKING:
+    from fscore.definitions.folder import Declaration
 
 
 class Collector:

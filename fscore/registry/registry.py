@@ -19,11 +19,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from fscore.definitions.folder import Declaration, load_declarations
-from fscore.errors import InvalidDefinition
+from fscore.errors import InvalidDefinition, wrong_argument
 from fscore.model.entities import EntityDefinition, ServiceDefinition
 from fscore.model.views import (
     FeatureViewDefinition,
@@ -32,6 +30,9 @@ from fscore.model.views import (
 )
 from fscore.registry.check.whole import check
 from fscore.registry.collect import Collector
+
+if TYPE_CHECKING:
+    from fscore.definitions.folder import Declaration
 
 __all__ = ["Registry"]
 
@@ -60,6 +61,11 @@ class Registry:
         InvalidDefinition if anything is wrong; the error lists every problem with its file, line,
         class and field.
         """
+        # Imported here: only who loads definitions needs the machinery of imports.
+        from pathlib import Path
+
+        from fscore.definitions.folder import load_declarations
+
         declarations, problems = load_declarations(Path(path))
         if not declarations and not problems:
             problems = [f"{path}: declares nothing: no Entity, view or FeatureService was found"]
@@ -178,6 +184,15 @@ class Registry:
             for view in self.views_of(entity)
             if isinstance(view, FeatureViewDefinition) and "hash" in view.layouts
         ]
+
+
+def checked_registry(given: Registry, argument: str = "registry") -> Registry:
+    """Return the definitions that a call is given; InvalidArgument if they are not a Registry."""
+    if isinstance(given, Registry):
+        return given
+    raise wrong_argument(
+        argument, given, "a Registry, which Registry.load and Registry.from_definitions make"
+    )
 
 
 def _parts(

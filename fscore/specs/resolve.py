@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fscore.definitions.named import EntityLike, FeatureLike, ServiceLike, names_of_read
 from fscore.errors import (
     AmbiguousFeature,
     EntityNotFound,
@@ -30,7 +31,7 @@ from fscore.model.expression import Expression
 from fscore.model.names import MAX_NAME, listed
 from fscore.model.views import FeatureDefinition, RequestViewDefinition, ViewDefinition
 from fscore.registry.check.on_request import hidden_join_keys
-from fscore.registry.registry import Registry
+from fscore.registry.registry import Registry, checked_registry
 from fscore.specs.read import (
     Output,
     ResolvedComputed,
@@ -55,14 +56,14 @@ __all__ = [
 
 def resolve(
     registry: Registry,
-    service: str | None = None,
-    features: Sequence[str] | None = None,
-    entity: str | None = None,
+    service: ServiceLike | None = None,
+    features: Sequence[FeatureLike] | None = None,
+    entity: EntityLike | None = None,
 ) -> ResolvedSet:
     """Resolve the names in a request to the features to read.
 
     - `service` alone reads its features, in its order. With `features` too, it reads only these of
-      its outputs, in the given order.
+      its outputs, in the given order; `view:feature` names an output by its feature.
     - `features` lists names, each `view:feature`, or a feature name alone if only one feature has
       it (one feature of `entity`, if that is given too). A column has the name of its feature. If
       two columns would have the same name, both are called `view:feature`.
@@ -70,12 +71,19 @@ def resolve(
       declared. Features computed on request are included only if they need no more than the
       entity's join keys.
 
+    Instead of a name each may be the object that declares it: a FeatureService, a feature of a
+    view's class, an Entity. The registry says what is read, not the object.
+
     The stored features that an expression reads are read as well, without being outputs. Without a
-    service the version is 1. Raises FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound or
-    EntityNotFound, with the nearest known names, if a name is unknown. Raises AmbiguousFeature if a
-    name fits several features or is given twice, or if features need join keys or inputs of the
-    same name and different types.
+    service the version is 1.
+
+    Raises InvalidArgument if an argument is neither a name nor such an object. Raises
+    FeatureServiceNotFound, FeatureViewNotFound, FeatureNotFound or EntityNotFound, with the nearest
+    known names, if a name is unknown. Raises AmbiguousFeature if a name fits several features or is
+    given twice, or if features need join keys or inputs of the same name and different types.
     """
+    registry = checked_registry(registry)
+    service, features, entity = names_of_read(service, features, entity)
     if entity is not None and entity not in registry.entities:
         raise EntityNotFound(
             _unknown("entity", entity, registry.entities),
@@ -146,17 +154,35 @@ def _of_service(
         by_output[item.output] = (item.output, view, feature)
     if features is None:
         return list(by_output.values())
-    _once(features)
-    chosen = []
-    for name in features:
-        if name not in by_output:
+    outputs = _outputs(service, features)
+    _once(outputs)
+    return [by_output[output] for output in outputs]
+
+
+def _outputs(service: ServiceDefinition, names: Sequence[str]) -> list[str]:
+    """Return the outputs of a service with these names, each its own or a `view:feature`."""
+    known = [item.output for item in service.features]
+    by_name = {output: [output] for output in known}
+    for item in service.features:
+        by_name.setdefault(f"{item.view}:{item.feature}", []).append(item.output)
+    outputs = []
+    for name in names:
+        found = by_name.get(name)
+        if found is None:
             raise FeatureNotFound(
-                f"{_unknown('feature', name, by_output)}, in service {service.name!r}",
+                f"{_unknown('feature', name, known)}, in service {service.name!r}",
                 name=name,
-                suggestions=_near(name, by_output),
+                suggestions=_near(name, known),
             )
-        chosen.append(by_output[name])
-    return chosen
+        if len(found) > 1:
+            raise AmbiguousFeature(
+                f"feature {name!r} is several outputs of service {service.name!r}: write "
+                f"{' or '.join(found)}",
+                name=name,
+                candidates=found,
+            )
+        outputs += found
+    return outputs
 
 
 def _of_names(registry: Registry, names: Sequence[str], entity: str | None) -> list[_Chosen]:

@@ -12,13 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from fscore.errors import (
-    InvalidKeys,
-    VersionConflict,
-    VersionInUse,
-    VersionNotFound,
-    VersionRetired,
-)
+from fscore.errors import VersionConflict, VersionInUse, VersionNotFound, VersionRetired
 from fscore.model.entities import ServiceDefinition
 from fscore.operations import registry as store
 from fscore.operations.operation import Command, Operation
@@ -344,8 +338,6 @@ def _command(prefix: str, seen: _Seen, change: _Change[T], now_ms: int) -> Comma
 
 
 def _require_known(seen: _Seen, version: int) -> None:
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise InvalidKeys(f"version is {version!r}; it must be an integer from 1")
     known = {*seen.own_records, seen.family[0].version, seen.current}
     if version not in known:
         numbers = sorted(number for number in known if number is not None)

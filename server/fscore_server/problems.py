@@ -57,6 +57,7 @@ _TITLES = {
     "ambiguous_feature": "The feature's name fits more than one view",
     "malformed_request": "The request cannot be read",
     "invalid_request": "The request cannot be answered as it is",
+    "invalid_argument": "An argument of the read is not valid",
     "invalid_keys": "The entity keys do not fit their join keys",
     "invalid_value": "A value is not of its type",
     "request_too_large": "The request is larger than the limit",

@@ -9,9 +9,11 @@ import pytest
 import redis
 
 from tests.client.driver import AsyncioDriver, Driver
+from tests.client.every_status import read_every_status
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
+from tests.event_times import RECENT_MS
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 
 @pytest.fixture
@@ -28,6 +30,15 @@ def client(driver: Driver, redis_url: str) -> Any:
     connected = driver.connect(redis_url)
     connected.apply(REGISTRY)
     return connected
+
+
+@pytest.fixture
+def customers(client: Any) -> Any:
+    """A client; customers 0 to 3 have orders and a region, but customer 2 only orders."""
+    rows = [{"customer_id": n, "orders": 30 + n, "region": f"c{n}"} for n in range(4)]
+    rows[2]["region"] = None
+    client.write("customer", rows, event_time=RECENT_MS)
+    return client
 
 
 @pytest.fixture
@@ -57,3 +68,9 @@ def durable(redis_server: RedisServer) -> Iterator[RedisServer]:
     arguments = ["--appendonly", "yes", "--appendfsync", "always"]
     with RedisServer(redis_server.kind, arguments) as server:
         yield server
+
+
+@pytest.fixture
+def every_status(driver: Driver, redis_server: RedisServer, redis_url: str, witness: Any) -> Any:
+    """A table of every type with a row of each status."""
+    return read_every_status(driver, redis_url, redis_server.port, witness)

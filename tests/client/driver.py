@@ -22,7 +22,7 @@ from fscore.aio.driver import Driver as AioDriver
 from fscore.aio.versions import Versions
 
 DRIVERS = ("blocking", "asyncio")
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a call that should have ended long ago fails its test."""
 
 

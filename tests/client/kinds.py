@@ -75,7 +75,7 @@ class Tiled(SeriesView, entity=user, retention="2h", tile="1h", tile_retention="
     at: Timestamp = Payload()
     page: String = Payload()
     amount_7d: Int64 = window.sum("amount", "7d")
-    price_7d: Float64 = window.avg("price", "7d")
+    price_7d: Float64 = window.mean("price", "7d")
     ratio_7d: Float64 = window.sum("ratio", "7d")
     first_at_7d: Timestamp = window.min("at", "7d")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import pytest
 
 import fscore
 from fscore import (
@@ -25,11 +27,14 @@ from fscore import (
 from fscore.errors import FscoreError
 from fscore.migration.course import Course, migrate
 from fscore.operations.operation import Operation, Pause, Step
+from fscore.registry import Layout
 
 NOW = int(time.time() * 1000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 USERS = list(range(40))
 FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
+BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
+"""Migrate to each of the two layouts."""
 
 user = Entity("user", join_keys={"user_id": Int64})
 
@@ -116,6 +121,20 @@ def values(client: Any) -> Any:
     return found
 
 
+def opposite(layout: str) -> str:
+    """Return the other layout."""
+    return "hash" if layout == "packed" else "packed"
+
+
+def keys_in(witness: Any, layout: str) -> list[bytes]:
+    """Return the keys that have a row in this layout."""
+    if layout == "packed":
+        packed: list[bytes] = witness.keys("user:*:row")
+        return packed
+    hashes = [key for key in witness.keys("user:*") if not key.endswith(b":row")]
+    return [key for key in hashes if witness.hexists(key, "_ts:row")]
+
+
 def same(found: Any, expected: Any) -> None:
     """Check that two results of `values` are equal."""
     assert repr(found) == repr(expected)  # tells NaN and -0.0 apart as well
@@ -170,4 +189,4 @@ def _once(step: Step) -> Operation[Any]:
 
 def course(to: str, **options: Any) -> Course:
     """Return a migration of the view `row` that waits a second at each switch."""
-    return Course("", "row", to, **{"rate": 1e9, "settle": 1.0, **options})
+    return Course("", "row", cast(Layout, to), **{"rate": 1e9, "settle": 1.0, **options})

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-PATIENCE = 30.0
+from tests.client.driver import PATIENCE
 
 
 class FaultProxy:
@@ -54,6 +54,12 @@ class FaultProxy:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def connected(self) -> int:
+        """Connections that are open now."""
+        with self._changed:
+            return len(self._pairs)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -116,7 +122,8 @@ class FaultProxy:
 
     def refuse(self) -> None:
         """End all connections, and each new one as soon as it is accepted."""
-        self._refusing = True
+        with self._changed:
+            self._refusing = True
         self.cut()
 
     def greet_only(self) -> None:
@@ -155,7 +162,7 @@ class FaultProxy:
                 if self._closing:
                     client.close()
                     return
-            if self._refusing:
+            if self._refuses():
                 _reset(client)
                 continue
             try:
@@ -167,7 +174,12 @@ class FaultProxy:
                 end.settimeout(None)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
-                self._pairs.append((client, server))
+                # `refuse` may have come meanwhile, and did not see this connection.
+                if not self._refuses():
+                    self._pairs.append((client, server))
+            if self._is_gone(client):
+                _end(client, server)
+                continue
             self._spawn(self._requests, client, server)
             self._spawn(self._replies, client, server)
 
@@ -210,6 +222,9 @@ class FaultProxy:
             piece = data[: self._budget]
             self._budget -= len(piece)
             return piece, self._cut_when_spent and self._budget == 0
+
+    def _refuses(self) -> bool:
+        return self._refusing
 
     def _may_pass(self, client: socket.socket) -> bool:
         return self._budget != 0 and all(held is not client for held in self._held)

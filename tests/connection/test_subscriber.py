@@ -18,7 +18,7 @@ def subscriber(
     return Subscriber("news", username=username, password=password, client_name=client_name)
 
 
-def test_it_says_who_it_is_and_what_it_wants_to_hear() -> None:
+def test_it_authenticates_names_itself_and_subscribes() -> None:
     assert subscriber().greeting == b"*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nnews\r\n"
     greeting = subscriber("ann", "é", "fscore").greeting
     assert greeting == (
@@ -30,7 +30,7 @@ def test_it_says_who_it_is_and_what_it_wants_to_hear() -> None:
     assert Subscriber.ping() == b"*1\r\n$4\r\nPING\r\n"
 
 
-def test_confirmation_and_messages_are_news_and_answers_to_pings_are_none() -> None:
+def test_confirmations_and_messages_are_news_but_pongs_are_not() -> None:
     one = subscriber("ann", "p", "fscore")
     assert (one.receive(b"+OK\r\n+OK\r\n"), one.subscribed) == (False, False)
     assert (one.receive(CONFIRMED), one.subscribed) == (True, True)
@@ -40,12 +40,12 @@ def test_confirmation_and_messages_are_news_and_answers_to_pings_are_none() -> N
     assert not one.receive(b"")
 
 
-def test_a_name_that_is_refused_is_no_matter() -> None:
+def test_a_refused_client_name_does_not_matter() -> None:
     one = subscriber(client_name="fscore")
     assert one.receive(b"-ERR unknown subcommand 'SETNAME'\r\n" + CONFIRMED)
 
 
-def test_however_it_is_cut() -> None:
+def test_a_stream_that_is_cut_anywhere() -> None:
     stream = b"+OK\r\n" + CONFIRMED + PONG + MESSAGE + PONG + MESSAGE
     ends = [len(b"+OK\r\n" + CONFIRMED), len(stream) - len(PONG + MESSAGE), len(stream)]
     one = subscriber(client_name="x")
@@ -76,6 +76,6 @@ def test_however_it_is_cut() -> None:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_what_it_cannot_go_on_after_is_raised(answer: bytes, error: type[FscoreError]) -> None:
+def test_answers_that_end_it_are_raised(answer: bytes, error: type[FscoreError]) -> None:
     with pytest.raises(error):
         subscriber(password="p").receive(answer)

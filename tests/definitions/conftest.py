@@ -13,9 +13,9 @@ from fscore import InvalidDefinition, Registry
 PREAMBLE = """\
 from __future__ import annotations
 from typing import ClassVar, Literal
-from fscore import *
+import fscore; from fscore import *
 user = Entity("user", join_keys={"user_id": String})
-clicks = FileSource("clicks", event_time="timestamp")
+clicks = EventSource("clicks", event_time="timestamp")
 """
 
 Write = Callable[..., Path]

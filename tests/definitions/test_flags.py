@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fscore import Bool, Entity, Feature, FileSource, FlagView, Int64, Registry, String, ever
+from fscore import Bool, Entity, EventSource, Feature, FlagView, Int64, Registry, String, ever
 from fscore.registry import FlagViewDefinition
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})
 item = Entity("item", join_keys={"item_id": Int64})
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 class Promotions(FlagView, entity=user, source=clickstream, ids="user_%04d", owner="growth"):
@@ -57,6 +57,7 @@ STATEMENTS = [
     ("ids='%d'", "x: Bool = ever()", "V.x: is mapped, but its view has no source"),
     ("ids='%d', source=clicks", "x: Bool = ever(where=5)", "V.x: where must be a dict of column"),
     ("ids='%d', source=clicks", "x: Bool = latest('x')", "V.x: a flag follows from ever(), not"),
+    ("ids='%d', source=clicks", "x: Bool = fscore.min('x')", "from ever(), not from min()"),
     ("ids='%d'", "x: Bool = window.count()", "a feature of a FlagView follows from ever("),
     ("ids='%d'", "x: Bool = Feature(ttl='1d')", "V.x: has a ttl, which features of a FlagView"),
     ("ids='%d', ttl='1d'", "x: Bool", "V: unknown argument ttl: a FlagView takes entity, source"),
@@ -65,7 +66,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("options", "body", "says"), STATEMENTS)
-def test_a_wrong_flag_view_is_told_with_file_class_and_field(
+def test_a_wrong_flag_view_is_reported_with_file_class_and_field(
     problems: Problems, options: str, body: str, says: str
 ) -> None:
     found = problems(f"class V(FlagView, entity=user, {options}):\n    {body}\n")
@@ -84,7 +85,7 @@ def test_patterns_of_ids(ids: str) -> None:
     assert view.ids == ids
 
 
-def test_ids_are_numbers_already_where_the_join_key_is_one(problems: Problems) -> None:
+def test_an_integer_join_key_needs_no_pattern_of_ids(problems: Problems) -> None:
     found = problems("""\
     item = Entity("item", join_keys={"item_id": Int64})
     class V(FlagView, entity=item, ids="item_%d"):

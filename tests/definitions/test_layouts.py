@@ -18,7 +18,7 @@ from fscore import (
     String,
 )
 from fscore.model.fingerprint import fingerprint
-from fscore.registry import FeatureDefinition, FeatureViewDefinition
+from fscore.registry import FeatureDefinition, FeatureViewDefinition, Layout
 from fscore.registry.check import whole as registry_check
 from fscore.registry.check.views import MAX_PACKED_COLUMNS
 from fscore.types import DataType
@@ -81,7 +81,7 @@ def test_a_row_lives_as_long_as_any_of_its_values(
         ("x: Int64 = Feature(ttl=5)", "V.x: ttl: 5 is not a valid duration"),
     ],
 )
-def test_a_wrong_ttl_is_told(problems: Problems, line: str, says: str) -> None:
+def test_a_wrong_ttl_is_reported(problems: Problems, line: str, says: str) -> None:
     found = problems(f"class V(FeatureView, entity=user):\n    {line}\n")
     assert len(found) == 1, found
     assert says in found[0]
@@ -123,7 +123,8 @@ def test_the_columns_of_a_packed_row_are_bounded() -> None:
         for number in range(MAX_PACKED_COLUMNS + 1)
     )
     entities = Registry.from_definitions([user]).entities
-    for layout, allowed in (("hash", True), ("packed", False)):
+    cases: tuple[tuple[Layout, bool], ...] = (("hash", True), ("packed", False))
+    for layout, allowed in cases:
         view = FeatureViewDefinition("wide", "user", features, layout=layout)
         found = [message for _, message in registry_check.check(entities, {"wide": view}, {})]
         assert (found == []) is allowed
@@ -141,7 +142,7 @@ def colliding() -> tuple[str, str]:
     raise AssertionError("no two schemas have one fingerprint")
 
 
-def test_two_schemas_of_one_fingerprint_are_told() -> None:
+def test_two_schemas_of_one_fingerprint_are_reported() -> None:
     one, other = colliding()
     views = {
         name: FeatureViewDefinition(

@@ -95,7 +95,7 @@ def test_a_relative_path_names_files_as_it_was_given(
         ("x = 1", "features.py: declares nothing"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_told_with_its_line(
+def test_a_file_that_cannot_be_imported_is_reported_with_its_line(
     tmp_path: Path, text: str, says: str
 ) -> None:
     file = tmp_path / "features.py"
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_imported_is_told_with_its_line(
     assert snapshot() == before
 
 
-def test_a_misspelled_feature_in_a_service_is_told_with_its_line(write: Write) -> None:
+def test_a_misspelled_feature_in_a_service_is_reported_with_its_line(write: Write) -> None:
     file = write("""\
     class Profile(FeatureView, entity=user):
         age: Int64
@@ -133,7 +133,7 @@ def test_problems_of_all_files_come_together_and_once(write: Write) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nowhere", "nowhere.py"])
-def test_a_path_without_definitions_is_told(tmp_path: Path, name: str) -> None:
+def test_a_path_without_definitions_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidDefinition, match=r"does not exist|has no Python files"):
         Registry.load(tmp_path / name)
 

@@ -117,7 +117,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("options", "body", "says"), STATEMENTS)
-def test_a_wrong_view_on_request_is_told_with_file_class_and_field(
+def test_a_wrong_view_on_request_is_reported_with_file_class_and_field(
     problems: Problems, options: str, body: str, says: str
 ) -> None:
     found = problems(
@@ -129,7 +129,7 @@ def test_a_wrong_view_on_request_is_told_with_file_class_and_field(
     assert says in found[0]
 
 
-def test_what_is_computed_is_not_computed_from(problems: Problems) -> None:
+def test_a_computed_feature_cannot_be_computed_from(problems: Problems) -> None:
     found = problems("""\
     class P(FeatureView, entity=user):
         age: Int64
@@ -226,7 +226,7 @@ service = FeatureService(
 registry = Registry.from_definitions([service, Derived])
 
 
-def test_what_is_computed_from_is_read_without_being_an_output() -> None:
+def test_inputs_of_computed_features_are_read_without_being_outputs() -> None:
     resolved = resolve(registry, "orders")
     assert resolved.names == ("spent", "price", "affordable")
     assert resolved.types == ("Float64", "Float64", "Float64")

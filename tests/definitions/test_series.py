@@ -9,9 +9,9 @@ import pytest
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureService,
-    FileSource,
     Float32,
     Float64,
     Int64,
@@ -28,7 +28,7 @@ from fscore.types import DataType
 from tests.definitions.conftest import Problems
 
 user = Entity("user", join_keys={"user_id": String})
-clickstream = FileSource("clickstream", event_time="timestamp")
+clickstream = EventSource("clickstream", event_time="timestamp")
 
 
 class Clicks(
@@ -58,7 +58,7 @@ class Clicks(
     clicks: Float64 = window.count()
     spent_90d: Float64 = window.sum("price", "90d")
     items_7d: Int64 = Feature(window.sum("items", "7d"), default=0, description="in a week")
-    items_mean: Float64 = window.avg("items", dt.timedelta(days=7))
+    items_mean: Float64 = window.mean("items", dt.timedelta(days=7))
     lightest: Float32 = window.min("weight", "all")
     newest_shown: Timestamp[Literal["s"]] = window.max("shown", "1h")
     sessions_24h: Int64 = window.distinct("session_id", "24h")
@@ -106,7 +106,7 @@ def test_a_registry_with_series_survives_its_json() -> None:
     assert again.views["clicks"] == registry.views["clicks"]
 
 
-def test_features_of_a_series_are_references_and_payload_fields_are_none() -> None:
+def test_features_of_a_series_are_references_and_payload_fields_are_not() -> None:
     assert isinstance(Clicks.last_5, List)
     assert str(Clicks.shown_last.data_type) == "List[Timestamp[s]]"
     service = FeatureService("s", features=[Clicks])
@@ -133,7 +133,7 @@ def test_tiles_are_kept_as_long_as_events_unless_said_otherwise() -> None:
     assert definition(Visits).tile_retention_ms == definition(Visits).retention_ms
 
 
-def test_tiles_are_read_where_a_whole_one_is_certain_to_be_in_the_window() -> None:
+def test_tiles_are_read_if_a_whole_one_is_certain_to_be_in_the_window() -> None:
     class Visits(SeriesView, entity=user, retention="7d", tile="1h", tile_retention="30d"):
         page: String = Payload()
         amount: Float64 = Payload()
@@ -180,7 +180,11 @@ STATEMENTS = [
     ("", "x: Int64 = window.session_length('soon')", "V.x: gap: 'soon' is not a valid duration"),
     ("", "x: Int64 = window.session_length(None)", "needs the pause that ends a session"),
     ("", "x: String = window.count()", "window.count() is Int64 or Float64, not String: change"),
-    ("", "x: Float64 = window.avg('price')", "window.avg() reads payload field 'price', which the"),
+    (
+        "",
+        "x: Float64 = window.mean('price')",
+        "window.mean() reads payload field 'price', which the",
+    ),
     ("", "x: List[Timestamp] = window.last_times(0)", "lists 1 to 10,000 events, not 0"),
     ("", "x: List[Timestamp] = window.last_times('5')", "lists 1 to 10,000 events, not '5'"),
     ("", "x: Int64 = window.last_times(5)", "is List[Timestamp], not Int64: change the annotation"),
@@ -246,7 +250,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("options", "body", "says"), STATEMENTS)
-def test_a_wrong_series_is_told_with_file_class_and_field(
+def test_a_wrong_series_is_reported_with_file_class_and_field(
     problems: Problems, options: str, body: str, says: str
 ) -> None:
     found = problems(f"class V(SeriesView, entity=user, {options}):\n    {body}\n")
@@ -267,7 +271,7 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize(("line", "says"), PAYLOADS)
-def test_a_wrong_payload_field_is_told(problems: Problems, line: str, says: str) -> None:
+def test_a_wrong_payload_field_is_reported(problems: Problems, line: str, says: str) -> None:
     found = problems(
         f"class V(SeriesView, entity=user):\n    {line}\n    n: Int64 = window.count()\n"
     )
@@ -284,8 +288,8 @@ FIELDS = [
         "sum('f')",
         "window.sum() cannot read f (String): the field must be",
     ),
-    ("Timestamp", "Float64", "avg('f')", "window.avg() cannot read f (Timestamp)"),
-    ("Int64", "Int64", "avg('f')", "window.avg() of f (Int64) is Float64, not Int64"),
+    ("Timestamp", "Float64", "mean('f')", "window.mean() cannot read f (Timestamp)"),
+    ("Int64", "Int64", "mean('f')", "window.mean() of f (Int64) is Float64, not Int64"),
     ("Int64", "Float64", "min('f')", "window.min() of f (Int64) is Int64, not Float64"),
     ("String", "String", "max('f')", "window.max() cannot read f (String)"),
     ("String", "Float64", "distinct('f')", "window.distinct() of f (String) is Int64, not Fl"),
@@ -333,7 +337,7 @@ def test_a_payload_field_without_a_type_is_reported_once(problems: Problems) -> 
     ]
 
 
-def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
+def test_everything_wrong_is_reported_at_once(problems: Problems) -> None:
     found = problems("""\
     class V(SeriesView, entity=user, retention="soon", repeats="never", tll="1d"):
         price: float = Payload()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fscore import FileSource, count, distinct, ever, first, largest, latest, smallest, total
+import fscore
+from fscore import EventSource, count, distinct, ever, first, latest, mean
 from fscore.model.mapping import FeatureMapping, cell_text
 from fscore.types import DataType
 from tests.definitions.conftest import Problems
@@ -22,9 +23,10 @@ from tests.definitions.conftest import Problems
         (count(), {"op": "count", "column": None, "where": {}}),
         (ever(), {"op": "ever", "column": None, "where": {}}),
         (distinct("a"), {"op": "distinct", "column": "a", "where": {}}),
-        (total("a"), {"op": "total", "column": "a", "where": {}}),
-        (smallest("a"), {"op": "smallest", "column": "a", "where": {}}),
-        (largest("a"), {"op": "largest", "column": "a", "where": {}}),
+        (fscore.sum("a"), {"op": "total", "column": "a", "where": {}}),
+        (mean("a"), {"op": "mean", "column": "a", "where": {}}),
+        (fscore.min("a"), {"op": "smallest", "column": "a", "where": {}}),
+        (fscore.max("a"), {"op": "largest", "column": "a", "where": {}}),
         (
             count(where={"event": "purchase", "amount": [2, 1.5], "test": False, "coupon": None}),
             {
@@ -47,7 +49,7 @@ from tests.definitions.conftest import Problems
 def test_the_json_form(mapping: FeatureMapping, json: dict[str, Any]) -> None:
     assert mapping.to_json() == json
     assert FeatureMapping.from_json(json) == mapping
-    filled = DataType("Bool" if mapping.op == "ever" else "Int64")
+    filled = DataType({"ever": "Bool", "mean": "Float64"}.get(mapping.name, "Int64"))
     assert FeatureMapping.from_json(json).problems(filled) == []
 
 
@@ -81,12 +83,14 @@ def test_a_cells_text_is_its_own(text: str | None) -> None:
         ("count(where={'event': {'eq': 1}})", "Int64", "where['event'] compares with text"),
         ("count()", "String", "count() cannot fill a String"),
         ("distinct('a')", "Bool", "distinct() cannot fill a Bool"),
-        ("total('a')", "Timestamp", "total() cannot fill a Timestamp"),
-        ("largest('a')", "Bytes", "largest() cannot fill a Bytes"),
-        ("smallest('a')", "List[Int64]", "smallest() cannot fill a List[Int64]"),
+        ("fscore.sum('')", "Int64", "sum() needs the name of a column, not ''"),
+        ("fscore.sum('a')", "Timestamp", "sum() cannot fill a Timestamp: the type must be one of"),
+        ("mean('a')", "Int64", "mean() cannot fill a Int64: the type must be Float64"),
+        ("fscore.max('a')", "Bytes", "max() cannot fill a Bytes"),
+        ("fscore.min('a')", "List[Int64]", "min() cannot fill a List[Int64]"),
     ],
 )
-def test_a_wrong_mapping_is_told(
+def test_a_wrong_mapping_is_reported(
     problems: Problems, mapping: str, spelling: str, says: str
 ) -> None:
     found = problems(
@@ -112,12 +116,12 @@ def test_a_wrong_mapping_is_told(
         {"op": "latest", "column": "a", "where": {"b": [[]]}},
     ],
 )
-def test_json_that_is_no_mapping_is_told(data: Any) -> None:
+def test_json_that_is_not_a_mapping_is_reported(data: Any) -> None:
     assert len(FeatureMapping.from_json(data).problems(DataType("Int64"))) == 1
 
 
 def test_a_sources_json_form() -> None:
-    source = FileSource(
+    source = EventSource(
         "clicks", event_time="at", timestamp_format="%Y-%m-%d", keys={"user_id": "uid"}
     )
     data = {
@@ -128,10 +132,10 @@ def test_a_sources_json_form() -> None:
         "keys": {"user_id": "uid"},
     }
     assert source.to_json() == data
-    assert FileSource.from_json(data) == source
+    assert EventSource.from_json(data) == source
     assert source.columns_of(["user_id", "shop"]) == {"user_id": "uid", "shop": "shop"}
     with pytest.raises(ValueError, match=r'a source has .* is of kind "file"'):
-        FileSource.from_json({**data, "kind": "kafka"})
+        EventSource.from_json({**data, "kind": "kafka"})
 
 
 @pytest.mark.parametrize(
@@ -146,9 +150,10 @@ def test_a_sources_json_form() -> None:
         ('"s", event_time="at", keys={"uid": "user_id"}', "keys names uid, which no entity"),
     ],
 )
-def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -> None:
+def test_a_wrong_source_is_reported(problems: Problems, arguments: str, says: str) -> None:
     found = problems(
-        f"s = FileSource({arguments})\nclass V(FeatureView, entity=user, source=s):\n    a: Int64\n"
+        f"s = EventSource({arguments})\n"
+        "class V(FeatureView, entity=user, source=s):\n    a: Int64\n"
     )
     assert len(found) == 1, found
     assert found[0].startswith("features.py:7: V: source ")
@@ -156,6 +161,6 @@ def test_a_wrong_source_is_told(problems: Problems, arguments: str, says: str) -
 
 
 @pytest.mark.parametrize("pattern", [None, "unix", "unix_ms", "%d.%m.%Y %H:%M"])
-def test_formats_of_moments(pattern: str | None) -> None:
-    source = FileSource("s", event_time="at", timestamp_format=pattern)
+def test_timestamp_formats(pattern: str | None) -> None:
+    source = EventSource("s", event_time="at", timestamp_format=pattern)
     assert source.problems() == []

@@ -10,10 +10,10 @@ import pytest
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Float64,
     Int64,
     List,
@@ -28,7 +28,7 @@ from fscore.registry import FeatureViewDefinition
 from tests.definitions.conftest import Problems, Write
 
 user = Entity("user", join_keys={"user_id": String}, description="a visitor", tags={"pii": "yes"})
-clicks = FileSource("clicks", event_time="timestamp")
+clicks = EventSource("clicks", event_time="timestamp")
 
 
 class Activity(
@@ -192,7 +192,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
         (
             "class V(FeatureView, entity=user, source='clicks'):\n    age: Int64",
-            "V: source must be a FileSource, not 'clicks'",
+            "V: source must be an EventSource, not 'clicks'",
         ),
         (
             "class V(FeatureView, entity=user, layout='columns'):\n    age: Int64",
@@ -256,7 +256,7 @@ def test_a_misspelled_feature_says_which_is_meant() -> None:
         ),
     ],
 )
-def test_a_wrong_view_is_told_with_file_class_and_field(
+def test_a_wrong_view_is_reported_with_file_class_and_field(
     problems: Problems, statement: str, says: str
 ) -> None:
     found = problems(statement + "\n")
@@ -278,7 +278,7 @@ def test_a_wrong_annotation_is_reported_once_however_often_it_is_used(problems: 
     assert found == ["features.py:6: V.age: int is not a feature type: write Int64"]
 
 
-def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
+def test_everything_wrong_is_reported_at_once(problems: Problems) -> None:
     found = problems("""\
     product = Entity("pro duct", join_keys={"product_id": int})
     class A(FeatureView, entity=user, ttl="soon"):
@@ -332,7 +332,9 @@ def test_everything_wrong_is_told_at_once(problems: Problems) -> None:
         ),
     ],
 )
-def test_a_wrong_entity_or_service_is_told(problems: Problems, statement: str, says: str) -> None:
+def test_wrong_entities_and_services_are_reported(
+    problems: Problems, statement: str, says: str
+) -> None:
     good = "class Good(FeatureView, entity=user):\n    age: Int64\n"
     found = problems(f"{good}wrong = {statement}\n")
     assert any(says in problem for problem in found), found
@@ -354,7 +356,7 @@ def test_entities_of_a_service_that_share_a_join_key_agree_on_its_type(problems:
 
 def test_a_name_stands_for_one_source(problems: Problems) -> None:
     found = problems("""\
-    other = FileSource("clicks", event_time="at")
+    other = EventSource("clicks", event_time="at")
     class A(FeatureView, entity=user, source=clicks):
         age: Int64
     class B(FeatureView, entity=user, source=other):
@@ -366,7 +368,7 @@ def test_a_name_stands_for_one_source(problems: Problems) -> None:
     ]
 
 
-def test_two_views_of_one_name_are_told_with_both_places(problems: Problems) -> None:
+def test_two_views_of_one_name_are_reported_with_both_places(problems: Problems) -> None:
     found = problems("""\
     class A(FeatureView, entity=user):
         age: Int64
@@ -379,6 +381,6 @@ def test_two_views_of_one_name_are_told_with_both_places(problems: Problems) -> 
     ]
 
 
-def test_what_is_no_declaration_is_refused(tmp_path: Path) -> None:
+def test_anything_but_a_declaration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="is not an Entity, a view or a FeatureService"):
         Registry.from_definitions([tmp_path])  # type: ignore[list-item]

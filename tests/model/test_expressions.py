@@ -213,7 +213,7 @@ def test_its_json_cannot_be_changed_from_outside() -> None:
         expression._tree = 1
 
 
-def test_features_are_compared_by_identity_where_a_truth_value_is_asked_for() -> None:
+def test_features_are_compared_by_identity_if_a_truth_value_is_asked_for() -> None:
     other = UserProfile.age.alias("years")
     assert age in [score, age]
     assert other not in [score, age]

@@ -135,7 +135,7 @@ def test_annotations(annotation: Any, spelling: str) -> None:
         (AnyTimestamp["us"], '"ms" or "s"'),
     ],
 )
-def test_annotations_that_are_none_say_what_to_write(annotation: Any, says: str) -> None:
+def test_wrong_annotations_say_what_to_write(annotation: Any, says: str) -> None:
     found = annotation_of(annotation)
     assert found.data_type is None
     assert says in found.problem

@@ -13,8 +13,12 @@ import pytest
 
 from fscore import errors
 from fscore._fscore import BlockingPool, ReadPlan
+from tests.client.driver import PATIENCE
 from tests.native.peer import Peer, answer, greet, hang_up
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
+
+SOON = 5.0
+"""Seconds, far above the deadlines of calls that fail here, and far below waiting for ever."""
 
 
 @pytest.fixture
@@ -77,15 +81,22 @@ def test_arguments_and_replies(pool: BlockingPool) -> None:
     assert pool.command(["GET", "none"], 5.0) is None
 
 
+def test_arguments_that_have_no_text_are_refused(pool: BlockingPool) -> None:
+    with pytest.raises(errors.InvalidArgument, match="not Unicode"):
+        pool.command(["GET", "\udc80"], 5.0)
+    with pytest.raises(errors.InvalidArgument, match="too many digits"):
+        pool.command(["GET", 10**10_000], 5.0)
+
+
 @pytest.mark.parametrize("argument", [True, None, object(), ["x"]])
 def test_arguments_of_other_types_are_refused(pool: BlockingPool, argument: Any) -> None:
-    with pytest.raises(TypeError, match="bytes, str, int or float"):
+    with pytest.raises(errors.InvalidArgument, match="bytes, str, int or float"):
         pool.command(["SET", "k", argument], 5.0)
     assert pool.command(["EXISTS", "k"], 5.0) == 0
 
 
 def test_a_command_needs_a_name(pool: BlockingPool) -> None:
-    with pytest.raises(ValueError, match="at least its name"):
+    with pytest.raises(errors.InvalidArgument, match="at least its name"):
         pool.command([], 5.0)
 
 
@@ -116,7 +127,7 @@ def test_refused_writes_say_why(redis_server: RedisServer, pool: BlockingPool) -
     pool.command(["CONFIG", "SET", "maxmemory", "1"], 5.0)
     try:
         with pytest.raises(errors.WriteRejected, match="OOM") as caught:
-            pool.command(["SET", "k", "v"], 0.2)
+            pool.command(["SET", "k", "v"], 5.0)
         assert caught.value.reason == "OOM"
         assert pool.command(["GET", "k"], 5.0) is None
     finally:
@@ -132,7 +143,7 @@ def test_a_deadline_is_kept_and_harms_nobody(pool: BlockingPool) -> None:
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             pool.command(["BLPOP", "nothing", 0], timeout)
-        assert timeout <= time.monotonic() - began < timeout + 0.2
+        assert timeout <= time.monotonic() - began < SOON
         assert pool.command(["ECHO", "mine"], 5.0) == b"mine"
 
 
@@ -158,7 +169,7 @@ def test_no_time_at_all(pool: BlockingPool) -> None:
     assert pool.command(["PING"]) == "PONG"
 
 
-def test_a_partial_answer_is_one() -> None:
+def test_a_partial_answer_is_returned_unless_all_is_wanted() -> None:
     def half(connection: Any) -> None:
         greet(connection)
         connection.recv(65536)
@@ -167,7 +178,8 @@ def test_a_partial_answer_is_one() -> None:
 
     with Peer(half) as peer:
         pool = _pool(peer.port)
-        table = pool.read(_plan(), [1, 2], 1, 0, 0.2)
+        pool.connect(5.0)
+        table = pool.read(_plan(), [1, 2], 1, 0, 1.0)
         assert table.statuses.tolist() == [[0], [5]]
         assert table.to_dicts() == [{"age": 29}, {"age": None}]
         with pytest.raises(errors.DeadlineExceeded):
@@ -188,7 +200,7 @@ def test_signal_handlers_run(pool: BlockingPool) -> None:
         began = time.monotonic()
         with pytest.raises(Alarm):
             pool.command(["BLPOP", "nothing", 0])
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -222,20 +234,20 @@ def test_threads_get_their_own_answers(redis_server: RedisServer) -> None:
 
 def test_the_interpreter_is_free_meanwhile(pool: BlockingPool) -> None:
     pool.connect(5.0)
-    blocked = threading.Thread(target=pool.command, args=(["BLPOP", "wake", 0], 10.0))
+    blocked = threading.Thread(target=pool.command, args=(["BLPOP", "wake", 0], PATIENCE))
     blocked.start()
     for _ in range(100):
         assert pool.command(["ECHO", "x"], 5.0) == b"x"
     assert blocked.is_alive()
     pool.command(["RPUSH", "wake", "up"], 5.0)
-    blocked.join(5)
+    blocked.join(PATIENCE)
     assert not blocked.is_alive()
 
 
 def test_waiting_for_a_connection_ends_by_the_deadline(redis_server: RedisServer) -> None:
     pool = _pool(redis_server.port, max_connections=1)
     pool.connect(5.0)
-    blocked = threading.Thread(target=pool.command, args=(["BLPOP", "wake", 0], 10.0))
+    blocked = threading.Thread(target=pool.command, args=(["BLPOP", "wake", 0], PATIENCE))
     blocked.start()
     other = _pool(redis_server.port)
     while b"blpop" not in other.command(["CLIENT", "LIST"], 5.0):
@@ -243,11 +255,11 @@ def test_waiting_for_a_connection_ends_by_the_deadline(redis_server: RedisServer
     with pytest.raises(errors.DeadlineExceeded, match="all 1 connections were busy"):
         pool.command(["PING"], 0.05)
     other.command(["RPUSH", "wake", "up"], 5.0)
-    blocked.join(5)
+    blocked.join(PATIENCE)
     assert pool.command(["PING"], 5.0) == "PONG"
 
 
-def test_a_child_process_is_told(pool: BlockingPool) -> None:
+def test_a_child_process_gets_an_error(pool: BlockingPool) -> None:
     assert pool.command(["PING"], 5.0) == "PONG"
     child = os.fork()
     if child == 0:
@@ -285,8 +297,8 @@ def test_a_restarted_server_is_found_again() -> None:
         server.kill()
         began = time.monotonic()
         with pytest.raises(errors.Unavailable):
-            pool.command(["PING"], 0.3)
-        assert time.monotonic() - began < 1
+            pool.command(["PING"], 1.0)
+        assert time.monotonic() - began < SOON
         # There is no time to try again, so the error says what was wrong; no connection was busy.
         with pytest.raises(errors.Unavailable):
             pool.command(["PING"], 1e-9)
@@ -296,12 +308,12 @@ def test_a_restarted_server_is_found_again() -> None:
         server.stop()
 
 
-def test_nobody_listens() -> None:
-    pool = _pool(free_port())
+def test_nobody_listens(port: int) -> None:
+    pool = _pool(port)
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match=r"cannot connect to 127\.0\.0\.1"):
         pool.command(["PING"], 1.0)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON
     with pytest.raises(errors.Unavailable, match="No such file"):
         BlockingPool(path="/nowhere/redis.sock").connect(0.5)
 
@@ -369,11 +381,12 @@ def test_a_server_that_says_nothing_is_unavailable() -> None:
     with Peer(silent) as peer:
         pool = _pool(peer.port, connect_timeout=0.2)
         with pytest.raises(errors.Unavailable, match=r"did not answer in time|not ready"):
-            pool.connect(0.3)
+            pool.connect(5.0)
+        pool = _pool(peer.port, connect_timeout=30.0)
         began = time.monotonic()
         with pytest.raises((errors.DeadlineExceeded, errors.Unavailable)):
             pool.command(["PING"], 0.1)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < SOON
 
 
 # Settings
@@ -394,8 +407,8 @@ def test_credentials() -> None:
             for _ in range(2):
                 began = time.monotonic()
                 with pytest.raises(errors.AuthenticationFailed) as caught:
-                    wrong.command(["PING"], 5.0)
-                assert time.monotonic() - began < 1, "no use in trying again"
+                    wrong.command(["PING"], 30.0)
+                assert time.monotonic() - began < SOON, "no use in trying again"
                 assert "wr0ng" not in str(caught.value)
     finally:
         server.stop()
@@ -415,12 +428,12 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
         BlockingPool(**settings)
 
 
-def test_a_pool_of_none() -> None:
+def test_a_pool_without_connections() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         BlockingPool(host="a", port=1, max_connections=0)
 
 
-def test_closed_is_closed(pool: BlockingPool) -> None:
+def test_a_closed_client_stays_closed(pool: BlockingPool) -> None:
     pool.connect(5.0)
     pool.close()
     with pytest.raises(errors.Unavailable, match="this client is closed"):

@@ -193,7 +193,7 @@ def test_bounds() -> None:
 
 def test_a_wrong_argument_sends_nothing() -> None:
     connection = _ready()
-    with pytest.raises(TypeError):
+    with pytest.raises(errors.InvalidArgument, match="not NoneType"):
         connection.submit_pipeline([["GET", "a"], ["GET", None]], Waiter(), 101.0, 100.0)  # type: ignore[list-item]
     assert connection.take_output() is None
     assert connection.in_flight == 0
@@ -226,7 +226,7 @@ def test_waiters_are_let_go() -> None:
     assert watch() is None
 
 
-def test_a_child_process_is_told() -> None:
+def test_a_child_process_gets_an_error() -> None:
     connection = _ready()
     child = os.fork()
     if child == 0:

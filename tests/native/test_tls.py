@@ -13,7 +13,7 @@ import pytest
 
 from fscore import errors
 from fscore._fscore import BlockingPool
-from tests.redis_server import RedisServer, binary, free_port
+from tests.redis_server import RedisServer, binary
 
 
 @dataclass
@@ -47,18 +47,15 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
         _openssl(folder, "req", *_new_key(name), "-out", f"{name}.csr", "-subj", f"/CN={name}")
         _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
                  "-CAcreateserial", "-out", f"{name}.crt", "-extfile", f"{name}.ext")  # fmt: skip
-    port = free_port()
-    server = RedisServer(
-        "redis",
-        [
-            *("--tls-port", str(port), "--tls-ca-cert-file", str(folder / "ca.crt")),
-            *("--tls-cert-file", str(folder / "server.crt")),
-            *("--tls-key-file", str(folder / "server.key")),
-        ],
-    )
+    server = RedisServer("redis")
+    server.arguments = [
+        *("--tls-port", str(server.spare_port), "--tls-ca-cert-file", str(folder / "ca.crt")),
+        *("--tls-cert-file", str(folder / "server.crt")),
+        *("--tls-key-file", str(folder / "server.key")),
+    ]
     try:
         server.start()
-        yield Tls(folder, port)
+        yield Tls(folder, server.spare_port)
     finally:
         server.stop()
 
@@ -131,7 +128,7 @@ def test_a_client_without_a_certificate_is_refused(tls: Tls) -> None:
         tls.pool(tls_cert_file=None, tls_key_file=None).command(["PING"], 2.0)
 
 
-def test_plain_text_where_tls_is_wanted_and_the_other_way_round(tls: Tls) -> None:
+def test_tls_to_a_plain_server_and_plain_text_to_a_tls_server(tls: Tls) -> None:
     plain = RedisServer("redis")
     plain.start()
     try:

@@ -103,7 +103,7 @@ def test_nan_is_a_value(column: Any) -> None:
     assert same(statuses, [0, 0])
 
 
-def test_moments() -> None:
+def test_times() -> None:
     signup = np.array(["2024-03-12T10:21:14", "NaT"], "datetime64[s]")
     age = request.now - UserProfile.signup_time
     for column in (
@@ -131,7 +131,7 @@ def test_moments() -> None:
     assert same(later, [np.datetime64("2024-03-13T10:21:14"), np.datetime64("NaT", "ms")])
 
 
-def test_each_row_has_its_own_moment() -> None:
+def test_each_row_has_its_own_time() -> None:
     hours = np.arange(3_000) * 3_600_000
     values, _ = evaluate(fn.hour_of_day(request.now), {}, now=hours)
     assert np.array_equal(values, np.arange(3_000) % 24)
@@ -289,7 +289,7 @@ def test_what_is_missing_is_named() -> None:
         evaluate({"no": "expression"}, {})
     with pytest.raises(InvalidDefinition, match="write Int64"):
         evaluate(request["amount"], {}, request={"amount": 1}, types={"amount": int})
-    with pytest.raises(TypeError, match="a mapping or a data frame"):
+    with pytest.raises(InvalidValue, match="a mapping, a list of dicts, a data frame"):
         evaluate(UserProfile.age, [1, 2])
     with pytest.raises(InvalidValue, match=r"small \(row 1\) is .* beyond Float32"):
         evaluate(UserProfile.small + 1, {"small": np.array([1.0, 1e39])})

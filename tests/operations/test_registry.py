@@ -122,7 +122,7 @@ def test_loading_takes_bytes_and_text() -> None:
         (4, b"[]", "its field expiries is b'[]', not an object of times"),
     ],
 )
-def test_a_damaged_registry_is_told_with_its_key(field: int, value: Any, says: str) -> None:
+def test_a_damaged_registry_is_reported_with_its_key(field: int, value: Any, says: str) -> None:
     reply = stored(WHOLE, 3)
     reply[field] = value
     with pytest.raises(ConfigError) as caught:
@@ -200,7 +200,7 @@ SCHEMA = '[["age","Int64"],["score","Float64"]]'
         [f"{OLDER:08x}", '[["age","Int64"]]', f"{NUMBER:08x}", SCHEMA],
     ],
 )
-def test_schemas_are_loaded_where_a_view_is_packed(reply: Any) -> None:
+def test_schemas_are_loaded_if_a_view_is_packed(reply: Any) -> None:
     result, asked = answered(store.load("acme:"), stored(PACKED, 3), reply)
     assert asked[1] == ("HGETALL", "acme:fscore:schemas")
     assert result.schemas == {
@@ -219,7 +219,7 @@ def test_schemas_are_loaded_where_a_view_is_packed(reply: Any) -> None:
         (b"00000001", b"5"),
     ],
 )
-def test_a_damaged_schema_is_told_with_its_key(number: bytes, columns: bytes) -> None:
+def test_a_damaged_schema_is_reported_with_its_key(number: bytes, columns: bytes) -> None:
     with pytest.raises(ConfigError) as caught:
         answered(store.load("acme:"), stored(PACKED, 3), {number: columns})
     assert f"the schema {number.decode()} in acme:fscore:schemas" in caught.value.message

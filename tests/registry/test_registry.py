@@ -18,10 +18,10 @@ from fscore import (
     Bool,
     Bytes,
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Float32,
     Float64,
     Int64,
@@ -37,6 +37,7 @@ from fscore import (
     window,
 )
 from fscore.registry import (
+    LAYOUTS,
     EntityDefinition,
     FeatureDefinition,
     FeatureViewDefinition,
@@ -51,7 +52,7 @@ from fscore.types import SCALARS, DataType
 
 user = Entity("user", join_keys={"user_id": String})
 affinity = Entity("affinity", join_keys={"user_id": String, "product_id": Int64})
-clicks = FileSource("clicks", event_time="at", timestamp_format="unix", keys={"user_id": "uid"})
+clicks = EventSource("clicks", event_time="at", timestamp_format="unix", keys={"user_id": "uid"})
 
 
 class Everything(FeatureView, entity=user, source=clicks, ttl="1h"):
@@ -198,7 +199,7 @@ def feature_views(
         )
         for number in range(draw(st.integers(1, 4)))
     )
-    layout, other = draw(st.permutations(["hash", "packed"]))
+    layout, other = draw(st.permutations(LAYOUTS))
     return FeatureViewDefinition(
         *(name, entity.name, features, draw(st.integers(0, 10**9)), layout),
         migrating_from=draw(st.sampled_from([None, other])),
@@ -368,6 +369,6 @@ def test_text_that_is_not_unicode_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", b"\xff", "1"])
-def test_what_is_no_registry_is_refused(text: str | bytes) -> None:
+def test_anything_but_a_registry_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidDefinition, match=r"is not valid JSON|has format None"):
         Registry.from_json(text)

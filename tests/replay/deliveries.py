@@ -21,10 +21,10 @@ class Delivery:
     arrivals: list[int]
     lines: list[int]
 
-    def until(self, moment: int, start: int) -> int:
-        """Return how many lines have arrived by `moment`; at least `start` have."""
+    def until(self, time: int, start: int) -> int:
+        """Return how many lines have arrived by `time`; at least `start` have."""
         end = start
-        while end < len(self.arrivals) and self.arrivals[end] <= moment:
+        while end < len(self.arrivals) and self.arrivals[end] <= time:
             end += 1
         return end
 

@@ -30,7 +30,7 @@ from tests.replay.deliveries import LATENESS, Delivery
 from tests.replay.oracle import COUNTED, MINUTE, Features, Truth
 
 SEED = 20_240_629
-MOMENTS = 10
+TIMES = 10
 LARGEST_PUSH = 500
 
 DELIVERIES: dict[str, Callable[[pl.DataFrame, random.Random], Delivery]] = {
@@ -90,17 +90,17 @@ def _statuses(name: str, wanted: Any) -> Sequence[Status]:
     return (Status.PRESENT, Status.NOT_FOUND) if name in COUNTED else (Status.PRESENT,)
 
 
-def moments(events: pl.DataFrame, chance: random.Random) -> list[int]:
+def read_times(events: pl.DataFrame, chance: random.Random) -> list[int]:
     """Return ten times, one in each tenth of the events.
 
     Each is at an event or up to half an hour later, often at the edge of a window or session.
     """
     times = events["t"].sort()
-    tenth = events.height // MOMENTS
+    tenth = events.height // TIMES
     return sorted(
         times[chance.randrange(part * tenth, (part + 1) * tenth)]
         + chance.choice([0, 1, chance.randrange(30 * MINUTE), 30 * MINUTE - 1, 30 * MINUTE])
-        for part in range(MOMENTS)
+        for part in range(TIMES)
     )
 
 
@@ -110,14 +110,14 @@ def moments(events: pl.DataFrame, chance: random.Random) -> list[int]:
     [*(("blocking", name) for name in DELIVERIES), ("asyncio", "late and repeated")],
     indirect=["driver"],
 )
-def test_every_feature_of_every_user_at_ten_moments(
+def test_every_feature_of_every_user_at_ten_times(
     client: Any, clickstream: pl.DataFrame, name: str
 ) -> None:
     chance = random.Random(SEED)
     users = sorted(clickstream["user_id"].unique())
     delivery = DELIVERIES[name](clickstream, chance)
-    stops = moments(clickstream, chance)
-    print(f"seed {SEED}, moments {stops}")
+    stops = read_times(clickstream, chance)
+    print(f"seed {SEED}, times {stops}")
     columns = clickstream.drop("t").columns
     comparison = Comparison(client, users)
     arrived = 0
@@ -136,17 +136,17 @@ def test_every_feature_of_every_user_at_ten_moments(
             comparison.live(complete, Truth(users, clickstream).series(complete))
     print(f"{comparison.values:,} values compared, {arrived:,} events delivered")
     print(f"not nothing: {dict(comparison.told)}")
-    assert comparison.values >= len(users) * 17 * 2 * MOMENTS
+    assert comparison.values >= len(users) * 17 * 2 * TIMES
     assert all(comparison.told.values())
 
 
-def test_a_load_of_everything_up_to_a_moment(
+def test_a_load_of_everything_up_to_a_time(
     redis_url: str, shop: Registry, clickstream: pl.DataFrame, tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
     users = sorted(clickstream["user_id"].unique())
-    stops = moments(clickstream, chance)
-    print(f"seed {SEED}, moments {stops}")
+    stops = read_times(clickstream, chance)
+    print(f"seed {SEED}, times {stops}")
     with fscore.connect(redis_url) as client:
         for stop in stops:
             client.execute("FLUSHALL")
@@ -162,14 +162,14 @@ def test_a_load_of_everything_up_to_a_moment(
 
 
 @pytest.mark.parametrize("driver", ["blocking"], indirect=True)
-def test_history_is_read_as_of_any_moment(client: Any, clickstream: pl.DataFrame) -> None:
+def test_history_is_read_as_of_any_time(client: Any, clickstream: pl.DataFrame) -> None:
     chance = random.Random(SEED + 1)
     users = sorted(clickstream["user_id"].unique())
     client.push("clickstream", clickstream)
     comparison = Comparison(client, users)
     truth = Truth(users, clickstream)
-    stops = moments(clickstream, chance)
-    print(f"seed {SEED + 1}, moments {stops}")
+    stops = read_times(clickstream, chance)
+    print(f"seed {SEED + 1}, times {stops}")
     for stop in stops:
         comparison.live(stop, truth.series(stop))
     print(f"{comparison.values:,} values compared")

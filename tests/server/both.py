@@ -6,6 +6,7 @@ import re
 
 import httpx
 
+from tests.client.driver import PATIENCE
 from tests.server.server_process import ServerProcess
 
 # An id that the server makes for each request, in headers and in problem documents.
@@ -17,7 +18,7 @@ _LENGTH = re.compile(rb"(?m)^content-length: (\d+)\r$")
 def asking_both(hot: ServerProcess, application: ServerProcess) -> httpx.Client:
     """Return a client that asks a server with hot routes and one without, and compares answers."""
     transport = BothPaths(hot, application)
-    return httpx.Client(base_url=hot.url, timeout=20, transport=transport)
+    return httpx.Client(base_url=hot.url, timeout=PATIENCE, transport=transport)
 
 
 class BothPaths(httpx.BaseTransport):

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.client.driver import PATIENCE
+
 
 @dataclass(frozen=True)
 class Received:
@@ -60,7 +62,7 @@ class Collector:
             self.spans.extend(found)
             self._came.notify_all()
 
-    def wait_for(self, count: int, timeout: float = 20) -> list[Received]:
+    def wait_for(self, count: int, timeout: float = PATIENCE) -> list[Received]:
         """Wait until this many spans have come, and return all so far."""
         with self._came:
             assert self._came.wait_for(lambda: len(self.spans) >= count, timeout), self.spans
@@ -93,13 +95,15 @@ class Hanging:
 
     @property
     def environment(self) -> dict[str, str]:
-        return environment(self._listener.getsockname()[1])
+        """The variables that make a server send its spans here, and wait long for an answer."""
+        variables = environment(self._listener.getsockname()[1])
+        return {**variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
 
     def wait_for_request(self) -> socket.socket:
         """Wait for the first byte of the next request, and return its connection."""
-        self._listener.settimeout(20)
+        self._listener.settimeout(PATIENCE)
         connection, _ = self._listener.accept()
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         assert connection.recv(1) == b"P"
         return connection
 

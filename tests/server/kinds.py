@@ -127,4 +127,4 @@ VISITOR_42 = {
     "seen_summer": True,
     "seen_winter": False,
 }
-"""What `visits` is for visitor v0042 as of AT; the balance is NULL."""
+"""The values of `visits` for visitor v0042 as of AT; the balance is NULL."""

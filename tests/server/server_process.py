@@ -13,6 +13,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.client.driver import PATIENCE
+
 _PROGRAM = """
 import json, sys
 from fscore_server.process.run import run
@@ -29,7 +31,9 @@ class ServerProcess:
 
     def __init__(self, redis_url: str, **settings: Any) -> None:
         self._environment = {**os.environ, **settings.pop("environment", {})}
-        self.settings = {"redis_url": redis_url, "port": 0, "request_timeout_ms": 2000, **settings}
+        # Tests of deadlines bring their own; the default of 50 ms is short for a busy machine.
+        patient = {"port": 0, "request_timeout_ms": 10_000}
+        self.settings = {"redis_url": redis_url, **patient, **settings}
         self.log: list[dict[str, Any]] = []
         self.raw_log: list[str] = []
         self.url = ""
@@ -45,8 +49,15 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = str(self.wait_for("serves at")["url"])
-        self.client = httpx.Client(base_url=self.url, timeout=20)
+        self.client = self.new_client()
         return self
+
+    def new_client(self) -> httpx.Client:
+        """Return a client that has no connections yet."""
+        # It gives an idle connection up before the server does, if only after a second: of two
+        # that do so at the same time, the client would lose its request.
+        limits = httpx.Limits(keepalive_expiry=0.5)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE, limits=limits)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -61,7 +72,7 @@ class ServerProcess:
             self._lines.put(entry)
         self._lines.put(None)
 
-    def wait_for(self, message: str, timeout: float = 20) -> dict[str, Any]:
+    def wait_for(self, message: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait for the next line whose message contains this text, and return it parsed."""
         while True:
             try:
@@ -85,7 +96,7 @@ class ServerProcess:
         self.signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until the process has ended and its whole log is read; return the exit code."""
         code = self.process.wait(timeout)
         self._reader.join(timeout)

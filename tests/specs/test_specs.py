@@ -234,7 +234,7 @@ def test_a_view_that_migrates_is_written_twice() -> None:
     assert resolve(migrating, features=["age"]).to_spec()["views"][0]["kind"] == "hash"
 
 
-def test_rows_are_removed_in_both_layouts_first_where_nobody_reads() -> None:
+def test_rows_are_removed_in_both_layouts_first_in_the_one_that_is_not_read() -> None:
     def kinds(known: Registry, view: str) -> list[str]:
         spec = delete_spec(known, view)
         also = spec["also"]

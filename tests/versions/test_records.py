@@ -80,7 +80,7 @@ def test_lists_are_read_together_and_in_both_protocols(reply: Any) -> None:
         ({b"2": '{"state":"live","created_at":true}'}, "its created_at is True"),
     ],
 )
-def test_a_damaged_list_is_told_with_its_key(fields: Any, says: str) -> None:
+def test_a_damaged_list_is_reported_with_its_key(fields: Any, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         answered(read_records("acme:", ["a"]), [fields])
     assert "acme:fscore:versions:a" in caught.value.message

@@ -13,7 +13,7 @@ import fscore
 
 LEFT_OUT = {"fscore": {"pyarrow", "uvloop", "fscore_server"}, "fscore_server": {"opentelemetry"}}
 # Modules that need an optional dependency, and are imported only if a caller asks for it.
-FOR_THE_OPTIONAL = {"fscore.interop.arrow", "fscore_server.telemetry.spans"}
+FOR_THE_OPTIONAL = {"fscore.interop.from_arrow", "fscore_server.telemetry.spans"}
 
 package = importlib.import_module(sys.argv[1])
 left_out = LEFT_OUT[package.__name__]

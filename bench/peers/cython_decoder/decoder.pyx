@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The same read in Cython over hiredis's C reader: what a core in that language could be.
+"""The same read in Cython over hiredis's C reader, to show what a core in that language could do.
 
-Everything between the ids and the matrix is C: commands are written into one buffer, sockets are
-used with the interpreter released, and hiredis's reader calls back into the functions below, which
-put each number where it belongs, so that no reply object is ever made. Numbers are parsed by the
-C library's strtod, which is what a Cython programmer has at hand.
+Everything between the ids and the matrix is C. Commands are written into one buffer, and the GIL is
+released while sockets are used. hiredis's reader calls the functions below, which put each number
+into its cell of the matrix, so no reply object is ever made. Numbers are parsed by the C library's
+strtod, which is what a Cython programmer has at hand.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
@@ -46,7 +46,7 @@ cdef extern from "hiredis/read.h" nogil:
     int redisReaderGetReply(redisReader *reader, void **reply)
 
 
-# Where the callbacks put what they are given. hiredis hands `privdata` of the reader to each task.
+# The matrix that the callbacks fill. hiredis hands the reader's `privdata` to each task.
 cdef struct Target:
     double *values
     Py_ssize_t columns
@@ -54,7 +54,7 @@ cdef struct Target:
     int wrong
 
 
-# hiredis takes any pointer that is not NULL for a reply object.
+# hiredis takes any pointer other than NULL as a reply object.
 cdef void *SOMETHING = <void *>1
 cdef double NAN = float("nan")
 
@@ -120,7 +120,7 @@ cdef class Decoder:
             redisReaderFree(self.reader)
 
     def decode(self, const unsigned char[::1] data, Py_ssize_t rows):
-        """The matrix of `rows` whole replies."""
+        """Return the matrix of `rows` whole replies."""
         values = self.begin(rows)
         cdef int status
         with nogil:
@@ -208,7 +208,7 @@ cdef class Client:
             width = snprintf(digits, sizeof(digits), b"%lld", <long long>identifier)
             memcpy(at, head_text, head)
             at += head
-            # `prefix` is the key up to and with its brace; the key ends as `}:v1`.
+            # `prefix` is the key up to and including its brace; the key ends with `}:v1`.
             at += snprintf(at, 24, b"$%zu\r\n", prefix + width + 4)
             memcpy(at, prefix_text, prefix)
             at += prefix

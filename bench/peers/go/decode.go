@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// setText takes a hash field's text, or that there is none.
+// setText takes a hash field's text. If it is not a number, the cell is not present.
 func (c *cell) setText(text string) error {
 	value, err := strconv.ParseFloat(text, 64)
 	*c = cell{value, err == nil}

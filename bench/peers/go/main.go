@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// A cell is one value; what is not stored is not present.
+// A cell is one value. If it is not stored, it is not present.
 type cell struct {
 	value   float64
 	present bool
@@ -27,7 +27,7 @@ type reader interface {
 	read(ctx context.Context, service *service, ids []int64, cells []cell) error
 }
 
-// What a client is asked by: HGETALL and HMGET of hashes, MGET of packed rows.
+// The readers by client and way to read: HGETALL and HMGET of hashes, MGET of packed rows.
 var readers = map[string]func(address string) (reader, error){
 	"go-redis hgetall": newGoRedisHashes,
 	"go-redis hmget":   newGoRedisFields,
@@ -126,7 +126,7 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	_, _ = w.Write(body)
 }
 
-// services are what the `-service` flags name.
+// services are those that the `-service` flags name.
 type services map[string]*service
 
 func (s services) String() string { return fmt.Sprint(len(s)) }

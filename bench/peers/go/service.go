@@ -11,7 +11,7 @@ type service struct {
 	joinKey  string
 	view     string
 	features []string
-	// What the view's packed rows name themselves by.
+	// The fingerprint in the view's packed rows.
 	fingerprint uint32
 	// The text of "features" in answers about many.
 	names []byte
@@ -41,7 +41,7 @@ func (s *service) rowKey(id int64) string {
 	return s.hashKey(id) + ":" + s.view
 }
 
-// What a value takes of an answer, at most, as a rule.
+// The most bytes that a value usually takes in an answer.
 const cellBytes = 24
 
 func (s *service) renderOne(id int64, cells []cell) []byte {

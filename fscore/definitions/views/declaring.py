@@ -17,7 +17,7 @@ from fscore.definitions.markers import Annotation, FeatureRef, annotation_of
 from fscore.definitions.origin import Origin, declaring_frame
 from fscore.model.data_type import DataType
 from fscore.model.names import duration_ms, listed, snake_case, text_of
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.views import ViewDefinition
 
 COMMON_OPTIONS = ("owner", "description", "tags", "name")
@@ -98,7 +98,7 @@ class ViewDeclaration:
     origin: Origin
     kind: ViewKind
     entity: Entity | None = None
-    source: FileSource | None = None
+    source: EventSource | None = None
     owner: str = ""
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -229,10 +229,10 @@ def _read_options(
     if isinstance(entity, Entity):
         declared.entity = entity
     source = options.get("source") if "source" in kind.options else None
-    if source is None or isinstance(source, FileSource):
+    if source is None or isinstance(source, EventSource):
         declared.source = source
     else:
-        problems.append(f"source must be a FileSource, not {source!r}")
+        problems.append(f"source must be an EventSource, not {source!r}")
     declared.owner = options.get("owner", "")
     declared.description = options.get("description", "")
     declared.tags = options.get("tags") or {}

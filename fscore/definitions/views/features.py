@@ -1,8 +1,8 @@
 """Feature views: typed features of one entity that arrive together, declared as annotated classes.
 
->>> from fscore import Entity, Feature, FeatureView, FileSource, Int64, String, count, latest
+>>> from fscore import Entity, Feature, FeatureView, EventSource, Int64, String, count, latest
 >>> user = Entity("user", join_keys={"user_id": String})
->>> clicks = FileSource("clicks", event_time="timestamp")
+>>> clicks = EventSource("clicks", event_time="timestamp")
 >>> class UserActivity(FeatureView, entity=user, source=clicks, ttl="365d", owner="growth"):
 ...     platform: String = Feature(latest("platform"), description="where the user was last seen")
 ...     events_total: Int64 = Feature(count(), default=0)
@@ -27,8 +27,8 @@ from fscore.definitions.views.declaring import (
     duration_option,
 )
 from fscore.model.mapping import FeatureMapping
-from fscore.model.source import FileSource
-from fscore.model.views import FeatureViewDefinition
+from fscore.model.source import EventSource
+from fscore.model.views import FeatureViewDefinition, Layout
 
 __all__ = ["Feature", "FeatureView"]
 
@@ -80,7 +80,7 @@ class FeatureView(View):
     Each annotated line is a feature. The arguments of the class statement describe the view:
 
     - `entity` (required) is the `Entity` that the features describe.
-    - `source` is the `FileSource` whose rows the mappings read.
+    - `source` is the `EventSource` whose rows the mappings read.
     - `ttl` is how long after its event time a value expires: `"90s"`, `"5m"`, `"24h"`, `"30d"`, a
       timedelta, or None for never.
     - `layout` is how rows are stored: `"hash"` as a hash field for each feature, `"packed"` as one
@@ -100,12 +100,12 @@ class FeatureView(View):
             cls,
             *,
             entity: Entity,
-            source: FileSource | None = None,
+            source: EventSource | None = None,
             ttl: str | timedelta | None = None,
             owner: str = "",
             description: str = "",
             tags: Mapping[str, str] | None = None,
             name: str | None = None,
-            layout: str = "hash",
+            layout: Layout = "hash",
         ) -> None:
             """Declare the arguments for editors; the metaclass reads them."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fscore.definitions.entity import Entity
 from fscore.definitions.views.declaring import View, ViewKind
 from fscore.model.mapping import FeatureMapping
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.views import FlagViewDefinition
 
 __all__ = ["FlagView"]
@@ -60,7 +60,7 @@ class FlagView(View):
             cls,
             *,
             entity: Entity,
-            source: FileSource | None = None,
+            source: EventSource | None = None,
             ids: str | None = None,
             owner: str = "",
             description: str = "",

@@ -29,8 +29,8 @@ from fscore.definitions.views.declaring import (
 )
 from fscore.model.data_type import DataType
 from fscore.model.mapping import Where, checked_where
-from fscore.model.source import FileSource
-from fscore.model.views import PayloadField, SeriesViewDefinition
+from fscore.model.source import EventSource
+from fscore.model.views import PayloadField, Repeats, SeriesViewDefinition
 from fscore.model.window import WindowFunction
 
 __all__ = ["Payload", "SeriesView"]
@@ -136,11 +136,11 @@ class SeriesView(View):
             cls,
             *,
             entity: Entity,
-            source: FileSource | None = None,
+            source: EventSource | None = None,
             where: Where | None = None,
             retention: str | timedelta | None = None,
             max_events: int | None = None,
-            repeats: str = "count",
+            repeats: Repeats = "count",
             event_id: str | None = None,
             tile: str | timedelta | None = None,
             tile_retention: str | timedelta | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from fscore.model.data_type import SCALARS
 from fscore.model.entities import EntityDefinition
@@ -14,6 +15,7 @@ from fscore.model.views import (
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
+    Repeats,
     SeriesViewDefinition,
     ViewDefinition,
 )
@@ -28,7 +30,7 @@ MAX_PACKED_COLUMNS = 4_096
 MAX_TILES = 10_000
 """The most tiles that one read of a window may take."""
 
-REPEATS = ("count", "collapse")
+REPEATS: tuple[Repeats, ...] = get_args(Repeats)
 _DAY_MS = 86_400_000
 _MAX_COUNT = 2**31 - 1
 _IDS = re.compile(r"[^%]*%(?:0(?:[1-9]|1[0-8]))?d")
@@ -130,7 +132,7 @@ def _check_flags(
         if feature.default is not None:
             yield feature_path, "has a default, and a flag is never missing: leave it out"
         if feature.mapping is not None and feature.mapping.op != "ever":
-            yield feature_path, f"a flag follows from ever(), not from {feature.mapping.op}()"
+            yield feature_path, f"a flag follows from ever(), not from {feature.mapping.name}()"
             continue
         for problem in _mapping_problems(feature, view):
             yield feature_path, problem

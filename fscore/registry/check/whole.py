@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from fscore.model.entities import JOIN_KEY_TYPES, EntityDefinition, ServiceDefinition
 from fscore.model.fingerprint import fingerprint
 from fscore.model.names import listed
-from fscore.model.source import FileSource
+from fscore.model.source import EventSource
 from fscore.model.views import (
     Columns,
     FeatureViewDefinition,
@@ -159,7 +159,7 @@ def _check_sources(
     Several views may share a source. The entity of each view has some of the join keys in `keys`,
     and together the entities must have all.
     """
-    known: dict[str, tuple[str, FileSource]] = {}
+    known: dict[str, tuple[str, EventSource]] = {}
     join_keys: dict[str, dict[str, None]] = {}
     for view in views.values():
         source = view.source

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+ChangeKind: TypeAlias = Literal["added", "removed", "changed"]
+ChangedPart: TypeAlias = Literal["entity", "view", "feature", "service"]
+
+SIGNS: dict[ChangeKind, str] = {"added": "+", "removed": "-", "changed": "~"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,8 @@ class Change:
     - `reason` is the consequence of the change; it is never empty if `safe` is False.
     """
 
-    kind: str
-    what: str
+    kind: ChangeKind
+    what: ChangedPart
     path: str
     aspect: str = ""
     before: str = ""
@@ -53,7 +56,7 @@ def counted(number: int, what: str) -> str:
 
 
 def plain_changes(
-    what: str, path: str, old: Any, new: Any, aspects: Sequence[str]
+    what: ChangedPart, path: str, old: Any, new: Any, aspects: Sequence[str]
 ) -> Iterator[Change]:
     """Yield the changes of attributes that have no effect on stored data."""
     for aspect in aspects:

@@ -31,7 +31,7 @@ from fscore.model.views import ViewDefinition
 from fscore.registry.diff.change import SIGNS, Change, counted, names_of, plain_changes
 from fscore.registry.diff.types import type_change_is_safe
 from fscore.registry.diff.views import added_view, removed_view, view_changes
-from fscore.registry.registry import Registry
+from fscore.registry.registry import Registry, checked_registry
 
 __all__ = ["Change", "RegistryDiff", "diff", "type_change_is_safe"]
 
@@ -84,7 +84,11 @@ class RegistryDiff:
 
 
 def diff(old: Registry, new: Registry) -> RegistryDiff:
-    """Compare two registries: return what changes if `new` takes the place of `old`."""
+    """Compare two registries: return what changes if `new` takes the place of `old`.
+
+    Raises InvalidArgument if one of them is not a Registry.
+    """
+    old, new = checked_registry(old, "old"), checked_registry(new, "new")
     changes = [
         *_entities(old.entities, new.entities),
         *_views(old.views, new.views),

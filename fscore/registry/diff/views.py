@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fscore.model.expression import Expression
+from fscore.model.mapping import FeatureMapping
 from fscore.model.names import duration_text
 from fscore.model.views import (
     LAYOUTS,
@@ -94,12 +95,12 @@ def _feature_view(
         reason = "its data stays in the old layout and is not found: use `fscore migrate`"
         yield Change("changed", "view", name, "layout", old.layout, new.layout, False, reason)
     if old.migrating_from != new.migrating_from:
-        before, after = (view.migrating_from or "none" for view in (old, new))
+        was, now = old.migrating_from or "none", new.migrating_from or "none"
         safe = old.migrating_from is None
         reason = "rows are written in both layouts"
         if not safe:
             reason = "a migration is under way: finish it with `fscore migrate`"
-        yield Change("changed", "view", name, "migrating from", before, after, safe, reason)
+        yield Change("changed", "view", name, "migrating from", was, now, safe, reason)
     if old.ttl_ms != new.ttl_ms:
         before, after = duration_text(old.ttl_ms), duration_text(new.ttl_ms)
         reason = _expiring(old.ttl_ms, new.ttl_ms) or _KEPT
@@ -226,7 +227,7 @@ def _feature(
         reason = _expiring(*lives) or (_KEPT if in_hash and lives[0] != lives[1] else "")
         yield Change("changed", "feature", path, "ttl", before, after, reason=reason)
     if old.mapping != new.mapping:
-        before, after = (as_text(item.mapping and item.mapping.to_json()) for item in (old, new))
+        before, after = (_mapping_text(item.mapping) for item in (old, new))
         reason = "values follow at the next load"
         yield Change("changed", "feature", path, "mapping", before, after, reason=reason)
     if old.window != new.window:
@@ -239,6 +240,10 @@ def _feature(
         reason = "values follow at once"
         yield Change("changed", "feature", path, "expression", before, after, reason=reason)
     yield from plain_changes("feature", path, old, new, ("description", "tags"))
+
+
+def _mapping_text(mapping: FeatureMapping | None) -> str:
+    return as_text(None if mapping is None else {**mapping.to_json(), "op": mapping.name})
 
 
 def _written(feature: FeatureDefinition) -> str:

@@ -1,13 +1,14 @@
-//! Which times an event may have happened at.
+//! The times that an event may have.
 //!
-//! A time in another unit is accepted by nothing else: seconds are a time in January 1970, so that a
-//! row has expired when it arrives, and microseconds one that wins over every newer row for good.
+//! Nothing else notices a time in the wrong unit. Seconds are a time in January 1970, so the row
+//! has expired when it arrives. Microseconds are a time so late that the row wins over every newer
+//! row for good.
 
 use crate::convert::index_u32;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// The first of 1990, in epoch milliseconds. Seconds since 1970 get here in the year 21970.
+/// The beginning of 1990, in epoch milliseconds. A time in seconds gets here in the year 21970.
 const EARLIEST_MS: i64 = 631_152_000_000;
 /// How far ahead of the clock an event may be; a clock that is wrong by more has to be set.
 const AHEAD_MS: i64 = 5 * 60 * 1000;
@@ -38,7 +39,7 @@ pub struct EventTimeFault {
     clock_ms: i64,
 }
 
-/// In which unit since 1970 a time was read that came as a number.
+/// The unit in which a number was read as a time since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochUnit {
     /// Seconds.
@@ -56,12 +57,13 @@ impl EventTimeFault {
         self.time_ms
     }
 
-    /// What is wrong, and the unit that the number is in by the looks of it.
+    /// What is wrong, and the unit that the number seems to be in.
     pub fn of_number(self, read_as: EpochUnit) -> String {
         let read = read_as as usize;
         let limits = limits(self.clock_ms);
         let meant = UNITS.iter().enumerate().find(|&(unit, _)| {
-            // So many times is a unit smaller, or larger, than the one that the number was read in.
+            // The unit is this many times smaller, or larger, than the one that the number was read
+            // in.
             let (times, larger) = (1000_i64.pow(index_u32(unit.abs_diff(read))), unit < read);
             let time_ms = if larger {
                 self.time_ms.checked_mul(times)
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_in_another_unit_is_told() {
+    fn a_number_in_another_unit_is_reported() {
         use EpochUnit::{Milliseconds, Seconds};
         let ms = |text: &str| format!("{text} It is read as milliseconds since 1970");
         let seconds = |text: &str| format!("{text} It is read as seconds since 1970");
@@ -145,7 +147,7 @@ mod tests {
                 Milliseconds,
                 ms(&format!("{ahead} nanoseconds?")),
             ),
-            // The milliseconds that such seconds were made.
+            // The milliseconds that such numbers become if they are read as seconds.
             (
                 CLOCK_MS * 1000,
                 Seconds,

@@ -8,7 +8,7 @@ use std::fmt;
 /// How many ids share a bitmap.
 pub const SHARD_IDS: u64 = 1 << 16;
 
-/// The place of an id's bit.
+/// The bitmap and the offset of an id's bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bit {
     /// The bitmap's number.

@@ -103,9 +103,9 @@ impl ByteColumn {
 /// The values of one join key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyColumn {
-    /// Of an `Int64` join key.
+    /// The values of an `Int64` join key.
     Integer(Vec<i64>),
-    /// Of a `String` join key, as UTF-8.
+    /// The values of a `String` join key, as UTF-8.
     Text(ByteColumn),
 }
 

@@ -29,7 +29,7 @@ pub struct ReconnectBackoff {
 }
 
 impl ReconnectBackoff {
-    /// Before when the server should not be dialled.
+    /// The time before which the server should not be dialled.
     pub fn not_before(&self) -> Duration {
         self.not_before
     }
@@ -51,7 +51,7 @@ impl ReconnectBackoff {
     pub fn lost(&mut self, ready_at: Duration, answered: bool, now: Duration, jitter: f64) {
         let last = self.useless_at;
         if last.is_some_and(|last| ready_at <= last) {
-            // It existed beside the one that was lost last: what ended that one ended both.
+            // It existed beside the one that was lost last, so the same cause ended both.
             return;
         }
         if answered || now.saturating_sub(ready_at) >= BRIEF {

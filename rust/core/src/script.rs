@@ -6,10 +6,10 @@ use crate::connection::Replies;
 use crate::resp::encode::{command, write_array_header, write_blob, write_integer};
 use crate::resp::token::Token;
 
-/// When the current session of a series began, and its newest event; see the script itself.
+/// Finds when the current session of a series began, and its newest event; see the script itself.
 pub static SESSION: Script = Script::reading("session", include_str!("script/session.lua"));
 
-/// Rows of a view in hashes, of which the newest stay; see the script itself.
+/// Writes rows of a view to hashes, and keeps the newest; see the script itself.
 pub(crate) static HASH_ROWS: Script = Script::writing(
     "hash_rows",
     concat!(
@@ -18,7 +18,7 @@ pub(crate) static HASH_ROWS: Script = Script::writing(
     ),
 );
 
-/// Packed rows, of which the newest stay; see the script itself.
+/// Writes packed rows, and keeps the newest; see the script itself.
 pub(crate) static PACKED_ROWS: Script = Script::writing(
     "packed_rows",
     concat!(
@@ -27,7 +27,7 @@ pub(crate) static PACKED_ROWS: Script = Script::writing(
     ),
 );
 
-/// Events into a series and its tiles; see the script itself.
+/// Adds events to a series and its tiles; see the script itself.
 pub(crate) static SERIES_TILES: Script = Script::writing(
     "series_tiles",
     concat!(
@@ -36,7 +36,7 @@ pub(crate) static SERIES_TILES: Script = Script::writing(
     ),
 );
 
-/// A row in another layout, if it is still what was read; see the script itself.
+/// Copies a row to the other layout, if it is still what was read; see the script itself.
 pub(crate) static COPY_ROW: Script =
     Script::writing("copy_row", include_str!("script/copy_row.lua"));
 
@@ -45,7 +45,7 @@ pub(crate) static COPY_ROW: Script =
 pub struct Script {
     name: &'static str,
     body: &'static str,
-    /// By which command it is called.
+    /// The command that calls it.
     command: &'static str,
     sha1: OnceLock<String>,
 }
@@ -55,7 +55,7 @@ impl Script {
         Self {
             name,
             body,
-            // Replicas run it, and users who may not write.
+            // Replicas and users without the right to write may run this one.
             command: "EVALSHA_RO",
             sha1: OnceLock::new(),
         }
@@ -106,7 +106,7 @@ pub fn is_unknown(error: &[u8]) -> bool {
     error.starts_with(b"NOSCRIPT")
 }
 
-/// Commands some of which call scripts.
+/// Commands, some of which call scripts.
 pub trait Calls: Replies {
     /// The scripts, each once.
     fn scripts(&self) -> Vec<&'static Script>;
@@ -117,8 +117,8 @@ pub trait Calls: Replies {
     fn keep_unknown(&mut self) -> bool;
 }
 
-/// How often scripts are loaded for the same commands. Once is enough, unless somebody flushes them
-/// before the calls: the server may read in pieces what was sent together.
+/// How often scripts are loaded for the same commands. Once is enough, unless somebody flushes the
+/// scripts before the calls: the server may read in pieces what was sent together.
 const MOST_LOADS: usize = 3;
 
 /// Commands that call scripts, and load these if the server does not know them. Only the calls that
@@ -134,7 +134,7 @@ pub struct Scripted<C> {
 enum Loading {
     #[default]
     NotNeeded,
-    /// `SCRIPT LOAD` of these comes before the calls; the first error that it was answered with.
+    /// These are loaded before the calls; and the first error that `SCRIPT LOAD` was answered with.
     Ahead(Vec<&'static Script>, Option<String>),
 }
 

@@ -3,12 +3,16 @@
 //! A table has one allocation for its cells, however many features it has, and can be filled in any
 //! order of rows. A column is a strided view. A matrix of floats is the cells themselves.
 
+mod bytes;
+
 use std::sync::Arc;
 
 use crate::keys::KeyColumns;
-use crate::plan::{Feature, ReadPlan};
+use crate::plan::{Feature, OutputColumns};
 use crate::types::{DataType, Scalar, Status};
-use crate::value::{self, Value};
+use crate::value::{self, ArenaSpan, Value};
+
+pub use bytes::NotATable;
 
 /// Stands for an unknown event time.
 pub const NO_TIME: i64 = i64::MIN;
@@ -30,7 +34,7 @@ pub struct Problem {
 /// The answer to a read.
 #[derive(Debug)]
 pub struct Table {
-    pub(crate) plan: Arc<ReadPlan>,
+    pub(crate) output: Arc<OutputColumns>,
     pub(crate) keys: KeyColumns,
     pub(crate) version: i64,
     pub(crate) pointer: Option<i64>,
@@ -52,17 +56,12 @@ impl Table {
 
     /// How many features.
     pub fn columns(&self) -> usize {
-        self.plan.features.len()
-    }
-
-    /// The plan that was read.
-    pub fn plan(&self) -> &ReadPlan {
-        &self.plan
+        self.output.features.len()
     }
 
     /// The features, in order.
     pub fn features(&self) -> &[Feature] {
-        &self.plan.features
+        &self.output.features
     }
 
     /// The keys that were asked for.
@@ -117,7 +116,7 @@ impl Table {
 
     /// The type of a feature.
     pub fn data_type(&self, column: usize) -> DataType {
-        self.plan.features[column].data_type
+        self.output.features[column].data_type
     }
 
     /// The status of a value.
@@ -126,17 +125,19 @@ impl Table {
     }
 
     /// Whether there is a value: its own, or the feature's default if that may be served.
+    #[inline]
     pub fn has_value(&self, row: usize, column: usize) -> bool {
         match self.status(row, column) {
             Status::Present => true,
             Status::Null | Status::NotFound | Status::Expired => {
-                self.plan.features[column].has_default
+                self.output.features[column].has_default
             }
             Status::Invalid | Status::Unavailable => false,
         }
     }
 
     /// The value if there is one, else the feature's default if that may be served, else `None`.
+    #[inline]
     pub fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
         let cell = self.cells[row * self.columns() + column];
         let data_type = self.data_type(column);
@@ -152,7 +153,7 @@ impl Table {
         let range = row * self.columns()..(row + 1) * self.columns();
         let cells = self.cells[range.clone()].iter();
         let statuses = &self.statuses[range];
-        let features = self.plan.features.iter();
+        let features = self.output.features.iter();
         cells.zip(statuses).zip(features).enumerate().map(
             move |(column, ((&cell, &status), feature))| match feature.data_type {
                 DataType::Scalar(Scalar::Float64) if status == PRESENT => {
@@ -165,8 +166,48 @@ impl Table {
 
     /// The event time of a value's row in milliseconds, or [`NO_TIME`].
     pub fn event_time(&self, row: usize, column: usize) -> i64 {
-        self.plan.features[column].view.map_or(NO_TIME, |view| {
-            self.event_times[row * self.plan.views + view]
+        self.output.features[column].view.map_or(NO_TIME, |view| {
+            self.event_times[row * self.output.views + view]
+        })
+    }
+}
+
+/// Tables are equal if everything that they say is: features and types, keys, values, statuses,
+/// event times, version, pointer, unknown schemas and problems. Floats are compared bit by bit, so
+/// NaN equals NaN.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(own, others): (&Feature, &Feature)| {
+            own.name == others.name && own.data_type == others.data_type
+        };
+        self.rows == other.rows
+            && self.columns() == other.columns()
+            && self.version == other.version
+            && self.pointer == other.pointer
+            && self.statuses == other.statuses
+            && self.unknown_schemas == other.unknown_schemas
+            && self.problems == other.problems
+            && self.keys == other.keys
+            && self.features().iter().zip(other.features()).all(same)
+            && (0..self.rows).all(|row| {
+                (0..self.columns()).all(|column| {
+                    self.event_time(row, column) == other.event_time(row, column)
+                        && self.bits(row, column) == other.bits(row, column)
+                })
+            })
+    }
+}
+
+impl Table {
+    /// A value as its cell, or as its bytes in the arena.
+    fn bits(&self, row: usize, column: usize) -> Option<(u64, &[u8])> {
+        let cell = self.cells[row * self.columns() + column];
+        self.has_value(row, column).then(|| {
+            if value::in_arena(self.data_type(column)) {
+                (0, ArenaSpan::of(cell).slice(&self.arena))
+            } else {
+                (cell, [].as_slice())
+            }
         })
     }
 }

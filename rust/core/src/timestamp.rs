@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn errors_say_what_is_wrong() {
         use TimestampError::{Form, NoOffset, TooEarly, TooLate};
         for (text, error) in [
             ("", Form),

@@ -19,25 +19,25 @@ pub struct Invalid(pub &'static str);
 /// A decoded value, borrowed from a table or given by a writer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// Of an `Int64`, or a timestamp in epoch milliseconds.
+    /// An `Int64`, or a timestamp in epoch milliseconds.
     Integer(i64),
-    /// Of a `Float64`.
+    /// A `Float64`.
     Float64(f64),
-    /// Of a `Float32`.
+    /// A `Float32`.
     Float32(f32),
-    /// Of a `Bool`.
+    /// A `Bool`.
     Bool(bool),
-    /// Of a `String`.
+    /// A `String`.
     String(&'a str),
-    /// Of a `Bytes`.
+    /// A `Bytes`.
     Bytes(&'a [u8]),
-    /// Of a list.
+    /// A list.
     List(Elements<'a>),
-    /// Of a vector: little-endian `Float32`s.
+    /// A vector: little-endian `Float32`s.
     Vector(&'a [u8]),
 }
 
-/// The place of a value's bytes in the arena.
+/// The range of a value's bytes in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaSpan {
     /// Offset of the first byte.
@@ -269,6 +269,30 @@ pub fn view(data_type: DataType, cell: u64, arena: &[u8]) -> Value<'_> {
             rest: ArenaSpan::of(cell).slice(arena),
         }),
         DataType::Vector(_) => Value::Vector(ArenaSpan::of(cell).slice(arena)),
+    }
+}
+
+/// Whether `bytes` of an arena are a value of this type, as [`decode`] puts them there.
+pub(crate) fn is_decoded(data_type: DataType, bytes: &[u8]) -> bool {
+    match data_type {
+        DataType::Scalar(Scalar::String) => std::str::from_utf8(bytes).is_ok(),
+        DataType::Scalar(_) => true,
+        DataType::Vector(dimension) => bytes.len() == 4 * dimension as usize,
+        DataType::List(scalar @ (Scalar::String | Scalar::Bytes)) => {
+            let mut rest = bytes;
+            while let Some((&length, after)) = rest.split_first_chunk::<4>() {
+                let length = u32::from_le_bytes(length) as usize;
+                let Some((element, after)) = after.split_at_checked(length) else {
+                    return false;
+                };
+                if !is_decoded(DataType::Scalar(scalar), element) {
+                    return false;
+                }
+                rest = after;
+            }
+            rest.is_empty()
+        }
+        DataType::List(_) => bytes.len().is_multiple_of(8),
     }
 }
 

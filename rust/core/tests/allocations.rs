@@ -19,7 +19,7 @@ use fscore_core::script::Calls as _;
 
 const FEATURES: usize = 10;
 
-/// A change that raises this is asked why; one that lowers it lowers it here.
+/// A change that raises this has to say why; one that lowers it lowers this number too.
 const ALLOCATIONS: u64 = 25;
 
 const GET: &[u8] = b"GET /v1/features?user_id=4711&service=ranking HTTP/1.1\r\n\
@@ -70,7 +70,7 @@ fn plan() -> Arc<ReadPlan> {
     Arc::new(ReadPlan::new(&spec).unwrap())
 }
 
-/// What a server answers to HGETALL.
+/// The server's answer to HGETALL.
 fn reply() -> Vec<u8> {
     let mut reply = format!("%{}\r\n", FEATURES + 1).into_bytes();
     for number in 0..FEATURES {
@@ -124,7 +124,7 @@ fn a_request_of_one_entity_asks_for_memory_a_known_number_of_times() {
     selections.insert(named, (plan, ["profile".to_owned()]), FEATURES);
     let reply = reply();
     let (mut sent, mut room) = (Vec::new(), Answer::default());
-    // What is kept from one request to the next has its size after the first.
+    // After the first request, the buffers that are kept have their size.
     let length = answer(&api_keys, &selections, &reply, &mut sent, &mut room);
     let counted = allocation_counter::measure(|| {
         black_box(answer(&api_keys, &selections, &reply, &mut sent, &mut room));
@@ -193,7 +193,7 @@ fn a_connection_asks_for_no_memory_for_its_jobs() {
     connection.poll_output().unwrap();
     connection.handle_data(b"+OK\r\n+OK\r\n", now).unwrap();
     assert!(matches!(connection.poll_event(), Some(Event::Ready)));
-    // What is kept from one exchange to the next has its size after the first.
+    // After the first exchange, the buffers that are kept have their size.
     exchange(&mut connection, now);
     let counted = allocation_counter::measure(|| {
         for _ in 0..100 {

@@ -61,7 +61,7 @@ fn malformed_rows_are_refused() {
     let vectors = vectors();
     for case in cases(&vectors, "malformed") {
         let row = row(case);
-        // Every schema's columns are wanted, as nothing says whose the row is.
+        // Nothing says which schema a row has, so the columns of every schema are wanted.
         for schema in vectors["schemas"].as_object().unwrap().values() {
             let wanted = columns(&schema["columns"]);
             let of_schema = row.get(1..5).is_some_and(|bytes| {
@@ -120,7 +120,7 @@ fn row(case: &Json) -> Vec<u8> {
         .collect()
 }
 
-/// What a decoder that knows every schema makes of a row.
+/// The event time and the values of a row, from a decoder that knows every schema.
 fn read(vectors: &Json, wanted: &Columns, row: &[u8]) -> Result<(i64, Vec<Json>), PackedError> {
     let names = vectors["schemas"].as_object().unwrap().keys();
     let schemas: Vec<_> = names.map(|name| schema(vectors, name)).collect();

@@ -82,7 +82,7 @@ proptest! {
         }
     }
 
-    /// Arbitrary values through arbitrary splits are what they were.
+    /// Any values come through any splits unchanged.
     #[test]
     fn arbitrary_replies(
         replies in prop::collection::vec(reply(), 0..8),
@@ -247,7 +247,7 @@ fn bytes(value: &Value) -> Vec<u8> {
                 piece => latin1(piece.as_str().unwrap()),
             })
             .collect(),
-        _ => panic!("{value} is no text"),
+        _ => panic!("{value} is not text"),
     }
 }
 
@@ -273,7 +273,7 @@ fn expected(value: &Value) -> Reply {
                 .map(|pair| (expected(&pair[0]), expected(&pair[1])))
                 .collect(),
         ),
-        kind => panic!("{kind} is no kind of reply"),
+        kind => panic!("{kind} is not a kind of reply"),
     }
 }
 

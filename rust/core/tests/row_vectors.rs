@@ -139,7 +139,7 @@ fn read(plan: &Arc<ReadPlan>, case: &Json, strategy: Strategy) -> Table {
     read.join(vec![part])
 }
 
-/// The words of one command as they were encoded: lengths and texts by turns.
+/// The words of one command as they were encoded: lengths and texts, alternating.
 fn arguments(command: &[u8]) -> Vec<String> {
     let text = String::from_utf8(command.to_vec()).unwrap();
     text.split_terminator("\r\n")

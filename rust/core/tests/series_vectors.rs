@@ -146,7 +146,7 @@ fn values(case: &Json) -> &[Json] {
     case["values"].as_array().unwrap()
 }
 
-/// Hands a value of the vectors to `take`; false where it is null.
+/// Hands a value of the vectors to `take`; false if it is null.
 fn give(data_type: DataType, value: &Json, take: impl FnOnce(Given<'_>)) -> bool {
     let scalar = match data_type {
         _ if value.is_null() => return false,

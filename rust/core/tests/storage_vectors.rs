@@ -82,7 +82,7 @@ fn cases(file: &str, list: &str) -> Vec<Json> {
     serde_json::from_value(vectors[list].take()).unwrap()
 }
 
-/// The key of a case, or `None` where an id is not of its join key's type or is refused.
+/// The key of a case, or `None` if an id is not of its join key's type or is refused.
 fn build(case: &Json) -> Option<String> {
     let columns: Option<Vec<(&str, KeyColumn)>> = case["join_keys"]
         .as_array()?
@@ -159,7 +159,7 @@ fn same(value: &Value<'_>, expected: &Json) -> bool {
     }
 }
 
-/// Equal to the bit, so that a negative zero is one; any NaN is a NaN.
+/// Equal to the bit, so that the sign of a zero counts; any NaN equals any other.
 fn same_float(value: f64, expected: &Json) -> bool {
     match expected.as_str() {
         Some("nan") => value.is_nan(),

@@ -1,5 +1,5 @@
-//! Bytes of any kind as the beginning of an HTTP connection: no panic, and a head that is taken for
-//! plain is one to another reader too.
+//! Bytes of any kind as the beginning of an HTTP connection: no panic, and a head that is taken as
+//! plain is also plain by the checks here.
 #![no_main]
 
 use fscore_core::http::{Credentials, Head, ReadQuery, Trace, parameters};

@@ -1,4 +1,4 @@
-//! Ids of any bytes: escaping comes back, never lets a special byte through, and keeps ids apart.
+//! Ids of any bytes: escaping can be undone, lets no special byte through, and keeps ids apart.
 #![no_main]
 
 use fscore_core::{key, slot};
@@ -14,7 +14,7 @@ fuzz_target!(|ids: (Vec<u8>, &[u8])| {
             .all(|byte| (0x21..=0x7e).contains(byte) && !b"{}:,".contains(byte))
     );
     assert_eq!(one == other, escaped == escape(other));
-    // Nothing reads as an id but what that id is written as.
+    // Only the text that an id is written as is read as that id.
     if let Some(id) = key::unescape(one) {
         assert_eq!(escape(&id), one);
     }

@@ -1,7 +1,6 @@
 //! All conversions of errors to Python exceptions. Their classes are in `fscore.errors`.
 
 use fscore_core::error::{ErrorKind, classify, printable};
-use pyo3::exceptions::PyTypeError;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -57,8 +56,10 @@ pub(crate) fn invalid_value(
     })
 }
 
-pub(crate) fn invalid_argument(py: Python<'_>, message: &str, _argument: &str) -> PyErr {
-    invalid_value(py, message, None, None)
+pub(crate) fn invalid_argument(py: Python<'_>, message: &str, argument: &str) -> PyErr {
+    new(py, "InvalidArgument", message, |attributes| {
+        attributes.set_item("argument", argument)
+    })
 }
 
 pub(crate) fn invalid_definition(py: Python<'_>, message: &str) -> PyErr {
@@ -86,15 +87,6 @@ pub(crate) fn forked(py: Python<'_>) -> PyErr {
     let message = "this client was connected before the process forked, and its sockets belong to \
                    the parent; connect again in the child";
     new(py, "ForkedProcess", message, |_| Ok(()))
-}
-
-/// An argument of the wrong type.
-pub(crate) fn wrong_type(expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
-    let found = found
-        .get_type()
-        .name()
-        .map_or_else(|_| "something else".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!("{expected}, not {found}"))
 }
 
 /// A failure of the server, the network or the configuration. It becomes an exception later,

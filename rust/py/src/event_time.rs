@@ -1,18 +1,18 @@
-//! Which times an event may have, for what reads events in Python.
+//! The times that an event may have, for the Python code that reads events.
 
 use fscore_core::event_time::{self, EpochUnit};
 use pyo3::prelude::*;
 
-/// The first and the last time that an event may have now, in epoch milliseconds.
+/// Return the earliest and the latest valid time of an event, in epoch milliseconds.
 #[pyfunction]
 pub(crate) fn event_time_limits(now_ms: i64) -> (i64, i64) {
     event_time::limits(now_ms).into_inner()
 }
 
-/// What is wrong with the time of an event, to go on after "which is"; None where it is in the limits.
+/// Return what is wrong with the time of an event, or None if it is valid.
 ///
-/// `timestamp_format` says in which unit a number was read: "unix" in seconds, "`unix_ms`" in
-/// milliseconds. It is None where the time was something else than a number.
+/// The text continues a message that ends with "which is". `timestamp_format` is the unit in which
+/// a number was read, `"unix"` or `"unix_ms"`; it is None if the time was not a number.
 #[pyfunction]
 #[pyo3(signature = (time_ms, now_ms, timestamp_format = None))]
 pub(crate) fn event_time_fault(

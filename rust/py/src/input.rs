@@ -6,14 +6,43 @@ use fscore_core::json;
 use fscore_core::types::{DataType, Scalar, TimeUnit};
 use fscore_core::value::decode;
 use numpy::{Element, PyUntypedArray};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
 use crate::array;
 use crate::errors;
 use crate::json::{RequestInputs, problem_error};
 use crate::query::ReadQuery;
-use crate::value::{encode_object, with_scalar};
+use crate::value::{encode_object, is_null, with_scalar};
+
+/// Makes the input `name` of `data_type`, for `rows` rows, from `values`, which may have any form
+/// that `fscore.interop.columns` reads.
+fn read(
+    name: &str,
+    data_type: DataType,
+    values: &Bound<'_, PyAny>,
+    rows: usize,
+) -> PyResult<InputColumn> {
+    let py = values.py();
+    let is_plain = values.is_none()
+        || values.is_instance_of::<PyList>()
+        || values.is_instance_of::<PyString>()
+        || values.is_instance_of::<PyFloat>()
+        || values.is_instance_of::<PyInt>()
+        || numbers(data_type, values).is_some();
+    if is_plain {
+        return extract(name, data_type, values, None, rows);
+    }
+    let (values, nulls): (Bound<'_, PyAny>, Option<Vec<bool>>) = py
+        .import(intern!(py, "fscore.interop.columns"))?
+        .call_method1(
+            intern!(py, "request_input"),
+            (name, values, data_type.to_string()),
+        )?
+        .extract()?;
+    extract(name, data_type, &values, nulls.as_deref(), rows)
+}
 
 /// Makes the input `name` of `data_type`, for `rows` rows, from `values`.
 ///
@@ -41,7 +70,7 @@ pub(crate) fn extract(
             if null(row) || object.is_none() {
                 column.push_null();
             } else {
-                push(&mut column, &object).map_err(|reason| wrong(Some(row), &reason))?;
+                push_or_null(&mut column, &object).map_err(|reason| wrong(Some(row), &reason))?;
             }
         }
         column
@@ -50,7 +79,7 @@ pub(crate) fn extract(
         if values.is_none() {
             column.push_null();
         } else {
-            push(&mut column, values).map_err(|reason| wrong(None, &reason))?;
+            push_or_null(&mut column, values).map_err(|reason| wrong(None, &reason))?;
         }
         column.for_all_rows()
     };
@@ -85,11 +114,15 @@ pub(crate) fn columns(
                 return query.get().input_columns(py, wanted);
             }
             let copied = PyDict::new(py);
-            let mapping = given.cast::<PyMapping>().map_err(|_| {
-                let expected = "request must be a mapping of input to value or column";
-                errors::wrong_type(expected, given)
-            })?;
-            copied.update(mapping)?;
+            if let Ok(mapping) = given.cast::<PyMapping>() {
+                copied.update(mapping)?;
+            } else {
+                let names: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+                let table = py
+                    .import(intern!(py, "fscore.interop.columns"))?
+                    .call_method1(intern!(py, "request_table"), (given, names))?;
+                copied.update(table.cast::<PyMapping>()?)?;
+            }
             copied
         }
         None if wanted.is_empty() => return Ok(Vec::new()),
@@ -105,7 +138,7 @@ pub(crate) fn columns(
     wanted
         .iter()
         .map(|(name, data_type)| match given.get_item(name)? {
-            Some(values) => extract(name, *data_type, &values, None, rows),
+            Some(values) => read(name, *data_type, &values, rows),
             None => Err(invalid(name, &json::missing(name, *data_type))),
         })
         .collect()
@@ -137,7 +170,16 @@ fn numbers(data_type: DataType, values: &Bound<'_, PyAny>) -> Option<Vec<u64>> {
                 narrowed
                     .filter(|cells| !cells.iter().any(|cell| f64::from_bits(*cell).is_infinite()))
             }),
-        Scalar::Bool => cells(values, u64::from as fn(bool) -> u64),
+        Scalar::Bool => {
+            let octets = array::booleans(values)?;
+            Some(
+                octets
+                    .as_array()
+                    .iter()
+                    .map(|&octet| u64::from(octet != 0))
+                    .collect(),
+            )
+        }
         Scalar::String | Scalar::Bytes => None,
     }
 }
@@ -165,13 +207,25 @@ fn objects<'py>(
     if matches!(data_type, DataType::Scalar(_)) {
         return Ok(Some(list));
     }
-    let nested = |object: Bound<'_, PyAny>| {
-        object.is_none()
-            || object.is_instance_of::<PyList>()
+    // A list of plain values is one value.
+    let row = |object: Bound<'_, PyAny>| {
+        object.is_instance_of::<PyList>()
             || object.is_instance_of::<PyTuple>()
             || object.is_instance_of::<PyUntypedArray>()
+            || is_null(&object)
     };
-    Ok((!list.is_empty() && list.iter().all(nested)).then_some(list))
+    Ok(list.iter().any(row).then_some(list))
+}
+
+/// Appends a value. The error says why it is not of the column's type, if it is not null either.
+fn push_or_null(column: &mut InputColumn, object: &Bound<'_, PyAny>) -> Result<(), String> {
+    match push(column, object) {
+        Err(_) if is_null(object) => {
+            column.push_null();
+            Ok(())
+        }
+        pushed => pushed,
+    }
 }
 
 fn push(column: &mut InputColumn, object: &Bound<'_, PyAny>) -> Result<(), String> {

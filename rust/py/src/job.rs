@@ -1,4 +1,4 @@
-//! What both drivers send over a connection, and what becomes of the answers.
+//! The jobs that both drivers send over a connection, and their answers.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ impl Job {
         }
     }
 
-    /// What to tell the caller of such a failure.
+    /// The error that the caller of such a job gets.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Job::Raw(work) => Fault::server(work.error().unwrap_or_default()),
@@ -147,7 +147,7 @@ impl Job {
         }
     }
 
-    /// What to make of a job that ended before all its replies came.
+    /// The result of a job that ended before all its replies came.
     pub(crate) fn cut_short(self, fault: Fault) -> Result<Answer, Fault> {
         match self {
             Job::Read(work) => work.incomplete(fault),
@@ -156,8 +156,8 @@ impl Job {
     }
 }
 
-/// The server's error if it refused a write, in whole or in part. If a script could not be loaded
-/// the reason for that is told: it says more than that the script is unknown.
+/// The server's error if it refused a write, in whole or in part. If a script could not be loaded,
+/// it is the reason for that, which says more than that the script is unknown.
 fn rejection(part: &Scripted<WritePart>) -> Option<&str> {
     part.not_loaded().or_else(|| part.calls().refusal())
 }
@@ -184,8 +184,8 @@ impl RawWork {
 }
 
 impl ReadWork {
-    /// Why it failed although its replies came. If a script could not be loaded the reason for that
-    /// is told: it says more than that the script is unknown.
+    /// Why it failed although its replies came. If a script could not be loaded, it is the reason
+    /// for that, which says more than that the script is unknown.
     fn failure(&self) -> Option<PartFailure> {
         let not_loaded = self.part.not_loaded();
         let not_loaded = not_loaded.map(|text| PartFailure::Server(text.to_owned()));
@@ -290,10 +290,10 @@ fn reply_to_python(py: Python<'_>, reply: Result<Reply, ReplyTooLarge>) -> PyRes
     }
 }
 
-/// What is added to an error if the request had left.
+/// Added to an error if the request had been sent.
 pub(crate) const UNCERTAIN: &str = "; whether the request was carried out is not known";
 
-/// What the caller hears of a connection that ended under its request.
+/// The error that the caller gets if the connection ended before the answer came.
 pub(crate) fn lost(reason: LostReason, sent: bool) -> Fault {
     let uncertain = if sent {
         UNCERTAIN
@@ -315,7 +315,7 @@ pub(crate) fn lost(reason: LostReason, sent: bool) -> Fault {
     }
 }
 
-/// What the caller hears when its deadline passed.
+/// The error that the caller gets if its deadline passed.
 pub(crate) fn timed_out(sent: bool) -> Fault {
     let text = if sent {
         "the deadline passed before the server had answered"

@@ -13,34 +13,41 @@ use crate::keys::KeyColumns;
 pub(crate) struct ReadRequest {
     /// The feature service, or None.
     service: Option<String>,
-    /// The features asked for instead, or None.
+    /// The names of the requested features, or None for all of the service.
     features: Option<Py<PyList>>,
-    /// The join keys. Every read takes this object.
+    /// The join keys.
     entities: Py<KeyColumns>,
-    /// The number of rows.
+    /// How many rows the request asks for: the length of its join key columns.
     rows: usize,
     /// `eventual`, `primary`, `snapshot` or None.
     consistency: Option<String>,
-    /// Whether event times are wanted.
+    /// Whether the answer is to include event times.
     timestamps: bool,
     /// The pinned version, or None.
     version: Option<i64>,
-    /// Whether an incomplete answer is accepted, or None.
+    /// Whether the caller accepts an answer with gaps; None if it does not say.
     partial: Option<bool>,
     /// The time at which windows end and rows expire, in epoch milliseconds, or None.
     as_of: Option<i64>,
-    /// The inputs beside the keys, or None. Every read takes this object.
+    /// The inputs that the request brings beside its keys, not yet typed, or None.
     inputs: Option<Py<RequestInputs>>,
 }
 
-/// Inputs of a request that were parsed before, from its body.
+/// Inputs parsed from a request's body; every read takes them as `request`.
+///
+/// A read converts them to the types that its plan expects. It raises `InvalidRequest`, with the
+/// offset in the body, if one does not fit.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct RequestInputs {
     pub(crate) inner: json::RequestInputs,
 }
 
-/// Parses the JSON body of a read request of at most `max_rows` rows.
+/// Parse the JSON body of a read request, such as `POST /v1/features` takes.
+///
+/// Raises `MalformedRequest` if the body is not valid JSON (not UTF-8, nested over 32 deep, a name
+/// twice, NaN, an integer beyond 64 bits), `InvalidRequest` if it is not a read request, both with
+/// the offset in bytes, and `RequestTooLarge` if it has more than `max_rows` rows.
 #[pyfunction]
 pub(crate) fn parse_read_request(
     py: Python<'_>,

@@ -2,15 +2,15 @@
 
 use fscore_core::keys::{ByteColumn, KeyColumn, KeyColumns as CoreKeyColumns, KeyType, KeysError};
 use pyo3::exceptions::PyOverflowError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
-};
+use pyo3::types::{PyBool, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::array;
 use crate::errors;
+use crate::value::is_null;
 
-/// Join keys that were parsed before, from a request's body.
+/// Join keys that were read before; every read takes them as `keys`.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct KeyColumns {
@@ -19,7 +19,7 @@ pub(crate) struct KeyColumns {
 
 #[pymethods]
 impl KeyColumns {
-    /// Names of the join keys, in the order of the request.
+    /// Names of the join keys, in the order given.
     #[getter]
     fn names(&self) -> Vec<&str> {
         self.inner
@@ -35,7 +35,7 @@ impl KeyColumns {
 }
 
 /// The keys in `keys`: a mapping of join key to column, a column alone if one join key is wanted,
-/// or parsed keys.
+/// parsed keys, or a table of any form that `fscore.interop.keys` reads.
 pub(crate) fn extract(
     wanted: &[(String, KeyType)],
     keys: &Bound<'_, PyAny>,
@@ -44,48 +44,72 @@ pub(crate) fn extract(
         return Ok(parsed.get().inner.clone());
     }
     if let Ok(mapping) = keys.cast::<PyDict>() {
-        let mut columns = Vec::with_capacity(mapping.len());
-        for (name, values) in mapping {
-            let Ok(name) = name.cast::<PyString>() else {
-                return Err(errors::invalid_keys(
-                    keys.py(),
-                    "the names of join keys must be strings",
-                    None,
-                    None,
-                ));
-            };
-            let name = name.to_str()?;
-            let Some((_, key_type)) = wanted.iter().find(|(known, _)| known == name) else {
-                let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
-                let message = format!(
-                    "{name:?} is not a join key here; the join keys are {}",
-                    known.join(", ")
-                );
-                return Err(errors::invalid_keys(keys.py(), &message, Some(name), None));
-            };
-            columns.push((name.to_owned(), column(name, *key_type, &values)?));
-        }
+        // Reading a column may run the caller's code, which may change the dict.
+        let pairs: Vec<_> = mapping.iter().collect();
+        let columns = pairs
+            .iter()
+            .map(|(name, values)| {
+                let (name, key_type) = known(wanted, name)?;
+                Ok((name.to_owned(), column(name, key_type, values)?))
+            })
+            .collect::<PyResult<_>>()?;
         return Ok(CoreKeyColumns { columns });
     }
-    if let Ok(mapping) = keys.cast::<PyMapping>() {
-        let copied = PyDict::new(keys.py());
-        copied.update(mapping)?;
-        return extract(wanted, copied.as_any());
+    if let [(name, key_type)] = wanted
+        && is_column(keys)
+    {
+        return Ok(CoreKeyColumns {
+            columns: vec![(name.clone(), column(name, *key_type, keys)?)],
+        });
     }
-    let [(name, key_type)] = wanted else {
-        let known: Vec<_> = wanted
-            .iter()
-            .map(|(known, _)| format!("{known:?}: […]"))
-            .collect();
-        let message = format!(
-            "there are several join keys; give a dict {{{}}}",
-            known.join(", ")
-        );
-        return Err(errors::invalid_keys(keys.py(), &message, None, None));
+    let py = keys.py();
+    let spelled: Vec<_> = wanted
+        .iter()
+        .map(|(name, key_type)| (name.as_str(), spelling(*key_type)))
+        .collect();
+    let table = py
+        .import(intern!(py, "fscore.interop.keys"))?
+        .call_method1(intern!(py, "key_columns"), (keys, spelled))?;
+    extract(wanted, table.cast::<PyDict>()?)
+}
+
+/// The join key that a name of the caller's means, with its type.
+fn known<'a>(
+    wanted: &'a [(String, KeyType)],
+    name: &Bound<'_, PyAny>,
+) -> PyResult<(&'a str, KeyType)> {
+    let py = name.py();
+    let Ok(name) = name.cast::<PyString>() else {
+        let message = "the names of join keys must be strings";
+        return Err(errors::invalid_keys(py, message, None, None));
     };
-    Ok(CoreKeyColumns {
-        columns: vec![(name.clone(), column(name, *key_type, keys)?)],
-    })
+    let name = name.to_str()?;
+    if let Some((known, key_type)) = wanted.iter().find(|(known, _)| known == name) {
+        return Ok((known, *key_type));
+    }
+    let known: Vec<_> = wanted.iter().map(|(known, _)| known.as_str()).collect();
+    let known = known.join(", ");
+    let message = format!("{name:?} is not a join key here; the join keys are {known}");
+    Err(errors::invalid_keys(py, &message, Some(name), None))
+}
+
+/// Whether `keys` is certainly one column, and not a table.
+fn is_column(keys: &Bound<'_, PyAny>) -> bool {
+    let first = if let Ok(list) = keys.cast::<PyList>() {
+        list.get_item(0)
+    } else if let Ok(tuple) = keys.cast::<PyTuple>() {
+        tuple.get_item(0)
+    } else {
+        return array::elements::<i64>(keys).is_some();
+    };
+    !first.is_ok_and(|first| first.is_instance_of::<PyDict>() || first.cast::<PyMapping>().is_ok())
+}
+
+fn spelling(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::Integer => "Int64",
+        KeyType::Text => "String",
+    }
 }
 
 /// `error` as an exception.
@@ -105,23 +129,20 @@ fn column(name: &str, key_type: KeyType, values: &Bound<'_, PyAny>) -> PyResult<
     if let Ok(tuple) = values.cast::<PyTuple>() {
         return from_objects(name, key_type, tuple.len(), tuple.iter());
     }
-    let scalar = values.is_instance_of::<PyString>()
-        || values.is_instance_of::<PyBytes>()
-        || values.is_instance_of::<PyInt>();
-    if !scalar {
-        // NumPy, pandas, Polars and Arrow, in this order.
-        for method in ["tolist", "to_list", "to_pylist"] {
-            if values.hasattr(method)? {
-                let list = values.call_method0(method)?;
-                if let Ok(list) = list.cast_into::<PyList>() {
-                    return from_objects(name, key_type, list.len(), list.iter());
-                }
-            }
-        }
-        if let Ok(sequence) = values.cast::<PySequence>() {
-            let list = sequence.to_list()?;
-            return from_objects(name, key_type, list.len(), list.iter());
-        }
+    let py = values.py();
+    let read = py
+        .import(intern!(py, "fscore.interop.keys"))?
+        .call_method1(
+            intern!(py, "key_column"),
+            (name, spelling(key_type), values),
+        )?;
+    if key_type == KeyType::Integer
+        && let Some(array) = array::elements::<i64>(&read)
+    {
+        return Ok(KeyColumn::Integer(array.as_array().to_vec()));
+    }
+    if let Ok(list) = read.cast::<PyList>() {
+        return from_objects(name, key_type, list.len(), list.iter());
     }
     let message = format!(
         "the values of join key {name} must be a list or an array of {}; for one entity give a \
@@ -176,6 +197,10 @@ fn from_objects<'py>(
 }
 
 fn wrong_type(name: &str, key_type: KeyType, row: usize, value: &Bound<'_, PyAny>) -> PyErr {
+    if is_null(value) {
+        let message = format!("join key {name} (row {row}) is null");
+        return errors::invalid_keys(value.py(), &message, Some(name), Some(row));
+    }
     let given = value
         .get_type()
         .name()

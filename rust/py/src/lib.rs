@@ -74,5 +74,7 @@ mod _fscore {
     #[pymodule_export]
     use crate::table::FeatureTable;
     #[pymodule_export]
+    use crate::table::pickle::unpickle_table;
+    #[pymodule_export]
     use crate::write::{LayoutCopy, WriteBatch, WritePlan};
 }

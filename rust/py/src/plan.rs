@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::errors;
 use crate::input;
 use crate::job::Job;
-use crate::keys;
+use crate::keys::{self, KeyColumns};
 
 pub(crate) use spec::{items, join_keys};
 
@@ -84,6 +84,13 @@ impl ReadPlan {
             join_keys.set_item(name, key_type.name())?;
         }
         Ok(join_keys)
+    }
+
+    /// The join keys in `keys`, of any form that a read takes.
+    fn key_columns(&self, keys: &Bound<'_, PyAny>) -> PyResult<KeyColumns> {
+        Ok(KeyColumns {
+            inner: keys::extract(self.inner.join_keys(), keys)?,
+        })
     }
 
     /// The command that reads the hash of each entity that has one.

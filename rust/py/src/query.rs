@@ -12,7 +12,10 @@ use crate::errors;
 use crate::keys::KeyColumns;
 use crate::plan::ReadPlan;
 
-/// The parameters of a query string, in order. None may be given twice.
+/// Parse a query string into names and values of its parameters, in order.
+///
+/// Raises `MalformedRequest` if it cannot be decoded, `InvalidRequest` if a parameter is given
+/// twice.
 #[pyfunction]
 pub(crate) fn parse_query(py: Python<'_>, query: &[u8]) -> PyResult<Vec<(String, String)>> {
     let read = http::parameters(query).map_err(|problem| error(py, &problem))?;
@@ -23,13 +26,16 @@ pub(crate) fn parse_query(py: Python<'_>, query: &[u8]) -> PyResult<Vec<(String,
         .collect())
 }
 
-/// The epoch milliseconds that `text` says, as an integer or as RFC 3339; of any year.
+/// Parse a time like `parse_as_of`, but of any year.
 #[pyfunction]
 pub(crate) fn parse_timestamp(text: &str) -> PyResult<i64> {
     timestamp::parse(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// The same from 1970 to the year 9999.
+/// Parse epoch milliseconds: an integer, or a time in RFC 3339 with an offset from UTC.
+///
+/// The time must be from 1970 to the year 9999. Raises `ValueError`; its message, such as "is
+/// before 1970", continues a sentence that begins with the parameter's name.
 #[pyfunction]
 pub(crate) fn parse_as_of(text: &str) -> PyResult<i64> {
     timestamp::parse(text)
@@ -37,7 +43,11 @@ pub(crate) fn parse_as_of(text: &str) -> PyResult<i64> {
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// A read request of one entity, from its query string.
+/// A read request of one entity, parsed from a query string (the part after the question mark).
+///
+/// Parameters that are neither options nor join keys are inputs; reads take the query as `request`.
+/// Raises `MalformedRequest` if the query cannot be decoded (a broken percent escape, not UTF-8),
+/// and `InvalidRequest` if a parameter is given twice or an option has a wrong value.
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Debug)]
 pub(crate) struct ReadQuery {
@@ -61,7 +71,7 @@ impl ReadQuery {
         self.inner.service.as_deref()
     }
 
-    /// The features asked for, or None.
+    /// The names of the requested features, or None for all of the service.
     #[getter]
     fn features(&self) -> Option<Vec<&str>> {
         let names = self.inner.features.as_deref()?;
@@ -74,7 +84,7 @@ impl ReadQuery {
         self.inner.version
     }
 
-    /// Whether an incomplete answer is accepted, or None.
+    /// Whether the caller accepts an answer with gaps; None if it does not say.
     #[getter]
     fn partial(&self) -> Option<bool> {
         self.inner.partial
@@ -92,13 +102,13 @@ impl ReadQuery {
         self.inner.as_of_ms
     }
 
-    /// Names of all other parameters, in order.
+    /// Names of all other parameters, in order: join keys and inputs.
     #[getter]
     fn names(&self) -> Vec<&str> {
         self.inner.others.iter().map(|(name, _)| &**name).collect()
     }
 
-    /// The values of the join keys of `plan`, read as their types.
+    /// Return the values of the plan's join keys, of their types; raises `InvalidRequest`.
     fn key_columns(&self, py: Python<'_>, plan: &ReadPlan) -> PyResult<KeyColumns> {
         let read = self.inner.key_columns(plan.inner.join_keys());
         Ok(KeyColumns {

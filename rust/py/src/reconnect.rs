@@ -12,8 +12,9 @@ use crate::connection::seconds;
 
 /// How long to wait before one server is dialled again.
 ///
-/// After a connection that was ready there is no pause; pauses begin where dials fail, or connections
-/// end as soon as they are made, and are counted from then. Times are seconds of one monotonic clock.
+/// After a connection that was ready there is no pause. There is one after a dial that failed, or a
+/// connection that ended as soon as it was made, counted from that time. Times are seconds of one
+/// monotonic clock.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct ReconnectBackoff {
     inner: Mutex<Backoff>,

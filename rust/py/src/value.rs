@@ -4,11 +4,13 @@ use fscore_core::convert::nearest_f32;
 use fscore_core::types::{DataType, Scalar};
 use fscore_core::value::{Value, encode, encode_element, vector_elements};
 use fscore_core::write::Given;
+use numpy::PyUntypedArray;
 use pyo3::exceptions::PyOverflowError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDateTime, PyFloat, PyInt, PyList, PyString, PyTuple,
-    PyTzInfoAccess,
+    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDelta, PyFloat, PyInt, PyList, PyString,
+    PyTuple, PyTzInfoAccess,
 };
 
 use crate::array;
@@ -19,15 +21,43 @@ pub(crate) fn encode_object(
     data_type: DataType,
     object: &Bound<'_, PyAny>,
 ) -> Result<(), String> {
-    with_given(object, data_type, &mut Vec::new(), |given| {
+    given(object, data_type, &mut Vec::new(), |given| {
         given.text(out);
         Ok(())
     })
 }
 
-/// Gives `object` to `take` as a value of the type. The error says why it is not one. `scratch` is
-/// memory for values that are assembled first.
+/// Gives `object` to `take` as a value of the type; false if it is null. The error says why it is
+/// not one. `scratch` is memory for values that are assembled first.
 pub(crate) fn with_given(
+    object: &Bound<'_, PyAny>,
+    data_type: DataType,
+    scratch: &mut Vec<u8>,
+    take: impl FnOnce(Given<'_>) -> Result<(), String>,
+) -> Result<bool, String> {
+    if object.is_none() {
+        return Ok(false);
+    }
+    match given(object, data_type, scratch, take) {
+        Ok(()) => Ok(true),
+        Err(_) if is_null(object) => Ok(false),
+        Err(reason) => Err(reason),
+    }
+}
+
+/// Whether `object` is null: None, `NaT`, pandas' `NA` or `NumPy`'s masked constant. It takes long,
+/// so only objects that are not of the type are asked.
+pub(crate) fn is_null(object: &Bound<'_, PyAny>) -> bool {
+    object.is_none()
+        || match type_name(object).as_str() {
+            "NaTType" | "NAType" | "MaskedConstant" => true,
+            // `NaT` is the only one that differs from itself.
+            "datetime64" | "timedelta64" => object.ne(object).unwrap_or(false),
+            _ => false,
+        }
+}
+
+fn given(
     object: &Bound<'_, PyAny>,
     data_type: DataType,
     scratch: &mut Vec<u8>,
@@ -95,13 +125,12 @@ fn for_each(
     mut each: impl FnMut(&Bound<'_, PyAny>) -> Result<(), String>,
 ) -> Result<(), String> {
     let listed;
-    let object = if object.hasattr("tolist").unwrap_or(false) {
-        listed = object
-            .call_method0("tolist")
-            .map_err(|error| error.to_string())?;
-        &listed
-    } else {
-        object
+    let object = match elements(object).map_err(|error| error.to_string())? {
+        Some(list) => {
+            listed = list;
+            &listed
+        }
+        None => object,
     };
     if let Ok(list) = object.cast::<PyList>() {
         list.iter().try_for_each(|element| each(&element))
@@ -112,6 +141,30 @@ fn for_each(
     }
 }
 
+/// The elements of an array or of a column of another library as a list; `None` for other objects.
+fn elements<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    if object.is_instance_of::<PyUntypedArray>() {
+        let kind = object.getattr(intern!(py, "dtype"))?;
+        let kind: String = kind.getattr(intern!(py, "kind"))?.extract()?;
+        if kind == "M" || kind == "m" {
+            // Their `tolist` may give integers in the array's own unit.
+            let times = object.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+            return Ok(Some(PyList::new(py, times)?.into_any()));
+        }
+    }
+    // NumPy and pandas, Polars, Arrow.
+    for method in ["tolist", "to_list", "to_pylist"] {
+        if object.hasattr(method)? {
+            return object.call_method0(method).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 pub(crate) fn with_scalar(
     scalar: Scalar,
     object: &Bound<'_, PyAny>,
@@ -120,10 +173,7 @@ pub(crate) fn with_scalar(
     let wrong = || not_of(object, &scalar.to_string());
     match scalar {
         Scalar::Int64 => take(Value::Integer(integer(object, scalar)?)),
-        Scalar::Timestamp(_) => match object.cast::<PyDateTime>() {
-            Ok(time) => take(Value::Integer(epoch_ms(time)?)),
-            Err(_) => take(Value::Integer(integer(object, scalar)?)),
-        },
+        Scalar::Timestamp(_) => take(Value::Integer(timestamp(object, scalar)?)),
         Scalar::Float64 => take(Value::Float64(float(object).ok_or_else(wrong)?)),
         Scalar::Float32 => {
             let wide = float(object).ok_or_else(wrong)?;
@@ -137,7 +187,9 @@ pub(crate) fn with_scalar(
             let value = match object.cast::<PyBool>() {
                 Ok(value) => value.is_true(),
                 // NumPy's boolean is not a `bool`.
-                Err(_) if type_name(object) == "bool" => object.is_truthy().map_err(|_| wrong())?,
+                Err(_) if matches!(type_name(object).as_str(), "bool" | "bool_") => {
+                    object.is_truthy().map_err(|_| wrong())?
+                }
                 Err(_) => return Err(wrong()),
             };
             take(Value::Bool(value));
@@ -163,16 +215,98 @@ pub(crate) fn with_scalar(
 }
 
 fn integer(object: &Bound<'_, PyAny>, scalar: Scalar) -> Result<i64, String> {
+    let wrong = || not_of(object, &scalar.to_string());
     if object.is_instance_of::<PyBool>() || object.is_instance_of::<PyFloat>() {
-        return Err(not_of(object, &scalar.to_string()));
+        return Err(wrong());
     }
+    if let Ok(value) = object.cast::<PyInt>() {
+        return value.extract().map_err(|_| "is beyond 64 bits".to_owned());
+    }
+    if scalar == Scalar::Int64 && is_duration(object) {
+        return milliseconds(object);
+    }
+    let whole;
+    let object = if type_name(object) == "Decimal" {
+        // A whole decimal is an integer, however many zeros it has behind its point.
+        whole = object
+            .call_method0("as_integer_ratio")
+            .and_then(|ratio| ratio.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>())
+            .and_then(|(whole, parts)| Ok(parts.eq(1)?.then_some(whole)))
+            .unwrap_or_default()
+            .ok_or_else(|| format!("is {object}, which is not a whole number"))?;
+        &whole
+    } else {
+        object
+    };
     object.extract::<i64>().map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(object.py()) {
             "is beyond 64 bits".to_owned()
         } else {
-            not_of(object, &scalar.to_string())
+            wrong()
         }
     })
+}
+
+/// A time in epoch milliseconds: a `datetime` with a zone, a date, a `datetime64` or an integer.
+pub(crate) fn timestamp(object: &Bound<'_, PyAny>, scalar: Scalar) -> Result<i64, String> {
+    if let Ok(time) = object.cast::<PyDateTime>() {
+        return epoch_ms(time);
+    }
+    if object.is_instance_of::<PyDate>() {
+        const EPOCH: i64 = 719_163;
+        let ordinal = object
+            .call_method0("toordinal")
+            .and_then(|day| day.extract::<i64>());
+        let day = ordinal.map_err(|error| error.to_string())? - EPOCH;
+        return Ok(day * 86_400_000);
+    }
+    if type_name(object) == "datetime64" {
+        return numpy_milliseconds(object).ok_or_else(|| not_of(object, &scalar.to_string()));
+    }
+    integer(object, scalar)
+}
+
+fn is_duration(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<PyDelta>() || type_name(object) == "timedelta64"
+}
+
+/// The whole milliseconds of a `timedelta` of Python or `NumPy`.
+fn milliseconds(object: &Bound<'_, PyAny>) -> Result<i64, String> {
+    let found = if object.is_instance_of::<PyDelta>() {
+        let parts = ["days", "seconds", "microseconds"].map(|part| {
+            object
+                .getattr(part)
+                .and_then(|value| value.extract::<i64>())
+                .ok()
+        });
+        match parts {
+            [Some(days), Some(seconds), Some(micros)] if micros % 1_000 == 0 => {
+                Some((days * 86_400 + seconds) * 1_000 + micros / 1_000)
+            }
+            _ => None,
+        }
+    } else {
+        numpy_milliseconds(object)
+    };
+    found.ok_or_else(|| format!("is {object}, which is not a whole number of milliseconds"))
+}
+
+/// A `datetime64` in epoch milliseconds, rounded down, or a `timedelta64` in milliseconds; `None`
+/// if it is `NaT`, or a duration with a part of a millisecond.
+fn numpy_milliseconds(object: &Bound<'_, PyAny>) -> Option<i64> {
+    let (unit, exact) = match type_name(object).as_str() {
+        "datetime64" => ("datetime64[ms]", false),
+        _ => ("timedelta64[ms]", true),
+    };
+    let whole = object.call_method1("astype", (unit,)).ok()?;
+    if object.ne(object).ok()? || exact && whole.ne(object).ok()? {
+        return None;
+    }
+    whole
+        .call_method1("astype", ("int64",))
+        .ok()?
+        .extract()
+        .ok()
 }
 
 fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
@@ -182,8 +316,21 @@ fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
     if object.is_instance_of::<PyBool>() || object.is_instance_of::<PyString>() {
         return None;
     }
-    let number = object.is_instance_of::<PyInt>() || object.hasattr("dtype").unwrap_or(false);
-    if number { object.extract().ok() } else { None }
+    let is_number = object.is_instance_of::<PyInt>() || is_numpy_number(object);
+    if is_number || type_name(object) == "Decimal" {
+        object.extract().ok()
+    } else {
+        None
+    }
+}
+
+fn is_numpy_number(object: &Bound<'_, PyAny>) -> bool {
+    let kind = object
+        .getattr("dtype")
+        .and_then(|dtype| dtype.getattr("kind"));
+    kind.and_then(|kind| kind.extract::<String>())
+        .is_ok_and(|kind| matches!(kind.as_str(), "f" | "i" | "u"))
+        && type_name(object) != "MaskedConstant"
 }
 
 /// Milliseconds since the epoch of an aware `datetime`, rounded down.
@@ -191,7 +338,7 @@ fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
     clippy::cast_possible_truncation,
     reason = "microseconds until the year 9999 fit into 58 bits"
 )]
-pub(crate) fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
+fn epoch_ms(time: &Bound<'_, PyDateTime>) -> Result<i64, String> {
     if time.get_tzinfo().is_none() {
         return Err(format!(
             "is {time} without a time zone; give it one, such as datetime.UTC"

@@ -87,8 +87,13 @@ class Authentication:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            # The file may be on a network file system that hangs, so a thread reads it.
-            self._take(await asyncio.to_thread(self._look))
+            try:
+                # The file may be on a network file system that hangs, so a thread reads it.
+                self._take(await asyncio.to_thread(self._look))
+            except Exception as error:
+                # Nobody awaits this task, so an error that ended it would go unnoticed.
+                self._content = None
+                self._note(error)
 
     def _look(self) -> bytes | ConfigError:
         try:
@@ -116,15 +121,17 @@ class Authentication:
         self._metrics.api_keys_valid(True)
         LOGGER.info("API keys were read", extra={"fields": {"keys": len(entries)}})
 
-    def _note(self, error: ConfigError) -> None:
+    def _note(self, error: Exception) -> None:
         self._metrics.api_keys_valid(False)
-        if str(error) != self._fault:
+        # Other errors may quote the file.
+        fault = str(error) if isinstance(error, ConfigError) else type(error).__name__
+        if fault != self._fault:
             kept = "the last good keys stay" if self._loaded else "nobody can read"
             LOGGER.error(
                 f"the file of API keys cannot be used; {kept}",
-                extra={"fields": {"cause": str(error)}},
+                extra={"fields": {"cause": fault}},
             )
-        self._fault = str(error)
+        self._fault = fault
 
 
 def check_file(path: Path) -> None:

@@ -91,9 +91,11 @@ def _version(client: fscore.Client) -> Finding:
 def _clock(client: fscore.Client) -> Finding:
     before = time.time()
     seconds, micros = (int(part) for part in client.execute("TIME"))
-    middle = (before + time.time()) / 2
-    skew = round((seconds + micros / 1e6 - middle) * 1000)
-    if abs(skew) > _SKEW_MS:
+    after = time.time()
+    skew = round((seconds + micros / 1e6 - (before + after) / 2) * 1000)
+    # The server answered at some time between the two, so more is not known.
+    doubt = (after - before) * 1000 / 2
+    if abs(skew) - doubt > _SKEW_MS:
         advice = "synchronise both clocks (NTP): TTLs and event times are compared with them"
         return Finding("clock", "warning", f"{skew:+} ms from this machine's", advice)
     return Finding("clock", "ok", f"{skew:+} ms from this machine's")

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureService,
     FeatureView,
-    FileSource,
     Int64,
     String,
     Timestamp,
@@ -36,7 +36,7 @@ from fscore import (
 user = Entity("user", join_keys={{"user_id": String}})
 
 # A file of events with the columns user_id, timestamp, event and country.
-events = FileSource("events", event_time="timestamp")
+events = EventSource("events", event_time="timestamp")
 
 
 class UserActivity(FeatureView, entity=user, source=events, ttl="90d", owner="you"):

@@ -25,7 +25,7 @@ __all__ = ["load_command", "require_applied", "say_report"]
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--source", help="The file source of the files, if DEFS has several.")
+@click.option("--source", help="The source of the events in the files, if DEFS has several.")
 @click.option(
     "--format",
     "format_name",
@@ -60,7 +60,7 @@ def load_command(
     as_json: bool,
     redis_url: str | None,
 ) -> int:
-    """Load events from FILEs into the views of DEFS that have a file source.
+    """Load events from FILEs into the views of DEFS that have a source.
 
     FILEs are CSV, TSV, NDJSON or Parquet, also compressed (.gz, .zst, .bz2, .lz4). All FILEs
     together are the source's events. Rows that cannot be read are counted and written to

@@ -8,6 +8,7 @@ import click
 
 from fscore.config import MIGRATION_RATE, MIGRATION_SETTLE
 from fscore.errors import DeadlineExceeded, Unavailable
+from fscore.registry import LAYOUTS, Layout
 from fscore_server.cli.connection import connected, redis_url_option
 
 __all__ = ["migrate_command"]
@@ -18,7 +19,7 @@ __all__ = ["migrate_command"]
 @click.option(
     "--to",
     required=True,
-    type=click.Choice(["hash", "packed"]),
+    type=click.Choice(LAYOUTS),
     help="The new layout of the view.",
 )
 @click.option(
@@ -40,7 +41,7 @@ __all__ = ["migrate_command"]
 @redis_url_option
 def migrate_command(
     view: str,
-    to: str,
+    to: Layout,
     rate: float,
     settle: float,
     invalid_as_null: bool,

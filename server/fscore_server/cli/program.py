@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import NoReturn
 
 import click
@@ -59,6 +60,9 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    if not sys.warnoptions:
+        # Python hides them in imported files, which definitions are.
+        warnings.filterwarnings("default", r"fscore\.", DeprecationWarning)
 
     def run(arguments: list[str]) -> object:
         return program.main(arguments, prog_name="fscore", standalone_mode=False)

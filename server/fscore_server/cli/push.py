@@ -47,11 +47,11 @@ def push_command(
 ) -> int:
     """Push events from FILEs into the applied views of SOURCE that single events can fill.
 
-    These views are series, flags, and feature views of the latest values; totals need `fscore
-    load`. FILEs have the same formats as for `fscore load`; - is NDJSON from the standard input,
-    pushed line by line as it arrives. Rows that cannot be read are counted and written to
-    FILE.rejects.ndjson. The exit code is 1 if every row is rejected. Pushing the same events again,
-    or in another order, changes nothing.
+    These views are series, flags, and feature views of the latest values; counts, sums and so on
+    need `fscore load`. FILEs have the same formats as for `fscore load`; - is NDJSON from the
+    standard input, pushed line by line as it arrives. Rows that cannot be read are counted and
+    written to FILE.rejects.ndjson. The exit code is 1 if every row is rejected. Pushing the same
+    events again, or in another order, changes nothing.
     """
     # Imported here: the libraries that read files take longer to import than other commands run.
     from fscore_server.cli.output.progress import watching

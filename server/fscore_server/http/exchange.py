@@ -8,6 +8,7 @@ from time import perf_counter
 
 from starlette.types import Scope, Send
 
+from fscore.errors import DeadlineExceeded
 from fscore.serving import Caller, Trace
 from fscore_server.problems import MEDIA_TYPE as PROBLEM
 from fscore_server.problems import Header, Problem
@@ -55,7 +56,7 @@ class Exchange:
         self.request_id = request_id
         self.begun = begun
         self.started = perf_counter() if begun is None else begun.started
-        # Who sends it, if requests need an API key.
+        # The sender, if requests need an API key.
         self.caller: Caller | None = None
         # The status sent, 0 while there is none.
         self.status = 0
@@ -72,10 +73,18 @@ class Exchange:
         return 1 if self.begun is None else self.begun.attempt
 
     def left_of(self, timeout: float) -> float:
-        """Return what is left of `timeout` (seconds) after the time spent on the hot path."""
+        """Return what is left of `timeout` (seconds) after the time spent on the hot path.
+
+        Raises DeadlineExceeded if nothing is left.
+        """
         if self.begun is None:
             return timeout
-        return max(self.started + timeout - perf_counter(), 0.0)
+        left = self.started + timeout - perf_counter()
+        if left <= 0:
+            raise DeadlineExceeded(
+                "the deadline passed before the request was sent", timeout=timeout
+            )
+        return left
 
     @property
     def key(self) -> str | None:

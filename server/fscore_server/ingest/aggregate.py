@@ -2,7 +2,8 @@
 merged into one row per entity.
 
 Memory grows with the number of entities, not with the number of events; only `distinct` also keeps
-each different value of an entity once. :mod:`fscore.model.mapping` specifies the operations.
+each different value of an entity once. :mod:`fscore.model.mapping` specifies the operations, whose
+names here are those that the registry stores.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from fscore.ingestion import Conditions
+from fscore_server.ingest.exact_mean import ExactMean
 from fscore_server.ingest.plan import Cell, FeaturePlan, ViewPlan
 from fscore_server.ingest.rows.convert import STORED
 from fscore_server.ingest.rows.failures import InputError
@@ -21,9 +23,12 @@ __all__ = ["Aggregation", "selected"]
 # Grouping has a fixed cost, so events are gathered until there are this many.
 _BATCH_ROWS = 500_000
 
-_TIME = "time"
+# With a dot, which no feature has in its name.
+_TIME = "event.time"
 _INT64_MAX = 2**63 - 1
 _EXTREMES = {"smallest": pl.Expr.min, "largest": pl.Expr.max}
+# Operations that keep more than one value for each entity, in tables of their own.
+_APART = ("distinct", "mean")
 
 
 class Aggregation:
@@ -38,6 +43,9 @@ class Aggregation:
         self._partial: pl.DataFrame | None = None
         # For each `distinct` feature, each pair of an entity and a value once.
         self._seen: dict[str, pl.DataFrame] = {}
+        self._means = {
+            feature.name: ExactMean(self._keys) for feature in plan.features if feature.op == "mean"
+        }
 
     def add(self, events: pl.DataFrame) -> None:
         """Add events, in the order of the file. Each must have its join keys and its event time."""
@@ -65,7 +73,7 @@ class Aggregation:
         """Return one row per entity, sorted by key: the join keys, the features, and `event_time`
         in epoch milliseconds.
 
-        Raises `InputError` if a total does not fit into 64 bits.
+        Raises `InputError` if a sum does not fit into 64 bits.
         """
         self._collapse()
         partial = self._partial
@@ -79,8 +87,10 @@ class Aggregation:
                     .agg(pl.len().cast(pl.Int64).alias(feature.name))
                 )
                 partial = partial.join(counts, on=self._keys, how="left")
+        for name, mean in self._means.items():
+            partial = partial.join(mean.means(name), on=self._keys, how="left")
         for feature in self._plan.features:
-            self._check_total(partial, feature)
+            self._check_sum(partial, feature)
         return partial.sort(self._keys).select(
             *(pl.col(f"key.{name}").alias(name) for name, _ in self._plan.keys),
             *(self._final(feature) for feature in self._plan.features),
@@ -102,6 +112,9 @@ class Aggregation:
         for feature in self._plan.features:
             if feature.op == "distinct":
                 self._see(feature, events)
+            elif feature.op == "mean":
+                chosen = events.filter(self._chosen(feature))
+                self._means[feature.name].add(chosen, chosen[f"cell.{feature.name}"])
         if self._partial is not None:
             merged = pl.concat([self._partial, partial])
             partial = merged.group_by(self._keys, maintain_order=True).agg(
@@ -116,7 +129,7 @@ class Aggregation:
         chosen = self._chosen(feature)
         if feature.op == "count":
             return [chosen.sum().cast(pl.Int64).alias(name)]
-        if feature.op == "distinct":
+        if feature.op in _APART:
             return []
         value = pl.col(f"cell.{name}").filter(chosen)
         if feature.op == "total":
@@ -156,14 +169,14 @@ class Aggregation:
             column = column.fill_null(0)
         return column.cast(STORED[feature.spelling]) if feature.spelling in STORED else column
 
-    def _check_total(self, partial: pl.DataFrame, feature: FeaturePlan) -> None:
+    def _check_sum(self, partial: pl.DataFrame, feature: FeaturePlan) -> None:
         if feature.op != "total" or feature.spelling != "Int64":
             return
         over = partial.filter(~pl.col(feature.name).is_between(-_INT64_MAX - 1, _INT64_MAX))
         if over.height:
             entity = ", ".join(str(value) for value in over.select(self._keys).row(0))
             raise InputError(
-                f"the total {self._plan.view}:{feature.name} of {entity} does not fit into 64 bits;"
+                f"the sum {self._plan.view}:{feature.name} of {entity} does not fit into 64 bits;"
                 " declare the feature as Float64"
             )
 
@@ -185,7 +198,7 @@ def _merge(feature: FeaturePlan) -> Sequence[pl.Expr]:
     column = pl.col(name)
     if feature.op in ("count", "total"):
         return [column.sum()]
-    if feature.op == "distinct":
+    if feature.op in _APART:
         return []
     if feature.op in _EXTREMES:
         return [_EXTREMES[feature.op](column)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fscore import FileSource
+from fscore import EventSource
 from fscore.ingestion import Cell, Conditions, FlagProjection, SourceProjection, typed_cell
 from fscore.registry import (
     FeatureDefinition,
@@ -22,12 +22,12 @@ __all__ = ["Cell", "FeaturePlan", "LoadPlan", "Reading", "ViewPlan", "plan_load"
 # Cells whose type depends on the file.
 _UNDECLARED = frozenset({"text", "event_id", "event_time"})
 # Operations that read the cell as the feature's type; `count` and `distinct` look at text alone.
-_TYPED = frozenset({"latest", "first", "total", "smallest", "largest"})
+_TYPED = frozenset({"latest", "first", "total", "mean", "smallest", "largest"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read from files, for a load or a push."""
+    """The cells that are read from files, for a load or a push."""
 
     cells: tuple[Cell, ...]
     """The conversions to do on each chunk, each once. Those of `required` come first, so that a
@@ -125,7 +125,7 @@ class LoadPlan:
 
 
 def plan_load(registry: Registry, source: str | None = None) -> LoadPlan:
-    """Plan the load of the file source named `source`, which may be None if there is only one.
+    """Plan the load of the source named `source`, which may be None if there is only one.
 
     Raises :class:`InputError` if there is no such source, several without a name, or a view of it
     that events cannot fill.
@@ -159,21 +159,21 @@ def plan_load(registry: Registry, source: str | None = None) -> LoadPlan:
     )
 
 
-def _chosen(sources: Mapping[str, FileSource], source: str | None) -> FileSource:
+def _chosen(sources: Mapping[str, EventSource], source: str | None) -> EventSource:
     names = sorted(sources)
     if not names:
         raise InputError(
-            "no view of these definitions has a file source, so there is nothing to load;"
-            ' give one to a view: source=FileSource("name", event_time="column")'
+            "no view of these definitions has a source, so there is nothing to load;"
+            ' give one to a view: source=EventSource("name", event_time="column")'
         )
     if source is None and len(names) > 1:
         raise InputError(
-            f"the definitions have {len(names)} file sources; say which one these files are"
+            f"the definitions have {len(names)} sources; say which one these files are"
             f" with --source: {', '.join(names)}"
         )
     chosen = names[0] if source is None else source
     if chosen not in sources:
-        raise InputError(f"no view has a file source named {chosen}; there is: {', '.join(names)}")
+        raise InputError(f"no view has a source named {chosen}; there is: {', '.join(names)}")
     return sources[chosen]
 
 
@@ -196,7 +196,7 @@ def _follows_from_events(view: ViewDefinition) -> bool:
 
 def _view_plan(
     view: FeatureViewDefinition,
-    source: FileSource,
+    source: EventSource,
     join_keys: Sequence[tuple[str, str]],
 ) -> ViewPlan:
     columns = source.columns_of([name for name, _ in join_keys])
@@ -213,7 +213,7 @@ def _view_plan(
     )
 
 
-def _feature_plan(feature: FeatureDefinition, source: FileSource) -> FeaturePlan:
+def _feature_plan(feature: FeatureDefinition, source: EventSource) -> FeaturePlan:
     mapping, spelling = feature.mapping, str(feature.type)
     assert mapping is not None
     cell = None

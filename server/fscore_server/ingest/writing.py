@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import fscore
-from fscore import WriteResult
+from fscore import Ordering, WriteResult
 from fscore.errors import DeadlineExceeded, Overloaded, Unavailable
 
 __all__ = ["ClientWriter", "ViewReport", "Writer", "write"]
 
 # Seconds between attempts to write; together longer than a server takes to restart.
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-
-Ordering = Literal["arrival", "event_time"]
 
 
 class Writer(Protocol):

@@ -107,7 +107,8 @@ class State:
             try:
                 async with asyncio.timeout(self.settings.timeout):
                     await self.client.refresh()
-            except (FscoreError, TimeoutError) as error:
+            except Exception as error:
+                # Nobody awaits this task, so an error that ended it would go unnoticed.
                 self._note_fault(error)
             else:
                 self._note_health()
@@ -118,7 +119,7 @@ class State:
         while True:
             try:
                 self._client = await fscore.aio.connect(settings=self.settings.redis)
-            except FscoreError as error:
+            except Exception as error:
                 self._note_fault(error)
             else:
                 self._note_health()
@@ -130,13 +131,18 @@ class State:
     def _note_fault(self, error: Exception) -> None:
         # Anybody can read a probe's answer, so it says only the kind of the fault. Addresses and
         # users go to the log.
-        fault = (
-            "Redis refuses the server's commands"
-            if isinstance(error, ConfigError)
-            else "Redis cannot be reached"
-        )
+        foreseen = isinstance(error, FscoreError | TimeoutError)
+        if not foreseen:
+            fault = "the server failed to follow the definitions"
+        elif isinstance(error, ConfigError):
+            fault = "Redis refuses the server's commands"
+        else:
+            fault = "Redis cannot be reached"
         if fault != self._fault:
-            LOGGER.warning(fault, extra={"fields": {"cause": str(error) or "no answer in time"}})
+            cause = str(error) or ("no answer in time" if foreseen else type(error).__name__)
+            LOGGER.warning(
+                fault, extra={"fields": {"cause": cause}}, exc_info=None if foreseen else error
+            )
         self._fault = fault
 
     def _note_health(self) -> None:

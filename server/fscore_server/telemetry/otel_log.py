@@ -2,7 +2,7 @@
 
 OpenTelemetry logs a warning for every batch that fails. Some quote a header of its environment or
 an error, either of which may hold credentials. So the arguments of its messages are left out,
-except numbers and known words. Of an error only the class and the system's reason are logged.
+except numbers and known words. For an error only the class and the system's reason are logged.
 """
 
 from __future__ import annotations

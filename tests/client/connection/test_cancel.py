@@ -11,12 +11,12 @@ import pytest
 import fscore.aio
 from fscore import DeadlineExceeded
 from tests.client.driver import PATIENCE, AsyncioDriver
-from tests.client.oracle import FEATURES, check, fill
+from tests.client.oracle import FEATURES, check, fill, rows
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
-USERS = 300
+CUSTOMERS = 300
 CALLERS = 32
 TURNS = 100
 
@@ -25,14 +25,14 @@ TURNS = 100
 def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
     client = asyncio_driver.connect(redis_url)
     client.apply(REGISTRY)
-    fill(client, USERS)
+    fill(client, CUSTOMERS)
 
 
 async def call_and_maybe_cancel(prepared: Any, chance: random.Random) -> str:
     """Make a read; sometimes cancel it at a random point, or give it too little time."""
-    users = [chance.randrange(USERS) for _ in range(chance.choice([1, 1, 3, 20]))]
+    customers = [chance.randrange(CUSTOMERS) for _ in range(chance.choice([1, 1, 3, 20]))]
     timeout = chance.choice([PATIENCE, PATIENCE, PATIENCE, 0.0005])
-    task = asyncio.create_task(prepared.get(users, timeout=timeout, partial=False))
+    task = asyncio.create_task(prepared.get(customers, timeout=timeout, partial=False))
     if chance.random() < 0.5:
         for _ in range(chance.choice([0, 1, 2, 3, 5, 8])):
             await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def call_and_maybe_cancel(prepared: Any, chance: random.Random) -> str:
         return "cancelled"
     except DeadlineExceeded:
         return "late"
-    check(table, users)
+    check(table, customers)
     return "answered"
 
 
@@ -83,12 +83,13 @@ def test_a_reply_to_a_cancelled_caller_reaches_no_other_caller(
         given_up.cancel()
         before = proxy.requests
         waiting = [
-            asyncio_driver.start(prepared.get, [user], timeout=PATIENCE) for user in (50, 51, 52)
+            asyncio_driver.start(prepared.get, [customer], timeout=PATIENCE)
+            for customer in (50, 51, 52)
         ]
         proxy.wait_for_request(before)
         proxy.release()
-        for user, call in zip((50, 51, 52), waiting, strict=True):
-            check(call.result(PATIENCE), [user])
+        for customer, call in zip((50, 51, 52), waiting, strict=True):
+            check(call.result(PATIENCE), [customer])
 
 
 def test_a_call_cancelled_before_its_turn_sends_nothing(
@@ -99,14 +100,14 @@ def test_a_call_cancelled_before_its_turn_sends_nothing(
             prepared = await client.prepare(features=FEATURES)
             await prepared.get([0])
             witness.config_resetstat()
-            tasks = [asyncio.create_task(prepared.get([user])) for user in range(10)]
+            tasks = [asyncio.create_task(prepared.get([customer])) for customer in range(10)]
             for task in tasks[1::2]:
                 task.cancel()
-            for user, table in enumerate(await asyncio.gather(*tasks, return_exceptions=True)):
-                if user % 2:
+            for customer, table in enumerate(await asyncio.gather(*tasks, return_exceptions=True)):
+                if customer % 2:
                     assert isinstance(table, asyncio.CancelledError)
                 else:
-                    check(table, [user])
+                    check(table, [customer])
 
     asyncio_driver.run(run())
     assert witness.info("commandstats")["cmdstat_hmget"]["calls"] == 5
@@ -136,12 +137,12 @@ def test_one_turn_of_the_loop_is_one_send(
             prepared = await client.prepare(features=FEATURES)
             await prepared.get([0])
             before = proxy.requests
-            tables = await asyncio.gather(*(prepared.get([user]) for user in range(20)))
+            tables = await asyncio.gather(*(prepared.get([customer]) for customer in range(20)))
             assert proxy.requests == before + 1
             return tables
 
-    for user, table in enumerate(asyncio_driver.run(run())):
-        check(table, [user])
+    for customer, table in enumerate(asyncio_driver.run(run())):
+        check(table, [customer])
 
 
 @pytest.mark.parametrize("unix", [False, True])
@@ -152,14 +153,11 @@ def test_the_loop_of_the_standard_library_will_do(
         url = f"unix://{redis_server.socket}" if unix else redis_url
         async with fscore.aio.connect(url) as client:
             await client.apply(REGISTRY)
-            rows = [
-                {"user_id": n, "age": 1_000_000 + n, "country": f"user-{n}-0"} for n in range(99)
-            ]
-            await client.write("profile", rows)
+            await client.write("customer", rows(99))
             prepared = await client.prepare(features=FEATURES)
-            tables = await asyncio.gather(*(prepared.get([user]) for user in range(99)))
-            for user, table in enumerate(tables):
-                check(table, [user])
+            tables = await asyncio.gather(*(prepared.get([customer]) for customer in range(99)))
+            for customer, table in enumerate(tables):
+                check(table, [customer])
         async with fscore.aio.connect(proxy.url) as client:
             prepared = await client.prepare(features=FEATURES)
             proxy.hold()

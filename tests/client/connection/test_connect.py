@@ -12,9 +12,9 @@ import pytest
 
 import fscore
 from fscore import AuthenticationFailed, ConfigError, Unavailable
-from tests.client.driver import Driver
-from tests.client.shop import REGISTRY
-from tests.redis_server import RedisServer, free_port
+from tests.client.driver import Driver, until
+from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 PASSWORD = "p@ss/w:rd#%20 ☕"
 QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
@@ -23,8 +23,8 @@ QUOTED = "p%40ss%2Fw%3Ard%23%2520%20%E2%98%95"
 def serves(client: Any) -> bool:
     """Check that definitions, writes and reads work."""
     client.apply(REGISTRY)
-    client.write("profile", [{"user_id": 1, "age": 29}])
-    return bool(client.prepare(features=["age"]).get([1]).to_dicts() == [{"age": 29}])
+    client.write("customer", [{"customer_id": 1, "orders": 29}])
+    return bool(client.prepare(features=["orders"]).get([1]).to_dicts() == [{"orders": 29}])
 
 
 def test_unix_sockets(driver: Driver, redis_server: RedisServer, redis_url: str) -> None:
@@ -52,12 +52,12 @@ def test_both_protocols(driver: Driver, redis_url: str, witness: Any, resp3: boo
     assert client.server["protocol"] == (3 if resp3 else 2)
     assert serves(client)
     # HGETALL's reply is a map in RESP3 and a flat array in RESP2.
-    assert client.prepare("everything").strategies == {"user": "HMGET"}
+    assert client.prepare("overview").strategies == {"customer": "HMGET"}
     client.apply(fscore.Registry.from_definitions([]), allow_unsafe=True)
     assert client.refresh() is False
-    replies = client.execute("HGETALL", "user:{1}:v1")
-    pairs = replies if isinstance(replies, dict) else dict(zip(*[iter(replies)] * 2, strict=True))
-    assert pairs[b"age"] == b"29"
+    replies = client.execute("HGETALL", "customer:{1}:v1")
+    stored = replies if isinstance(replies, dict) else dict(zip(*[iter(replies)] * 2, strict=True))
+    assert stored[b"orders"] == b"29"
     if resp3:
         assert client.server["server"] == ("valkey" if "valkey" in str(client.server) else "redis")
         assert client.server["version"].split(".")[0] in ("7", "9")
@@ -74,7 +74,7 @@ def test_a_server_without_hello(driver: Driver, redis_server: RedisServer) -> No
         server.stop()
 
 
-def test_the_server_sees_who_it_is(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_the_server_sees_the_client_name(driver: Driver, redis_url: str, witness: Any) -> None:
     for resp3 in (True, False):
         name = f"ranker-{resp3}"
         client = driver.connect(redis_url, client_name=name, prefer_resp3=resp3)
@@ -93,11 +93,11 @@ def test_the_url_may_come_from_the_environment(
     monkeypatch.setenv("FSCORE_KEY_PREFIX", "acme:")
     client = driver.connect()
     assert serves(client)
-    assert client.execute("EXISTS", "acme:user:{1}:v1") == 1
+    assert client.execute("EXISTS", "acme:customer:{1}:v1") == 1
     given: dict[str, Any] = {"redis_url": redis_url, "key_prefix": "globex:"}
     settings = fscore.RedisSettings(**given)
     assert serves(driver.connect(settings=settings, timeout=2.0))
-    assert client.execute("EXISTS", "globex:user:{1}:v1") == 1
+    assert client.execute("EXISTS", "globex:customer:{1}:v1") == 1
 
 
 # Credentials
@@ -176,8 +176,9 @@ def test_a_password_that_changes_keeps_nobody_waiting(
     for _ in range(20):
         with pytest.raises(AuthenticationFailed):
             client.execute("PING")
-    # The next dial would fail as well, so no call waits for its back-off of 50 ms or more.
-    assert time.monotonic() - started < 1.0
+    # The next dial would fail as well, so no call waits for its back-off. The back-offs of so many
+    # dials, which grow to a second or more, would add up to a quarter of a minute.
+    assert time.monotonic() - started < 8
 
 
 def test_no_credentials(driver: Driver, guarded: RedisServer, redis_url: str) -> None:
@@ -198,31 +199,31 @@ def test_the_least_rights_that_reading_needs(
     assert serves(owner)
     reader = driver.connect(f"redis://reader:reading@{at}", key_prefix="acme:", prefer_resp3=resp3)
     assert reader.revision == owner.revision
-    prepared = reader.prepare(features=["age"])
-    assert prepared.get([1]).to_dicts() == [{"age": 29}]
-    assert reader.prepare("everything").get([1]).shape == (1, 19)
+    prepared = reader.prepare(features=["orders"])
+    assert prepared.get([1]).to_dicts() == [{"orders": 29}]
+    assert reader.prepare("overview").get([1]).shape == (1, 19)
     assert reader.refresh() is False
     for refused in (
-        lambda: reader.write("profile", [{"user_id": 1, "age": 30}]),
-        lambda: reader.delete("profile", [1]),
+        lambda: reader.write("customer", [{"customer_id": 1, "orders": 30}]),
+        lambda: reader.delete("customer", [1]),
         lambda: reader.apply(fscore.Registry(), allow_unsafe=True),
-        lambda: reader.execute("HGETALL", "globex:user:{1}:v1"),
+        lambda: reader.execute("HGETALL", "globex:customer:{1}:v1"),
         lambda: reader.execute("KEYS", "*"),
     ):
         with pytest.raises(ConfigError, match=r"NOPERM.*give the ACL user the right"):
             refused()
     # The server refuses the command, not the connection.
-    assert prepared.get([1]).to_dicts() == [{"age": 29}]
+    assert prepared.get([1]).to_dicts() == [{"orders": 29}]
 
 
-def test_a_read_that_is_not_allowed_is_no_missing_value(
+def test_a_read_that_is_not_allowed_is_not_a_missing_value(
     driver: Driver, guarded: RedisServer
 ) -> None:
     at = f"127.0.0.1:{guarded.port}"
     owner = driver.connect(f"redis://:{QUOTED}@{at}", key_prefix="acme:")
     assert serves(owner)
     reader = driver.connect(f"redis://reader:reading@{at}", key_prefix="acme:")
-    prepared = reader.prepare(features=["age"])
+    prepared = reader.prepare(features=["orders"])
     owner.execute("ACL", "SETUSER", "reader", "resetkeys", "%R~acme:fscore:*")
     try:
         for partial in (True, False):
@@ -258,7 +259,7 @@ def test_a_user_without_rights(driver: Driver, guarded: RedisServer) -> None:
         "",
     ],
 )
-def test_a_wrong_url_is_told_without_its_password(driver: Driver, url: str) -> None:
+def test_a_wrong_url_is_reported_without_its_password(driver: Driver, url: str) -> None:
     with pytest.raises(ConfigError, match="URL") as caught:
         driver.connect(url)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
@@ -290,8 +291,8 @@ def test_a_password_file_that_is_not_there(driver: Driver, tmp_path: Path) -> No
         driver.connect("redis://127.0.0.1", redis_password_file=tmp_path / "none")
 
 
-def test_nobody_listens(driver: Driver, tmp_path: Path) -> None:
-    for url in (f"redis://:s3cret@127.0.0.1:{free_port()}", f"unix://:s3cret@{tmp_path}/none"):
+def test_nobody_listens(driver: Driver, port: int, tmp_path: Path) -> None:
+    for url in (f"redis://:s3cret@127.0.0.1:{port}", f"unix://:s3cret@{tmp_path}/none"):
         started = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             driver.connect(url, connect_timeout=0.5)
@@ -301,20 +302,24 @@ def test_nobody_listens(driver: Driver, tmp_path: Path) -> None:
         assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_name_without_address(driver: Driver) -> None:
-    with pytest.raises(Unavailable, match=r"nowhere\.invalid"):
-        driver.connect("redis://nowhere.invalid", connect_timeout=0.5)
+@pytest.mark.parametrize("name", ["nowhere.invalid", f"{'x' * 64}.invalid"], ids=["no", "long"])
+def test_a_name_without_address(driver: Driver, name: str) -> None:
+    with pytest.raises(Unavailable, match=f"cannot .*{name}"):
+        driver.connect(f"redis://{name}", connect_timeout=1.0)
 
 
-def test_closed_is_closed(driver: Driver, redis_url: str, witness: Any) -> None:
-    before = len(witness.client_list())
-    client = driver.connect(redis_url)
+def test_a_closed_client_stays_closed(driver: Driver, redis_url: str, witness: Any) -> None:
+    def is_known() -> bool:
+        return "short-lived" in {one["name"] for one in witness.client_list()}
+
+    client = driver.connect(redis_url, client_name="short-lived")
     client.apply(REGISTRY)
-    prepared = client.prepare(features=["age"])
+    prepared = client.prepare(features=["orders"])
+    assert is_known()
     client.close()
     for call in (
         lambda: prepared.get([1]),
-        lambda: client.write("profile", [{"user_id": 1}]),
+        lambda: client.write("customer", [{"customer_id": 1}]),
         lambda: client.execute("PING"),
         lambda: client.refresh(),
     ):
@@ -322,7 +327,7 @@ def test_closed_is_closed(driver: Driver, redis_url: str, witness: Any) -> None:
             call()
     client.close()
     # The server notices a little later that the connections are closed.
-    assert any(len(witness.client_list()) == before for _ in range(10_000))
+    until(lambda: not is_known())
 
 
 def test_a_client_closes_at_the_end_of_its_block(redis_url: str) -> None:

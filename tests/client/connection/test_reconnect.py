@@ -41,7 +41,7 @@ def test_a_connection_that_was_ready_is_dialled_again_at_once(
 ) -> None:
     fill(client, 2)
     prepared = [
-        driver.connect(redis_url, registry_poll=NEVER).prepare(features=FEATURES) for _ in range(5)
+        driver.connect(redis_url, registry_poll=NEVER).prepare(features=FEATURES) for _ in range(20)
     ]
     witness.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     took = []
@@ -49,6 +49,7 @@ def test_a_connection_that_was_ready_is_dialled_again_at_once(
         began = time.monotonic()
         check(one.get([1]), [1])
         took.append(time.monotonic() - began)
+    # Each of them would have to pause; a busy machine makes only some of them wait.
     assert min(took) < SHORTEST_PAUSE
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from fscore import ConfigError, ServerFault
 from tests.client.driver import DRIVERS, Driver, make_driver
-from tests.client.shop import REGISTRY
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 
 class Authority:
@@ -61,20 +61,17 @@ class TlsServer:
         name = f"server-{clients}"
         extension = "subjectAltName=IP:127.0.0.1,DNS:redis.test"
         certificate, key = authority.certificate(name, extension)
-        self.tls_port = free_port()
-        self.server = RedisServer(
-            "redis",
-            [
-                *("--tls-port", str(self.tls_port), "--tls-ca-cert-file", str(authority.ca)),
-                *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-                *("--tls-auth-clients", "yes" if clients else "no"),
-            ],
-        )
+        self.server = RedisServer("redis")
+        self.server.arguments = [
+            *("--tls-port", str(self.server.spare_port), "--tls-ca-cert-file", str(authority.ca)),
+            *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+            *("--tls-auth-clients", "yes" if clients else "no"),
+        ]
         self.server.start()
 
     @property
     def url(self) -> str:
-        return f"rediss://127.0.0.1:{self.tls_port}"
+        return f"rediss://127.0.0.1:{self.server.spare_port}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,10 +130,11 @@ def test_a_trusted_server(
     client = driver.connect(tls_server.url, tls_ca_file=authority.ca, **shown)
     client.apply(REGISTRY)
     # The bytes need more than one TLS record in each direction.
-    users = list(range(3000))
-    client.write("profile", [{"user_id": n, "age": n, "country": "c" * 50} for n in users])
-    table = client.prepare(features=["age", "country"]).get(users)
-    assert table.column("age").tolist() == users
+    customers = list(range(3000))
+    rows = [{"customer_id": n, "orders": n, "region": "c" * 50} for n in customers]
+    client.write("customer", rows)
+    table = client.prepare(features=["orders", "region"]).get(customers)
+    assert table.column("orders").tolist() == customers
     by_name = driver.connect(
         tls_server.url, tls_ca_file=authority.ca, tls_server_name="redis.test", **shown
     )
@@ -196,7 +194,7 @@ def test_a_client_certificate_of_another_ca(
 
 
 @pytest.mark.parametrize("files", ["missing", "garbage", "exchanged"])
-def test_files_that_are_no_certificates(
+def test_files_that_are_not_certificates(
     driver: Driver, identity: dict[str, Path], tmp_path: Path, files: str
 ) -> None:
     garbage = tmp_path / "garbage"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fscore import InvalidValue, RegistryConflict, Unavailable, UnsafeChange
+from fscore import InvalidArgument, InvalidValue, RegistryConflict, Unavailable, UnsafeChange
 from fscore.errors import FeatureViewNotFound
 from fscore.operations.operation import Pause
 from tests.client.driver import Driver
 from tests.client.migrating import (
+    BOTH,
     DAY_MS,
     FAST,
     FEATURES,
@@ -24,28 +24,14 @@ from tests.client.migrating import (
     begin,
     course,
     fill,
+    keys_in,
+    opposite,
     row,
     same,
     values,
 )
 from tests.event_times import shortly_ahead
 from tests.redis_server import RedisServer
-
-BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
-
-
-@pytest.fixture
-def client(driver: Driver, redis_url: str) -> Any:
-    connected = driver.connect(redis_url, registry_poll=0.01)
-    connected.apply(REGISTRY)
-    return connected
-
-
-@pytest.fixture
-def steps(redis_url: str) -> Iterator[Steps]:
-    running = Steps(redis_url)
-    yield running
-    running.close()
 
 
 @BOTH
@@ -62,8 +48,7 @@ def test_values_statuses_and_versions_stay(client: Any, witness: Any, to: str) -
         *(len(USERS) + 5, len(USERS) + 5, 0),
     )
     assert done.revision == client.revision
-    keys = {key for key in witness.keys("user:*") if key.endswith(b":row")}
-    assert len(keys) == (len(USERS) + 5 if to == "packed" else 0)
+    assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
     fields = {name.decode() for name in witness.hkeys("user:{2}:v1")}
     in_hash = {name for name, value in row(2).items() if value is not None} | {"_ts:row"}
     assert fields == {"level", "_ts:other", *(in_hash if to == "hash" else ())}
@@ -151,7 +136,7 @@ def test_invalid_packed_rows_stop_it_as_well(client: Any, witness: Any) -> None:
     assert client.migrate("row", "hash", **FAST, invalid_as_null=True).invalid == 1
 
 
-def test_many_invalid_rows_are_told_by_the_first(client: Any, witness: Any) -> None:
+def test_of_many_invalid_rows_the_first_are_reported(client: Any, witness: Any) -> None:
     for number in range(25):
         witness.hset(f"user:{{{number}}}:v1", "points", "x")
     with pytest.raises(UnsafeChange, match="10 of them, the first:") as caught:
@@ -159,7 +144,7 @@ def test_many_invalid_rows_are_told_by_the_first(client: Any, witness: Any) -> N
     assert len(caught.value.changes) == 10
 
 
-def test_rows_are_whole_meanwhile(client: Any, steps: Steps, witness: Any) -> None:
+def test_rows_are_whole_during_a_migration(client: Any, steps: Steps, witness: Any) -> None:
     steps.run(course("packed"), most=4)
     assert client.refresh()
     with pytest.raises(InvalidValue, match=r"while the view migrates .* brings every feature"):
@@ -176,7 +161,7 @@ def test_it_may_end_anywhere_and_goes_on(client: Any, steps: Steps, witness: Any
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     assert steps.run(course(to)).copied == len(USERS) + 5
     total = steps.done
     assert total > 15
@@ -187,8 +172,7 @@ def test_it_may_end_anywhere_and_goes_on(client: Any, steps: Steps, witness: Any
         assert steps.run(course(to)).layout == to
         same(values(client), before)
         assert client.registry.views["row"].layouts == (to,)
-        packed = [key for key in witness.keys("user:*") if key.endswith(b":row")]
-        assert len(packed) == (len(USERS) + 5 if to == "packed" else 0)
+        assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
 
 
 @BOTH
@@ -196,7 +180,7 @@ def test_it_may_be_taken_back_anywhere(client: Any, steps: Steps, to: str) -> No
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     assert steps.run(course(to)).layout == to
     total = steps.done
     for most in range(0, total, 3):
@@ -260,7 +244,7 @@ def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str
     fill(client)
     begin(client, to)
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     steps.run(course(to))
     total = steps.done
     take = steps.take
@@ -279,8 +263,7 @@ def test_any_answer_may_be_lost(client: Any, steps: Steps, witness: Any, to: str
         steps.take = take  # type: ignore[method-assign]
         assert (done.layout, done.copied) == (to, len(USERS) + 5)
         same(values(client), before)
-        packed = [key for key in witness.keys("user:*") if key.endswith(b":row")]
-        assert len(packed) == (len(USERS) + 5 if to == "packed" else 0)
+        assert len(keys_in(witness, "packed")) == (len(USERS) + 5 if to == "packed" else 0)
 
 
 @BOTH
@@ -328,7 +311,7 @@ def test_a_writer_between_reading_and_storing_wins(
 
 
 @BOTH
-def test_a_late_one_does_nothing(
+def test_a_late_migration_does_nothing(
     client: Any, steps: Steps, redis_url: str, witness: Any, to: str
 ) -> None:
     """A migration that was held up while another one finished must not overwrite new rows."""
@@ -350,12 +333,12 @@ def test_a_late_one_does_nothing(
         asleep.run(course(to))
     asleep.close()
     assert client.prepare(features=["points"]).get([2]).to_dicts() == [{"points": 1234}]
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     left = witness.keys("user:*:row") if back == "packed" else witness.hget("user:{2}:v1", "points")
     assert not left
 
 
-def test_others_may_apply_beside_it(client: Any, steps: Steps) -> None:
+def test_others_may_apply_during_a_migration(client: Any, steps: Steps) -> None:
     fill(client)
     before = values(client)
     take = steps.take
@@ -411,20 +394,20 @@ def test_it_keeps_to_its_rate(client: Any, steps: Steps) -> None:
     assert 2 * 1_000 / 100 - 6 < waited <= (2 * 1_250 + 2 * 17 * 250 / 10) / 100
 
 
-def test_what_it_is_asked_for(client: Any) -> None:
+def test_wrong_arguments_and_a_layout_that_is_there_already(client: Any) -> None:
     with pytest.raises(FeatureViewNotFound, match="did you mean row"):
         client.migrate("rows", "packed")
-    with pytest.raises(InvalidValue, match="to is 'json'; it must be one of hash, packed"):
+    with pytest.raises(InvalidArgument, match="to is 'json'; it must be one of hash, packed"):
         client.migrate("row", "json")
     for options in ({"rate": 0}, {"rate": True}, {"settle": -1}):
-        with pytest.raises(InvalidValue, match="it must be a number"):
+        with pytest.raises(InvalidArgument, match="it must be a number"):
             client.migrate("row", "packed", **options)
     # The view is in this layout already: it only looks for rows left in the other layout.
     done = client.migrate("row", "hash", **FAST)
     assert (done.copied, done.removed, done.revision) == (0, 0, 1)
 
 
-def test_a_prefix_is_a_border(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_keys_with_another_prefix_stay(driver: Driver, redis_url: str, witness: Any) -> None:
     for prefix in ("", "acme:"):
         one = driver.connect(redis_url, key_prefix=prefix, registry_poll=0.01)
         one.apply(REGISTRY)

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fscore import ConfigError, UnsafeChange
-from tests.client.driver import Driver
 from tests.client.migrating import (
+    BOTH,
     FAST,
     NOW,
-    REGISTRY,
     USERS,
     Steps,
     begin,
     course,
     fill,
+    keys_in,
+    opposite,
     row,
     same,
     values,
 )
-
-BOTH = pytest.mark.parametrize("to", ["packed", "hash"])
-
-
-@pytest.fixture
-def client(driver: Driver, redis_url: str) -> Any:
-    connected = driver.connect(redis_url, registry_poll=0.01)
-    connected.apply(REGISTRY)
-    return connected
-
-
-@pytest.fixture
-def steps(redis_url: str) -> Iterator[Steps]:
-    running = Steps(redis_url)
-    yield running
-    running.close()
 
 
 def lose_copy(witness: Any, to: str, number: int) -> None:
@@ -48,15 +32,6 @@ def lose_copy(witness: Any, to: str, number: int) -> None:
     else:
         fields = [*row(number), "_ts:row"]
         assert witness.hdel(f"user:{{{number}}}:v1", *fields)
-
-
-def left(witness: Any, layout: str) -> list[bytes]:
-    """Return the keys that have a row in this layout."""
-    if layout == "packed":
-        found: list[bytes] = [key for key in witness.keys("user:*") if key.endswith(b":row")]
-        return found
-    hashes = [key for key in witness.keys("user:*") if not key.endswith(b":row")]
-    return [key for key in hashes if witness.hexists(key, "_ts:row")]
 
 
 def declare(client: Any, layout: str) -> None:
@@ -84,7 +59,7 @@ def test_a_copy_that_is_lost_is_made_again(
                 lose_copy(witness, to, number)
                 lost.append(number)
         elif now.phase == "copy" and lost:
-            found.append(len(left(witness, to)))
+            found.append(len(keys_in(witness, to)))
 
     found: list[int] = []
     done = client.migrate("row", to, **FAST, progress=progress)
@@ -93,7 +68,7 @@ def test_a_copy_that_is_lost_is_made_again(
     assert found == ([len(USERS) + 5] if share < 1.0 else [])
     assert (done.copied, done.removed) == (len(USERS) + 5, len(USERS) + 5)
     same(values(client), before)
-    assert left(witness, "hash" if to == "packed" else "packed") == []
+    assert keys_in(witness, opposite(to)) == []
 
 
 @BOTH
@@ -106,7 +81,7 @@ def test_what_was_never_copied_is_moved(client: Any, witness: Any, to: str) -> N
     done = client.migrate("row", to, **FAST)
     assert (done.copied, done.removed) == (len(USERS) + 5, len(USERS) + 5)
     same(values(client), before)
-    assert left(witness, "hash" if to == "packed" else "packed") == []
+    assert keys_in(witness, opposite(to)) == []
 
 
 @BOTH
@@ -131,7 +106,7 @@ def test_what_is_deleted_at_any_time_stays_deleted(
     client.refresh()
     client.delete("row", [2])
     before = values(client)
-    back = "hash" if to == "packed" else "packed"
+    back = opposite(to)
     take = steps.take
     number = 1
 
@@ -151,13 +126,13 @@ def test_what_is_deleted_at_any_time_stays_deleted(
         if steps.done < number:
             break
         same(values(client), before)
-        assert left(witness, back) == []
+        assert keys_in(witness, back) == []
         number += 1
     assert number > 30
 
 
 @BOTH
-def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any, to: str) -> None:
+def test_a_row_that_cannot_move_stays_and_is_reported(client: Any, witness: Any, to: str) -> None:
     fill(client)
     begin(client, to)
     if to == "packed":
@@ -167,12 +142,12 @@ def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any,
         key = b"user:{3}:v1:row"
         witness.set(key, b"\x01junk")
     declare(client, to)
-    old = "hash" if to == "packed" else "packed"
+    old = opposite(to)
     for _ in range(2):
         with pytest.raises(UnsafeChange, match=f"are left in {old} alone") as caught:
             client.migrate("row", to, **FAST)
         assert [line.partition(": ")[0] for line in caught.value.changes] == [key.decode()]
-        assert left(witness, old) == [key]
+        assert keys_in(witness, old) == [key]
     client.refresh()
     client.write("row", [{"user_id": 3, **row(3)}])
     done = client.migrate("row", to, **FAST)
@@ -181,7 +156,7 @@ def test_a_row_that_cannot_be_moved_stays_and_is_told(client: Any, witness: Any,
     assert table.to_dicts() == [{"points": row(3)["points"]}]
 
 
-def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> None:
+def test_a_writer_that_does_not_follow_is_reported(client: Any, witness: Any) -> None:
     """Its writes are not lost, but the migration cannot finish while they go on."""
     client.write("row", [{"user_id": number, **row(number)} for number in range(1_000)])
     late: list[int] = []
@@ -195,7 +170,7 @@ def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> Non
     with pytest.raises(ConfigError, match="goes on writing them"):
         client.migrate("row", "packed", **FAST, progress=progress)
     client.migrate("row", "packed", **FAST)
-    assert left(witness, "hash") == []
+    assert keys_in(witness, "hash") == []
     client.refresh()
     found = client.prepare(features=["points"]).get(late).to_dicts()
     assert [one["points"] for one in found] == late

@@ -6,32 +6,16 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
-from fscore import Entity, FeatureView, Int64, List, Registry, String
 from tests.client.driver import PATIENCE, Driver
+from tests.client.numbered import FEATURES, REGISTRY, fill, row
 from tests.event_times import PAST_MS
 
-user = Entity("user", join_keys={"user_id": Int64})
 HOT = list(range(12))
 STILL = list(range(100, 1_100))
 
 
-class Row(FeatureView, entity=user):
-    number: Int64
-    text: String
-    parts: List[Int64]
-
-
-REGISTRY = Registry.from_definitions([Row])
-FEATURES = ["number", "text", "parts"]
-
-
-def row(number: int) -> dict[str, Any]:
-    """Return a row whose values agree only if they come from one write."""
-    return {"number": number, "text": f"<{number}>", "parts": [number] * (number % 5)}
-
-
 class Log:
-    """What was done to each entity. Its operations are numbered; every seventh removes the row."""
+    """The operations on each entity. They are numbered, and every seventh removes the row."""
 
     def __init__(self) -> None:
         self.started = dict.fromkeys(HOT, 0)
@@ -115,7 +99,7 @@ def test_nobody_ever_reads_a_value_that_is_missing_or_old(
     options = {"registry_poll": 0.02, "timeout": 10.0, "write_timeout": 10.0}
     operator = driver.connect(redis_url, **options)
     operator.apply(REGISTRY)
-    operator.write("row", [{"user_id": entity, **row(entity)} for entity in STILL])
+    fill(operator, STILL)
     log, crowd = Log(), Crowd()
     writer = driver.connect(redis_url, **options)
     reader = driver.connect(redis_url, **options)
@@ -142,7 +126,7 @@ def test_an_idle_client_looks_before_it_reads(driver: Driver, redis_url: str) ->
     """The layout that it knows has no rows any more."""
     operator = driver.connect(redis_url)
     operator.apply(REGISTRY)
-    operator.write("row", [{"user_id": 1, **row(1)}])
+    fill(operator, [1])
     # So short that the next call always looks.
     idle = driver.connect(redis_url, registry_poll=1e-6)
     prepared = idle.prepare(features=FEATURES)

@@ -8,53 +8,22 @@ from typing import Any
 
 import pytest
 
-from fscore import (
-    ConfigError,
-    DeadlineExceeded,
-    Entity,
-    FeatureService,
-    FeatureView,
-    Int64,
-    Registry,
-    String,
-    Unavailable,
-)
+from fscore import ConfigError, DeadlineExceeded, Unavailable
 from fscore.operations import scan as _scan
 from fscore.operations.operation import Operation, Pause
+from tests.client import numbered
 from tests.client.driver import PATIENCE, Driver
+from tests.client.migrating import BOTH, FAST
+from tests.client.numbered import everything, fill, rows
 from tests.client.proxy import FaultProxy
 
-user = Entity("user", join_keys={"user_id": Int64})
-
-
-class Row(FeatureView, entity=user):
-    number: Int64
-    text: String
-
-
-REGISTRY = Registry.from_definitions([FeatureService("all", features=[Row])])
-USERS = list(range(1_000))
-FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
-
-
-def rows() -> list[dict[str, Any]]:
-    """Return a row for each user that names its user."""
-    return [{"number": number, "text": f"<{number}>"} for number in USERS]
+USERS = range(1_000)
 
 
 @pytest.fixture
 def filled(driver: Driver, redis_url: str) -> Any:
     """A client of a server that holds the rows."""
-    client = driver.connect(redis_url, registry_poll=0.01)
-    client.apply(REGISTRY)
-    columns = {name: [row[name] for row in rows()] for name in ("number", "text")}
-    client.write("row", {"user_id": USERS, **columns})
-    return client
-
-
-def everything(client: Any) -> Any:
-    client.refresh()
-    return client.prepare("all").get(USERS).to_dicts()
+    return numbered.filled(driver, redis_url, USERS)
 
 
 def run(client: Any, operation: Operation[Any]) -> Any:
@@ -100,7 +69,7 @@ def cutting(proxy: FaultProxy, phases: set[str]) -> Callable[[Any], None]:
     return progress
 
 
-@pytest.mark.parametrize("to", ["packed", "hash"])
+@BOTH
 def test_a_migration_outlives_connections_that_are_cut(
     driver: Driver, filled: Any, proxy: FaultProxy, to: str
 ) -> None:
@@ -111,7 +80,7 @@ def test_a_migration_outlives_connections_that_are_cut(
     done = client.migrate("row", to, **FAST, progress=cutting(proxy, phases))
     assert phases == {"copy", "remove"}
     assert (done.layout, done.copied) == (to, len(USERS))
-    assert everything(filled) == rows()
+    assert everything(filled, USERS) == rows(USERS)
     assert filled.registry.views["row"].layouts == (to,)
 
 
@@ -127,34 +96,45 @@ def test_a_removal_outlives_connections_that_are_cut(
 
 
 def away(proxy: FaultProxy) -> Callable[[Any], None]:
-    """Return a progress callback that refuses connections in each phase until a dial has failed."""
+    """Return a progress callback that has the proxy refuse connections in each phase."""
     seen: set[str] = set()
-
-    def give_back(after: int) -> None:
-        proxy.wait_for_connection(after + 1)
-        proxy.accept()
 
     def progress(now: Any) -> None:
         phase = getattr(now, "phase", "remove")
         if phase not in seen:
             seen.add(phase)
             proxy.refuse()
-            threading.Thread(target=give_back, args=(proxy.connections,), daemon=True).start()
 
     return progress
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(
-    driver: Driver, filled: Any, proxy: FaultProxy, witness: Any
+    driver: Driver,
+    filled: Any,
+    proxy: FaultProxy,
+    witness: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    waits: list[float] = []
+
+    class Waiting(Pause):
+        """Brings the server back once the operation itself waits for it."""
+
+        def __init__(self, seconds: float) -> None:
+            super().__init__(seconds)
+            if seconds:
+                waits.append(seconds)
+                proxy.accept()
+
+    monkeypatch.setattr(_scan, "Pause", Waiting)
     filled.versions.promote("all", filled.versions.create("all"))
-    filled.write("row", [{"user_id": user, **row} for user, row in zip(USERS, rows(), strict=True)])
-    # Shorter than the outage, so that the operation itself has to wait.
-    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.05)
+    fill(filled, USERS)
+    client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=1.0)
     assert client.migrate("row", "packed", **FAST, progress=away(proxy)).copied == 2 * len(USERS)
     client.versions.retire("all", 1, force=True, rate=1e9, progress=away(proxy))
-    assert everything(filled) == rows()
+    assert everything(filled, USERS) == rows(USERS)
     assert len(witness.keys("user:*")) == len(USERS)
+    assert len(waits) >= 3
 
 
 def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
@@ -162,7 +142,7 @@ def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
 ) -> None:
     monkeypatch.setattr(_scan, "_PATIENCE", 0.3)
     for phase in ("copy", "remove"):
-        client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.1)
+        client = driver.connect(proxy.url, registry_poll=0.01, write_timeout=0.5)
 
         def refuse(now: Any, phase: str = phase) -> None:
             if now.phase == phase:
@@ -171,9 +151,9 @@ def test_a_server_that_stays_away_ends_it_and_it_goes_on_later(
         with pytest.raises((Unavailable, DeadlineExceeded)):
             client.migrate("row", "packed", **FAST, progress=refuse)
         proxy.accept()
-        assert everything(filled) == rows()
+        assert everything(filled, USERS) == rows(USERS)
     filled.migrate("row", "packed", **FAST)
-    assert everything(filled) == rows()
+    assert everything(filled, USERS) == rows(USERS)
 
 
 def test_a_closed_client_waits_for_nobody(driver: Driver, filled: Any, proxy: FaultProxy) -> None:

@@ -13,31 +13,15 @@ import pytest
 import redis
 
 import fscore
-from fscore import (
-    ConfigError,
-    Entity,
-    FeatureService,
-    FeatureView,
-    Int64,
-    Registry,
-    String,
-    Unavailable,
-)
+from fscore import ConfigError, Unavailable
 from fscore.operations import scan as _scan
+from tests.client import numbered
 from tests.client.driver import Driver
+from tests.client.migrating import BOTH, FAST
+from tests.client.numbered import everything, row, rows
 from tests.redis_server import RedisServer
 
-user = Entity("user", join_keys={"user_id": Int64})
-
-
-class Row(FeatureView, entity=user):
-    number: Int64
-    text: String
-
-
-REGISTRY = Registry.from_definitions([FeatureService("all", features=[Row])])
-USERS = list(range(3_000))
-FAST: dict[str, Any] = {"rate": 1e9, "settle": 0.0}
+USERS = range(3_000)
 ENDS = pytest.mark.parametrize("end", [RedisServer.kill, RedisServer.shut_down])
 End = Callable[[RedisServer], None]
 # Within the scan that changes keys, at its end, and in the scan that checks the outcome.
@@ -45,28 +29,10 @@ COPYING = [("copy", 0.5), ("copy", 0.3), ("copy", 0.9), ("copy", 0.93)]
 REMOVING = [("remove", 0.4), ("remove", 0.3), ("remove", 0.9)]
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return a row for each user that names its user."""
-    return [{"number": number, "text": f"<{number}>"} for number in USERS]
-
-
-def filled(driver: Driver, server: RedisServer) -> Any:
-    """A client of a server that holds the rows."""
-    connected = driver.connect(server.url, registry_poll=0.01)
-    connected.apply(REGISTRY)
-    columns = {name: [row[name] for row in rows()] for name in ("number", "text")}
-    connected.write("row", {"user_id": USERS, **columns})
-    return connected
-
-
 @pytest.fixture
-def client(driver: Driver, durable: RedisServer) -> Any:
-    return filled(driver, durable)
-
-
-def everything(client: Any) -> Any:
-    client.refresh()
-    return client.prepare("all").get(USERS).to_dicts()
+def filled(driver: Driver, durable: RedisServer) -> Any:
+    """A client of a server that holds the rows."""
+    return numbered.filled(driver, durable.url, USERS)
 
 
 def keys(server: RedisServer, pattern: str) -> list[bytes]:
@@ -101,15 +67,15 @@ class Restarting:
 
 
 @ENDS
-@pytest.mark.parametrize("to", ["packed", "hash"])
-def test_a_migration_over_restarts(client: Any, durable: RedisServer, end: End, to: str) -> None:
+@BOTH
+def test_a_migration_over_restarts(filled: Any, durable: RedisServer, end: End, to: str) -> None:
     if to == "hash":
-        client.migrate("row", "packed", **FAST)
+        filled.migrate("row", "packed", **FAST)
     points = [*COPYING, *REMOVING]
     restarting = Restarting(durable, end, *points)
-    done = client.migrate("row", to, **FAST, progress=restarting)
+    done = filled.migrate("row", to, **FAST, progress=restarting)
     assert restarting.left == [] and restarting.is_sensible()
-    assert everything(client) == rows()
+    assert everything(filled, USERS) == rows(USERS)
     assert (done.copied, done.removed) == (len(USERS), len(USERS))
     packed, all_keys = keys(durable, "user:*:row"), keys(durable, "user:*")
     assert len(all_keys) == len(USERS)
@@ -117,15 +83,15 @@ def test_a_migration_over_restarts(client: Any, durable: RedisServer, end: End, 
 
 
 @ENDS
-def test_a_version_retired_over_restarts(client: Any, durable: RedisServer, end: End) -> None:
-    client.versions.promote("all", client.versions.create("all"))
-    client.write("row", [{"user_id": 1, **rows()[1]}], version=2)
+def test_a_version_retired_over_restarts(filled: Any, durable: RedisServer, end: End) -> None:
+    filled.versions.promote("all", filled.versions.create("all"))
+    filled.write("row", [{"user_id": 1, **row(1)}], version=2)
     restarting = Restarting(durable, end, *REMOVING)
-    done = client.versions.retire("all", 1, force=True, rate=1e9, progress=restarting)
+    done = filled.versions.retire("all", 1, force=True, rate=1e9, progress=restarting)
     assert restarting.left == [] and restarting.is_sensible()
     assert keys(durable, "user:*") == [b"user:{1}:v2"]
     assert done.removed == len(USERS)
-    assert client.versions.list("all")[0].versions[0].reclaimed_at_ms is not None
+    assert filled.versions.list("all")[0].versions[0].reclaimed_at_ms is not None
 
 
 class Forgetting:
@@ -141,7 +107,7 @@ class Forgetting:
         if now.phase == "remove" and self.read is None:
             # In this phase readers already use the new layout.
             with fscore.connect(self._server.url) as reader:
-                self.read = everything(reader)
+                self.read = everything(reader, USERS)
         if not self.left or self.left[0][0] != now.phase:
             return
         _, save_at, crash_at = self.left[0]
@@ -155,20 +121,20 @@ class Forgetting:
             self.left.pop(0)
 
 
-@pytest.mark.parametrize("to", ["packed", "hash"])
+@BOTH
 def test_a_server_that_forgets_what_was_done_last(
     driver: Driver, own_server: RedisServer, to: str
 ) -> None:
     """A server that saves only now and then forgets writes; so does a replica that takes over."""
-    client = filled(driver, own_server)
+    client = numbered.filled(driver, own_server.url, USERS)
     if to == "hash":
         client.migrate("row", "packed", **FAST)
     points = [("copy", 0.3, 0.7), ("copy", 0.3, 0.9), ("copy", 0.4, 1.0), ("remove", 0.2, 0.8)]
     forgetting = Forgetting(own_server, *points)
     done = client.migrate("row", to, **FAST, progress=forgetting)
     assert forgetting.left == []
-    assert forgetting.read == rows()
-    assert everything(client) == rows()
+    assert forgetting.read == rows(USERS)
+    assert everything(client, USERS) == rows(USERS)
     assert done.copied == len(USERS)
     packed, all_keys = keys(own_server, "user:*:row"), keys(own_server, "user:*")
     assert len(all_keys) == len(USERS)
@@ -176,19 +142,19 @@ def test_a_server_that_forgets_what_was_done_last(
 
 
 def test_a_server_that_restarts_again_and_again(
-    client: Any, durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+    filled: Any, durable: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_scan, "_RESTARTS", 1)
     restarting = Restarting(durable, RedisServer.kill, ("copy", 0.1), ("copy", 0.1))
     with pytest.raises(Unavailable, match="the server was another one 2 times"):
-        client.migrate("row", "packed", **FAST, progress=restarting)
-    assert everything(client) == rows()
-    client.migrate("row", "packed", **FAST)
-    assert everything(client) == rows()
+        filled.migrate("row", "packed", **FAST, progress=restarting)
+    assert everything(filled, USERS) == rows(USERS)
+    filled.migrate("row", "packed", **FAST)
+    assert everything(filled, USERS) == rows(USERS)
 
 
 def test_a_user_who_may_not_ask_is_told_before_anything_is_changed(
-    driver: Driver, durable: RedisServer, client: Any
+    driver: Driver, durable: RedisServer, filled: Any
 ) -> None:
     rules = ("on", "nopass", "~*", "&*", "+@all", "-info")
     assert durable.command("ACL", "SETUSER", "limited", *rules) == b"+OK\r\n"

@@ -11,12 +11,12 @@ import pytest
 
 import fscore.aio
 from fscore import DeadlineExceeded, Status
-from tests.client.driver import PATIENCE, AsyncioDriver
+from tests.client.driver import PATIENCE, AsyncioDriver, until
 from tests.client.oracle import EPOCH, FEATURES, check, fill
 from tests.client.proxy import FaultProxy
-from tests.client.shop import HOUR_MS, REGISTRY
+from tests.shop import HOUR_MS, REGISTRY
 
-USERS = 10
+CUSTOMERS = 10
 CALLERS = 200
 
 
@@ -24,7 +24,7 @@ CALLERS = 200
 def filled(asyncio_driver: AsyncioDriver, redis_url: str) -> None:
     client = asyncio_driver.connect(redis_url)
     client.apply(REGISTRY)
-    fill(client, USERS)
+    fill(client, CUSTOMERS)
 
 
 @asynccontextmanager
@@ -48,10 +48,10 @@ def test_equal_reads_of_one_turn_are_one_command(
 ) -> None:
     async def run() -> None:
         async with ready(redis_url, witness) as (_client, prepared):
-            users = [caller % 3 for caller in range(CALLERS)]
-            tables = await asyncio.gather(*(prepared.get([user]) for user in users))
-            for user, table in zip(users, tables, strict=True):
-                check(table, [user])
+            customers = [caller % 3 for caller in range(CALLERS)]
+            tables = await asyncio.gather(*(prepared.get([customer]) for customer in customers))
+            for customer, table in zip(customers, tables, strict=True):
+                check(table, [customer])
             assert len({id(table) for table in tables}) == CALLERS
 
     asyncio_driver.run(run())
@@ -81,13 +81,13 @@ def test_a_write_between_equal_reads_is_seen_by_those_behind_it(
     async def run() -> list[Any]:
         async with ready(redis_url, witness) as (client, prepared):
             before = [prepared.get([1]) for _ in range(3)]
-            write = client.execute("HSET", "user:{1}:v1", "country", "changed")
+            write = client.execute("HSET", "customer:{1}:v1", "region", "changed")
             behind = [prepared.get([1]) for _ in range(3)]
             return await asyncio.gather(*before, write, *behind)
 
     tables = asyncio_driver.run(run())
-    seen = [table.column("country")[0] for table in tables if table != 0]
-    assert seen == ["user-000001-000000"] * 3 + ["changed"] * 3
+    seen = [table.column("region")[0] for table in tables if table != 0]
+    assert seen == ["customer-000001-000000"] * 3 + ["changed"] * 3
     assert (calls(witness, "hmget"), calls(witness, "hset")) == (2, 1)
 
 
@@ -107,7 +107,7 @@ def test_a_caller_reads_its_own_write(
             sent = proxy.requests
             old = tasks.create_task(prepared.get([1], timeout=PATIENCE))
             await asyncio.to_thread(proxy.wait_for_request, sent)
-            await asyncio.to_thread(fill, driver_of_others, USERS, 1)
+            await asyncio.to_thread(fill, driver_of_others, CUSTOMERS, 1)
             new = tasks.create_task(prepared.get([1], timeout=PATIENCE))
             await asyncio.sleep(0)
             proxy.release()
@@ -121,7 +121,7 @@ def test_a_caller_reads_its_own_write(
 def test_a_caller_that_gives_up_does_not_disturb_equal_reads(
     asyncio_driver: AsyncioDriver, filled: None, proxy: FaultProxy
 ) -> None:
-    """Of equal reads, which share a command, one times out and one is cancelled; others go on."""
+    """Several equal reads share a command: one times out, one is cancelled, others go on."""
 
     async def run() -> None:
         async with fscore.aio.connect(proxy.url, registry_poll=3600) as client:
@@ -162,16 +162,19 @@ def test_a_server_that_does_not_answer_gets_no_more_commands(
             witness.config_resetstat()
             proxy.hold()
             given_up = [
-                asyncio.create_task(prepared.get([user], timeout=0.2)) for user in range(late)
+                asyncio.create_task(prepared.get([customer], timeout=0.2))
+                for customer in range(late)
             ]
             waiting = [
-                asyncio.create_task(prepared.get([user % USERS], timeout=PATIENCE))
-                for user in range(patient)
+                asyncio.create_task(prepared.get([customer % CUSTOMERS], timeout=PATIENCE))
+                for customer in range(patient)
             ]
             errors = await asyncio.gather(*given_up, return_exceptions=True)
             assert {type(error) for error in errors} == {DeadlineExceeded}
-            stuffed = calls(witness, "hmget")
             unsent = sum("could be sent" in str(error) for error in errors)
+            # A busy server may still have to execute what it got.
+            await asyncio.to_thread(until, lambda: calls(witness, "hmget") >= late - unsent)
+            stuffed = calls(witness, "hmget")
             assert stuffed + unsent == late
             proxy.release()
             tables = await asyncio.gather(*waiting)
@@ -180,6 +183,6 @@ def test_a_server_that_does_not_answer_gets_no_more_commands(
     stuffed, tables = asyncio_driver.run(run())
     assert 64 <= stuffed < 500
     # The waiting reads are shared with each other, but not with a read that was sent already.
-    assert calls(witness, "hmget") == stuffed + USERS
-    for user, table in enumerate(tables):
-        check(table, [user % USERS])
+    assert calls(witness, "hmget") == stuffed + CUSTOMERS
+    for customer, table in enumerate(tables):
+        check(table, [customer % CUSTOMERS])

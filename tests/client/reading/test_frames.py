@@ -14,40 +14,48 @@ from fscore import ConfigError, Status
 from tests.event_times import PAST_MS, RECENT_MS
 
 ROW = {
-    "user_id": 1,
-    "age": 2**60 + 1,
-    "country": "US",
-    "score": 0.07,
-    "ratio": 0.1,
-    "active": True,
+    "customer_id": 1,
+    "orders": 2**60 + 1,
+    "region": "US",
+    "rating": 0.07,
+    "discount": 0.1,
+    "loyal": True,
     "seen": 1_700_000_000_123,
     "joined": -1_000,
-    "token": b"\x00\xff",
+    "photo": b"\x00\xff",
 }
-BEHAVIOUR = {"user_id": 1, "tags": ["a"], "times": [5], "blobs": [b"x"], "taste": [1, np.nan, 0]}
+BEHAVIOUR = {
+    "customer_id": 1,
+    "tags": ["a"],
+    "times": [5],
+    "blobs": [b"x"],
+    "taste": [1, np.nan, 0],
+}
 USERS = [1, 2, 3, 4]
 
 
 @pytest.fixture
 def table(client: Any) -> Any:
     """A table; user 1 has values, user 2 NULLs, user 3 no row, user 4 an expired one."""
-    client.write("profile", [ROW, {"user_id": 2, "age": None, "score": None}], event_time=RECENT_MS)
-    client.write("profile", [{**ROW, "user_id": 4}], event_time=PAST_MS)
+    client.write(
+        "customer", [ROW, {"customer_id": 2, "orders": None, "rating": None}], event_time=RECENT_MS
+    )
+    client.write("customer", [{**ROW, "customer_id": 4}], event_time=PAST_MS)
     client.write("behaviour", [BEHAVIOUR])
-    return client.prepare("everything").get(USERS)
+    return client.prepare("overview").get(USERS)
 
 
 def test_pandas_types_follow_from_the_features(table: Any, client: Any) -> None:
     text = pd.Series([""]).dtype
     wanted: dict[str, Any] = {
-        "age": pd.Int64Dtype(),
-        "country": text,
-        "score": np.float64,
-        "ratio": np.float32,
-        "active": pd.BooleanDtype(),
+        "orders": pd.Int64Dtype(),
+        "region": text,
+        "rating": np.float64,
+        "discount": np.float32,
+        "loyal": pd.BooleanDtype(),
         "seen": pd.DatetimeTZDtype("ms", "UTC"),
         "joined": pd.DatetimeTZDtype("ms", "UTC"),
-        "token": object,
+        "photo": object,
         "level": pd.Int64Dtype(),
         "tier": text,
         "vip": pd.BooleanDtype(),
@@ -55,7 +63,7 @@ def test_pandas_types_follow_from_the_features(table: Any, client: Any) -> None:
         "times": object,
         "taste": object,
     }
-    for frame in (table.to_pandas(), client.prepare("everything").get([]).to_pandas()):
+    for frame in (table.to_pandas(), client.prepare("overview").get([]).to_pandas()):
         assert list(frame.columns) == list(table.features)
         assert {name: frame[name].dtype for name in wanted} == wanted
         assert frame.index.equals(pd.RangeIndex(len(frame)))
@@ -65,10 +73,10 @@ def test_pandas_has_the_values_and_the_missing(table: Any) -> None:
     frame = table.to_pandas()
     assert frame.shape == table.shape
     first = frame.iloc[0]
-    scalars = ("age", "country", "score", "active", "token", "level", "tags", "times")
+    scalars = ("orders", "region", "rating", "loyal", "photo", "level", "tags", "times")
     for name in scalars:
         assert first[name] == table.to_dicts()[0][name], name
-    assert first["ratio"] == np.float32(0.1)
+    assert first["discount"] == np.float32(0.1)
     assert first["seen"] == pd.Timestamp(1_700_000_000_123, unit="ms", tz="UTC")
     assert first["joined"] == pd.Timestamp(-1, unit="s", tz="UTC")
     np.testing.assert_array_equal(first["taste"], np.array([1, np.nan, 0], np.float32))
@@ -81,18 +89,18 @@ def test_pandas_has_the_values_and_the_missing(table: Any) -> None:
 
 def test_a_pandas_frame_is_the_callers(table: Any) -> None:
     frame = table.to_pandas()
-    frame.loc[0, "score"] = 9.0
-    frame.loc[1, "age"] = 1
-    assert table.to_dicts()[0]["score"] == 0.07
-    assert table.to_pandas()["age"].isna().tolist() == [False, True, True, True]
+    frame.loc[0, "rating"] = 9.0
+    frame.loc[1, "orders"] = 1
+    assert table.to_dicts()[0]["rating"] == 0.07
+    assert table.to_pandas()["orders"].isna().tolist() == [False, True, True, True]
 
 
 def test_pandas_with_keys_and_statuses(table: Any, client: Any) -> None:
     frame = table.to_pandas(keys=True, statuses=True)
     names = [f"{name}__status" for name in table.features]
-    assert list(frame.columns) == ["user_id", *table.features, *names]
-    assert frame["user_id"].dtype == np.int64
-    assert frame["user_id"].tolist() == USERS
+    assert list(frame.columns) == ["customer_id", *table.features, *names]
+    assert frame["customer_id"].dtype == np.int64
+    assert frame["customer_id"].tolist() == USERS
     for column, name in enumerate(names):
         assert list(frame[name].cat.categories) == [status.name for status in Status]
         codes = table.statuses[:, column]
@@ -107,8 +115,8 @@ import sys
 sys.modules["pyarrow"] = None
 import fscore
 with fscore.connect(sys.argv[1]) as client:
-    frame = client.prepare("everything").get([1, 2]).to_pandas(keys=True, statuses=True)
-assert frame["country"].tolist()[0] == "US"
+    frame = client.prepare("overview").get([1, 2]).to_pandas(keys=True, statuses=True)
+assert frame["region"].tolist()[0] == "US"
 print(frame.shape)
 """
 
@@ -138,8 +146,8 @@ def test_a_library_that_is_missing_is_named(
 
 def test_tensors_of_torch(client: Any) -> None:
     torch = pytest.importorskip("torch")
-    client.write("profile", [ROW])
-    for features, dtype in ((["score", "ratio"], torch.float64), (["ratio"], torch.float32)):
+    client.write("customer", [ROW])
+    for features, dtype in ((["rating", "discount"], torch.float64), (["discount"], torch.float32)):
         table = client.prepare(features=features).get(USERS)
         for tensor in (table.to_torch(), table.to_torch(dtype), torch.from_dlpack(table)):
             assert tensor.dtype == dtype

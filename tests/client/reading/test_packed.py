@@ -91,7 +91,7 @@ def test_a_schema_that_is_nowhere_costs_one_look(
     witness.config_resetstat()
     for _ in range(5):
         table = prepared.get([1, 2])
-        assert table.column("age")[0] == 29
+        assert table.column("age", missing="mask").tolist() == [29, None]
         assert table.statuses.tolist() == [[0, 0], [Status.INVALID] * 2]
         assert "is not known" in table.problems[0][2]
     stats = witness.info("commandstats")

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fscore import DeadlineExceeded
-from tests.client.driver import PATIENCE, Driver, until
+from tests.client.driver import PATIENCE, Driver
+from tests.client.partial import read_in_part
 from tests.client.proxy import FaultProxy
-from tests.client.shop import REGISTRY, wide_registry
+from tests.shop import REGISTRY, wide_registry
 
 POSITIONS = 9
 UNAVAILABLE = 5
-
-
-def read_in_part(
-    driver: Driver,
-    prepared: Any,
-    keys: Any,
-    proxy: FaultProxy,
-    position: int,
-    length: int,
-    timeout: float = 0.1,
-) -> Any:
-    """Return the result of a read whose reply of `length` bytes stops at `position`, or None.
-
-    None means that the read raised DeadlineExceeded. The bytes must arrive in the first half of the
-    timeout; otherwise the read is repeated with a longer one.
-    """
-    requests, passed, began = proxy.requests, proxy.passed, time.monotonic()
-    proxy.pass_bytes(position)
-    reading = driver.start(prepared.get, keys, timeout=timeout)
-    until(lambda: reading.done() or proxy.passed >= passed + position)
-    in_time = time.monotonic() - began < timeout / 2
-    try:
-        part = reading.result(PATIENCE)
-    except DeadlineExceeded:
-        part = None
-    finally:
-        proxy.release()
-    # What comes late is behind before the next answer is counted.
-    until(lambda: proxy.requests == requests or proxy.passed >= passed + length)
-    if in_time:
-        return part
-    return read_in_part(driver, prepared, keys, proxy, position, length, 2 * timeout)
 
 
 def check_part(part: Any, whole: Any) -> int:
@@ -91,12 +58,12 @@ def test_one_entity(
 def test_several_entities(driver: Driver, proxy: FaultProxy, redis_url: str, witness: Any) -> None:
     direct = driver.connect(redis_url)
     direct.apply(REGISTRY)
-    users, skus = [1, 1, 2, 3], ["a", "b", "a", "b"]
-    direct.write("profile", [{"user_id": user, "age": user} for user in (1, 2)])
-    direct.write("stock", [{"sku": sku, "price": 1.5, "left": 9} for sku in "ab"])
-    direct.write("affinity", {"user_id": users, "sku": skus, "clicks": [1, 2, 3, 4]})
-    prepared = driver.connect(proxy.url, registry_poll=3600).prepare("pairs")
-    keys = {"user_id": users, "sku": skus}
+    customers, skus = [1, 1, 2, 3], ["a", "b", "a", "b"]
+    direct.write("customer", [{"customer_id": customer, "orders": customer} for customer in (1, 2)])
+    direct.write("stock", [{"sku": sku, "cost": 1.5, "left": 9} for sku in "ab"])
+    direct.write("affinity", {"customer_id": customers, "sku": skus, "likes": [1, 2, 3, 4]})
+    prepared = driver.connect(proxy.url, registry_poll=3600).prepare("offers")
+    keys = {"customer_id": customers, "sku": skus}
     before = proxy.passed
     whole = prepared.get(keys, timeout=PATIENCE)
     length = proxy.passed - before
@@ -104,7 +71,7 @@ def test_several_entities(driver: Driver, proxy: FaultProxy, redis_url: str, wit
     for step in range(POSITIONS):
         part = read_in_part(driver, prepared, keys, proxy, 1 + step * length // POSITIONS, length)
         counts.append(0 if part is None else check_part(part, whole))
-        # What comes late is behind before the next answer is counted.
+        # Late bytes have passed before the next answer is counted.
         assert check_part(prepared.get(keys, timeout=PATIENCE), whole) == whole.statuses.size
     assert counts == sorted(counts)
     assert len(set(counts)) > 4

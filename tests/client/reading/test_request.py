@@ -138,7 +138,7 @@ def test_inputs_that_do_not_fit_are_named(client: Any, given: Any, named: str) -
 
 
 def test_inputs_are_a_mapping(client: Any) -> None:
-    with pytest.raises(TypeError, match="request must be a mapping"):
+    with pytest.raises(InvalidValue, match="request must be a mapping"):
         client.prepare("share").get([1], request=[1.0])
 
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client.driver import AsyncioDriver, BlockingDriver
-from tests.client.shop import REGISTRY
 from tests.event_times import RECENT_MS
 from tests.redis_server import RedisServer
+from tests.shop import REGISTRY
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -23,14 +23,14 @@ FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 FLOAT32 = st.floats(width=32, allow_nan=True, allow_infinity=True)
 SECONDS = st.integers(-(10**12), 10**12).map(lambda seconds: seconds * 1000)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "age": INT64,
-    "country": TEXT,
-    "score": FLOAT,
-    "ratio": FLOAT32,
-    "active": st.booleans(),
+    "orders": INT64,
+    "region": TEXT,
+    "rating": FLOAT,
+    "discount": FLOAT32,
+    "loyal": st.booleans(),
     "seen": INT64,
     "joined": SECONDS,
-    "token": st.binary(max_size=40),
+    "photo": st.binary(max_size=40),
 }
 LISTS: dict[str, st.SearchStrategy[Any]] = {
     "tags": st.lists(TEXT, max_size=5),
@@ -102,15 +102,15 @@ PATIENT = settings(
 def test_what_was_written_is_read(
     store: Store, rows: list[dict[str, Any]], lists: list[dict[str, Any]], writer: int
 ) -> None:
-    for view, written, names in (("profile", rows, VALUES), ("behaviour", lists, LISTS)):
+    for view, written, names in (("customer", rows, VALUES), ("behaviour", lists, LISTS)):
         ids = [next(store.fresh) for _ in written]
         store.clients[writer].write(
-            view, [{"user_id": i, **row} for i, row in zip(ids, written, strict=True)]
+            view, [{"customer_id": i, **row} for i, row in zip(ids, written, strict=True)]
         )
         tables = [client.prepare(features=list(names)).get(ids) for client in store.clients]
         expected = [
             {
-                name: as_float32(row.get(name)) if name in ("ratio", "taste") else row.get(name)
+                name: as_float32(row.get(name)) if name in ("discount", "taste") else row.get(name)
                 for name in names
             }
             for row in written
@@ -135,11 +135,12 @@ def test_a_batch_is_the_union_of_its_parts(
     store: Store, rows: list[dict[str, Any]], picks: list[int], others: list[int]
 ) -> None:
     base = next(store.fresh) * 1_000_000
-    store.clients[0].write("profile", [{"user_id": base + n, **row} for n, row in enumerate(rows)])
+    written = [{"customer_id": base + n, **row} for n, row in enumerate(rows)]
+    store.clients[0].write("customer", written)
     # At most eight of the twelve ids exist.
     one, other = ([base + pick for pick in chosen] for chosen in (picks, others))
     for client in store.clients:
-        prepared = client.prepare("profile")
+        prepared = client.prepare("customer")
         whole, first, second = (prepared.get(ids) for ids in (one + other, one, other))
         assert same(whole.to_dicts(), first.to_dicts() + second.to_dicts())
         assert np.array_equal(whole.statuses, np.vstack([first.statuses, second.statuses]))
@@ -158,10 +159,10 @@ def test_a_batch_is_the_union_of_its_parts(
     )
 )
 def test_different_ids_are_different_entities(store: Store, ids: list[tuple[int, str]]) -> None:
-    keys = {"user_id": [user for user, _ in ids], "sku": [sku for _, sku in ids]}
+    keys = {"customer_id": [customer for customer, _ in ids], "sku": [sku for _, sku in ids]}
     for client in store.clients:
-        client.write("affinity", {**keys, "clicks": list(range(len(ids)))})
-        read = client.prepare(entity="affinity").get(keys).column("clicks")
+        client.write("affinity", {**keys, "likes": list(range(len(ids)))})
+        read = client.prepare(entity="affinity").get(keys).column("likes")
         assert read.tolist() == list(range(len(ids)))
         assert client.delete("affinity", keys) == len(ids)
 
@@ -171,23 +172,23 @@ def test_different_ids_are_different_entities(store: Store, ids: list[tuple[int,
     columns=st.integers(0, 12).flatmap(
         lambda rows: st.fixed_dictionaries(
             {
-                "age": st.lists(INT64, min_size=rows, max_size=rows),
-                "score": st.lists(FLOAT, min_size=rows, max_size=rows),
-                "ratio": st.lists(FLOAT32, min_size=rows, max_size=rows),
-                "active": st.lists(st.booleans(), min_size=rows, max_size=rows),
+                "orders": st.lists(INT64, min_size=rows, max_size=rows),
+                "rating": st.lists(FLOAT, min_size=rows, max_size=rows),
+                "discount": st.lists(FLOAT32, min_size=rows, max_size=rows),
+                "loyal": st.lists(st.booleans(), min_size=rows, max_size=rows),
             }
         )
     )
 )
 def test_dicts_lists_and_arrays_store_the_same(store: Store, columns: dict[str, list[Any]]) -> None:
-    rows = len(columns["age"])
-    dtypes = {"age": np.int64, "score": np.float64, "ratio": np.float32, "active": np.bool_}
+    rows = len(columns["orders"])
+    dtypes = {"orders": np.int64, "rating": np.float64, "discount": np.float32, "loyal": np.bool_}
     client = store.clients[0]
     prepared = client.prepare(features=list(columns))
     answers = []
     for form in ("dicts", "lists", "arrays"):
         ids = [next(store.fresh) for _ in range(rows)]
-        given: Any = {"user_id": ids, **columns}
+        given: Any = {"customer_id": ids, **columns}
         if form == "dicts":
             given = [
                 dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)
@@ -196,8 +197,8 @@ def test_dicts_lists_and_arrays_store_the_same(store: Store, columns: dict[str, 
             arrays: dict[str, Any] = {
                 name: np.array(columns[name], dtype=dtypes[name]) for name in columns
             }
-            given = {"user_id": np.array(ids, dtype=np.int64), **arrays}
-        client.write("profile", given, event_time=RECENT_MS)
+            given = {"customer_id": np.array(ids, dtype=np.int64), **arrays}
+        client.write("customer", given, event_time=RECENT_MS)
         table = prepared.get(ids)
         answers.append((table.to_dicts(), table.to_numpy().tobytes()))
     assert same(answers[0][0], answers[1][0])

@@ -13,9 +13,9 @@ import pytest
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     FeatureService,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -36,7 +36,7 @@ NOW = 1_700_000_000_000
 
 user = Entity("user", join_keys={"user_id": String})
 member = Entity("member", join_keys={"member_id": Int64})
-shop = FileSource("shop", event_time="at")
+shop = EventSource("shop", event_time="at")
 
 
 class Buys(SeriesView, entity=user, source=shop, retention="2h"):
@@ -50,7 +50,7 @@ class Buys(SeriesView, entity=user, source=shop, retention="2h"):
     n_all: Int64 = window.count()
     spent_10m: Float64 = window.sum("price", "10m")
     pieces_30m: Int64 = window.sum("pieces", "30m")
-    mean_10m: Float64 = window.avg("price", "10m")
+    mean_10m: Float64 = window.mean("price", "10m")
     low_10m: Float64 = window.min("price", "10m")
     high_10m: Int64 = window.max("pieces", "10m")
     items_30m: Int64 = window.distinct("item", "30m")

@@ -15,9 +15,9 @@ import redis
 
 from fscore import (
     Entity,
+    EventSource,
     FeatureService,
     FeatureView,
-    FileSource,
     Int64,
     Registry,
     SeriesView,
@@ -34,7 +34,7 @@ ENTITIES = list(range(400))
 AT = 1_700_000_000_000
 
 user = Entity("user", join_keys={"user_id": Int64})
-shop = FileSource("shop", event_time="at")
+shop = EventSource("shop", event_time="at")
 
 
 class Counter(FeatureView, entity=user):
@@ -97,7 +97,7 @@ def writers(port: int) -> Iterator[None]:
 def broken(table: Any) -> int:
     """Return how many rows have counts that differ from each other."""
     there = (table.statuses == Status.PRESENT).all(axis=1)
-    counts = np.stack([table.column(n) for n in ("counted", "packed_count", "clicks")])
+    counts = np.stack([table.column(n, missing=0) for n in ("counted", "packed_count", "clicks")])
     return int((there & (counts.min(axis=0) != counts.max(axis=0))).sum())
 
 

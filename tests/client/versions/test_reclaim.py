@@ -150,7 +150,7 @@ def test_features_with_a_ttl_of_their_own_go_sooner(
     client.write("attention", [row], event_time=now, ordering=ordering)
     assert lives_for(witness, key) == 1
     assert fields_live_for(witness, key, *fields) == [-1, 5, 5, -1]
-    # Of two rows of one millisecond, the null would lose.
+    # A millisecond later, because in a row of the same time the null would lose.
     client.write("attention", [{**row, "hovered": None}], event_time=now + 1, ordering=ordering)
     assert fields_live_for(witness, key, *fields) == [-1, -2, 5, -1]
 
@@ -167,8 +167,10 @@ def test_what_a_row_leaves_out_lives_on_with_it(client: Any, witness: Any) -> No
 
 @pytest.mark.usefixtures("by_field")
 def test_a_field_is_reclaimed(client: Any, witness: Any) -> None:
-    client.write("glimpse", [{"brief_id": 1, "seen": 1, "known": 2}])
-    assert witness.hexists("brief:{1}:v1", "seen")
+    row = {"seen": 1, "known": 2}
+    client.write("glimpse", [{"brief_id": 1, **row}])
+    client.write("glimpse", [{"brief_id": 2, **row}], event_time=shortly_ahead())
+    assert witness.hexists("brief:{2}:v1", "seen")
     until(lambda: not witness.hexists("brief:{1}:v1", "seen"))
     table = client.prepare(features=["seen", "known"]).get([1])
     assert table.to_dicts() == [{"seen": None, "known": 2}]

@@ -102,7 +102,7 @@ def test_look_alikes_stay(client: Any, witness: Any) -> None:
     assert keys(witness) == (before - retired) | set(strangers) | {b"feature_version:ranking"}
 
 
-def test_a_prefix_is_a_border(driver: Driver, redis_url: str, witness: Any) -> None:
+def test_keys_with_another_prefix_stay(driver: Driver, redis_url: str, witness: Any) -> None:
     for prefix in ("", "acme:", "acme:user:", "a.c+e|"):
         one = driver.connect(redis_url, key_prefix=prefix, registry_poll=0.01)
         one.apply(REGISTRY)
@@ -154,7 +154,7 @@ def test_what_is_written_behind_the_scan_is_found(client: Any, witness: Any) -> 
     assert not late and not witness.keys("user:*")
 
 
-def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> None:
+def test_a_writer_that_does_not_follow_is_reported(client: Any, witness: Any) -> None:
     write(client, 2, [str(number) for number in range(1_000)])
     client.versions.promote("ranking", client.versions.create("ranking"))
 
@@ -162,7 +162,7 @@ def test_a_writer_that_does_not_follow_is_told(client: Any, witness: Any) -> Non
         assert now.share < 1.0
         witness.set("user:{8}:v1", "x")
 
-    # There from the beginning, so that the first scan finds it wherever it comes in it.
+    # The key is there from the beginning, so the first scan finds it, in whatever order it comes.
     witness.set("user:{8}:v1", "x")
     with pytest.raises(ConfigError, match="goes on writing it"):
         client.versions.retire("ranking", 1, force=True, progress=progress)

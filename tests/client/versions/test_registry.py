@@ -24,8 +24,8 @@ from fscore import (
     UnsafeChange,
 )
 from fscore.operations import registry as store
-from tests.client.driver import Driver, make_driver
-from tests.client.shop import REGISTRY
+from tests.client.driver import Driver, make_driver, until
+from tests.shop import REGISTRY
 
 user = Entity("user", join_keys={"user_id": Int64})
 
@@ -137,16 +137,11 @@ def test_a_new_revision_is_followed(driver: Driver, redis_url: str) -> None:
     one.apply(definitions(more=True))
     one.write("profile", [{"user_id": 1, "country": "US"}])
     # The blocking client looks before it reads; the asyncio client looks beside its reads.
-    wait_until(lambda: prepared.get([1]).features == ("age", "country"))
+    until(lambda: prepared.get([1]).features == ("age", "country"))
     assert prepared.get([1]).to_dicts() == [{"age": 29, "country": "US"}]
     assert prepared.features == ("age", "country")
     follower.write("profile", [{"user_id": 2, "age": 1, "country": "DE"}])
     assert prepared.get([2]).to_dicts() == [{"age": 1, "country": "DE"}]
-
-
-def wait_until(condition: Any) -> None:
-    """Poll a condition until it holds; each check costs a round trip."""
-    assert any(condition() for _ in range(10_000))
 
 
 def test_a_service_that_was_removed_is_reported(driver: Driver, redis_url: str) -> None:

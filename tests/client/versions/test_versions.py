@@ -18,7 +18,7 @@ from fscore import (
     FeatureView,
     FlagView,
     Int64,
-    InvalidKeys,
+    InvalidArgument,
     Payload,
     Registry,
     SeriesView,
@@ -82,7 +82,7 @@ def stored_ages(witness: Any) -> dict[str, int]:
 # Which version is read.
 
 
-def test_the_pointer_decides_where_a_request_pins_nothing(client: Any, witness: Any) -> None:
+def test_the_pointer_decides_if_a_request_pins_nothing(client: Any, witness: Any) -> None:
     write_ages(client, v1=10, v2=20, v3=30)
     prepared = client.prepare("ranking")
     assert (prepared.version, prepared.get([1]).version) == (1, 1)
@@ -102,7 +102,7 @@ def test_the_pointer_decides_where_a_request_pins_nothing(client: Any, witness: 
     assert client.prepare(entity="user").get([1]).version == 1
 
 
-def test_the_definition_decides_where_there_is_no_pointer(
+def test_the_definition_decides_if_there_is_no_pointer(
     driver: Driver, client: Any, witness: Any
 ) -> None:
     newer = FeatureService("ranking", features=[Profile.age], version=7)
@@ -128,7 +128,7 @@ def test_a_pointer_set_by_hand_is_followed(client: Any, witness: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "2.0", "two", " 2", "02", str(2**63)])
-def test_a_pointer_that_is_no_version_stops_that_service_alone(
+def test_a_pointer_that_is_not_a_version_stops_that_service_alone(
     client: Any, witness: Any, text: str
 ) -> None:
     prepared, other = client.prepare("ranking"), client.prepare("stock")
@@ -227,7 +227,7 @@ def test_going_back_is_a_stack(client: Any, witness: Any) -> None:
     assert versions.rollback("ranking").version == 1
 
 
-def test_there_and_back_again_ends(client: Any) -> None:
+def test_rolling_back_alternates_between_two_versions(client: Any) -> None:
     versions = client.versions
     versions.promote("ranking", versions.create("ranking"))
     versions.promote("ranking", 1)
@@ -251,11 +251,11 @@ def test_unknown_names_and_numbers(client: Any) -> None:
     assert caught.value.suggestions == ("1",)
     with pytest.raises(VersionNotFound):
         client.versions.retire("ranking", 5)
-    for wrong in (True, "2", None):
-        with pytest.raises(InvalidKeys):
+    for wrong in (True, "2", None, 0):
+        with pytest.raises(InvalidArgument, match="version"):
             client.versions.promote("ranking", wrong)
     for rate in (0, -1, True, "fast"):
-        with pytest.raises(InvalidKeys, match="rate"):
+        with pytest.raises(InvalidArgument, match="rate"):
             client.versions.retire("ranking", 1, rate=rate)
 
 
@@ -287,7 +287,7 @@ def test_one_of_two_concurrent_promotions_is_a_conflict(
     assert found.versions[1].state == "filling"
 
 
-def test_changes_of_other_services_are_no_conflict(
+def test_changes_of_other_services_are_not_a_conflict(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.versions.create("ranking")
@@ -384,7 +384,7 @@ def test_versions_of_an_entity_are_those_of_the_services_that_read_it(client: An
     assert written == {"profile": (1, 2, 3), "stock": (1, 3), "opening": (1,)}
 
 
-def test_what_happened_has_no_version() -> None:
+def test_events_and_flags_have_no_version() -> None:
     class Clicks(SeriesView, entity=user):
         page: String = Payload()
         clicks: Int64 = window.count("1h")
@@ -476,7 +476,7 @@ def test_what_a_rollback_would_need_is_retired_by_force_alone(client: Any) -> No
     assert states == {1: "live", 2: "retired", 3: "live"}
 
 
-def test_what_is_being_filled_may_be_given_up(client: Any) -> None:
+def test_a_version_that_is_being_filled_may_be_retired(client: Any) -> None:
     version = client.versions.create("ranking")
     client.write("profile", [{"user_id": 1, "age": 1}])
     assert client.versions.retire("ranking", version).removed == 1

@@ -10,7 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fscore import Entity, FeatureView, FileSource, Int64, InvalidValue, Registry, Timestamp, latest
+from fscore import (
+    Entity,
+    EventSource,
+    FeatureView,
+    Int64,
+    InvalidValue,
+    Registry,
+    Timestamp,
+    latest,
+)
 from tests.client.driver import Driver
 from tests.client.kinds import VIEWS, user
 from tests.event_times import EARLIEST_MS, RECENT_MS, shortly_ahead
@@ -177,7 +186,7 @@ def test_values_of_features_and_as_of_may_be_any_time(client: Any) -> None:
 def test_a_push_refuses_the_same(
     driver: Driver, redis_url: str, timestamp_format: str | None, wrong: Any, why: str
 ) -> None:
-    source = FileSource("sales", event_time="at", timestamp_format=timestamp_format)
+    source = EventSource("sales", event_time="at", timestamp_format=timestamp_format)
     shopper = Entity("shopper", join_keys={"shopper_id": Int64})
 
     class Latest(FeatureView, entity=shopper, source=source):

@@ -10,12 +10,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import fscore
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -32,13 +33,14 @@ from fscore import (
     count,
     ever,
     latest,
+    mean,
     window,
 )
 
 user = Entity("user", join_keys={"user_id": Int64})
 shelf = Entity("shelf", join_keys={"shop": String, "row": Int64})
-sales = FileSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
-manual = FileSource("manual", event_time="at")
+sales = EventSource("sales", event_time="at", keys={"user_id": "buyer", "row": "shelf_row"})
+manual = EventSource("manual", event_time="at")
 
 
 class Buyer(FeatureView, entity=user, source=sales):
@@ -73,6 +75,14 @@ class Totals(FeatureView, entity=user, source=sales):
     events: Int64 = Feature(count())
 
 
+class Amounts(FeatureView, entity=user, source=sales):
+    paid_total: Float64 = Feature(fscore.sum("amount"))
+
+
+class Means(FeatureView, entity=user, source=sales):
+    paid_mean: Float64 = Feature(mean("amount"))
+
+
 class Country(FeatureView, entity=user, source=sales):
     bought_in: String = latest("country", where={"kind": "buy"})
 
@@ -86,7 +96,10 @@ class Counted(FeatureView, entity=user, source=manual):
     seen: Int64 = Feature(count())
 
 
-VIEWS = [Buyer, Purchases, Parcels, ShelfSales, Marks, Totals, Country, Scored, Counted]
+VIEWS = [
+    *(Buyer, Purchases, Parcels, ShelfSales, Marks, Totals, Amounts, Means, Country, Scored),
+    Counted,
+]
 REGISTRY = Registry.from_definitions(VIEWS)
 DAY = 1_704_067_200_000
 BASE = {"buyer": 1, "shop": "s", "shelf_row": 2, "kind": "buy", "at": "2024-01-01", "big": False}
@@ -129,6 +142,8 @@ def test_events_reach_every_view_that_they_fill(client: Any) -> None:
     }
     assert result.left_out == {
         "totals": "events is count() over all events, which only a load sees",
+        "amounts": "paid_total is sum() over all events, which only a load sees",
+        "means": "paid_mean is mean() over all events, which only a load sees",
         "country": "bought_in is latest() of some events, and a row is the newest of all",
         "scored": "score does not follow from events, and a row is written whole",
     }
@@ -189,17 +204,17 @@ def test_of_events_with_equal_times_the_greatest_text_stays(client: Any) -> None
     assert features(client)["paid"] == 1.0
 
 
-MOMENT = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+TIME = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 EVENTS = [
-    {**BASE, "at": MOMENT, "country": "NZ", "amount": 0.5, "due": MOMENT, "parcel": "a"},
+    {**BASE, "at": TIME, "country": "NZ", "amount": 0.5, "due": TIME, "parcel": "a"},
     {
         **BASE,
-        "at": MOMENT,
+        "at": TIME,
         "kind": "ship",
         "buyer": 2,
         "country": "FR",
         "amount": 3.0,
-        "due": MOMENT,
+        "due": TIME,
     }
     | {"parcel": "b"},
 ]
@@ -254,7 +269,7 @@ def test_dicts_may_leave_out_what_is_null_and_bring_more(client: Any) -> None:
     assert features(client)["paid_ever"] == 0.0
 
 
-def test_no_events_are_no_error(client: Any) -> None:
+def test_a_push_without_events_is_not_an_error(client: Any) -> None:
     result = client.push("sales", [])
     assert result.events == 0
     assert {view.rows for view in result.views.values()} == {0}
@@ -275,14 +290,14 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         "parcel",
         2,
     ),
-    "a moment that is none": (
+    "a text that is not a time": (
         [event(), event(at="yesterday")],
         InvalidValue,
         "event 1 of sales: at is 'yesterday'; expected a time in ISO 8601",
         "at",
         1,
     ),
-    "a number where moments are text": (
+    "a number if times are text": (
         [event(at=DAY)],
         InvalidValue,
         f"event 0 of sales: at is {DAY}; expected a time in ISO 8601; numbers need "
@@ -290,7 +305,7 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         "at",
         0,
     ),
-    "a moment without a zone": (
+    "a time without a zone": (
         [event(at=dt.datetime(2024, 1, 1))],
         InvalidValue,
         "event 0 of sales: at is 2024-01-01 00:00:00; expected a time in ISO 8601; give it a "
@@ -298,8 +313,8 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         "at",
         0,
     ),
-    "a payload's moment": ([event(due="soon")], InvalidValue, "due is 'soon'", "due", 0),
-    "no moment": ([event(), event(at=None)], InvalidValue, "event 1 of sales has no at", "at", 1),
+    "a payload's time": ([event(due="soon")], InvalidValue, "due is 'soon'", "due", 0),
+    "no time": ([event(), event(at=None)], InvalidValue, "event 1 of sales has no at", "at", 1),
     "before 1990": (
         [event(at="1989-12-31")],
         InvalidValue,
@@ -314,7 +329,7 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         "at",
         0,
     ),
-    "no join key": ([event(), {"at": MOMENT}], InvalidKeys, "event 1 of sales has no", "buyer", 1),
+    "no join key": ([event(), {"at": TIME}], InvalidKeys, "event 1 of sales has no", "buyer", 1),
     "a join key of another type": (
         [event(), event(buyer="ann")],
         InvalidKeys,
@@ -329,7 +344,7 @@ WRONG: dict[str, tuple[Any, type[Any], str, str | None, int | None]] = {
         "buyer",
         1,
     ),
-    "a cell to compare that is no text": (
+    "a cell to compare that is not text": (
         [event(kind=["buy"])],
         InvalidValue,
         "event 0 of sales: kind is ['buy']; expected text, a number or a boolean",

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fscore import ConfigError, InvalidValue
+from fscore import ConfigError, InvalidArgument
 from tests.client.driver import PATIENCE, Driver
 from tests.client.kinds import DAY_MS, REGISTRY
-from tests.client.shop import wide_registry
 from tests.event_times import EARLIEST_MS, PAST_MS, shortly_ahead
+from tests.shop import wide_registry
 
 T = PAST_MS
 KEY = "user:{1}:v1"
@@ -86,7 +86,7 @@ def test_of_rows_with_equal_times_the_greatest_text_of_each_field_stays(
     "stored",
     ["text", "", "-5", "1e99", "0x7fffffffffff", f" {T}", "9223372036854775808", "1" * 40],
 )
-def test_what_is_no_event_time_is_older_than_any(client: Any, witness: Any, stored: str) -> None:
+def test_an_invalid_stored_time_is_older_than_any(client: Any, witness: Any, stored: str) -> None:
     witness.hset(KEY, mapping={"age": "1", "country": "US", "_ts:profile": stored})
     assert write(client, {"age": 2, "event_time": EARLIEST_MS}) == 0
     assert hashed(witness) == {"age": "2", "_ts:profile": str(EARLIEST_MS)}
@@ -148,7 +148,7 @@ def test_more_fields_than_a_script_may_unpack_at_once(driver: Driver, redis_url:
 
 
 def test_other_orderings_are_refused(client: Any, witness: Any) -> None:
-    with pytest.raises(InvalidValue, match="'newest'; it must be one of arrival, event_time"):
+    with pytest.raises(InvalidArgument, match="'newest'; it must be one of arrival, event_time"):
         client.write("profile", [{"user_id": 1}], ordering="newest")
     assert witness.exists(KEY) == 0
 
@@ -219,7 +219,7 @@ def test_packed_rows_that_others_wrote_may_be_of_any_time(
     assert witness.get(key) == (other if stays else row)
 
 
-# Whatever the order
+# Rows and events in any order
 
 TIMES = st.integers(T, T + 3)
 HASH_ROWS = st.builds(

@@ -39,7 +39,7 @@ def calls(witness: Any, command: str) -> tuple[int, int]:
     return stats.get("calls", 0), stats.get("failed_calls", 0)
 
 
-def test_a_script_is_loaded_once_and_only_where_it_is_not_known(client: Any, witness: Any) -> None:
+def test_a_script_is_loaded_once_and_only_if_it_is_not_known(client: Any, witness: Any) -> None:
     witness.script_flush()
     witness.config_resetstat()
     # Two hundred rows are four calls.
@@ -145,7 +145,7 @@ def test_a_server_without_memory_refuses_and_changes_nothing(
     before = own_server.command("DBSIZE")
     assert own_server.command("CONFIG", "SET", "maxmemory", "1") == b"+OK\r\n"
     with pytest.raises(WriteRejected, match="OOM"):
-        client.write(view, [{**row, "user_id": 70_000}], ordering="event_time", timeout=2.0)
+        client.write(view, [{**row, "user_id": 70_000}], ordering="event_time")
     assert own_server.command("CONFIG", "SET", "maxmemory", "0") == b"+OK\r\n"
     assert own_server.command("DBSIZE") == before
     client.write(view, [{**row, "user_id": 70_000}], ordering="event_time")
@@ -174,7 +174,7 @@ REPEATABLE = {
 
 
 @pytest.mark.parametrize("case", REPEATABLE)
-def test_an_uncertain_write_is_sent_again_where_that_does_no_harm(
+def test_an_uncertain_write_is_sent_again_if_that_does_no_harm(
     behind: Any, proxy: FaultProxy, witness: Any, case: str
 ) -> None:
     view, rows, ordering = REPEATABLE[case]
@@ -196,7 +196,7 @@ def test_an_uncertain_write_is_sent_again_where_that_does_no_harm(
         assert stored() == expected
 
 
-def test_an_uncertain_write_by_arrival_is_the_callers(
+def test_an_uncertain_write_by_arrival_is_left_to_the_caller(
     behind: Any, proxy: FaultProxy, witness: Any
 ) -> None:
     packed = {"user_id": 1, "points": 1, "name": "a", "active": True, "tags": None}

@@ -196,7 +196,7 @@ def test_a_key_of_another_type(client: Any, witness: Any) -> None:
     assert witness.zcard("clicks:user:{1}") == witness.zcard("clicks:user:{3}") == 1
 
 
-# Whatever the order
+# Rows and events in any order
 
 EVENTS = st.builds(
     lambda offset, page: {"user_id": 1, "page": page, "event_time": T + offset},

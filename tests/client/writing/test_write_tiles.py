@@ -125,7 +125,7 @@ def test_a_sum_beyond_64_bits_is_invalid_for_good(client: Any, witness: Any) -> 
     assert (found["l:amount"], found["g:amount"]) == (str(-(2**60)), str(LARGEST))
 
 
-def test_floats_that_are_no_numbers(client: Any, witness: Any) -> None:
+def test_nan_and_infinity(client: Any, witness: Any) -> None:
     client.write("tiled", [event(0, price=math.nan)])
     assert {tiles(witness)[T][f"{part}:price"] for part in "slg"} == {"nan"}
     client.write("tiled", [event(1, price=2.0)])
@@ -162,14 +162,14 @@ def test_tiles_go_when_their_time_is_over(client: Any, witness: Any) -> None:
     assert sorted(tiles(witness)) == [T + 90 * DAY_MS]
 
 
-def test_tiles_go_where_the_series_has_expired(client: Any, witness: Any) -> None:
+def test_tiles_go_if_the_series_has_expired(client: Any, witness: Any) -> None:
     client.write("tiled", [event(hours * HOUR_MS) for hours in range(3)])
     witness.delete(KEY)
     client.write("tiled", [event(30 * DAY_MS + 2 * HOUR_MS)])
     assert sorted(tiles(witness)) == [T + 2 * HOUR_MS, T + 30 * DAY_MS + 2 * HOUR_MS]
 
 
-def test_what_is_older_than_any_tile_goes_into_none(client: Any, witness: Any) -> None:
+def test_an_event_older_than_any_tile_goes_into_none(client: Any, witness: Any) -> None:
     rows = [event(0), event(HOUR_MS), event(30 * DAY_MS + HOUR_MS)]
     assert client.write("tiled", rows).unchanged == 0
     assert sorted(tiles(witness)) == [T + HOUR_MS, T + 30 * DAY_MS + HOUR_MS]
@@ -219,7 +219,7 @@ def test_many_events_of_one_entity(client: Any, witness: Any) -> None:
     assert tiles(witness) == found
 
 
-# Whatever the order
+# Rows and events in any order
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
 EVENTS = st.builds(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from fscore import FileSource, Registry, count, diff
+import fscore
+from fscore import EventSource, Registry, count, diff
 from fscore.registry import (
     EntityDefinition,
     FeatureDefinition,
@@ -86,7 +87,7 @@ def service(**changes: Any) -> Registry:
     return replace(BASE, services={"ranking": replace(RANKING, **changes)})
 
 
-SOURCE = FileSource("clicks", event_time="at")
+SOURCE = EventSource("clicks", event_time="at")
 
 SAFE_CHANGES = [
     (
@@ -127,6 +128,11 @@ SAFE_CHANGES = [
         feature(mapping=count()),
         '~ feature profile.age: mapping none -> {"column": null, "op": "count", "where": {}}'
         "  (values follow at the next load)",
+    ),
+    (
+        feature(mapping=fscore.sum("years", where={"event": "birthday"})),
+        '~ feature profile.age: mapping none -> {"column": "years", "op": "sum", '
+        '"where": {"event": ["birthday"]}}  (values follow at the next load)',
     ),
     (feature(description="years"), '~ feature profile.age: description "" -> "years"'),
     (

@@ -13,6 +13,7 @@ from fscore.registry import (
     FeatureDefinition,
     FeatureViewDefinition,
     FlagViewDefinition,
+    Layout,
     PayloadField,
     RequestViewDefinition,
     SeriesViewDefinition,
@@ -105,7 +106,7 @@ def test_a_feature_that_leaves_a_hash_leaves_its_data_there() -> None:
     ],
 )
 def test_layouts(
-    old: tuple[str, str | None], new: tuple[str, str | None], lines: list[str]
+    old: tuple[Layout, Layout | None], new: tuple[Layout, Layout | None], lines: list[str]
 ) -> None:
     before, after = (replace(PACKED, layout=one, migrating_from=other) for one, other in (old, new))
     assert changes(before, after) == lines
@@ -278,6 +279,7 @@ def test_views_that_are_new_say_what_they_are() -> None:
     [
         (window.count(), "count()"),
         (window.sum("price", "7d"), 'sum("price", "7d")'),
+        (window.mean("price", "7d"), 'mean("price", "7d")'),
         (window.last(5, "price"), 'last(5, "price")'),
         (window.last_times(5), "last_times(5)"),
         (window.session_length("90s"), 'session_length(gap="90s")'),

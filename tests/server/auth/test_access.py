@@ -7,7 +7,7 @@ import redis
 import fscore
 from tests.redis_server import RedisServer
 from tests.server.server_process import ServerProcess
-from tests.server.shop import REGISTRY
+from tests.server.store import REGISTRY
 
 ONE = "/v1/features?user_id=u1&service=ranking"
 PASSWORD = "s3cret-pass"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,11 +13,16 @@ import httpx
 import pytest
 
 from fscore.errors import ConfigError
+from fscore.serving import ApiKeys
+from fscore_server.auth import authentication, key_file
 from fscore_server.process.run import run
 from fscore_server.settings import load_settings
+from fscore_server.telemetry.metrics import Metrics
+from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
 from tests.server import keys
 from tests.server.both import asking_both, comparable_stream
+from tests.server.conftest import UNCHANGING
 from tests.server.keys import (
     EXPIRED,
     FULL,
@@ -31,6 +37,7 @@ from tests.server.keys import (
     Key,
 )
 from tests.server.server_process import ServerProcess
+from tests.unforeseen import failing_once
 
 ONE = "/v1/features?user_id=u1&service=ranking"
 MANY = {"service": "ranking", "entities": {"user_id": ["u1", "null"]}}
@@ -59,13 +66,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hot(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(any_store.url, api_keys_file=str(file), access_log=True) as process:
+    settings = {"api_keys_file": str(file), "access_log": True, **UNCHANGING}
+    with ServerProcess(any_store.url, **settings) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def application(any_store: RedisServer, file: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(any_store.url, api_keys_file=str(file), hot_routes=False) as process:
+    settings = {"api_keys_file": str(file), "hot_routes": False, **UNCHANGING}
+    with ServerProcess(any_store.url, **settings) as process:
         yield process
 
 
@@ -144,7 +153,7 @@ def raw_get(target: str, *headers: str) -> bytes:
 
 def received(server: ServerProcess, sent: bytes) -> bytes:
     """Send bytes after which the server closes the connection; return all that it answers."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(sent)
         stream = b""
         while part := connection.recv(65536):
@@ -343,7 +352,7 @@ def test_rotation_and_revocation_reach_open_connections(
         any_store.url, api_keys_file=str(changing), hot_routes=hot_routes
     ) as process:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        with httpx.Client(base_url=process.url, limits=limits, timeout=20) as client:
+        with httpx.Client(base_url=process.url, limits=limits, timeout=PATIENCE) as client:
             assert [status(client, RANKING) for _ in range(3)] == [200, 200, 200]
             assert status(client, OTHER) == 401
             keys.write(changing, FULL, RANKING, OTHER)
@@ -400,7 +409,7 @@ def test_every_worker_follows(any_store: RedisServer, changing: Path) -> None:
         for _ in range(20):
             # Each request has a new connection, which the kernel gives to either worker.
             answers = [
-                httpx.get(process.url + ONE, headers=key.header, timeout=20).status_code
+                httpx.get(process.url + ONE, headers=key.header, timeout=PATIENCE).status_code
                 for key in (RANKING, OTHER)
             ]
             assert answers == [401, 200]
@@ -408,6 +417,29 @@ def test_every_worker_follows(any_store: RedisServer, changing: Path) -> None:
         assert await_workers(process, "the last good keys stay") == {0, 1}
         shown = metrics(process)
         assert [f'fscore_api_keys_valid{{worker="{n}"}} 0' in shown for n in (0, 1)] == [True, True]
+
+
+def test_an_unforeseen_error_does_not_end_the_following(
+    changing: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(authentication, "_LOOK_EVERY", 0.01)
+    changes: list[ApiKeys] = []
+
+    async def scenario() -> None:
+        following = authentication.Authentication(changing, Metrics([]), changes.append)
+        await following.start()
+        try:
+            before = len(changes)
+            monkeypatch.setattr(key_file, "compiled", failing_once(key_file.compiled))
+            keys.write(changing, FULL, OTHER)
+            await asyncio.to_thread(until, lambda: len(changes) > before)
+        finally:
+            await following.stop()
+
+    asyncio.run(scenario())
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "the file of API keys cannot be used; the last good keys stay"
+    ]
 
 
 def await_workers(process: ServerProcess, message: str) -> set[int]:
@@ -513,8 +545,8 @@ def test_with_keys_it_listens_beyond_loopback(any_store: RedisServer, changing: 
     settings = {"host": "0.0.0.0", "api_keys_file": str(changing)}
     with ServerProcess(any_store.url, **settings) as process:
         url = f"http://127.0.0.1:{process.port}{ONE}"
-        assert httpx.get(url, timeout=20).status_code == 401
-        assert httpx.get(url, headers=FULL.header, timeout=20).status_code == 200
+        assert httpx.get(url, timeout=PATIENCE).status_code == 401
+        assert httpx.get(url, headers=FULL.header, timeout=PATIENCE).status_code == 200
 
 
 def test_keys_hold_although_it_may_listen_without(any_store: RedisServer, changing: Path) -> None:

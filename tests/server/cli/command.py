@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "fscore_server.cli"]
+# On a busy machine any command may take the two seconds after which it tells its progress.
+_PROGRESS = re.compile(r"^.*\d (?:rows, \d+ rejected|% (?:written|done), .*)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a command."""
+    """The result of a command; `err` is without lines of progress."""
 
     code: int
     out: str
@@ -24,7 +27,7 @@ class Done:
 
 
 class Fscore:
-    """Runs `fscore` in a folder, with only these variables as settings."""
+    """Runs `fscore` in a folder, with only these variables as settings, and a long deadline."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
@@ -33,7 +36,8 @@ class Fscore:
             for name, value in os.environ.items()
             if not name.startswith(("FSCORE_", "DEMO_"))
         }
-        self.environment = {**outside, "COLUMNS": "100", **variables}
+        # A busy machine may stop a process for longer than a second, the default deadline.
+        self.environment = {**outside, "COLUMNS": "100", "FSCORE_TIMEOUT": "10", **variables}
 
     def __call__(self, *arguments: object, stdin: str = "", **variables: str) -> Done:
         """Run a command to its end with this standard input."""
@@ -47,7 +51,14 @@ class Fscore:
             timeout=120,
         )
         assert "Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Done(done.returncode, done.stdout, _PROGRESS.sub("", done.stderr))
+
+    def change_definitions(self, old: str, new: str) -> None:
+        """Replace a text in defs.py, which must have it."""
+        path = self.folder / "defs.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
 
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
         """Start a command and return its process."""

@@ -6,17 +6,20 @@ import datetime as dt
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import fscore as library
-from tests.redis_server import RedisServer, free_port
+from fscore_server.cli import doctor
+from tests.redis_server import RedisServer
 from tests.server.cli.command import COMMAND, Done, Fscore
 
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Clicks(FeatureView, entity=user, source=source):
     clicks: Int64 = Feature(count(), default=0)
@@ -32,21 +35,6 @@ EVENTS = """user_id,at,page
 """
 
 
-@pytest.fixture
-def shop(fscore_on: Fscore) -> Fscore:
-    """A folder with definitions and events, applied to a server."""
-    (fscore_on.folder / "defs.py").write_text(DEFINITIONS)
-    (fscore_on.folder / "clicks.csv").write_text(EVENTS)
-    assert fscore_on("apply", "defs.py").code == 0
-    return fscore_on
-
-
-def change(fscore: Fscore, old: str, new: str) -> None:
-    path = fscore.folder / "defs.py"
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
-
-
 def failed(done: Done, *parts: str, code: int = 1) -> None:
     assert done.code == code, done
     assert done.out == ""
@@ -57,8 +45,8 @@ def failed(done: Done, *parts: str, code: int = 1) -> None:
         assert part in message
 
 
+@pytest.mark.usefixtures("files")
 def test_apply_says_what_it_did_and_applying_again_changes_nothing(fscore_on: Fscore) -> None:
-    (fscore_on.folder / "defs.py").write_text(DEFINITIONS)
     done = fscore_on("apply", "defs.py")
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1] == (
@@ -69,40 +57,53 @@ def test_apply_says_what_it_did_and_applying_again_changes_nothing(fscore_on: Fs
     assert json.loads(again.out) == {"revision": 1, "changed": False, "safe": True, "changes": []}
 
 
-def test_plan_shows_changes_and_applies_none(shop: Fscore) -> None:
-    assert shop("plan", "defs.py").out == "no changes\n"
-    change(shop, "    last_at", "    age: Int64\n    last_at")
-    done = shop("plan", "defs.py")
+def test_old_names_in_definitions_are_reported_on_standard_error(project: Fscore) -> None:
+    project.change_definitions("EventSource(", "fscore.FileSource(")
+    project.change_definitions("from fscore import *", "import fscore; from fscore import *")
+    done = project("plan", "defs.py")
+    assert (done.code, done.out) == (0, "no changes\n")
+    said = (
+        "defs.py:4: DeprecationWarning: fscore.FileSource is deprecated: write fscore.EventSource"
+    )
+    assert said in done.err
+    assert done.err.count("DeprecationWarning") == 1
+    assert project("plan", "defs.py", PYTHONWARNINGS="ignore").err == ""
+
+
+def test_plan_shows_changes_and_applies_none(project: Fscore) -> None:
+    assert project("plan", "defs.py").out == "no changes\n"
+    project.change_definitions("    last_at", "    age: Int64\n    last_at")
+    done = project("plan", "defs.py")
     assert (done.code, done.err) == (0, "")
     assert "+ feature clicks.age: Int64" in done.out
-    assert shop("plan", "defs.py").out == done.out
+    assert project("plan", "defs.py").out == done.out
 
 
-def test_an_unsafe_change_is_refused_until_it_is_allowed(shop: Fscore) -> None:
-    change(shop, "last_page: String", "last_page: Int64")
-    planned = shop("plan", "defs.py", "--json")
+def test_an_unsafe_change_is_refused_until_it_is_allowed(project: Fscore) -> None:
+    project.change_definitions("last_page: String", "last_page: Int64")
+    planned = project("plan", "defs.py", "--json")
     assert planned.code == 3
     assert json.loads(planned.out)["safe"] is False
-    refused = shop("apply", "defs.py")
+    refused = project("apply", "defs.py")
     assert refused.code == 3
     assert "clicks.last_page" in refused.err
     assert "--allow-unsafe" in refused.err
-    allowed = shop("apply", "defs.py", "--allow-unsafe", "--json")
+    allowed = project("apply", "defs.py", "--allow-unsafe", "--json")
     assert allowed.code == 0
     assert json.loads(allowed.out)["revision"] == 2
 
 
-def test_load_writes_what_get_reads(shop: Fscore) -> None:
-    done = shop("load", "defs.py", "clicks.csv")
+def test_load_writes_what_get_reads(project: Fscore) -> None:
+    done = project("load", "defs.py", "clicks.csv")
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[:2] == [
         "clicks.csv: 3 rows, 0 rejected",
         "clicks: 2 entities written",
     ]
-    table = shop("get", "user_id=1").out
+    table = project("get", "user_id=1").out
     assert "user_id=1 (version 1)" in table
     assert "last_at     2024-01-02 00:00:00.500Z" in table
-    answers = shop("get", "--service", "ranking", "user_id=1", "user_id=7", "--json").out
+    answers = project("get", "--service", "ranking", "user_id=1", "user_id=7", "--json").out
     assert [json.loads(line) for line in answers.splitlines()] == [
         {
             "entity": {"user_id": 1},
@@ -116,49 +117,48 @@ def test_load_writes_what_get_reads(shop: Fscore) -> None:
             "statuses": dict.fromkeys(("clicks", "last_page", "last_at"), "NOT_FOUND"),
         },
     ]
-    chosen = shop("get", "--features", "last_page,clicks:clicks", "user_id=2", "--json").out
+    chosen = project("get", "--features", "last_page,clicks:clicks", "user_id=2", "--json").out
     assert json.loads(chosen)["features"] == {"last_page": "home", "clicks": 1}
 
 
-def test_load_counts_rejects_and_goes_on(shop: Fscore) -> None:
-    with (shop.folder / "clicks.csv").open("a") as file:
+def test_load_counts_rejects_and_goes_on(project: Fscore) -> None:
+    with (project.folder / "clicks.csv").open("a") as file:
         file.write("x,2024-01-01,home\n3,never,home\n3,2024-01-01,home\n")
-    done = shop("load", "defs.py", "clicks.csv")
+    done = project("load", "defs.py", "clicks.csv")
     assert done.code == 0
     assert "6 rows, 2 rejected" in done.out
     assert "1 x user_id: expected an integer of 64 bits" in done.out
     assert "rejected rows: clicks.csv.rejects.ndjson" in done.out
-    assert len((shop.folder / "clicks.csv.rejects.ndjson").read_text().splitlines()) == 2
-    summary = shop("load", "defs.py", "clicks.csv", "--json", "--max-rejects", "1")
+    assert len((project.folder / "clicks.csv.rejects.ndjson").read_text().splitlines()) == 2
+    summary = project("load", "defs.py", "clicks.csv", "--json", "--max-rejects", "1")
     assert summary.code == 1
     assert json.loads(summary.out)["failure"].startswith("more than 1 rows were rejected")
-    plain = shop("load", "defs.py", "clicks.csv", "--max-rejects", "1")
+    plain = project("load", "defs.py", "clicks.csv", "--max-rejects", "1")
     assert plain.code == 1
     assert "error: more than 1 rows were rejected (--max-rejects)" in plain.err
 
 
+@pytest.mark.usefixtures("files")
 def test_a_dry_run_needs_no_server(fscore: Fscore) -> None:
-    (fscore.folder / "defs.py").write_text(DEFINITIONS)
-    (fscore.folder / "clicks.csv").write_text(EVENTS)
     done = fscore("load", "defs.py", "clicks.csv", "--dry-run")
     assert (done.code, done.err) == (0, "")
     assert "clicks: 2 entities would be written (dry run)" in done.out
     assert not (fscore.folder / "data").exists()
 
 
-def test_load_refuses_views_that_are_not_applied_as_they_are(shop: Fscore) -> None:
-    change(shop, "last_page: String", "last_page: Bytes")
+def test_load_refuses_views_that_are_not_applied_as_they_are(project: Fscore) -> None:
+    project.change_definitions("last_page: String", "last_page: Bytes")
     failed(
-        shop("load", "defs.py", "clicks.csv"),
+        project("load", "defs.py", "clicks.csv"),
         "view clicks in Redis differs from defs.py in last_page; run: fscore apply defs.py",
     )
-    change(shop, "class Clicks", "class Visits")
-    change(shop, "[Clicks]", "[Visits]")
-    failed(shop("load", "defs.py", "clicks.csv"), "view visits is not applied to this Redis")
+    project.change_definitions("class Clicks", "class Visits")
+    project.change_definitions("[Clicks]", "[Visits]")
+    failed(project("load", "defs.py", "clicks.csv"), "view visits is not applied to this Redis")
 
 
-def test_a_terminal_gets_a_progress_bar(shop: Fscore) -> None:
-    shown = shop.on_a_terminal("load", "defs.py", "clicks.csv")
+def test_a_terminal_gets_a_progress_bar(project: Fscore) -> None:
+    shown = project.on_a_terminal("load", "defs.py", "clicks.csv")
     assert b"read clicks.csv" in shown
     assert b"write clicks" in shown
     assert b"3 rows" in shown
@@ -170,7 +170,7 @@ WRONG = {
     "a file that is not there": (["load", "defs.py", "no.csv"], "no.csv: no such file"),
     "an unknown source": (
         ["load", "defs.py", "clicks.csv", "--source", "orders"],
-        "no view has a file source named orders; there is: clicks",
+        "no view has a source named orders; there is: clicks",
     ),
     "an unknown service": (["get", "user_id=1", "--service", "no"], "no"),
     "an unknown feature": (["get", "user_id=1", "--features", "no"], "no"),
@@ -182,22 +182,21 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_goes_wrong_is_one_line(shop: Fscore, name: str) -> None:
+def test_what_goes_wrong_is_one_line(project: Fscore, name: str) -> None:
     arguments, part = WRONG[name]
-    failed(shop(*arguments), part)
+    failed(project(*arguments), part)
 
 
-def test_a_server_that_is_away_is_one_line(fscore: Fscore) -> None:
-    port = free_port()
+@pytest.mark.usefixtures("files")
+def test_a_server_that_is_away_is_one_line(fscore: Fscore, port: int) -> None:
     url = f"redis://:secret@127.0.0.1:{port}"
-    (fscore.folder / "defs.py").write_text(DEFINITIONS)
     for arguments in (["apply", "defs.py"], ["get", "user_id=1"]):
         done = fscore(*arguments, FSCORE_REDIS_URL=url)
         failed(done, f"127.0.0.1:{port}")
         assert "secret" not in done.err
 
 
-def test_wrong_usage_has_an_exit_code_of_its_own(shop: Fscore) -> None:
+def test_wrong_usage_has_an_exit_code_of_its_own(project: Fscore) -> None:
     for arguments in (
         ["frobnicate"],
         ["load", "defs.py"],
@@ -205,7 +204,7 @@ def test_wrong_usage_has_an_exit_code_of_its_own(shop: Fscore) -> None:
         ["get", "user_id=ann"],
         ["get", "user_id=1", "user_id=2", "shop_id=1"],
     ):
-        assert shop(*arguments).code == 2, arguments
+        assert project(*arguments).code == 2, arguments
 
 
 def test_debug_shows_the_traceback(fscore: Fscore) -> None:
@@ -220,26 +219,24 @@ def test_debug_shows_the_traceback(fscore: Fscore) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.usefixtures("files")
 def test_definitions_with_mistakes_name_each_line(fscore: Fscore) -> None:
-    (fscore.folder / "defs.py").write_text(
-        DEFINITIONS.replace("count()", "count('page')").replace(
-            "last_at: Timestamp", "last_at: str"
-        )
-    )
+    fscore.change_definitions("count()", "count('page')")
+    fscore.change_definitions("last_at: Timestamp", "last_at: str")
     done = fscore("apply", "defs.py")
     assert done.code == 1
     assert "defs.py:" in done.err
     assert not (fscore.folder / "data").exists()
 
 
-def test_a_reader_that_goes_away_is_no_error(shop: Fscore) -> None:
-    shop("load", "defs.py", "clicks.csv")
+def test_a_reader_that_goes_away_is_not_an_error(project: Fscore) -> None:
+    project("load", "defs.py", "clicks.csv")
     keys = " ".join(f"user_id={number}" for number in range(2000))
     done = subprocess.run(
         f"{' '.join(COMMAND)} get --json {keys} | head -n 1",
         shell=True,
-        cwd=shop.folder,
-        env=shop.environment,
+        cwd=project.folder,
+        env=project.environment,
         capture_output=True,
         text=True,
     )
@@ -282,8 +279,8 @@ def test_versions(fscore: Fscore) -> None:
     assert found["fscore-core"] != "not installed"
 
 
-def test_doctor_finds_a_fit_server_fit(shop: Fscore) -> None:
-    done = shop("doctor", "--json")
+def test_doctor_finds_a_fit_server_fit(project: Fscore) -> None:
+    done = project("doctor", "--json")
     findings = {finding["check"]: finding for finding in json.loads(done.out)}
     assert done.code == 0
     assert {name: finding["outcome"] for name, finding in findings.items()} == {
@@ -296,10 +293,20 @@ def test_doctor_finds_a_fit_server_fit(shop: Fscore) -> None:
         "registry": "ok",
     }
     assert findings["registry"]["found"] == ("revision 1: 1 entity, 1 view, 3 features, 1 service")
-    assert "appendonly" in shop("doctor").out
+    assert "appendonly" in project("doctor").out
 
 
-def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServer) -> None:
+@pytest.mark.parametrize(("answered", "outcome"), [(109, "ok"), (120, "warning")])
+def test_doctor_takes_no_slow_answer_for_a_wrong_clock(
+    monkeypatch: pytest.MonkeyPatch, answered: int, outcome: str
+) -> None:
+    times = iter([100.0, 110.0])
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: next(times)))
+    client: Any = SimpleNamespace(execute=lambda command: (answered, 0))
+    assert doctor._clock(client).outcome == outcome
+
+
+def test_doctor_sees_a_user_without_rights(project: Fscore, redis_server: RedisServer) -> None:
     with library.connect(redis_server.url) as client:
         client.execute(
             *("ACL", "SETUSER", "reader", "on", ">secret", "~*", "-@all", "+@connection"),
@@ -307,7 +314,7 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
         )
         try:
             url = f"redis://reader:secret@127.0.0.1:{redis_server.port}"
-            done = shop("doctor", "--json", FSCORE_REDIS_URL=url)
+            done = project("doctor", "--json", FSCORE_REDIS_URL=url)
         finally:
             client.execute("ACL", "DELUSER", "reader")
     findings = {finding["check"]: finding for finding in json.loads(done.out)}
@@ -321,15 +328,14 @@ def test_doctor_sees_a_user_without_rights(shop: Fscore, redis_server: RedisServ
     assert findings["rights"]["advice"] == "enough for a server; not for a load or apply"
 
 
-def test_doctor_says_when_there_is_no_server(fscore: Fscore) -> None:
-    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+def test_doctor_says_when_there_is_no_server(fscore: Fscore, port: int) -> None:
+    done = fscore("doctor", FSCORE_REDIS_URL=f"redis://127.0.0.1:{port}")
     assert done.code == 1
     assert done.out.startswith("failed   server")
 
 
+@pytest.mark.usefixtures("files")
 def test_without_a_url_commands_share_the_embedded_server_of_the_folder(fscore: Fscore) -> None:
-    (fscore.folder / "defs.py").write_text(DEFINITIONS)
-    (fscore.folder / "clicks.csv").write_text(EVENTS)
     applied = fscore("apply", "defs.py")
     assert applied.err == (
         "embedded Valkey started: data in data/valkey (AOF every second),"

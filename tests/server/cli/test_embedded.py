@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +17,13 @@ import pytest
 from fscore.errors import ConfigError, Unavailable
 from fscore_server.process import embedded
 from fscore_server.process.embedded import Running
-
-WAIT = 20.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.client.driver import PATIENCE, until
 
 
 def command(running: Running, *words: str) -> bytes:
     family = socket.AF_UNIX if running.socket else socket.AF_INET
     with socket.socket(family) as connection:
-        connection.settimeout(WAIT)
+        connection.settimeout(PATIENCE)
         connection.connect(running.socket or ("127.0.0.1", running.port))
         parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
         connection.sendall(f"*{len(words)}\r\n{parts}".encode())
@@ -42,7 +33,7 @@ def command(running: Running, *words: str) -> bytes:
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
 
@@ -212,7 +203,7 @@ def test_a_temporary_server_waits_for_who_joined_it(tmp_path: Path) -> None:
             owner.stdin.flush()
             assert command(joined.running, "PING") == b"+PONG\r\n"
             assert is_alive(pid)
-        owner.wait(WAIT)
+        owner.wait(PATIENCE)
         assert not is_alive(pid)
 
 

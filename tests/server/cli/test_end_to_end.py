@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,14 @@ import pytest
 import fscore as library
 import fscore.aio
 from fscore_server.process import embedded
+from tests.client.driver import PATIENCE, until
 from tests.client.proxy import FaultProxy
 from tests.example import CHECKOUT, CLICKSTREAM, EXAMPLE
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.server.cli.command import Fscore
 from tests.server.ingest.test_ecommerce import counted, read_events
 
 USERS = [f"user_{number:04}" for number in range(600)]
-WAIT = 30.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +39,8 @@ def expected() -> dict[str, dict[str, Any]]:
 
 
 def test_the_four_lines_serve_what_an_independent_count_says(
-    redis_server: RedisServer, redis_url: str, expected: dict[str, dict[str, Any]]
+    redis_server: RedisServer, redis_url: str, port: int, expected: dict[str, dict[str, Any]]
 ) -> None:
-    port = free_port()
     script = f"""
         export FSCORE_REDIS_URL={redis_url}
         fscore apply examples/ecommerce
@@ -60,18 +51,18 @@ def test_the_four_lines_serve_what_an_independent_count_says(
     shell = subprocess.Popen(
         ["bash", "-euc", script],
         cwd=CHECKOUT,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "FSCORE_REQUEST_TIMEOUT_MS": "10000"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        with httpx.Client(base_url=f"http://localhost:{port}", timeout=WAIT) as http:
+        with httpx.Client(base_url=f"http://localhost:{port}", timeout=PATIENCE) as http:
             until(lambda: is_ready(http))
             check_answers(http, expected)
     finally:
         shell.send_signal(signal.SIGTERM)
-        shell.communicate(timeout=WAIT)
+        shell.communicate(timeout=PATIENCE)
     assert shell.returncode == 0
     assert not list((EXAMPLE / "data").glob("*.rejects.*"))
     with library.connect(redis_url) as client:
@@ -99,7 +90,6 @@ def is_ready(http: httpx.Client) -> bool:
 
 def check_answers(http: httpx.Client, expected: dict[str, dict[str, Any]]) -> None:
     body = {"service": "recommendation", "entities": {"user_id": USERS}}
-    # All users at once take longer than one request's deadline, which the header can only shorten.
     many = http.post("/v1/features", json=body).json()
     names = many["features"]
     rows = dict(zip(USERS, many["values"], strict=True))
@@ -148,9 +138,8 @@ def test_loading_twice_leaves_the_same_store(fscore_on: Fscore, redis_url: str) 
 
 
 def test_the_demo_shows_everything_and_ends_with_0(
-    fscore: Fscore, expected: dict[str, dict[str, Any]]
+    fscore: Fscore, port: int, expected: dict[str, dict[str, Any]]
 ) -> None:
-    port = free_port()
     done = fscore("demo", EXAMPLE, DEMO_PORT=str(port), DEMO_SECONDS="0.1")
     assert done.code == 0, done
     # The test's paths are longer than a checkout's, and commands to copy are not wrapped.
@@ -178,10 +167,10 @@ def test_the_demo_shows_everything_and_ends_with_0(
 
 @pytest.mark.parametrize("redis_server", ["valkey"], indirect=True)
 def test_a_slow_answer_does_not_end_the_demo(
-    fscore: Fscore, redis_server: RedisServer, redis_url: str
+    fscore: Fscore, redis_server: RedisServer, redis_url: str, port: int
 ) -> None:
     with FaultProxy(redis_server.port) as between:
-        variables = {"DEMO_PORT": str(free_port()), "FSCORE_REDIS_URL": between.url}
+        variables = {"DEMO_PORT": str(port), "FSCORE_REDIS_URL": between.url}
         demo = fscore.start("demo", EXAMPLE, DEMO_SECONDS="0", **variables)
         try:
             assert demo.stdout is not None
@@ -191,7 +180,7 @@ def test_a_slow_answer_does_not_end_the_demo(
             # Twice the most time that a server takes for a request.
             time.sleep(0.1)
             between.release()
-            rest, errors = demo.communicate(timeout=WAIT)
+            rest, errors = demo.communicate(timeout=PATIENCE)
         finally:
             demo.kill()
             demo.communicate()
@@ -215,8 +204,7 @@ def test_a_busy_port_is_one_line_before_anything_is_started(fscore: Fscore) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_demo(fscore: Fscore, number: signal.Signals) -> None:
-    port = free_port()
+def test_nothing_outlives_the_demo(fscore: Fscore, port: int, number: signal.Signals) -> None:
     demo = fscore.start("demo", EXAMPLE, DEMO_PORT=str(port))
     try:
         assert demo.stdout is not None
@@ -224,10 +212,10 @@ def test_nothing_outlives_the_demo(fscore: Fscore, number: signal.Signals) -> No
         assert demo.poll() is None, lines
         running = embedded.find(fscore.folder / "data")
         assert running is not None
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as http:
             assert http.get("/health/live").status_code == 200
         demo.send_signal(number)
-        demo.communicate(timeout=WAIT)
+        demo.communicate(timeout=PATIENCE)
         assert demo.returncode == (-9 if number is signal.SIGKILL else 0)
         until(lambda: embedded.find(fscore.folder / "data") is None)
         until(lambda: not answers(port))
@@ -238,22 +226,21 @@ def test_nothing_outlives_the_demo(fscore: Fscore, number: signal.Signals) -> No
 
 def answers(port: int) -> bool:
     try:
-        httpx.get(f"http://127.0.0.1:{port}/health/live")
+        httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE)
     except httpx.TransportError:
         return False
     return True
 
 
-def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore) -> None:
+def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore, port: int) -> None:
     (fscore.folder / "defs.py").write_text(
         "from fscore import *\n"
         "user = Entity('user', join_keys={'user_id': String})\n"
         "class Profile(FeatureView, entity=user):\n    age: Int64\n"
     )
-    port = free_port()
-    server = fscore.start("serve", "--port", port, "--request-timeout-ms", 2000)
+    server = fscore.start("serve", "--port", port, "--request-timeout-ms", 10_000)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as http:
             until(lambda: answers(port))
             # Another command uses the Valkey that the server has started.
             applied = fscore("apply", "defs.py")
@@ -264,7 +251,7 @@ def test_serve_without_a_url_serves_from_the_embedded_server(fscore: Fscore) -> 
             assert reply.status_code == 200, reply.text
             assert reply.json()["statuses"] == {"age": "NOT_FOUND"}
         server.send_signal(signal.SIGTERM)
-        _, log = server.communicate(timeout=WAIT)
+        _, log = server.communicate(timeout=PATIENCE)
         assert server.returncode == 0
         assert log.startswith("embedded Valkey started: data in data/valkey (AOF every second)")
         assert embedded.find(fscore.folder / "data") is None

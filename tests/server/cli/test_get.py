@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.server import conftest as shop
 from tests.server.cli.command import Fscore
 from tests.server.kinds import AT, VISITOR_42
+from tests.server.store import fill
 
 ONE = ("get", "visitor_id=v0042")
 NOON = "2024-06-01T12:00:00Z"
@@ -20,7 +20,7 @@ INPUTS = ("--request", "amount=19", "--request", "coupon=HELLO")
 @pytest.fixture
 def filled(fscore_on: Fscore, redis_url: str) -> Fscore:
     """A server with a view of every kind."""
-    shop.fill(redis_url)
+    fill(redis_url)
     return fscore_on
 
 
@@ -30,7 +30,7 @@ def answers(fscore: Fscore, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.out.splitlines()]
 
 
-def test_every_kind_as_of_a_moment(filled: Fscore) -> None:
+def test_every_kind_as_of_a_time(filled: Fscore) -> None:
     (answer,) = answers(filled, *ONE, "--service", "visits", "--as-of", NOON)
     assert answer["features"] == VISITOR_42
     assert answer["statuses"] == {"balance": "NULL"}
@@ -39,7 +39,7 @@ def test_every_kind_as_of_a_moment(filled: Fscore) -> None:
     assert same == answer
 
 
-def test_lists_and_moments_are_readable(filled: Fscore) -> None:
+def test_lists_and_times_are_readable(filled: Fscore) -> None:
     out = filled(*ONE, "--service", "visits", "--as-of", NOON, COLUMNS="160").out
     assert "visitor_id=v0042 (version 1, as of 2024-06-01 12:00:00Z)" in out
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -67,7 +67,7 @@ def test_inputs_are_for_all_entities_or_for_each(filled: Fscore) -> None:
     assert (first["features"]["share"], second["features"]["share"]) == (2.0, 0.5)
 
 
-def test_a_snapshot_is_one(filled: Fscore, redis_url: str) -> None:
+def test_a_snapshot_is_one_transaction(filled: Fscore, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as connection:
         connection.set("feature_version:ranking", 2)
         connection.config_resetstat()
@@ -78,7 +78,7 @@ def test_a_snapshot_is_one(filled: Fscore, redis_url: str) -> None:
     assert pinned["version"] == 1
 
 
-def test_a_number_that_json_has_not_is_null(filled: Fscore) -> None:
+def test_a_number_that_json_does_not_have_is_null(filled: Fscore) -> None:
     (answer,) = answers(filled, "get", "user_id=invalid", "--features", "score")
     assert (answer["features"], answer["statuses"]) == ({"score": None}, {"score": "PRESENT"})
 
@@ -107,7 +107,7 @@ def test_wrong_options_say_what_to_write(
     assert part in " ".join(done.err.split())
 
 
-def test_inputs_that_are_not_brought_are_named(filled: Fscore) -> None:
+def test_missing_inputs_are_named(filled: Fscore) -> None:
     done = filled(*ONE, "--service", "quotes", "--request", "amount=1")
     assert (done.code, done.out) == (1, "")
     assert 'these features need the input "coupon" (String)' in done.err

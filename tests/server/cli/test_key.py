@@ -30,7 +30,7 @@ def test_a_key_is_printed_with_its_entry(fscore: Fscore) -> None:
     assert KEY.fullmatch(key)
     (entry,) = entries(block)
     assert entry == {"name": "ranking", "sha256": hashlib.sha256(key.encode()).hexdigest()}
-    # What goes into a file by `>` has no explanations.
+    # Output that goes into a file by `>` has no explanations.
     assert "shown only once" in done.err and "FSCORE_API_KEYS_FILE" in done.err
     assert key not in done.err
 
@@ -77,7 +77,7 @@ def test_entries_are_appended(fscore: Fscore) -> None:
 
 
 @pytest.mark.parametrize(("mode", "kept"), [(0o644, 0o640), (0o640, 0o640), (0o400, 0o600)])
-def test_what_is_there_loses_what_everybody_may(fscore: Fscore, mode: int, kept: int) -> None:
+def test_an_existing_file_loses_the_rights_of_all(fscore: Fscore, mode: int, kept: int) -> None:
     file = fscore.folder / "keys.toml"
     fscore("key", "create", "--name", "a", "--append", "keys.toml")
     file.chmod(mode)
@@ -85,7 +85,7 @@ def test_what_is_there_loses_what_everybody_may(fscore: Fscore, mode: int, kept:
     assert file.stat().st_mode & 0o777 == kept
 
 
-def test_a_link_stays_one(fscore: Fscore) -> None:
+def test_a_link_stays_a_link(fscore: Fscore) -> None:
     link = fscore.folder / "link.toml"
     link.symlink_to("keys.toml")
     assert fscore("key", "create", "--name", "a", "--append", "link.toml").code == 0

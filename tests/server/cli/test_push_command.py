@@ -6,8 +6,6 @@ import json
 import subprocess
 import time
 
-import pytest
-
 import fscore as library
 from tests.example import CLICKSTREAM, EXAMPLE
 from tests.server.cli.command import COMMAND, Fscore
@@ -15,7 +13,7 @@ from tests.server.cli.command import COMMAND, Fscore
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Latest(FeatureView, entity=user, source=source):
     page: String = Feature(latest("page"))
@@ -42,22 +40,13 @@ x,2024-01-01T00:00:00Z,home,view
 """
 
 
-@pytest.fixture
-def shop(fscore_on: Fscore) -> Fscore:
-    """A folder with definitions and events, applied to a server."""
-    (fscore_on.folder / "defs.py").write_text(DEFINITIONS)
-    (fscore_on.folder / "clicks.csv").write_text(EVENTS)
-    assert fscore_on("apply", "defs.py").code == 0
-    return fscore_on
-
-
-def read(shop: Fscore, *arguments: str) -> dict[str, object]:
-    answer: dict[str, object] = json.loads(shop("get", "user_id=1", "--json", *arguments).out)
+def read(project: Fscore, *arguments: str) -> dict[str, object]:
+    answer: dict[str, object] = json.loads(project("get", "user_id=1", "--json", *arguments).out)
     return answer
 
 
-def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
-    done = shop("push", "clicks", "clicks.csv")
+def test_a_file_is_pushed_and_read_as_of_a_time(project: Fscore) -> None:
+    done = project("push", "clicks", "clicks.csv")
     assert (done.code, done.err) == (0, "")
     *lines, last = done.out.splitlines()
     assert lines == [
@@ -71,7 +60,7 @@ def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
         "totals: left to fscore load, clicks is count() over all events, which only a load sees",
     ]
     assert last.startswith("7 rows in ")
-    assert read(shop, "--as-of", "2024-01-02T00:00:00Z") == {
+    assert read(project, "--as-of", "2024-01-02T00:00:00Z") == {
         "entity": {"user_id": 1},
         "features": {
             "page": "cart",
@@ -84,17 +73,17 @@ def test_a_file_is_pushed_and_read_as_of_a_moment(shop: Fscore) -> None:
         "as_of": 1_704_153_600_000,
         "statuses": {"clicks": "NOT_FOUND"},
     }
-    earlier = read(shop, "--as-of", "1704151800000", "--snapshot")
+    earlier = read(project, "--as-of", "1704151800000", "--snapshot")
     assert earlier["features"]["clicks_1h"] == 1  # type: ignore[index]
-    now = read(shop)
+    now = read(project)
     assert now["features"]["last_clicks"] is None  # type: ignore[index]
-    table = shop("get", "user_id=1", "--as-of", "2024-01-02T00:00:00Z").out
+    table = project("get", "user_id=1", "--as-of", "2024-01-02T00:00:00Z").out
     assert "2024-01-02 00:00:00Z, 2024-01-01 23:30:00Z" in " ".join(table.split())
 
 
-def test_pushing_again_says_that_it_was_there(shop: Fscore) -> None:
-    shop("push", "clicks", "clicks.csv")
-    report = json.loads(shop("push", "clicks", "clicks.csv", "--json").out)
+def test_pushing_again_says_that_it_was_there(project: Fscore) -> None:
+    project("push", "clicks", "clicks.csv")
+    report = json.loads(project("push", "clicks", "clicks.csv", "--json").out)
     assert report["views"] == [
         {"view": "clicks", "events": 3, "unchanged": 3},
         {"view": "latest", "rows": 2, "unchanged": 2},
@@ -105,15 +94,15 @@ def test_pushing_again_says_that_it_was_there(shop: Fscore) -> None:
     assert list(report["left_out"]) == ["totals"]
 
 
-def test_a_load_fills_all_of_them(shop: Fscore) -> None:
-    done = shop("load", "defs.py", "clicks.csv")
+def test_a_load_fills_all_of_them(project: Fscore) -> None:
+    done = project("load", "defs.py", "clicks.csv")
     assert done.out.splitlines()[4:-1] == [
         "latest: 2 entities written",
         "totals: 2 entities written",
         "clicks: 3 events written, 1 of which changed nothing",
         "marks: 1 entities written",
     ]
-    features = read(shop, "--as-of", "2024-01-02T00:00:00Z")["features"]
+    features = read(project, "--as-of", "2024-01-02T00:00:00Z")["features"]
     assert features == {
         "page": "cart",
         "clicks_1h": 2,
@@ -123,30 +112,30 @@ def test_a_load_fills_all_of_them(shop: Fscore) -> None:
     }
 
 
-def test_ndjson_from_the_standard_input(shop: Fscore) -> None:
+def test_ndjson_from_the_standard_input(project: Fscore) -> None:
     lines = [
         '{"user_id": 1, "at": "2024-01-02", "page": "cart", "kind": "click"}',
         '{"user_id": 1, "at": "2024-01-02", "page": "cart", "kind": 3}',
         '{"user_id": 1, "page": "cart", "kind": "click"}',
         "no json",
     ]
-    done = shop("push", "clicks", "-", stdin="\n".join(lines))
+    done = project("push", "clicks", "-", stdin="\n".join(lines))
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[0] == "-: 4 rows, 3 rejected"
-    rejects = (shop.folder / "stdin.rejects.ndjson").read_text().splitlines()
+    rejects = (project.folder / "stdin.rejects.ndjson").read_text().splitlines()
     assert [json.loads(line)["line"] for line in rejects] == [2, 3, 4]
-    csv = shop("push", "clicks", "-", "--format", "csv", stdin=EVENTS)
+    csv = project("push", "clicks", "-", "--format", "csv", stdin=EVENTS)
     assert csv.out.startswith("-: 7 rows, 2 rejected")
 
 
-def test_a_line_is_pushed_when_it_comes(shop: Fscore, redis_url: str) -> None:
+def test_a_line_is_pushed_when_it_comes(project: Fscore, redis_url: str) -> None:
     command = [*COMMAND, "push", "clicks", "-", "--json"]
     with (
         library.connect(redis_url) as client,
         subprocess.Popen(
             command,
-            cwd=shop.folder,
-            env=shop.environment,
+            cwd=project.folder,
+            env=project.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -174,19 +163,19 @@ def test_a_line_is_pushed_when_it_comes(shop: Fscore, redis_url: str) -> None:
     assert process.returncode == 0
 
 
-def test_what_goes_wrong(shop: Fscore) -> None:
+def test_what_goes_wrong(project: Fscore) -> None:
     for arguments, code, part in (
         (["push", "click", "clicks.csv"], 1, "no view has a source named 'click'; did you mean"),
         (["push", "clicks", "no.csv"], 1, "no.csv: no such file"),
         (["push", "clicks", "-", "--format", "parquet"], 1, "Parquet is read from files"),
         (["get", "user_id=1", "--as-of", "noon"], 2, "--as-of 'noon' is not a timestamp"),
     ):
-        done = shop(*arguments)
+        done = project(*arguments)
         assert (done.code, done.out) == (code, ""), done
         assert part in done.err
         assert "Traceback" not in done.err
     never = '{"user_id": 1, "at": "never", "page": "home", "kind": "view"}\n'
-    rejected = shop("push", "clicks", "-", stdin=never)
+    rejected = project("push", "clicks", "-", stdin=never)
     assert rejected.code == 1
     assert "error: all 1 rows were rejected, so nothing was pushed" in rejected.err
 

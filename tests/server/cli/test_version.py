@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import fscore as library
+from tests.client.driver import PATIENCE
 from tests.server.cli.command import Done, Fscore
 
 DEFINITIONS = """
 from fscore import *
 user = Entity("user", join_keys={"user_id": Int64})
-source = FileSource("clicks", event_time="at")
+source = EventSource("clicks", event_time="at")
 
 class Clicks(FeatureView, entity=user, source=source):
     clicks: Int64 = Feature(count())
@@ -22,19 +23,20 @@ class Clicks(FeatureView, entity=user, source=source):
 ranking = FeatureService("ranking", features=[Clicks])
 related = FeatureService("related", features=[Clicks])
 """
+EVENTS = "user_id,at\n1,2024-01-01\n2,2024-01-01\n"
+LOADED = True
 
 
-@pytest.fixture
-def shop(fscore_on: Fscore) -> Fscore:
-    """A folder with definitions and events, applied and loaded."""
-    # A retirement waits until other clients have looked; here there are none.
+@pytest.fixture(autouse=True)
+def _poll_often(fscore_on: Fscore) -> None:
+    """A retirement waits until other clients have looked; here there are none."""
     fscore_on.environment["FSCORE_REGISTRY_POLL"] = "0.01"
-    (fscore_on.folder / "defs.py").write_text(DEFINITIONS)
-    (fscore_on.folder / "clicks.csv").write_text("user_id,at\n1,2024-01-01\n2,2024-01-01\n")
-    (fscore_on.folder / "more.csv").write_text("user_id,at\n1,2024-01-02\n1,2024-01-03\n")
-    assert fscore_on("apply", "defs.py").code == 0
-    assert fscore_on("load", "defs.py", "clicks.csv").code == 0
-    return fscore_on
+
+
+def load_more(project: Fscore, *arguments: str) -> None:
+    """Load two more events of user 1."""
+    (project.folder / "more.csv").write_text("user_id,at\n1,2024-01-02\n1,2024-01-03\n")
+    assert project("load", "defs.py", "more.csv", *arguments).code == 0
 
 
 def done(result: Done, expected: str) -> None:
@@ -48,46 +50,51 @@ def refused(result: Done, code: int, *parts: str) -> None:
         assert part in result.err
 
 
-def clicks(shop: Fscore, *arguments: str) -> tuple[int, Any]:
-    answer = json.loads(shop("get", "--service", "ranking", "user_id=1", "--json", *arguments).out)
+def clicks(project: Fscore, *arguments: str) -> tuple[int, Any]:
+    read = project("get", "--service", "ranking", "user_id=1", "--json", *arguments)
+    answer = json.loads(read.out)
     return answer["version"], answer["features"]["clicks"]
 
 
-def test_a_version_from_its_making_to_its_end(shop: Fscore) -> None:
+def test_a_version_from_its_making_to_its_end(project: Fscore) -> None:
     done(
-        shop("version", "create", "ranking", "--comment", "with more clicks"),
+        project("version", "create", "ranking", "--comment", "with more clicks"),
         "version 2 of ranking is being filled; when it is complete: "
         "fscore version promote ranking 2",
     )
-    assert clicks(shop) == (1, 1)
-    assert shop("load", "defs.py", "more.csv", "--version", "2").code == 0
-    assert (clicks(shop), clicks(shop, "--version", "2")) == ((1, 1), (2, 2))
+    assert clicks(project) == (1, 1)
+    load_more(project, "--version", "2")
+    assert (clicks(project), clicks(project, "--version", "2")) == ((1, 1), (2, 2))
     done(
-        shop("version", "promote", "ranking", 2),
+        project("version", "promote", "ranking", 2),
         "ranking reads version 2; before, it was version 1",
     )
-    assert clicks(shop) == (2, 2)
-    done(shop("version", "promote", "ranking", 2), "ranking reads version 2 already")
+    assert clicks(project) == (2, 2)
+    done(project("version", "promote", "ranking", 2), "ranking reads version 2 already")
     done(
-        shop("version", "rollback", "ranking"), "ranking reads version 1; before, it was version 2"
+        project("version", "rollback", "ranking"),
+        "ranking reads version 1; before, it was version 2",
     )
-    assert clicks(shop) == (1, 1)
-    done(shop("version", "retire", "ranking", 2), "version 2 of ranking is retired; 1 key removed")
-    assert clicks(shop, "--version", "2") == (2, None)
-    refused(shop("version", "promote", "ranking", 2), 1, "version 2 of ranking is retired")
+    assert clicks(project) == (1, 1)
+    done(
+        project("version", "retire", "ranking", 2),
+        "version 2 of ranking is retired; 1 key removed",
+    )
+    assert clicks(project, "--version", "2") == (2, None)
+    refused(project("version", "promote", "ranking", 2), 1, "version 2 of ranking is retired")
 
 
-def test_without_a_version_a_load_goes_to_every_live_one(shop: Fscore) -> None:
-    shop("version", "create", "ranking")
-    assert shop("load", "defs.py", "more.csv").code == 0
-    assert (clicks(shop), clicks(shop, "--version", "2")) == ((1, 2), (2, 2))
+def test_without_a_version_a_load_goes_to_every_live_one(project: Fscore) -> None:
+    project("version", "create", "ranking")
+    load_more(project)
+    assert (clicks(project), clicks(project, "--version", "2")) == ((1, 2), (2, 2))
 
 
-def test_the_list_is_for_people_and_for_machines(shop: Fscore) -> None:
+def test_the_list_is_for_people_and_for_machines(project: Fscore) -> None:
     for _ in range(2):
-        shop("version", "create", "ranking", "--comment", "a [try]")
-    shop("version", "promote", "ranking", 2)
-    shown = shop("version", "list")
+        project("version", "create", "ranking", "--comment", "a [try]")
+    project("version", "promote", "ranking", 2)
+    shown = project("version", "list")
     assert (shown.code, shown.err) == (0, "")
     rows = [line.split() for line in shown.out.splitlines()]
     assert ["ranking"] in rows and ["related"] in rows
@@ -96,7 +103,7 @@ def test_the_list_is_for_people_and_for_machines(shop: Fscore) -> None:
     assert [row[0] for row in rows if row[1:2] == ["current"]] == ["2", "1"]
     assert "a [try]" in shown.out
     assert all(len(line) <= 100 for line in shown.out.splitlines())
-    (found,) = json.loads(shop("version", "list", "ranking", "--json").out)
+    (found,) = json.loads(project("version", "list", "ranking", "--json").out)
     assert (found["service"], found["version"], found["previous"]) == ("ranking", 2, 1)
     assert [(item["version"], item["state"]) for item in found["versions"]] == [
         (1, "live"),
@@ -105,9 +112,9 @@ def test_the_list_is_for_people_and_for_machines(shop: Fscore) -> None:
     ]
 
 
-def test_results_for_machines(shop: Fscore) -> None:
+def test_results_for_machines(project: Fscore) -> None:
     def outcome(*arguments: object) -> Any:
-        result = shop("version", *arguments, "--json")
+        result = project("version", *arguments, "--json")
         assert (result.code, result.err) == (0, "")
         return json.loads(result.out)
 
@@ -125,28 +132,28 @@ def test_results_for_machines(shop: Fscore) -> None:
     }
 
 
-def test_what_is_refused_has_a_code_of_its_own(shop: Fscore) -> None:
-    shop("version", "create", "ranking")
-    shop("version", "promote", "ranking", 2)
-    refused(shop("version", "retire", "ranking", 2), 3, "version 2 is read by ranking")
-    refused(shop("version", "retire", "ranking", 1), 3, "version 1 is read by related")
-    shop("version", "create", "related")
-    shop("version", "promote", "related", 3)
-    refused(shop("version", "retire", "ranking", 1), 3, "ranking, related would", "--force")
+def test_what_is_refused_has_a_code_of_its_own(project: Fscore) -> None:
+    project("version", "create", "ranking")
+    project("version", "promote", "ranking", 2)
+    refused(project("version", "retire", "ranking", 2), 3, "version 2 is read by ranking")
+    refused(project("version", "retire", "ranking", 1), 3, "version 1 is read by related")
+    project("version", "create", "related")
+    project("version", "promote", "related", 3)
+    refused(project("version", "retire", "ranking", 1), 3, "ranking, related would", "--force")
     done(
-        shop("version", "retire", "ranking", 1, "--force"),
+        project("version", "retire", "ranking", 1, "--force"),
         "version 1 of ranking is retired; 2 keys removed",
     )
-    refused(shop("version", "rollback", "ranking"), 1, "no version before it")
+    refused(project("version", "rollback", "ranking"), 1, "no version before it")
 
 
-def test_what_is_not_there(shop: Fscore) -> None:
-    refused(shop("version", "create", "rankin"), 1, "did you mean ranking?")
-    refused(shop("version", "list", "rankin"), 1, "did you mean ranking?")
-    refused(shop("version", "promote", "ranking", 9), 1, "ranking has no version 9; there are 1")
+def test_what_is_not_there(project: Fscore) -> None:
+    refused(project("version", "create", "rankin"), 1, "did you mean ranking?")
+    refused(project("version", "list", "rankin"), 1, "did you mean ranking?")
+    refused(project("version", "promote", "ranking", 9), 1, "ranking has no version 9; there are 1")
 
 
-def test_wrong_usage(shop: Fscore) -> None:
+def test_wrong_usage(project: Fscore) -> None:
     for arguments in (
         ["promote", "ranking"],
         ["promote", "ranking", "0"],
@@ -154,17 +161,17 @@ def test_wrong_usage(shop: Fscore) -> None:
         ["retire", "ranking", "1", "--rate", "0"],
         ["fill", "ranking"],
     ):
-        assert shop("version", *arguments).code == 2, arguments
+        assert project("version", *arguments).code == 2, arguments
 
 
 @pytest.fixture
-def retiring(shop: Fscore, redis_url: str) -> Fscore:
+def retiring(project: Fscore, redis_url: str) -> Fscore:
     """A version with thousands of keys, which may be retired."""
     with library.connect(redis_url) as client:
         ids = list(range(3_000))
         client.write("clicks", {"user_id": ids, "clicks": ids}, version=2)
         assert client.versions.create("ranking") == 2
-    return shop
+    return project
 
 
 def test_a_terminal_gets_a_progress_bar(retiring: Fscore) -> None:
@@ -180,7 +187,7 @@ def test_an_interrupted_removal_says_how_it_goes_on(retiring: Fscore, redis_url:
         while client.execute("DBSIZE") > 2_900:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (130, "")
         assert "run the same command again" in err
         left = len(client.execute("KEYS", "user:{*}:v2"))

@@ -12,11 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.client.driver import PATIENCE
 from tests.redis_server import RedisServer
 from tests.server.server_process import ServerProcess
 
 URL = "/v1/features"
 LIMIT = 8 * 1024 * 1024
+AT_ONCE = 20.0
+"""Seconds for three answers that look for no similar names, which would take minutes."""
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -69,7 +72,7 @@ DEEP = _ranking('{"user_id":' + "[" * 33 + "]" * 33 + "}")
         ('{"features":["price"],"entities":{"item_id":[-9223372036854775809]}}', None),
     ],
 )
-def test_a_body_that_is_no_json_is_400_with_the_offset(
+def test_a_body_that_is_not_json_is_400_with_the_offset(
     http: httpx.Client, body: str | bytes, offset: int | None
 ) -> None:
     problem = check_problem(post(http, body), 400, "malformed_request")
@@ -107,7 +110,7 @@ def test_a_body_that_is_no_json_is_400_with_the_offset(
         _ranking('{"user_id":["u1",2]}'),
     ],
 )
-def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> None:
+def test_json_that_is_not_a_read_request_is_422(http: httpx.Client, body: str) -> None:
     check_problem(post(http, body), 422, "invalid_request")
 
 
@@ -119,7 +122,7 @@ def test_json_that_is_no_read_request_is_422(http: httpx.Client, body: str) -> N
         ("yesterday", "2024-06-01T12:00:00Z"),
     ],
 )
-def test_a_moment_in_a_body_is_told_how_to_write(
+def test_a_wrong_time_in_a_body_says_how_to_write_it(
     http: httpx.Client, as_of: str, named: str
 ) -> None:
     body = {"as_of": as_of, "features": ["age"], "entities": {"user_id": ["u1"]}}
@@ -193,7 +196,7 @@ def test_a_name_of_megabytes_is_refused_at_once_and_not_repeated(http: httpx.Cli
     body = json.dumps({"features": ["x" * 4_000_000], "entities": {"user_id": ["u1"]}})
     problem = check_problem(post(http, body), 404, "feature_not_found")
     assert len(problem["detail"]) < 2000
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> None:
@@ -201,7 +204,7 @@ def test_a_hundred_thousand_features_are_refused_at_once(http: httpx.Client) -> 
     names = [f"f{number}" for number in range(100_000)]
     body = json.dumps({"features": names, "entities": {"user_id": ["u1"]}})
     check_problem(post(http, body), 413, "request_too_large")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -297,11 +300,11 @@ def test_inputs_that_do_not_fit_are_422_and_named(
         '{"amount":[1,],"coupon":"x"}',
     ],
 )
-def test_inputs_that_are_no_json_are_400(http: httpx.Client, request_: str) -> None:
+def test_inputs_that_are_not_json_are_400(http: httpx.Client, request_: str) -> None:
     check_problem(post(http, _quotes(request_)), 400, "malformed_request")
 
 
-def test_inputs_that_are_not_brought_or_not_needed_are_422(http: httpx.Client) -> None:
+def test_inputs_that_are_missing_or_not_needed_are_422(http: httpx.Client) -> None:
     body = '{"service":"quotes","entities":{"visitor_id":["v0042"]}}'
     problem = check_problem(post(http, body), 422, "invalid_request")
     assert "'amount' (Float64), 'coupon' (String)" in problem["detail"]
@@ -357,7 +360,7 @@ def test_other_paths_are_404(http: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", ""])
-def test_a_timeout_that_is_no_number_is_422(http: httpx.Client, value: str) -> None:
+def test_a_timeout_that_is_not_a_number_is_422(http: httpx.Client, value: str) -> None:
     response = http.get(f"{URL}?user_id=u1", headers={"X-Request-Timeout-Ms": value})
     check_problem(response, 422, "invalid_request")
 
@@ -375,7 +378,7 @@ def test_a_body_over_the_limit_is_413_when_announced(http: httpx.Client) -> None
 
 
 def test_a_body_over_the_limit_is_413_when_counted(server: ServerProcess) -> None:
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         response = client.post(
             URL, content=_blanks(LIMIT * 2), headers={"Content-Type": "application/json"}
         )
@@ -395,7 +398,7 @@ def test_too_many_values_are_413(http: httpx.Client) -> None:
 
 def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
     """Send these bytes; return all that the server answers until it closes, and the seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         for part in parts:
             connection.sendall(part)
         started = time.monotonic()
@@ -407,11 +410,17 @@ def exchange(port: int, *parts: bytes) -> tuple[bytes, float]:
 
 @pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
 def strict(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A server with short timeouts and limits, with hot routes and without."""
-    settings = {"header_timeout": 0.3, "body_timeout": 0.3, "max_header_bytes": 4096}
-    with ServerProcess(
-        any_store.url, max_clients=8, hot_routes=request.param, **settings
-    ) as process:
+    """A server with short timeouts, with hot routes and without."""
+    settings = {"header_timeout": 0.3, "body_timeout": 0.3, "hot_routes": request.param}
+    with ServerProcess(any_store.url, **settings) as process:
+        yield process
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
+def limited(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """A server with low limits, with hot routes and without."""
+    settings = {"max_header_bytes": 4096, "max_clients": 8, "hot_routes": request.param}
+    with ServerProcess(any_store.url, **settings) as process:
         yield process
 
 
@@ -440,7 +449,7 @@ def test_what_does_not_arrive_in_time_is_408_and_closed(
 
 
 def test_a_header_byte_by_byte_does_not_restart_its_timeout(strict: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=PATIENCE) as connection:
         started = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         connection.settimeout(0.02)
@@ -464,8 +473,8 @@ def test_a_header_byte_by_byte_does_not_restart_its_timeout(strict: ServerProces
     ],
     ids=["whole", "endless", "long path"],
 )
-def test_a_header_over_the_limit_is_431(strict: ServerProcess, head: bytes) -> None:
-    answer, _ = exchange(strict.port, head)
+def test_a_header_over_the_limit_is_431(limited: ServerProcess, head: bytes) -> None:
+    answer, _ = exchange(limited.port, head)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b'"/docs#header_too_large"' in answer
 
@@ -484,36 +493,36 @@ def test_a_header_over_the_limit_is_431(strict: ServerProcess, head: bytes) -> N
         b"GET / HTTP/1.1\r\nA b: c\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_400_and_closed(strict: ServerProcess, data: bytes) -> None:
-    answer, _ = exchange(strict.port, data)
+def test_bytes_that_are_not_http_are_400_and_closed(limited: ServerProcess, data: bytes) -> None:
+    answer, _ = exchange(limited.port, data)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"application/problem+json" in answer
 
 
-def test_connections_over_the_limit_are_refused(strict: ServerProcess) -> None:
-    address = ("127.0.0.1", strict.port)
+def test_connections_over_the_limit_are_refused(limited: ServerProcess) -> None:
+    address = ("127.0.0.1", limited.port)
     held = []
     try:
         for _ in range(8):
-            connection = socket.create_connection(address, timeout=20)
+            connection = socket.create_connection(address, timeout=PATIENCE)
             held.append(connection)
             # Each connection gets an answer first, so that the server has surely counted it.
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        answer, _ = exchange(strict.port)
+        answer, _ = exchange(limited.port)
         assert answer.startswith(b"HTTP/1.1 429 ")
     finally:
         for connection in held:
             connection.close()
 
 
-def test_a_caller_that_leaves_amid_its_body_is_no_error(strict: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as connection:
+def test_a_caller_that_leaves_during_its_body_is_not_an_error(limited: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", limited.port), timeout=PATIENCE) as connection:
         connection.sendall(POST_HEAD + b"Content-Length: 100\r\n\r\n{")
-    with httpx.Client(base_url=strict.url) as client:
+    with limited.new_client() as client:
         assert client.get("/health/live").status_code == 200
-    assert not [line for line in strict.log if line["level"] == "error"]
+    assert not [line for line in limited.log if line["level"] == "error"]
 
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings%s\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
@@ -537,7 +546,7 @@ def test_very_many_offers_in_one_chunk(server: ServerProcess) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 701
 
 
-def test_no_proxy(server: ServerProcess) -> None:
+def test_connect_is_refused(server: ServerProcess) -> None:
     answer, _ = exchange(server.port, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
 
@@ -551,26 +560,26 @@ def test_a_caller_that_does_not_read_is_left(any_store: RedisServer) -> None:
     ):
         # A small receive buffer, so that unread bytes stay with the server.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         connection.connect(("127.0.0.1", process.port))
         connection.sendall(request)
         # Nothing is read; that the connection was reset shows without reading.
         watch = select.poll()
         watch.register(connection, 0)
-        assert watch.poll(15_000)
+        assert watch.poll(1000 * PATIENCE)
 
 
 def test_idle_connections_are_closed_after_their_time(any_store: RedisServer) -> None:
     with (
         ServerProcess(any_store.url, keep_alive=1) as process,
-        socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", process.port), timeout=PATIENCE) as connection,
     ):
         for _ in range(3):
+            started = time.monotonic()
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        started = time.monotonic()
         assert connection.recv(65536) == b""
-        assert 0.5 < time.monotonic() - started < 5
+        assert 0.9 < time.monotonic() - started < 10
 
 
 def test_pipelined_requests_are_answered_in_order(server: ServerProcess) -> None:

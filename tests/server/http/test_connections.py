@@ -9,16 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.client.driver import PATIENCE, until
 from tests.redis_server import RedisServer
+from tests.server.conftest import UNCHANGING
 from tests.server.http.test_hot_routes import Conversation, get, hot_requests, post
-from tests.server.process.test_lifecycle import until
 from tests.server.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["hot", "application"])
 def impatient(any_store: RedisServer, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """A server that keeps idle connections for a second, with hot routes and without."""
-    with ServerProcess(any_store.url, keep_alive=1, hot_routes=request.param) as process:
+    settings = {"keep_alive": 1, "hot_routes": request.param, **UNCHANGING}
+    with ServerProcess(any_store.url, **settings) as process:
         talk = Conversation(process.port)
         for _ in range(2):
             talk.send(get())
@@ -37,7 +39,7 @@ def test_empty_lines_begin_no_request(impatient: ServerProcess, first: bytes, em
     # However many empty lines come, the connection still counts as idle.
     talk.connection.settimeout(0.2)
     while True:
-        assert time.monotonic() - answered < 5
+        assert time.monotonic() - answered < 10
         with contextlib.suppress(ConnectionError):
             talk.connection.sendall(empty)
         try:
@@ -72,7 +74,7 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
     impatient: ServerProcess,
 ) -> None:
     head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
         connection.sendall(head)
         # Answered before its body is there; the rest of the body has a header's time to come.
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -87,13 +89,13 @@ def test_a_connection_is_idle_once_an_answered_request_has_all_of_its_body(
 def test_a_body_behind_another_request_has_its_own_time(any_store: RedisServer) -> None:
     """It has the body timeout, not the short time for the rest of an answered request's body."""
     one = post({"service": "ranking", "entities": {"user_id": ["u1"]}})
-    settings = {"header_timeout": 0.3, "body_timeout": 10}
+    settings = {"header_timeout": 1, "body_timeout": 30}
     with ServerProcess(any_store.url, **settings) as process, connected(process) as connection:
         connection.sendall(one + one[:-10])
         first = connection.recv(65536)
         assert first.startswith(OK)
         answered = time.monotonic()
-        until(lambda: time.monotonic() - answered > 0.6)
+        until(lambda: time.monotonic() - answered > 1.5)
         connection.sendall(one[-10:])
         assert connection.recv(65536).startswith(OK)
 
@@ -121,7 +123,7 @@ OVERLOADED = b"HTTP/1.1 429 "
 
 
 def connected(process: ServerProcess) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", process.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", process.port), timeout=PATIENCE)
 
 
 def answered(connection: socket.socket, request: bytes) -> bytes:
@@ -182,15 +184,16 @@ def test_a_probe_is_the_last_request_of_its_connection(full: ServerProcess) -> N
 
 def test_callers_that_say_nothing_do_not_keep_probes_out(full: ServerProcess) -> None:
     with contextlib.ExitStack() as silent:
-        others = [silent.enter_context(connected(full)) for _ in range(200)]
+        others = [silent.enter_context(connected(full)) for _ in range(199)]
         started = time.monotonic()
+        others.append(silent.enter_context(connected(full)))
         for _ in range(10):
             with connected(full) as probe:
                 assert answered(probe, READY).startswith(OK)
         # The oldest connections make room for the newest, which end after the header timeout.
         assert others[0].recv(65536).startswith(OVERLOADED)
         assert others[-1].recv(65536).startswith(OVERLOADED)
-        assert 0.5 < time.monotonic() - started < 8
+        assert 0.9 < time.monotonic() - started < 10
 
 
 def test_the_place_of_a_caller_that_leaves_is_free_at_once(any_store: RedisServer) -> None:
@@ -202,14 +205,9 @@ def test_the_place_of_a_caller_that_leaves_is_free_at_once(any_store: RedisServe
         for _ in range(20):
             refused = opened.enter_context(connected(process))
             assert answered(refused, get()).startswith(OVERLOADED)
-        began = time.monotonic()
         leaving.close()
-
-        def is_admitted() -> bool:
-            connection = opened.enter_context(connected(process))
-            return b"connection: close\r\n" not in answered(connection, READY)
-
-        until(is_admitted)
-        # Refused connections stay open for two seconds, so that their callers can read the answer.
-        assert time.monotonic() - began < 1.5
+        # The answer shows that the server has noticed by now whatever was before the request.
         assert answered(staying, get()).startswith(OK)
+        # Refused connections stay open for two seconds, so that their callers can read the answer.
+        admitted = opened.enter_context(connected(process))
+        assert b"connection: close\r\n" not in answered(admitted, READY)

@@ -13,9 +13,9 @@ import redis
 import fscore
 import fscore.aio
 from tests.redis_server import RedisServer
-from tests.server.conftest import TWO_HOURS_AGO
 from tests.server.kinds import AT, HOUR, VISITOR_42
 from tests.server.server_process import ServerProcess
+from tests.server.store import TWO_HOURS_AGO
 
 VISITORS = ["v0042", "nobody", "v0007", "v0042"]
 ONE = {"visitor_id": "v0042", "service": "visits"}
@@ -107,7 +107,7 @@ def test_inputs_of_the_request_are_computed_with(http: httpx.Client, store: Redi
         assert get(http, **one, **inputs)["features"] == many[row]
 
 
-def test_the_moment_is_an_input_by_itself(http: httpx.Client) -> None:
+def test_the_time_is_an_input_by_itself(http: httpx.Client) -> None:
     one = {"visitor_id": "v0042", "service": "tenure"}
     assert get(http, **one, as_of=AT)["features"] == {"tenure": 90}
     assert get(http, **one, as_of="2024-06-11T12:00:00Z")["statuses"] == {"tenure": "EXPIRED"}
@@ -141,13 +141,13 @@ def test_arrow_has_what_is_computed(http: httpx.Client) -> None:
         "2024-06-01T06:30:00.0009-05:30",
     ],
 )
-def test_a_moment_is_written_as_people_write_it(http: httpx.Client, as_of: str) -> None:
+def test_as_of_is_written_as_people_write_times(http: httpx.Client, as_of: str) -> None:
     assert get(http, **ONE, as_of=as_of) == get(http, **ONE, as_of=AT)
     body = {"service": "visits", "entities": {"visitor_id": ["v0042"]}}
     assert post(http, **body, as_of=as_of) == post(http, **body, as_of=AT)
 
 
-def test_windows_end_at_the_moment(http: httpx.Client) -> None:
+def test_windows_end_as_of_the_time(http: httpx.Client) -> None:
     names = {"visitor_id": "v0042", "features": "seen_1h,last_3,since_seen"}
     assert get(http, **names, as_of=AT - HOUR)["features"] == {
         "seen_1h": 1,
@@ -157,7 +157,7 @@ def test_windows_end_at_the_moment(http: httpx.Client) -> None:
     assert get(http, **names, as_of=AT + HOUR)["features"]["seen_1h"] == 1
 
 
-def test_rows_expire_as_of_the_moment(http: httpx.Client) -> None:
+def test_rows_expire_as_of_the_time(http: httpx.Client) -> None:
     names = {"user_id": "expired", "features": "clicks"}
     assert get(http, **names)["statuses"] == {"clicks": "EXPIRED"}
     assert get(http, **names, as_of=TWO_HOURS_AGO + HOUR - 1)["features"] == {"clicks": 7}
@@ -165,7 +165,7 @@ def test_rows_expire_as_of_the_moment(http: httpx.Client) -> None:
     assert late["statuses"] == {"clicks": "EXPIRED"}
 
 
-def test_an_answer_says_the_moment_only_where_it_was_named(http: httpx.Client) -> None:
+def test_an_answer_has_the_time_only_if_the_request_had_it(http: httpx.Client) -> None:
     assert "as_of" not in get(http, user_id="u1", features="age")
     assert "as_of" not in post(http, features=["age"], entities={"user_id": ["u1"]})
 
@@ -189,7 +189,7 @@ def test_a_snapshot_is_one_transaction_for_each_entity(own_store: RedisServer) -
     assert _calls(own_store, "multi", "exec") == [calls + 4 for calls in before]
 
 
-def test_a_snapshot_reads_the_version_of_its_moment(own_store: RedisServer) -> None:
+def test_a_snapshot_reads_the_version_of_its_time(own_store: RedisServer) -> None:
     body = {"service": "ranking", "entities": {"user_id": ["u1"]}, "consistency": "snapshot"}
     with (
         ServerProcess(own_store.url) as process,

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import fscore
+from tests.client.driver import until
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer
 from tests.server.http.test_hot_routes import Conversation, get, hot_requests
-from tests.server.process.test_lifecycle import until
 from tests.server.server_process import ServerProcess
 
 POLL = 0.2

@@ -12,7 +12,7 @@ import pytest
 import fscore
 import fscore.aio
 from tests.redis_server import RedisServer
-from tests.server.conftest import NOW_MS, TWO_HOURS_AGO
+from tests.server.store import NOW_MS, TWO_HOURS_AGO
 
 USERS = ["u1", "nobody", "null", "expired", "invalid", "u1"]
 
@@ -42,7 +42,7 @@ def test_without_anything_missing_there_are_no_statuses(http: httpx.Client) -> N
     assert set(body) == {"features", "entities", "values", "version"}
 
 
-def test_event_times_are_answered_where_asked_for(http: httpx.Client) -> None:
+def test_event_times_are_answered_if_asked_for(http: httpx.Client) -> None:
     request = {
         "features": ["age", "clicks"],
         "entities": {"user_id": ["u1", "expired", "nobody"]},
@@ -71,7 +71,7 @@ def test_several_entities_by_columns(http: httpx.Client) -> None:
     assert post(http, request).json()["values"] == [[29, 9.5, 3], [31, 9.5, None]]
 
 
-def test_arrow_is_answered_where_it_is_preferred(http: httpx.Client) -> None:
+def test_arrow_is_answered_if_it_is_preferred(http: httpx.Client) -> None:
     request = {"service": "everything", "entities": {"user_id": USERS}}
     response = post(http, request, Accept="application/vnd.apache.arrow.stream")
     assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"

@@ -71,7 +71,7 @@ def test_what_is_not_present_says_why(
     assert list(response.json()["statuses"].values()) == statuses
 
 
-def test_a_number_that_json_cannot_say_is_null(http: httpx.Client) -> None:
+def test_a_number_that_json_does_not_have_is_null(http: httpx.Client) -> None:
     response = http.get("/v1/features?user_id=invalid&features=score")
     assert "NaN" not in response.text
     body = response.json()

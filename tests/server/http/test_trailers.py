@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.driver import PATIENCE
 from tests.redis_server import RedisServer
 from tests.server import keys
 from tests.server.both import comparable_stream
@@ -64,7 +65,7 @@ def test_what_does_not_end_is_not_kept(
     before = peak_of(small)
     more *= 200_000 // len(more)
     answer = b""
-    with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", small.port), timeout=PATIENCE) as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(head + start)
             # The server reads and drops these bytes while the caller may still read its answer.
@@ -142,7 +143,7 @@ def test_what_is_behind_the_last_request_is_not_read(small: ServerProcess, behin
 def test_a_body_that_is_answered_before_it_is_there_is_not_answered_again(
     small: ServerProcess,
 ) -> None:
-    with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", small.port), timeout=PATIENCE) as connection:
         connection.sendall(GET)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"no length\r\n")

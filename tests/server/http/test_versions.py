@@ -22,10 +22,10 @@ from tests.server.server_process import ServerProcess
 
 user = fscore.Entity("user", join_keys={"user_id": fscore.Int64})
 USERS = 2_000
-CONNECTIONS = 12
+CONNECTIONS = 24
 """To each server."""
 REQUESTS_A_SECOND = 1_000
-IN_TIME = 10.0
+IN_TIME = 30.0
 """Seconds within which a switch must have reached every worker, on however busy a machine."""
 NEVER = 3600.0
 
@@ -114,6 +114,12 @@ def _post(number: int) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
+def subscribers(store: RedisServer) -> int:
+    """Return how many workers have a subscription to promotions."""
+    reply = store.command("PUBSUB", "NUMSUB", "fscore:versions")
+    return int(reply.rpartition(b":")[2])
+
+
 def follows(servers: list[ServerProcess], version: int) -> bool:
     """Return whether each server's answering worker reports this version."""
     found = {int(server.metric("fscore_service_version", service="ranking")) for server in servers}
@@ -149,8 +155,7 @@ def test_a_switch_under_load_mixes_nothing_and_reaches_every_worker(
         ServerProcess(own_store.url, **settings) as other,
     ):
         if how == "push":
-            subscribers = own_store.command("PUBSUB", "NUMSUB", "fscore:versions")
-            assert subscribers.endswith(b":4\r\n")
+            until(lambda: subscribers(own_store) == 4)
         began = time.monotonic()
         late = asyncio.run(scenario([one.port, other.port]))
         seconds = time.monotonic() - began
@@ -207,7 +212,7 @@ def test_the_catalogue_has_every_version(own_store: RedisServer, operator: fscor
         assert late.status_code == 504
 
 
-def test_a_pointer_that_is_no_version_is_that_services_503(
+def test_a_pointer_that_is_not_a_version_is_that_services_503(
     own_store: RedisServer, operator: fscore.Client
 ) -> None:
     with ServerProcess(own_store.url, registry_poll=0.05) as server:
@@ -226,12 +231,14 @@ def test_subscriptions_come_back(own_store: RedisServer, operator: fscore.Client
     settings = {"workers": 2, "registry_poll": NEVER}
     with ServerProcess(own_store.url, **settings) as server:
         for version in (2, 1, 2):
+            # A late look may have found the version before the subscriptions were back.
+            until(lambda: subscribers(own_store) == 2)
             assert operator.execute("CLIENT", "KILL", "TYPE", "PUBSUB") == 2
             operator.versions.promote("ranking", version)
             # New connections reach either worker, so ten of them check both.
             for _ in range(10):
                 server.client.close()
-                server.client = type(server.client)(base_url=server.url, timeout=20)
+                server.client = server.new_client()
                 until(lambda version=version: follows([server], version))  # type: ignore[misc]
 
 
@@ -244,14 +251,14 @@ def test_a_server_that_may_not_subscribe_polls_and_logs_it(
     url = own_store.url.replace("redis://", "redis://mute:secret@")
     with ServerProcess(url, registry_poll=0.05) as server:
         line = server.wait_for("the subscription to promotions is down")
-        if "first connection" in line["cause"]:
+        while "NOPERM" not in line["cause"]:
             line = server.wait_for("the subscription to promotions is down")
-        assert line["level"] == "warning" and "NOPERM" in line["cause"]
+        assert line["level"] == "warning"
         operator.versions.promote("ranking", 2)
         until(lambda: follows([server], 2))
         # A new cause is logged too. The data connection stays authenticated as before.
         operator.execute("ACL", "SETUSER", "mute", "<secret", ">other")
-        line = server.wait_for("the subscription to promotions is down")
-        assert "WRONGPASS" in line["cause"]
+        while "WRONGPASS" not in line["cause"]:
+            line = server.wait_for("the subscription to promotions is down")
         operator.execute("ACL", "SETUSER", "mute", ">secret", "+subscribe", "allchannels")
         server.wait_for("subscribed to promotions again")

@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import fscore
 from fscore import (
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     Float64,
     Int64,
     Registry,
@@ -27,10 +29,8 @@ from fscore import (
     count,
     distinct,
     first,
-    largest,
     latest,
-    smallest,
-    total,
+    mean,
 )
 from fscore_server.ingest import InputError, aggregate, load
 from fscore_server.ingest.formats import bytes as stream
@@ -38,7 +38,9 @@ from tests.event_times import PAST_MS
 from tests.server.ingest.sink import Sink
 
 pair = Entity("pair", join_keys={"user_id": String, "shop_id": Int64})
-events = FileSource("events", event_time="at", timestamp_format="unix_ms", keys={"shop_id": "shop"})
+events = EventSource(
+    "events", event_time="at", timestamp_format="unix_ms", keys={"shop_id": "shop"}
+)
 COLUMNS = ("user_id", "shop", "at", "kind", "amount")
 
 
@@ -52,13 +54,15 @@ class Everything(FeatureView, entity=pair, source=events):
     rows_without_kind: Float64 = Feature(count(where={"kind": None}))
     kinds: Int64 = Feature(distinct("kind"))
     amounts_of_a: Int64 = Feature(distinct("amount", where={"kind": "a"}))
-    amount_sum: Int64 = Feature(total("amount"))
-    amount_sum_a: Float64 = Feature(total("amount", where={"kind": "a"}))
-    least: Int64 = Feature(smallest("amount"))
-    most: Int64 = Feature(largest("amount", where={"kind": ["a", "b"]}))
-    alphabetically_first: String = Feature(smallest("kind"))
+    amount_sum: Int64 = Feature(fscore.sum("amount"))
+    amount_sum_a: Float64 = Feature(fscore.sum("amount", where={"kind": "a"}))
+    amount_mean: Float64 = Feature(mean("amount"))
+    amount_mean_a: Float64 = Feature(mean("amount", where={"kind": "a"}))
+    least: Int64 = Feature(fscore.min("amount"))
+    most: Int64 = Feature(fscore.max("amount", where={"kind": ["a", "b"]}))
+    alphabetically_first: String = Feature(fscore.min("kind"))
     last_b: Timestamp = Feature(latest("at", where={"kind": "b"}))
-    first_at: Timestamp = Feature(smallest("at"))
+    first_at: Timestamp = Feature(fscore.min("at"))
 
 
 DEFINITIONS = Registry.from_definitions([Everything])
@@ -77,6 +81,10 @@ event_lists = st.lists(
     min_size=1,
     max_size=40,
 )
+
+
+def exact_mean(values: list[float]) -> float | None:
+    return float(sum(map(Fraction, values)) / len(values)) if values else None
 
 
 def modelled(own: list[Event]) -> Event:
@@ -98,6 +106,8 @@ def modelled(own: list[Event]) -> Event:
         "amounts_of_a": len(set(column("amount", "a"))),
         "amount_sum": sum(column("amount")),
         "amount_sum_a": math.fsum(column("amount", "a")),
+        "amount_mean": exact_mean(column("amount")),
+        "amount_mean_a": exact_mean(column("amount", "a")),
         "least": min(column("amount"), default=None),
         "most": max(column("amount", "a", "b"), default=None),
         "alphabetically_first": min(column("kind"), default=None),
@@ -157,7 +167,7 @@ def write_events(folder: Path, sample: list[Event], csv: bool) -> Path:
 def test_rows_are_written_in_parts_of_thousands(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": Int64})
 
-    class Counted(FeatureView, entity=user, source=FileSource("events", event_time="at")):
+    class Counted(FeatureView, entity=user, source=EventSource("events", event_time="at")):
         rows: Int64 = Feature(count())
 
     path = tmp_path / "in.csv"
@@ -171,10 +181,10 @@ def test_rows_are_written_in_parts_of_thousands(tmp_path: Path, sink: Sink) -> N
 def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": String})
 
-    class Clicks(FeatureView, entity=user, source=FileSource("clicks", event_time="at")):
+    class Clicks(FeatureView, entity=user, source=EventSource("clicks", event_time="at")):
         clicks: Int64 = Feature(count())
 
-    class Orders(FeatureView, entity=user, source=FileSource("orders", event_time="at")):
+    class Orders(FeatureView, entity=user, source=EventSource("orders", event_time="at")):
         orders: Int64 = Feature(count())
 
     class Manual(FeatureView, entity=user):
@@ -188,18 +198,37 @@ def test_the_source_is_chosen_by_name(tmp_path: Path, sink: Sink) -> None:
 
     with pytest.raises(InputError, match="with --source: clicks, orders"):
         load(sink, definitions(Clicks, Orders, Manual), [path])
-    with pytest.raises(InputError, match="no view has a file source named sales; there is: clicks"):
+    with pytest.raises(InputError, match="no view has a source named sales; there is: clicks"):
         load(sink, definitions(Clicks, Orders), [path], source="sales")
-    with pytest.raises(InputError, match="no view of these definitions has a file source"):
+    with pytest.raises(InputError, match="no view of these definitions has a source"):
         load(sink, definitions(Manual), [path])
     load(sink, definitions(Clicks, Orders, Manual), [path], source="orders")
     assert set(sink.views) == {"orders"}
 
 
+def test_features_may_have_any_name_that_definitions_allow(tmp_path: Path, sink: Sink) -> None:
+    user = Entity("user", join_keys={"user_id": String})
+
+    class Named(FeatureView, entity=user, source=EventSource("s", event_time="at")):
+        time: String = Feature(latest("page"))
+        key: Int64 = Feature(count())
+        cell: Float64 = Feature(mean("n"))
+        count: Float64 = Feature(fscore.sum("n"))
+        other: Int64 = Feature(distinct("n"))
+        sum: String = Feature(first("page"))
+
+    path = tmp_path / "in.csv"
+    path.write_text("user_id,at,page,n\nann,2024-01-01,a,1\nann,2024-01-02,b,2\n")
+    load(sink, Registry.from_definitions([Named]), [path])
+    row = sink.views["named"]["ann"]
+    assert row["time"] == "b"
+    assert [row[name] for name in ("key", "cell", "count", "other", "sum")] == [2, 1.5, 3.0, 2, "a"]
+
+
 def test_entities_that_are_expired_already_are_counted(tmp_path: Path, sink: Sink) -> None:
     user = Entity("user", join_keys={"user_id": String})
 
-    class Brief(FeatureView, entity=user, source=FileSource("s", event_time="at"), ttl="1d"):
+    class Brief(FeatureView, entity=user, source=EventSource("s", event_time="at"), ttl="1d"):
         rows: Int64 = Feature(count())
 
     path = tmp_path / "in.csv"

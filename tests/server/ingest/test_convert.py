@@ -13,8 +13,8 @@ from fscore_server.ingest import InputError
 from fscore_server.ingest.plan import Cell
 from fscore_server.ingest.rows.convert import convert
 
-MOMENT = dt.datetime(2024, 3, 13, 10, 21, 14)
-MOMENT_MS = 1_710_325_274_000
+TIME = dt.datetime(2024, 3, 13, 10, 21, 14)
+TIME_MS = 1_710_325_274_000
 PLUS_TWO = dt.timezone(dt.timedelta(hours=2))
 
 # (type, timestamp format, values in the file, converted values; None if a value does not fit)
@@ -35,23 +35,23 @@ CASES: list[tuple[str, str | None, list[Any], list[Any]]] = [
     ("text", None, [True, None], ["true", None]),
     ("text", None, [7], ["7"]),
     ("text", None, [0.5], ["0.5"]),
-    ("Timestamp", None, [MOMENT], [MOMENT_MS]),
+    ("Timestamp", None, [TIME], [TIME_MS]),
     ("Timestamp", None, [dt.date(2024, 3, 13)], [1_710_288_000_000]),
-    ("Timestamp[s]", None, ["2024-03-13T10:21:14Z", "soon"], [MOMENT_MS, None]),
-    ("event_time", None, ["2024-03-13 10:21:14", "1710325274"], [MOMENT_MS, None]),
+    ("Timestamp[s]", None, ["2024-03-13T10:21:14Z", "soon"], [TIME_MS, None]),
+    ("event_time", None, ["2024-03-13 10:21:14", "1710325274"], [TIME_MS, None]),
     (
         "event_time",
         "unix",
         ["1710325274", "1710325274.25", "x"],
-        [MOMENT_MS, MOMENT_MS + 250, None],
+        [TIME_MS, TIME_MS + 250, None],
     ),
-    ("event_time", "unix", [1_710_325_274], [MOMENT_MS]),
-    ("event_time", "unix_ms", ["1710325274001"], [MOMENT_MS + 1]),
-    ("event_time", "unix_ms", [MOMENT_MS + 1, None], [MOMENT_MS + 1, None]),
-    ("event_time", "%d/%m/%Y %H:%M", ["13/03/2024 10:21", "3/13/2024"], [MOMENT_MS - 14_000, None]),
+    ("event_time", "unix", [1_710_325_274], [TIME_MS]),
+    ("event_time", "unix_ms", ["1710325274001"], [TIME_MS + 1]),
+    ("event_time", "unix_ms", [TIME_MS + 1, None], [TIME_MS + 1, None]),
+    ("event_time", "%d/%m/%Y %H:%M", ["13/03/2024 10:21", "3/13/2024"], [TIME_MS - 14_000, None]),
     ("event_time", "%d.%m.%Y", ["13.03.2024"], [1_710_288_000_000]),
-    ("event_time", "%Y%m%d%H%M%S.%f", ["20240313102114.5"], [MOMENT_MS + 500]),
-    ("event_time", "%d/%b/%Y:%H:%M:%S %z", ["13/Mar/2024:12:21:14 +0200"], [MOMENT_MS]),
+    ("event_time", "%Y%m%d%H%M%S.%f", ["20240313102114.5"], [TIME_MS + 500]),
+    ("event_time", "%d/%b/%Y:%H:%M:%S %z", ["13/Mar/2024:12:21:14 +0200"], [TIME_MS]),
     ("List[Int64]", None, ["[1, 2]", "[]", "[1.5]", "1", ""], [[1, 2], [], None, None, None]),
     ("List[Float64]", None, [[1, 2], [], None, [None]], [[1.0, 2.0], [], None, None]),
     ("List[String]", None, [["a"], ["b", None]], [["a"], None]),
@@ -70,11 +70,11 @@ def test_columns(spelling: str, pattern: str | None, found: list[Any], expected:
     assert values.to_list() == expected
 
 
-def test_zones_are_kept_as_moments() -> None:
-    zoned = pl.Series([MOMENT.replace(tzinfo=dt.UTC)]).dt.convert_time_zone("Asia/Tokyo")
-    assert convert(zoned, Cell("c", "event_time")).to_list() == [MOMENT_MS]
-    nanoseconds = pl.Series([MOMENT]).cast(pl.Datetime("ns"))
-    assert convert(nanoseconds, Cell("c", "Timestamp")).to_list() == [MOMENT_MS]
+def test_times_with_zones_or_nanoseconds() -> None:
+    zoned = pl.Series([TIME.replace(tzinfo=dt.UTC)]).dt.convert_time_zone("Asia/Tokyo")
+    assert convert(zoned, Cell("c", "event_time")).to_list() == [TIME_MS]
+    nanoseconds = pl.Series([TIME]).cast(pl.Datetime("ns"))
+    assert convert(nanoseconds, Cell("c", "Timestamp")).to_list() == [TIME_MS]
 
 
 def test_storage_types_of_files_make_no_difference() -> None:
@@ -92,7 +92,7 @@ def test_storage_types_of_files_make_no_difference() -> None:
     [
         ("Int64", [True]),
         ("Int64", [[1]]),
-        ("Float64", [MOMENT]),
+        ("Float64", [TIME]),
         ("Bool", [0.5]),
         ("String", [1]),
         ("Bytes", [1]),

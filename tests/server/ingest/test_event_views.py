@@ -13,9 +13,9 @@ import fscore
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     FlagView,
     Float64,
     Int64,
@@ -36,7 +36,7 @@ from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
 shop = Entity("shop", join_keys={"shop_id": Int64})
-sales = FileSource("sales", event_time="at")
+sales = EventSource("sales", event_time="at")
 HOUR = 3_600_000
 START = 1_704_067_200_000
 
@@ -136,7 +136,7 @@ def test_nothing_is_written_of_too_many_rejects(sink: Sink, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("in_ms")
-def test_ids_without_a_number_are_rejected_where_a_flag_is_set(sink: Sink, tmp_path: Path) -> None:
+def test_ids_without_a_number_are_rejected_if_a_flag_is_set(sink: Sink, tmp_path: Path) -> None:
     rows = f"guest,7,{START},return,1,a\nguest,7,{START},sale,1,b\nuser_01,-7,{START},return,1,c\n"
     report = loaded(sink, tmp_path, rows)
     assert report.files[0].reasons == {

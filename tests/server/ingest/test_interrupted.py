@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fscore
-from fscore import Entity, Feature, FeatureView, FileSource, Int64, Registry, String, count, latest
+from fscore import Entity, EventSource, Feature, FeatureView, Int64, Registry, String, count, latest
 from fscore.errors import Unavailable
 from fscore_server.ingest import load
 from fscore_server.ingest.file_events import Silent
@@ -21,7 +21,7 @@ ROWS = 12_000
 user = Entity("user", join_keys={"user_id": Int64})
 
 
-class Seen(FeatureView, entity=user, source=FileSource("seen", event_time="at")):
+class Seen(FeatureView, entity=user, source=EventSource("seen", event_time="at")):
     times: Int64 = Feature(count())
     page: String = Feature(latest("page"))
 
@@ -86,7 +86,7 @@ def test_a_load_whose_server_stays_away_says_so(
     server: RedisServer, events: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fscore_server.ingest.writing._PAUSES", (0.01, 0.01))
-    with fscore.connect(server.url, write_timeout=0.2) as client:
+    with fscore.connect(server.url, write_timeout=2.0) as client:
         client.apply(REGISTRY)
         with pytest.raises(Unavailable, match=str(server.port)):
             load(client, REGISTRY, [events], progress=Killing(server, restart=False))

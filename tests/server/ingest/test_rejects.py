@@ -17,9 +17,9 @@ import pytest
 from fscore import (
     Bool,
     Entity,
+    EventSource,
     Feature,
     FeatureView,
-    FileSource,
     Float32,
     Int64,
     List,
@@ -35,7 +35,7 @@ from tests.event_times import with_times_in
 from tests.server.ingest.sink import Sink
 
 user = Entity("user", join_keys={"user_id": String})
-events = FileSource("events", event_time="at")
+events = EventSource("events", event_time="at")
 
 
 class Sample(FeatureView, entity=user, source=events):
@@ -80,8 +80,8 @@ BAD_CSV = {
     "bob,2024-01-01,29,high,1": "score: expected a number that Float32 can hold, found 'high'",
     "bob,2024-01-01,29,1e300,1": "score: expected a number that Float32 can hold, found '1e300'",
     "bob,2024-01-01,29,0.5,maybe": "member: expected 1, 0, true or false, found 'maybe'",
-    "bob,2024-01-01,29,0.5": "4 columns where the header has 5",
-    "bob,2024-01-01,29,0.5,1,more": "6 columns where the header has 5",
+    "bob,2024-01-01,29,0.5": "4 columns, but the header has 5",
+    "bob,2024-01-01,29,0.5,1,more": "6 columns, but the header has 5",
     f"bob,{FAR},29,0.5,1": f"at: '{FAR}' is more than 5 minutes ahead of the clock",
     "bob,1989-12-31,29,0.5,1": "at: '1989-12-31' is before 1990",
     f"{'b' * 513},2024-01-01,29,0.5,1": "user_id: an id has at most 512 bytes, this has 513",
@@ -122,7 +122,7 @@ def test_all_kinds_of_bad_csv_rows_together(tmp_path: Path, sink: Sink) -> None:
         ("unix_ms", 5, "before 1990; it is read as milliseconds since 1970"),
     ],
 )
-def test_moments_in_another_unit_are_told(
+def test_times_in_another_unit_are_reported(
     tmp_path: Path, sink: Sink, timestamp_format: str, moment: int, why: str
 ) -> None:
     definitions = with_times_in(DEFINITIONS, timestamp_format)
@@ -155,7 +155,7 @@ def test_where_blocks_end_makes_no_difference(
     assert sink.views["sample"]["ann"]["events_total"] == 3
 
 
-def test_what_is_not_utf8_is_one_row(tmp_path: Path, sink: Sink) -> None:
+def test_text_that_is_not_utf8_is_one_bad_row(tmp_path: Path, sink: Sink) -> None:
     path = tmp_path / "in.csv"
     report = load_text(sink, path, HEADER, GOOD, b"b\xff,2024-01-01,29,0.5,1", GOOD)
     assert report.rejected == 1
@@ -169,7 +169,7 @@ def test_what_is_not_utf8_is_one_row(tmp_path: Path, sink: Sink) -> None:
     assert sink.views["sample"]["ann"]["events_total"] == 2
 
 
-def test_forms_of_a_moment(tmp_path: Path, sink: Sink) -> None:
+def test_forms_of_a_time(tmp_path: Path, sink: Sink) -> None:
     moments = {
         "2024-03-13 10:21:14": 1710325274000,
         "2024-03-13T10:21:14": 1710325274000,
@@ -299,7 +299,7 @@ def test_a_column_of_another_type_is_one_error(tmp_path: Path, sink: Sink) -> No
         age=1, score=1.0, member=True
     )
     frame.write_parquet(path)
-    with pytest.raises(InputError, match="column user_id holds Int64 where text is expected"):
+    with pytest.raises(InputError, match="column user_id holds Int64, but text is expected"):
         load(sink, DEFINITIONS, [path])
     frame.with_columns(pl.col("user_id").cast(pl.String), at=1710325274).write_parquet(path)
     with pytest.raises(InputError, match='integers need timestamp_format="unix"'):
@@ -429,7 +429,7 @@ def test_rejects_go_to_another_folder_on_request(tmp_path: Path, sink: Sink) -> 
         load(sink, DEFINITIONS, [path], rejects_dir=tmp_path / "nowhere")
 
 
-def test_files_without_rows_write_nothing_and_are_no_failure(tmp_path: Path, sink: Sink) -> None:
+def test_files_without_rows_write_nothing_and_are_not_a_failure(tmp_path: Path, sink: Sink) -> None:
     for name, text in {"in.csv": HEADER, "in.ndjson": "\n\n"}.items():
         (tmp_path / name).write_text(f"{text}\n")
         report = load(sink, DEFINITIONS, [tmp_path / name])

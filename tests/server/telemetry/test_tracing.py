@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.client.driver import PATIENCE
 from tests.client.proxy import FaultProxy
 from tests.redis_server import RedisServer
 from tests.server.collector import Collector, Hanging, environment
@@ -90,10 +89,9 @@ class TestLines:
     def test_error_lines_have_the_trace_and_documents_do_not(
         self, proxy: FaultProxy, hot_routes: bool
     ) -> None:
-        settings = {"hot_routes": hot_routes, "request_timeout_ms": 200}
-        with learned(proxy.url, **settings) as (process, talk):
+        with learned(proxy.url, hot_routes=hot_routes) as (process, talk):
             proxy.hold()
-            talk.send(get(ONE, UNSAMPLED))
+            talk.send(get(ONE, UNSAMPLED, "X-Request-Timeout-Ms: 200"))
             answer = talk.answer()
             assert answer.startswith(b"HTTP/1.1 504")
             assert ID.encode() not in answer
@@ -212,7 +210,6 @@ class TestSpans:
             "hot_routes": hot_routes,
             "tracing": "otlp",
             "environment": collector.environment,
-            "request_timeout_ms": 200,
         }
         with learned(proxy.url, **settings) as (_, talk):
             for request, status in [
@@ -225,7 +222,7 @@ class TestSpans:
                 talk.send(request)
                 assert talk.answer().startswith(b"HTTP/1.1 " + status)
             proxy.hold()
-            talk.send(get(ONE, SAMPLED))
+            talk.send(get(ONE, SAMPLED, "X-Request-Timeout-Ms: 200"))
             assert talk.answer().startswith(b"HTTP/1.1 504")
             spans = collector.wait_for(6)
         seen = [
@@ -288,10 +285,8 @@ class TestSpans:
             assert hidden not in sent, hidden
 
     def test_a_collector_that_refuses_does_not_disturb_requests(
-        self, any_store: RedisServer, hot_routes: bool
+        self, any_store: RedisServer, port: int, hot_routes: bool
     ) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
         variables = {
             **environment(port),
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cret,s3cret-alone",
@@ -330,7 +325,6 @@ class TestSpans:
             talk.send(get(ONE, SAMPLED))
             talk.answer()
             opened.enter_context(hanging.wait_for_request())
-            before = time.monotonic()
             for _ in range(100):
                 talk.send(get(ONE, SAMPLED))
                 assert b'"age":29' in talk.answer()
@@ -338,9 +332,8 @@ class TestSpans:
             dropped = process.wait_for("OpenTelemetry complains")
             assert dropped["cause"] == "Queue full, dropping Span."
             process.signal(signal.SIGTERM)
+            # Long before the exporter's own timeout.
             assert process.wait() == 0
-            # Less than the exporter's own timeout.
-            assert time.monotonic() - before < 8
             process.wait_for("spans were not exported")
         said = [line for line in process.log if line["message"] == "OpenTelemetry complains"]
         assert len(said) <= 5
@@ -383,7 +376,8 @@ def test_each_worker_sends_its_own(any_store: RedisServer, collector: Collector)
         # The kernel spreads connections over the two workers.
         while len(workers) < 2:
             headers = {"traceparent": SAMPLED.partition(": ")[2], "X-Request-ID": f"n{count}"}
-            assert httpx.get(process.url + ONE, headers=headers).status_code == 200
+            with process.new_client() as client:
+                assert client.get(ONE, headers=headers).status_code == 200
             workers.add(access_line(process, f"n{count}")["worker"])
             count += 1
     assert len(collector.spans) == count
@@ -393,23 +387,21 @@ def test_each_worker_sends_its_own(any_store: RedisServer, collector: Collector)
 def test_a_second_interrupt_does_not_wait_for_the_collector(any_store: RedisServer) -> None:
     with Hanging() as hanging:
         variables = {**hanging.environment, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
-        settings: dict[str, Any] = {"tracing": "otlp", "environment": variables, "grace": 60}
+        settings: dict[str, Any] = {"tracing": "otlp", "environment": variables, "grace": 600}
         with ServerProcess(any_store.url, **settings) as process:
             process.client.get(ONE, headers={"traceparent": SAMPLED.partition(": ")[2]})
             process.signal(signal.SIGINT)
             # The server is ending: it sends its spans and waits for the collector.
             with hanging.wait_for_request():
-                before = time.monotonic()
                 process.signal(signal.SIGINT)
+                # Long before the grace and the exporter's own timeout are over.
                 process.wait()
-                # Less than the exporter's own timeout.
-                assert time.monotonic() - before < 8
 
 
 def run_without_opentelemetry(program: str) -> subprocess.CompletedProcess[str]:
     hidden = "import sys\nsys.modules['opentelemetry'] = None\n"
     return subprocess.run(
-        [sys.executable, "-c", hidden + program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", hidden + program], capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// What to send, where, and how fast.
+/// The requests to send, the address, and the rate.
 pub struct Arguments {
     pub address: SocketAddr,
     /// The requests, sent one after the other, over and over.
@@ -10,9 +10,9 @@ pub struct Arguments {
     /// Requests a second.
     pub rate: f64,
     pub connections: usize,
-    /// How long requests are sent whose latencies count.
+    /// For how long requests are sent whose latencies count.
     pub seconds: f64,
-    /// How long they are sent before that.
+    /// For how long requests are sent before that, to warm up.
     pub warmup: f64,
 }
 

@@ -19,7 +19,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, and asks to be told of what comes.
+    /// Connects, and asks to be told when bytes arrive.
     pub fn open(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
         let stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -42,7 +42,7 @@ impl Connection {
         self.stream.write_all(request)
     }
 
-    /// Takes what has come; the response's status where it is whole.
+    /// Reads what has arrived; returns the response's status once it is complete.
     pub fn receive(&mut self) -> io::Result<Option<u16>> {
         loop {
             match self.stream.read(&mut self.buffer[self.filled..]) {
@@ -71,8 +71,7 @@ impl Connection {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(&self.buffer[..self.filled]);
-        let httparse::Status::Complete(head) = parsed.map_err(|_| wrong("what is no response"))?
-        else {
+        let httparse::Status::Complete(head) = parsed.map_err(|_| wrong("invalid HTTP"))? else {
             return Ok(());
         };
         self.status = response.code.unwrap_or(0);

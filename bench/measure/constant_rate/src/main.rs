@@ -1,12 +1,12 @@
 //! HTTP requests at a constant rate over kept-alive connections, and how long each one took from
 //! when it was due.
 //!
-//! One thread, so that it takes little from the server it shares a machine with. A request that is
-//! due goes out on a connection that waits for nothing, or stands in line for the next one that
-//! does; its time runs from when it was due, so a server that stands still for a moment pays for
-//! all that should have been sent meanwhile. Latencies go into a histogram of constant size, and
-//! nothing is allocated while it measures: a generator that keeps every result in a growing list
-//! stands still itself whenever that list is copied. How late it was itself is told beside them.
+//! There is one thread, so that it takes little from the server it shares a machine with. A request
+//! that is due is sent on an idle connection, or queues for the next one. Its time counts from when
+//! it was due, so a server that stalls pays for all requests that should have been sent meanwhile.
+//! Latencies go into a histogram of constant size, and nothing is allocated while it measures: a
+//! generator that keeps every result in a growing list itself stalls whenever that list is copied.
+//! How late the generator itself was is reported beside them.
 
 mod arguments;
 mod connection;

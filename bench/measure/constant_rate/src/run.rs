@@ -1,4 +1,4 @@
-//! The run: what is due when, who sends it, and what is counted.
+//! The run: when requests are due, which connection sends them, and what is counted.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::arguments::Arguments;
 use crate::connection::Connection;
 
-/// How long answers are waited for when everything is sent.
+/// How long the run waits for answers after everything was sent.
 const DRAIN: Duration = Duration::from_secs(10);
 const MOST_US: u64 = 60_000_000;
 const TIMER: Token = Token(usize::MAX);
@@ -32,7 +32,7 @@ const PERCENTILES: [(&str, f64); 7] = [
     ("max", 1.0),
 ];
 
-/// What is printed.
+/// The figures that are printed.
 #[derive(Serialize)]
 struct Report {
     /// Requests that were due in the time that counts.
@@ -47,22 +47,22 @@ struct Report {
     rate: f64,
     /// Milliseconds from when a request was due to the end of its response.
     latency_ms: serde_json::Map<String, serde_json::Value>,
-    /// Milliseconds by which requests were sent late although a connection waited for nothing.
+    /// Milliseconds by which requests were sent late although a connection was idle.
     lateness_ms: serde_json::Map<String, serde_json::Value>,
 }
 
 struct Run<'a> {
     arguments: &'a Arguments,
     connections: Vec<Connection>,
-    /// When the request that is on its way on each connection was due.
+    /// When the request under way on each connection was due.
     due: Vec<Option<Instant>>,
-    /// Since when each connection waits for nothing.
+    /// Since when each connection is idle.
     free_since: Vec<Instant>,
-    /// Connections that wait for nothing; the one that has waited longest is the next.
+    /// Idle connections; the one that has been idle longest is the next.
     idle: VecDeque<usize>,
     start: Instant,
     interval: Duration,
-    /// How many requests were sent, and how many are ever due, those of the warm-up included.
+    /// How many requests were sent, and how many will be due in all, including the warm-up.
     sent: u32,
     total: u32,
     /// The requests that come before those that count.
@@ -74,7 +74,7 @@ struct Run<'a> {
     lateness: Histogram<u32>,
 }
 
-/// Sends everything and waits for the answers; what is to be printed.
+/// Sends everything and waits for the answers; returns the text to print.
 pub fn run(arguments: &Arguments) -> io::Result<String> {
     let mut poll = Poll::new()?;
     let connections = (0..arguments.connections)
@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments) -> io::Result<String> {
         for event in &events {
             match event.token() {
                 TIMER => {
-                    // How often it rang is the clock's to say; unread it would not ring again.
+                    // The count does not matter, but the timer rings again only after it was read.
                     match rustix::io::read(&timer, &mut [0; 8]) {
                         Ok(_) | Err(Errno::AGAIN) => {}
                         Err(error) => return Err(error.into()),
@@ -151,13 +151,13 @@ impl Run<'_> {
         self.sent == self.total && self.idle.len() == self.connections.len()
     }
 
-    /// Sends what is due on the connections that wait for nothing.
+    /// Sends the requests that are due on idle connections.
     fn send(&mut self) -> io::Result<()> {
         let mut now = Instant::now();
         while self.sent < self.total {
             let due = self.due_at(self.sent);
             if due > now {
-                // What has become due meanwhile is not left for the next ring.
+                // A request that has become due meanwhile does not wait for the next ring.
                 now = Instant::now();
                 if due > now {
                     break;
@@ -170,7 +170,7 @@ impl Run<'_> {
             self.connections[which].send(&requests[self.sent as usize % requests.len()])?;
             self.due[which] = Some(due);
             if self.sent >= self.warmup {
-                // It was not this program that was late where the connection was not free.
+                // While no connection was free, this program was not the one that was late.
                 let since = due.max(self.free_since[which]);
                 record(&mut self.lateness, now.saturating_duration_since(since));
             }

@@ -61,7 +61,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
                 let server = Rc::clone(&server);
                 tokio::task::spawn_local(async move {
                     let answer = service_fn(|request| server.answer(request));
-                    // A client that goes away is no concern of ours.
+                    // A client that goes away does not matter here.
                     let _ = http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), answer)
                         .await;

@@ -14,13 +14,13 @@ pub enum How {
     Packed,
 }
 
-/// A value for each id and feature, row by row; `None` for what is not stored.
+/// A value for each id and feature, row by row; `None` if it is not stored.
 type Cells = Vec<Option<f64>>;
 
 #[derive(Debug)]
 pub enum ReadError {
     Redis(RedisError),
-    /// Something is stored that is no number, or no row of this view.
+    /// The stored value is not a number, or not a row of this view.
     Stored(String),
 }
 
@@ -142,7 +142,7 @@ fn array(reply: &Value) -> Result<&[Value], ReadError> {
     match reply {
         Value::Array(values) => Ok(values),
         other => Err(ReadError::Stored(format!(
-            "{other:?} where rows were expected"
+            "{other:?}, but rows were expected"
         ))),
     }
 }
@@ -157,7 +157,7 @@ fn number(value: &Value) -> Result<Option<f64>, ReadError> {
             )),
         },
         other => Err(ReadError::Stored(format!(
-            "{other:?} where a number was expected"
+            "{other:?}, but a number was expected"
         ))),
     }
 }

@@ -3,7 +3,7 @@
 use fscore_core::packed::{Decoder, Schema};
 use fscore_core::types::{DataType, Scalar};
 
-/// What a value takes of an answer, at most, as a rule.
+/// The most bytes that a value usually takes in an answer.
 const CELL_BYTES: usize = 24;
 
 pub struct Service {
@@ -15,7 +15,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// `None` where a packed row of so many features would be too long.
+    /// `None` if a packed row of so many features would be too long.
     pub fn new(
         entity: &str,
         join_key: &str,

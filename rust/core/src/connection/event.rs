@@ -7,16 +7,16 @@ use crate::resp::{Reply, ScanError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What happened on a connection.
+/// Something that happened on a connection.
 #[derive(Debug)]
 pub enum Event<T, J> {
-    /// The handshake is over; what was queued may leave.
+    /// The handshake is over; commands that were queued may be sent.
     Ready,
     /// All replies of a job were received.
     Done {
         /// Its ticket.
         ticket: Ticket,
-        /// What it was submitted with.
+        /// The tag that it was submitted with.
         tag: T,
         /// The job, with what it made of its replies.
         job: J,
@@ -25,7 +25,7 @@ pub enum Event<T, J> {
     TimedOut {
         /// Its ticket.
         ticket: Ticket,
-        /// What it was submitted with.
+        /// The tag that it was submitted with.
         tag: T,
         /// The job, with what it made of the replies so far.
         job: J,
@@ -38,7 +38,7 @@ pub enum Event<T, J> {
     Lost {
         /// Its ticket.
         ticket: Ticket,
-        /// What it was submitted with.
+        /// The tag that it was submitted with.
         tag: T,
         /// The job, with what it made of the replies so far.
         job: J,
@@ -62,7 +62,7 @@ pub enum LostReason {
     Closed,
     /// The handshake failed.
     Handshake(ErrorKind),
-    /// The server sent what cannot be understood.
+    /// The server broke the protocol.
     Protocol(ProtocolError),
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for SubmitError {
 
 impl std::error::Error for SubmitError {}
 
-/// The server sent what cannot be understood; nothing after it can be trusted.
+/// How the server broke the protocol. Nothing after that can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtocolError {
     /// Bytes that are not RESP.
@@ -101,7 +101,7 @@ pub enum ProtocolError {
         /// About how many bytes of the stream came before.
         offset: u64,
     },
-    /// A reply with a shape that no reply to its command has.
+    /// A reply whose shape does not fit its command.
     OutOfStep {
         /// About how many bytes of the stream came before.
         offset: u64,
@@ -122,7 +122,9 @@ impl From<ScanError> for ProtocolError {
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ProtocolError::Scan(error) => write!(f, "the server sent what is not RESP: {error}"),
+            ProtocolError::Scan(error) => {
+                write!(f, "the server sent bytes that are not RESP: {error}")
+            }
             ProtocolError::UnexpectedReply { offset } => {
                 write!(
                     f,
@@ -132,7 +134,7 @@ impl fmt::Display for ProtocolError {
             ProtocolError::OutOfStep { offset } => {
                 write!(
                     f,
-                    "the server sent a reply of another shape than its command's (byte {offset} \
+                    "the server sent a reply whose shape does not fit its command (byte {offset} \
                      of the stream)"
                 )
             }

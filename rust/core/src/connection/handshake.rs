@@ -28,8 +28,8 @@ pub struct ServerInfo {
 /// The first commands of a connection and what their replies mean.
 ///
 /// They leave in one write, so a connection is ready after one round trip. A server that does not
-/// know HELLO has authenticated nobody, and so may have refused the commands behind it too: a
-/// second round says the same in RESP2.
+/// know HELLO has authenticated nobody, and so may have refused the commands behind it too. The
+/// client then sends them all again in RESP2, in a second round.
 #[derive(Debug)]
 pub(super) struct Handshake {
     pub(super) server: ServerInfo,
@@ -220,7 +220,7 @@ impl Handshake {
     }
 }
 
-/// Before 6.0 and behind some proxies there is no HELLO; an ACL may also forbid just it.
+/// Servers before 6.0 and some proxies do not have HELLO, and an ACL may forbid it alone.
 fn knows_no_hello(text: &[u8]) -> bool {
     [b"ERR unknown command".as_slice(), b"NOPROTO", b"NOPERM"]
         .iter()

@@ -27,7 +27,7 @@ pub use event::{Event, HandshakeError, LostReason, ProtocolError, SubmitError, T
 pub use handshake::ServerInfo;
 pub use raw::RawJob;
 
-/// What waits for the replies to its commands.
+/// A job that waits for the replies to its commands.
 ///
 /// Tokens arrive as they are scanned, while the rest of the reply may still be under way, so a job
 /// decodes in place and keeps nothing but its result.
@@ -66,7 +66,7 @@ pub trait Replies {
     }
 }
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Waiting for [`Connection::handle_connected`].
@@ -129,7 +129,7 @@ pub struct Connection<T, J> {
     scanner: Scanner,
     /// Received but not scanned: the beginning of an element whose end has not come yet.
     inbox: Vec<u8>,
-    /// Who gets the tokens of the reply under way.
+    /// The recipient of the tokens of the reply under way.
     recipient: Recipient,
     handshake: Handshake,
     handshake_output: Vec<u8>,
@@ -137,7 +137,7 @@ pub struct Connection<T, J> {
     queue: Queue<T, J>,
     window: Window,
     handshake_deadline: Duration,
-    /// When the server was last heard, or began to owe an answer.
+    /// When the server last sent something, or began to owe an answer.
     heard: Duration,
     /// Whether it has answered any command since the handshake.
     has_answered: bool,
@@ -168,7 +168,7 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// Where the connection stands.
+    /// The state of the connection.
     pub fn state(&self) -> State {
         self.state
     }
@@ -248,8 +248,8 @@ impl<T, J: Replies> Connection<T, J> {
     /// Queues a job: `encode` appends its commands, as many as the job expects replies. `tag` is
     /// handed back with the job, whatever becomes of it.
     ///
-    /// Before the connection is ready jobs wait; their deadlines run. A job that expects no reply
-    /// is done at once.
+    /// Until the connection is ready, jobs wait and their deadlines run. A job that expects no
+    /// reply is done at once.
     pub fn submit(
         &mut self,
         tag: T,
@@ -265,7 +265,7 @@ impl<T, J: Replies> Connection<T, J> {
         if deadline <= now {
             return Err(SubmitError::DeadlineExceeded);
         }
-        // Tombstones count: a server that does not answer must not make this queue grow.
+        // A server that does not answer must not make this queue grow, so tombstones count.
         if self.queue.len() >= self.config.max_in_flight
             || self.queue.bytes() >= self.config.max_bytes
         {
@@ -314,7 +314,7 @@ impl<T, J: Replies> Connection<T, J> {
     }
 
     /// When [`handle_deadlines`](Self::handle_deadlines) has something to do. At once if events
-    /// wait: a job that needs no reply is done as soon as it is submitted.
+    /// wait, because a job that needs no reply is done as soon as it is submitted.
     pub fn next_deadline(&mut self) -> Option<Duration> {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
@@ -332,7 +332,7 @@ impl<T, J: Replies> Connection<T, J> {
     }
 
     /// Bytes to send, if there are any that may be sent now. They count as sent: the driver sends
-    /// them or ends the connection. Afterwards it best gives the buffer back by
+    /// them or ends the connection. Afterwards it should give the buffer back by
     /// [`recycle`](Self::recycle).
     pub fn poll_output(&mut self) -> Option<Vec<u8>> {
         if !self.handshake_output.is_empty() {
@@ -349,8 +349,8 @@ impl<T, J: Replies> Connection<T, J> {
         }
     }
 
-    /// Whether commands may be sent now. There may be some although nothing was submitted: of a job
-    /// that went on, or because the server has answered some that it owed.
+    /// Whether commands may be sent now. There may be some although nothing was submitted: a job
+    /// went on, or the server has answered some commands that it owed.
     pub fn has_output(&self) -> bool {
         self.queue.unsent() > 0 && self.queue.owed() < self.window.limit()
     }

@@ -40,7 +40,7 @@ impl OutputBuffer {
         same
     }
 
-    /// What is appended from now on shares nothing with what is here.
+    /// Commands that are appended from now on share nothing with those before.
     pub(super) fn end_sharing(&mut self) {
         self.sharing.end();
     }

@@ -21,9 +21,9 @@ pub(super) struct Queue<T, J> {
     live: usize,
     /// Encoded bytes of everything in `slots`.
     bytes: usize,
-    /// Those of their commands that the driver has not taken.
+    /// The commands of `slots` that the driver has not taken.
     output: OutputBuffer,
-    /// How many commands these are, without withdrawn ones.
+    /// How many commands `output` has, without withdrawn ones.
     unsent: usize,
     /// How many commands the driver has taken, of slots that are still there.
     taken: usize,
@@ -33,12 +33,12 @@ pub(super) struct Queue<T, J> {
     moved: Vec<(Ticket, u64)>,
 }
 
-/// A job that waits for its replies, or what it left behind.
+/// A job that waits for its replies, or the tombstone that it left.
 #[derive(Debug)]
 pub(super) struct Slot<T, J> {
-    /// The job, and what it was submitted with. `None` is a tombstone.
+    /// The job, and the tag that it was submitted with. `None` is a tombstone.
     pub(super) held: Option<(T, J)>,
-    /// What the driver knows the job by.
+    /// The ticket that the driver has for the job.
     ticket: Ticket,
     deadline: Duration,
     /// How many replies will come for this slot. None will if it was withdrawn, or if its job gets
@@ -58,13 +58,13 @@ impl<T, J> Slot<T, J> {
     }
 }
 
-/// Whose replies a slot gets.
+/// The replies that a slot gets.
 #[derive(Debug, Default)]
 enum Role {
-    /// Its own, and no other slot does.
+    /// Its own, which no other slot gets.
     #[default]
     Alone,
-    /// Its own, and so do others behind it.
+    /// Its own, which the slots of these followers get too.
     Leads(Box<Followers>),
     /// Those of the slot with this id, which is before it.
     Follows(u64),
@@ -90,7 +90,7 @@ pub(super) struct Popped<T, J> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExpectedReplies {
     pub(super) count: usize,
-    /// Whether another job's will do, and others may have them too.
+    /// Whether the replies to another job's equal commands will do, and this job's for others.
     pub(super) shareable: bool,
 }
 
@@ -154,7 +154,8 @@ impl<T, J> Queue<T, J> {
         self.taken - self.slots.front().map_or(0, |slot| slot.answered)
     }
 
-    /// Appends a job that expects replies, and its commands unless another's replies will do.
+    /// Appends a job that expects replies, and its commands unless it can share another job's
+    /// replies.
     pub(super) fn push(
         &mut self,
         tag: T,
@@ -220,8 +221,8 @@ impl<T, J> Queue<T, J> {
             .insert(deadline, id, is_live(&self.slots, self.first));
     }
 
-    /// The slot whose replies the job of the slot `id` can have; its commands are the output's
-    /// last.
+    /// The slot whose replies the job of the slot `id` can share. The commands of that job are the
+    /// last in the output.
     fn leader(&mut self, id: u64, bytes: usize, expected: usize) -> Option<u64> {
         let Queue {
             slots,
@@ -520,7 +521,7 @@ impl<T, J> Queue<T, J> {
         ticket.0 < self.sent
     }
 
-    /// Slots, bytes in flight and the capacity kept for output: what must not grow.
+    /// Slots, bytes in flight, and the capacity kept for output, none of which may grow.
     pub(super) fn held(&self) -> (usize, usize, usize) {
         (self.slots.len(), self.bytes, self.output.capacity())
     }

@@ -6,7 +6,7 @@ use super::queue::{ExpectedReplies, Popped};
 use super::{Connection, Replies, State};
 use crate::resp::{Reply, ScanError, Scanned, Scanner, Token};
 
-/// Who gets the tokens of a reply.
+/// The recipient of a reply's tokens.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Recipient {
     /// The jobs of the front slot.
@@ -87,7 +87,7 @@ impl<T, J: Replies> Connection<T, J> {
     }
 
     /// Lets every job that shares the front slot's replies read the next one, if the first of these
-    /// jobs can read it whole. Returns its length then.
+    /// jobs can read it whole. In that case returns its length.
     fn answer_whole_to_all(
         &mut self,
         data: &[u8],
@@ -125,8 +125,8 @@ impl<T, J: Replies> Connection<T, J> {
         Ok(length)
     }
 
-    /// Hands a token to the front job, and those behind it up to the end of the reply: whose they
-    /// are need not be looked up for each. Returns how many bytes of `rest` that took.
+    /// Hands a token to the front job, and those behind it up to the end of the reply, so that the
+    /// job is looked up only once. Returns how many bytes of `rest` that took.
     fn answer(&mut self, first: Scanned<'_>, rest: &[u8]) -> Result<usize, ProtocolError> {
         let mut used = 0;
         let mut scanned = first;

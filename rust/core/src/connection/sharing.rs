@@ -6,18 +6,18 @@ use hashbrown::HashTable;
 /// Finds equal commands among those of reads that have not left.
 #[derive(Debug, Default)]
 pub(super) struct Sharing<S = FixedState> {
-    /// The only one so far. It is not hashed before there is a second: a driver that has one job at
-    /// a time has nothing to share.
+    /// The first job's. They are hashed only when there is a second job, because a driver that has
+    /// one job at a time shares nothing.
     first: Option<PendingCommands>,
-    /// All others, each with the hash of its commands.
+    /// Those of all others, each with their hash.
     others: HashTable<(u64, PendingCommands)>,
     hasher: S,
 }
 
-/// Where in the output the commands of a job are.
+/// The range of a job's commands in the output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingCommands {
-    /// Of the job's slot.
+    /// The id of the job's slot.
     pub(super) id: u64,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -30,8 +30,8 @@ impl PendingCommands {
 }
 
 impl<S: BuildHasher> Sharing<S> {
-    /// The id of an `open` job whose commands are equal to `new`. If there is none, `new` is known
-    /// from now on. The commands of open jobs are in `output`.
+    /// The id of an `open` job whose commands are equal to `new`. If there is none, `new` is kept
+    /// for later jobs to find. The commands of open jobs are in `output`.
     pub(super) fn same_or_keep(
         &mut self,
         new: PendingCommands,
@@ -55,12 +55,13 @@ impl<S: BuildHasher> Sharing<S> {
         if open(known.id) && known.bytes(output) == new.bytes(output) {
             return Some(known.id);
         }
-        // One job is kept for each hash, so commands that were chosen to collide cost no more.
+        // Only one job is kept for each hash, so commands that were chosen to collide cost no more
+        // than others.
         *known = new;
         None
     }
 
-    /// Forgets everything: what comes now shares nothing with what came before.
+    /// Forgets everything: later jobs share nothing with earlier ones.
     pub(super) fn end(&mut self) {
         const LARGEST_KEPT: usize = 4096;
         self.first = None;
@@ -96,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Everything hashes to the same.
+    /// A hasher that gives everything the same hash.
     #[derive(Debug, Default)]
     struct Colliding;
 
@@ -126,7 +127,7 @@ mod tests {
             end: id as usize * 2 + 2,
         };
         let mut same = |id| sharing.same_or_keep(commands(id), output, |_| true);
-        // The last of those that collide is known.
+        // The last of those that collide is kept.
         assert_eq!([same(0), same(1), same(2), same(3)], [None; 4]);
         assert_eq!(same(1), Some(3));
         assert_eq!(same(4), None);

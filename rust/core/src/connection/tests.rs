@@ -24,7 +24,7 @@ struct Echo {
     expected: usize,
     replies: Vec<String>,
     whole: usize,
-    /// How many more times it asks all of it.
+    /// How many more times it sends all of its commands.
     more: usize,
     /// Whether it reads whole replies by itself.
     reads_whole: bool,

@@ -7,9 +7,9 @@ use std::time::Duration;
 ///
 /// One probe at a time measures the server's rate. A probe begins when commands are sent, and ends
 /// when the last of all commands owed at that time is answered; their number over the time it took
-/// is the rate (Little's law). The round trip is part of that time, but no work of the server's, so
-/// commands may be sent ahead for 10 ms and a round trip. The shortest time that the handshake or a
-/// probe took is taken for the round trip.
+/// is the rate (Little's law). The round trip is part of that time, but the server does not work
+/// during it, so commands may be sent ahead for 10 ms and a round trip. The shortest time that the
+/// handshake or a probe took counts as the round trip.
 #[derive(Debug)]
 pub(super) struct Window {
     least: usize,
@@ -31,7 +31,7 @@ struct Probe {
     unanswered: usize,
 }
 
-/// How much of the server's work may wait there.
+/// How much work may wait at the server.
 const AHEAD: Duration = Duration::from_millis(10);
 /// About 70 us of a fast server's work, in one packet or two.
 const LEAST: usize = 64;
@@ -39,7 +39,7 @@ const MOST: usize = 65_536;
 /// The limit until there is a measurement: 10 ms of a server that is neither fast nor slow. After a
 /// reconnection many jobs may be waiting, and the server may have just come back.
 const AT_FIRST: usize = 1024;
-/// What is too short for the clock counts as this long.
+/// A time that is too short for the clock counts as this long.
 const SHORTEST: Duration = Duration::from_micros(1);
 
 impl Default for Window {
@@ -108,7 +108,7 @@ impl Window {
         let times = (self.shortest + AHEAD).as_secs_f64() / elapsed.as_secs_f64();
         let measured = (probe.commands as f64 * times) as usize;
         self.probe = None;
-        // The larger of two measurements: the driver may have been busy elsewhere and looked late.
+        // The driver may have been busy and looked late, so the larger of two measurements counts.
         let mut limit = measured.max(self.last);
         if self.held && owed == 0 {
             // The server answered everything before the driver looked, so it may be faster.
@@ -200,7 +200,7 @@ mod tests {
                 let rate = server.rate(20_000, us(200));
                 let most = 1.0 / each.as_secs_f64();
                 assert!(rate > 0.9 * most, "{round_trip:?} {each:?} {rate}");
-                // Commands on their way are not yet work.
+                // Commands that are still on their way do not wait at the server.
                 let waits = server.window.limit() as f64 * each.as_secs_f64();
                 let ahead = waits - round_trip.as_secs_f64();
                 assert!(

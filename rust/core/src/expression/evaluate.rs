@@ -51,7 +51,8 @@ impl Expression {
         DataType::Scalar(self.scalar)
     }
 
-    /// The same with the values of a feature of `data_type`; `None` if its own do not fit that.
+    /// The same expression with values of `data_type`; `None` if its own values do not fit that
+    /// type.
     pub(super) fn for_type(mut self, data_type: DataType) -> Option<Self> {
         let DataType::Scalar(wanted) = data_type else {
             return None;

@@ -40,7 +40,7 @@ impl ValueType {
         }
     }
 
-    /// The type of a feature of it, if it is a scalar type.
+    /// The type of a feature with such values, if it is a scalar type.
     pub(super) fn scalar(self) -> Option<Scalar> {
         Some(match self {
             Self::Int64 => Scalar::Int64,

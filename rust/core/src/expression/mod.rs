@@ -8,8 +8,8 @@
 //! An operation has a value if all of its operands have one. Otherwise its status is the first of
 //! these that an operand has: `UNAVAILABLE`, `INVALID`, `EXPIRED`, `NOT_FOUND`, `NULL`. A default
 //! that is served for a stored value is a value. An operation without an answer (a division by
-//! zero, an integer beyond 64 bits, the logarithm of a negative number) is `NULL`. A result is not
-//! finite only if an operand is not.
+//! zero, an integer beyond 64 bits, the logarithm of a negative number) is `NULL`. A result is
+//! infinite or NaN only if an operand is.
 //!
 //! Some operations do not need all of their operands. `where` needs the condition and the branch
 //! that it takes. One `false` decides `&`, and one `true` decides `|`. `coalesce` is its first

@@ -199,7 +199,7 @@ fn both(a: f64, b: f64) -> bool {
     a.is_finite() && b.is_finite()
 }
 
-/// A result that is not finite is an answer only if an operand is not finite.
+/// An infinite or NaN result is an answer only if an operand is infinite or NaN.
 fn finite(result: f64, operands: bool) -> (u64, bool) {
     (result.to_bits(), result.is_finite() || !operands)
 }

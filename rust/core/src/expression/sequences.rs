@@ -234,7 +234,7 @@ fn all_finite(vector: &[u8]) -> bool {
     vector_elements(vector).all(f32::is_finite)
 }
 
-/// A result that is not finite is an answer only if an operand is not finite.
+/// An infinite or NaN result is an answer only if an operand is infinite or NaN.
 fn answer(result: Option<f64>, operands_finite: impl FnOnce() -> bool) -> (u64, bool) {
     match result {
         Some(value) => (value.to_bits(), value.is_finite() || !operands_finite()),

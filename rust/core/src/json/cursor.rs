@@ -1,4 +1,4 @@
-//! A strict walk over JSON. Its errors name the offset of what was not wanted.
+//! A strict reader of JSON. Its errors name the offset of the text that was not expected.
 
 use jiter::{Jiter, JiterError, Peek};
 

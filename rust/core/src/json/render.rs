@@ -23,7 +23,7 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
         write_key(out, column, 0);
     }
     out.extend_from_slice(b"},\"features\":{");
-    let features = table.plan().features();
+    let features = table.features();
     let unsaid = !write_values(out, table.row(0), |out, column| {
         comma(out, column);
         out.extend_from_slice(&features[column].json_name);
@@ -34,7 +34,7 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
     let all_present = (0..table.columns()).all(|column| table.status(0, column) == Status::Present);
     if unsaid || !all_present {
         out.extend_from_slice(b",\"statuses\":{");
-        for (column, feature) in table.plan().features().iter().enumerate() {
+        for (column, feature) in table.features().iter().enumerate() {
             comma(out, column);
             out.extend_from_slice(&feature.json_name);
             out.push(b':');
@@ -50,7 +50,7 @@ pub fn render_one(table: &Table, out: &mut Vec<u8>) {
 pub fn render_many(table: &Table, event_times: bool, out: &mut Vec<u8>) {
     out.reserve(table.rows() * table.columns() * 12);
     out.extend_from_slice(b"{\"features\":[");
-    for (column, feature) in table.plan().features().iter().enumerate() {
+    for (column, feature) in table.features().iter().enumerate() {
         comma(out, column);
         out.extend_from_slice(&feature.json_name);
     }
@@ -168,7 +168,8 @@ fn write_values<'a>(
     said
 }
 
-/// By then most digits of the first are ready, and the buffers stay in the nearest cache.
+/// The most doubles that are made before they are copied. By then most digits of the first are
+/// ready, and the buffers stay in the nearest cache.
 const RUN: usize = 10;
 
 /// Consecutive doubles. A processor that copies bytes that it has just written waits for them, so

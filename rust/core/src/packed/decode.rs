@@ -1,4 +1,4 @@
-//! Rows to cells.
+//! Decodes rows to cells.
 
 use std::collections::HashMap;
 

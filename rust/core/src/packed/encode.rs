@@ -1,4 +1,4 @@
-//! Values to rows.
+//! Encodes values to rows.
 
 use super::schema::{Schema, fixed_bytes, null_bit};
 use super::{FORMAT, HEADER_BYTES};

@@ -71,7 +71,7 @@ pub enum PackedError {
     Format(u8),
     /// The decoder does not know its schema; holds the fingerprint.
     UnknownSchema(u32),
-    /// Its length is not that of its header, its schema and its end offsets.
+    /// Its length does not fit its header, its schema and its end offsets.
     Length {
         /// The number of bytes.
         found: usize,

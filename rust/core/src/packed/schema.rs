@@ -1,4 +1,4 @@
-//! The places of a row's columns.
+//! The layout of a row's columns.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use super::HEADER_BYTES;
 use crate::types::{DataType, Scalar};
 use crate::value;
 
-/// The longest fixed part of a row: a string of the server holds no more.
+/// The longest fixed part of a row, because the server's strings hold no more.
 const LONGEST_FIXED: usize = 512 << 20;
 
 /// One version of the columns of a view's rows, laid out.

@@ -1,16 +1,17 @@
 //! Compiling a specification.
 
+use std::sync::Arc;
+
 use super::{
     ComputedSpec, Entity, EntitySpec, Feature, FeatureSpec, FieldTarget, Group, GroupColumn,
-    GroupView, HashSource, KeyTail, Learned, OutputSource, PlanError, PlanSpec, ReadColumn,
-    ReadPlan, SeriesProgram, Source, Strategy, ViewKind, ViewSpec, choose,
+    GroupView, HashSource, KeyTail, Learned, OutputColumns, OutputSource, PlanError, PlanSpec,
+    ReadColumn, ReadPlan, SeriesProgram, Source, Strategy, ViewKind, ViewSpec, choose,
 };
 use crate::expression::{Computed, ExpressionError, Tree};
 use crate::flag::IdPattern;
 use crate::keys::KeyType;
 use crate::packed::{Decoder, Schema};
 use crate::resp::encode::{write_array_header, write_blob};
-use crate::text::json_string;
 use crate::types::DataType;
 use crate::value;
 
@@ -89,23 +90,27 @@ fn plan(spec: &PlanSpec) -> Result<ReadPlan, PlanError> {
         .map(|(name, spelling)| Ok((name.clone(), data_type(name, spelling)?)))
         .collect::<Result<Vec<_>, _>>()?;
     let computed = computed(spec, &reads, &request)?;
-    let features = outputs(spec, &reads, &computed)?;
-    let reads_only = features.len() == reads.len()
-        && features
+    let sources = sources(spec, reads.len());
+    let features = features(spec, &reads, &computed, &sources)?;
+    let reads_only = sources.len() == reads.len()
+        && sources
             .iter()
             .enumerate()
-            .all(|(index, feature)| feature.source == OutputSource::Read(index));
+            .all(|(index, source)| *source == OutputSource::Read(index));
     Ok(ReadPlan {
         identity: reads_only && is_identity(spec, &reads, &groups),
         reads_only,
         computed,
         request,
         join_keys,
-        features,
+        output: Arc::new(OutputColumns {
+            features,
+            views: spec.views.len(),
+        }),
+        sources,
         reads,
         entities,
         groups,
-        views: spec.views.len(),
         default_arena,
         pointer: spec
             .pointer
@@ -167,18 +172,21 @@ fn computed(
     spec.computed.iter().map(compile).collect()
 }
 
-fn outputs(
+/// Where the output columns come from; all columns that are read, unless the spec chooses.
+fn sources(spec: &PlanSpec, reads: usize) -> Vec<OutputSource> {
+    if spec.outputs.is_empty() {
+        (0..reads).map(OutputSource::Read).collect()
+    } else {
+        spec.outputs.clone()
+    }
+}
+
+fn features(
     spec: &PlanSpec,
     reads: &[ReadColumn],
     computed: &[Computed],
+    sources: &[OutputSource],
 ) -> Result<Vec<Feature>, PlanError> {
-    let all: Vec<OutputSource>;
-    let outputs = if spec.outputs.is_empty() {
-        all = (0..reads.len()).map(OutputSource::Read).collect();
-        &all
-    } else {
-        &spec.outputs
-    };
     let feature = |&source: &OutputSource| {
         let (name, data_type, view, has_default) = match source {
             OutputSource::Read(index) => {
@@ -192,16 +200,9 @@ fn outputs(
                 (name, made.data_type(), None, made.has_default())
             }
         };
-        Some(Feature {
-            name: name.clone(),
-            data_type,
-            view,
-            source,
-            has_default,
-            json_name: json_string(name),
-        })
+        Some(Feature::new(name, data_type, view, has_default))
     };
-    outputs
+    sources
         .iter()
         .map(feature)
         .collect::<Option<_>>()

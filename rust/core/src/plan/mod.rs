@@ -2,11 +2,13 @@
 
 mod build;
 mod field_order;
+mod output;
 mod series;
 mod spec;
 mod strategy;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::expression::Computed;
 use crate::flag::IdPattern;
@@ -16,6 +18,7 @@ use crate::script::{SESSION, Script};
 use crate::types::DataType;
 
 pub(crate) use field_order::{FieldOrder, FieldTarget, FieldTargets, Learned};
+pub use output::{Feature, OutputColumns};
 pub(crate) use series::{Op, SeriesFeature, SeriesInput, SeriesProgram, SeriesRead, TileValue};
 pub use spec::{
     ComputedSpec, EntitySpec, FeatureSpec, OutputSource, PlanError, PlanSpec, SeriesSpec, TileUse,
@@ -28,7 +31,9 @@ pub use strategy::{Strategy, choose};
 pub struct ReadPlan {
     pub(crate) join_keys: Vec<(String, KeyType)>,
     /// The output columns.
-    pub(crate) features: Vec<Feature>,
+    pub(crate) output: Arc<OutputColumns>,
+    /// Where the values of each output column come from.
+    pub(crate) sources: Vec<OutputSource>,
     /// The columns that are read.
     pub(crate) reads: Vec<ReadColumn>,
     /// The columns that are computed from those.
@@ -37,7 +42,6 @@ pub struct ReadPlan {
     pub(crate) request: Vec<(String, DataType)>,
     pub(crate) entities: Vec<Entity>,
     pub(crate) groups: Vec<Group>,
-    pub(crate) views: usize,
     /// The bytes of defaults of variable length. Every result's arena begins with them.
     pub(crate) default_arena: Vec<u8>,
     /// Whether the one group's columns are the features, in order.
@@ -46,22 +50,6 @@ pub struct ReadPlan {
     pub(crate) reads_only: bool,
     /// The key of the pointer to the version.
     pub(crate) pointer: Option<Vec<u8>>,
-}
-
-/// An output column.
-#[derive(Debug)]
-pub struct Feature {
-    /// Its name in results.
-    pub name: String,
-    /// Its type.
-    pub data_type: DataType,
-    /// Index of its view among all views of the plan; `None` if it is computed.
-    pub view: Option<usize>,
-    pub(crate) source: OutputSource,
-    /// Whether it has a default.
-    pub(crate) has_default: bool,
-    /// The name as a JSON string.
-    pub(crate) json_name: Vec<u8>,
 }
 
 /// A column that is read, and the group and column that its values come from.
@@ -150,7 +138,7 @@ pub(crate) struct GroupColumn {
 impl ReadPlan {
     /// The output columns, in order.
     pub fn features(&self) -> &[Feature] {
-        &self.features
+        &self.output.features
     }
 
     /// Names and types of the join keys a request must bring.

@@ -38,7 +38,7 @@ pub(crate) enum SeriesRead {
     RightEdge { window_ms: i64 },
 }
 
-/// A number in a tile; the numbers of a field hold its index.
+/// A number that a tile holds. Those of a field have the field's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TileValue {
     Events,

@@ -1,34 +1,34 @@
-//! Going through the replies of a part: from command to command, unit to unit, section to section.
+//! Steps through the replies of a part: command by command, unit by unit, section by section.
 
 use super::part::ReadPart;
 use super::sections::{Section, Step, Units};
 use super::transaction::Stage;
 use crate::plan::{FieldTarget, Source};
 
-/// Where in the part the next reply belongs.
+/// The position of the next reply in its part.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     section: usize,
     slot: usize,
-    /// The unit, which is the row where units are rows.
+    /// The index of the unit. If units are rows, it is the row's.
     pub(super) row: usize,
     pub(super) stage: Stage,
     pub(super) kind: Kind,
     pub(super) group: usize,
-    /// Which of the unit's commands of this group.
+    /// The index of the command among the unit's commands for this group.
     pub(super) command: usize,
-    /// Element of the reply.
+    /// The index of the next element in the reply.
     pub(super) element: usize,
     pub(super) target: Option<FieldTarget>,
     /// Views of the group whose stored event time is unreadable.
     pub(super) bad_times: Vec<usize>,
     /// The reply was an error, so its row is settled.
     pub(super) settled: bool,
-    /// Some of the row's reply came, but not yet all of it.
+    /// The row's reply has begun, but is not complete.
     pub(super) open: bool,
 }
 
-/// What the next reply is of.
+/// The content of the next reply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing: all replies came.
@@ -45,13 +45,13 @@ pub(super) enum Kind {
 }
 
 impl ReadPart {
-    /// The units of the section that the next reply is of, and which of them it is.
+    /// The units of the next reply's section, and the index of the reply's unit among them.
     pub(super) fn unit(&self) -> Option<(&Units, usize)> {
         self.section()
             .map(|section| (&section.units, self.cursor.row))
     }
 
-    /// The section that the next reply is of.
+    /// The section of the next reply.
     pub(super) fn section(&self) -> Option<&Section> {
         self.sections.get(self.cursor.section)
     }
@@ -82,7 +82,8 @@ impl ReadPart {
             None => Kind::Done,
             Some(Step::Pointer) => Kind::Pointer,
             Some(Step::Hash(group)) => {
-                // A plain read goes through the keys of one hash after the other.
+                // A plain read gets the hashes of a group one after another, so it takes the
+                // learned order only once.
                 if (self.cursor.row == 0 || self.cursor.stage != Stage::Plain)
                     && let Source::Hash(hash) = &self.plan.groups[group].source
                 {
@@ -99,9 +100,9 @@ impl ReadPart {
         };
     }
 
-    /// The reply to a command is whole: goes to the next one.
+    /// Goes to the next command, because the reply to this one is complete.
     pub(super) fn finish_command(&mut self) {
-        // What was refused is no answer.
+        // A command that failed was not answered, and neither were those after it.
         self.answered += usize::from(self.failure().is_none());
         match self.cursor.kind {
             Kind::Hash if !self.cursor.settled => self.settle(self.cursor.group, self.cursor.row),
@@ -130,7 +131,7 @@ impl ReadPart {
         }
     }
 
-    /// Goes to the next unit, whatever is left of this one.
+    /// Skips the rest of this unit, and goes to the next one.
     pub(super) fn next_unit(&mut self) {
         let Some(section) = self.sections.get(self.cursor.section) else {
             return;

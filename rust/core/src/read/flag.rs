@@ -1,4 +1,4 @@
-//! Bits of bitmaps: the ids of one shard by one command.
+//! Bits of bitmaps. One command reads the bits of many ids of a shard.
 
 use super::part::ReadPart;
 use super::route::NO_BIT;
@@ -46,7 +46,7 @@ impl ReadPart {
             (0, Token::Array(length)) if rows > 1 && length == rows => return,
             (0, Token::Integer(0 | 1)) if rows == 1 => {}
             (1, Token::Integer(0 | 1)) if element < rows => {}
-            _ => return self.misshapen("a bitmap answered with something else than bits"),
+            _ => return self.misshapen("the reply for a bitmap holds something other than bits"),
         }
         let row = units.row(unit, element);
         self.cursor.element += 1;
@@ -55,7 +55,7 @@ impl ReadPart {
         answers.statuses[row] = Status::Present as u8;
     }
 
-    /// Nobody can have set what has no bit.
+    /// Ids without a bit are `NOT_FOUND`, because nobody can have set their flag.
     pub(super) fn settle_ids_without_bits(&mut self) {
         for (index, group) in self.plan.groups.iter().enumerate() {
             if !matches!(group.source, Source::Flag(_)) {

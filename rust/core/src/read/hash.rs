@@ -1,4 +1,4 @@
-//! Rows of hashes, token by token, and what a row's event times make of its values.
+//! Decodes rows of hashes token by token, and settles their values by the rows' event times.
 
 use super::cursor::Cursor;
 use super::part::{PartFailure, ReadPart, preview};
@@ -9,7 +9,7 @@ use crate::types::Status;
 use crate::value;
 
 impl ReadPart {
-    /// The reply itself: its shape must be the command's.
+    /// Takes the head of the reply, whose shape must fit the command.
     pub(super) fn begin_hash(&mut self, token: Token<'_>) {
         let group = &self.plan.groups[self.cursor.group];
         let Source::Hash(hash) = &group.source else {
@@ -30,7 +30,7 @@ impl ReadPart {
                 .fill(Status::NotFound as u8);
         } else {
             let name = hash.strategy.name();
-            self.misshapen(&format!("{name} answered with another shape than its own"));
+            self.misshapen(&format!("the reply to {name} has the wrong shape"));
         }
     }
 
@@ -68,7 +68,7 @@ impl ReadPart {
             },
             Token::Null => {}
             _ => self.fail(PartFailure::Protocol(
-                "a hash field's value is no string".to_owned(),
+                "a hash field's value is not a string".to_owned(),
             )),
         }
     }
@@ -130,7 +130,7 @@ impl ReadPart {
             let time = times[column.view];
             let expires = time.saturating_add(column.ttl_ms);
             if self.cursor.bad_times.contains(&column.view) {
-                // Its age cannot be told, so it cannot be served as fresh.
+                // Its age is not known, so it must not be served as fresh.
                 if *status != Status::Invalid as u8 {
                     self.invalid += 1;
                 }

@@ -30,16 +30,16 @@ use route::{Place, group_keys, split};
 /// The parts of a read and the nodes they go to.
 pub type Parts = Vec<(NodeIndex, ReadPart)>;
 
-/// How a request wants to be read.
+/// The options of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
     /// The version of hashes and packed rows.
     pub version: i64,
-    /// The moment at which windows end and rows expire, epoch milliseconds.
+    /// The time at which windows end and rows expire, in epoch milliseconds.
     pub as_of_ms: i64,
-    /// Whether everything of one entity must be of one moment.
+    /// Whether everything that is read of one entity must be as of one point in time.
     pub snapshot: bool,
-    /// Whether a snapshot looks at the pointer to the version as well.
+    /// Whether a snapshot reads the pointer to the version too.
     pub pointer: bool,
 }
 
@@ -55,25 +55,25 @@ impl ReadOptions {
     }
 }
 
-/// A read whose parts are under way: what is needed to put their answers together.
+/// A read in flight, with everything that is needed to join the answers of its parts.
 #[derive(Debug)]
 pub struct Read {
     plan: Arc<ReadPlan>,
     keys: KeyColumns,
     version: i64,
-    /// For each entity and row of the request which distinct key it is; `None` for the row itself.
+    /// For each entity, the index of each row's distinct key; `None` if it is the row's own number.
     key_of_row: Vec<Option<Vec<u32>>>,
-    /// For each group and distinct key, which part has it and at which row; `None` for the only
-    /// part, at the key's own index.
+    /// For each group, the part and the row of each distinct key; `None` if there is only one part,
+    /// which has the keys in their own order.
     places: Vec<Option<Vec<Place>>>,
     request: Request,
 }
 
 impl Read {
-    /// Splits a read of `keys` into one part for each node that has some of it.
+    /// Splits a read of `keys` into one part for each node that has some of the keys.
     ///
-    /// `request` has a column for each of the plan's, of as many rows as there are keys or of one
-    /// value for all.
+    /// `request` has a column for each input of the plan: a value for each row of `keys`, or one
+    /// value for all rows.
     pub fn new(
         plan: &Arc<ReadPlan>,
         keys: KeyColumns,
@@ -101,7 +101,7 @@ impl Read {
                 Ok((read(places), vec![(0, part)]))
             }
             SlotMap::Cluster(_) => {
-                // The pointer is in a slot of its own.
+                // A transaction covers one slot, and the pointer is in another slot than the rows.
                 let asked = ReadOptions {
                     pointer: false,
                     ..asked
@@ -112,7 +112,7 @@ impl Read {
         }
     }
 
-    /// The table of the whole request. What a part has no answer for is `UNAVAILABLE`.
+    /// The table of the whole request. Values that a part has no answer for are `UNAVAILABLE`.
     pub fn join(self, mut parts: Vec<ReadPart>) -> Table {
         let rows = self.keys.rows();
         let pointer = parts.iter().find_map(ReadPart::pointer);
@@ -132,7 +132,7 @@ impl Read {
             }
         };
         Table {
-            plan: self.plan,
+            output: Arc::clone(&self.plan.output),
             keys: self.keys,
             version: self.version,
             pointer,
@@ -153,7 +153,7 @@ impl Read {
         let mut columns = Columns {
             cells: Vec::with_capacity(rows * plan.reads.len()),
             statuses: Vec::with_capacity(rows * plan.reads.len()),
-            event_times: vec![NO_TIME; rows * plan.views],
+            event_times: vec![NO_TIME; rows * plan.output.views],
             ..Columns::default()
         };
         let mut answers = Vec::with_capacity(parts.len());
@@ -183,7 +183,7 @@ impl Read {
             for (index, (group, place)) in plan.groups.iter().zip(&places).enumerate() {
                 let answer = &answers[place.part as usize].0[index];
                 for (local, view) in group.views.iter().enumerate() {
-                    columns.event_times[row * plan.views + view.view] =
+                    columns.event_times[row * plan.output.views + view.view] =
                         answer.event_times[place.row as usize * group.views.len() + local];
                 }
             }
@@ -194,8 +194,8 @@ impl Read {
                 (place.part, place.row) == (part, problem.row)
             });
             let feature = problem.column.and_then(|column| {
-                plan.features.iter().position(|feature| {
-                    let OutputSource::Read(index) = feature.source else {
+                plan.sources.iter().position(|source| {
+                    let OutputSource::Read(index) = *source else {
                         return false;
                     };
                     let read = &plan.reads[index];

@@ -1,4 +1,4 @@
-//! From the columns that are read to those of the result.
+//! Makes the columns of the result from the columns that were read.
 
 use super::part::ReadPart;
 use crate::expression::{ComputedColumn, Input, InputColumn, Inputs, RequestTime};
@@ -7,7 +7,7 @@ use crate::table::Problem;
 use crate::types::{DataType, Status};
 use crate::value::{self, ArenaSpan};
 
-/// What a request brings to what is computed.
+/// The values that a request brings for computed features.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) columns: Vec<InputColumn>,
@@ -26,7 +26,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The answers of a part whose one group has the columns of the result, row by row.
+    /// The answers of a part with only one group, whose columns are those of the result.
     pub(super) fn of_only_group(part: ReadPart) -> Self {
         let (mut groups, arena, problems, invalid) = part.into_answers();
         // An identity plan has exactly one group.
@@ -85,11 +85,11 @@ pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: us
             base
         })
         .collect();
-    let mut cells = Vec::with_capacity(rows * plan.features.len());
-    let mut statuses = Vec::with_capacity(rows * plan.features.len());
+    let mut cells = Vec::with_capacity(rows * plan.sources.len());
+    let mut statuses = Vec::with_capacity(rows * plan.sources.len());
     for row in 0..rows {
-        for feature in &plan.features {
-            let (cell, status) = match feature.source {
+        for (&source, feature) in plan.sources.iter().zip(plan.features()) {
+            let (cell, status) = match source {
                 OutputSource::Read(index) => {
                     let at = row * plan.reads.len() + index;
                     (read.cells[at], read.statuses[at])
@@ -118,7 +118,7 @@ pub(super) fn output(plan: &ReadPlan, read: Columns, request: &Request, rows: us
     }
 }
 
-/// A cell whose arena has been put behind `base` bytes.
+/// A cell, after its arena was appended to another one of `base` bytes.
 pub(super) fn moved(data_type: DataType, cell: u64, base: u32) -> u64 {
     if base == 0 || !value::in_arena(data_type) {
         return cell;

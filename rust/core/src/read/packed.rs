@@ -1,4 +1,4 @@
-//! Packed rows: those of many ids, and of all packed views of each, by one command.
+//! Packed rows. One command reads those of many ids, and of all packed views of each id.
 
 use super::part::ReadPart;
 use super::sections::Section;
@@ -8,7 +8,7 @@ use crate::resp::encode::{write_array_header, write_blob};
 use crate::resp::token::Token;
 use crate::types::Status;
 
-/// The most schemas that a result asks for; more than one is rare.
+/// The most unknown schemas that a result lists; more than one is rare.
 const MAX_UNKNOWN: usize = 16;
 
 impl ReadPart {
@@ -48,7 +48,7 @@ impl ReadPart {
             (0, Token::Null) if total == 1 => None,
             (1, Token::Blob(row)) if element < total => Some(row),
             (1, Token::Null) if element < total => None,
-            _ => return self.misshapen("packed rows answered with another shape than their own"),
+            _ => return self.misshapen("the reply for packed rows has the wrong shape"),
         };
         let at = units.row(unit, element / count);
         self.cursor.element += 1;

@@ -1,4 +1,4 @@
-//! The part of a read that one node answers: encoding, and decoding of its replies into cells.
+//! The part of a read that one node answers: encodes commands, and decodes replies into cells.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ use crate::value;
 pub enum PartFailure {
     /// The server's error, as it sent it (`NOPERM …`, `LOADING …`).
     Server(String),
-    /// A reply of another shape than the command's.
+    /// A reply whose shape does not fit its command.
     Protocol(String),
 }
 
-/// What one node is asked, and its answers as they come in.
+/// The commands for one node, and its answers as they arrive.
 #[derive(Debug)]
 pub struct ReadPart {
     pub(super) plan: Arc<ReadPlan>,
@@ -47,17 +47,17 @@ pub struct ReadPart {
     /// Whether the keys of one command must share a slot.
     by_slot: bool,
     pub(super) cursor: Cursor,
-    /// The order of the current group's fields, where it is read by HGETALL.
+    /// The order of the current group's fields, if it is read by HGETALL.
     pub(super) order: Arc<FieldOrder>,
-    /// What came in of the current key's events.
+    /// The events of the current key that have arrived.
     pub(super) series: Scratch,
 }
 
-/// The keys of one group, and what they need beside themselves.
+/// The keys of one group, and how they are read if they are series.
 #[derive(Debug)]
 pub(super) struct GroupPart {
     pub(super) keys: GroupKeys,
-    /// What is asked of each key, where it is a series.
+    /// The commands that read each key of a series; empty for other groups.
     pub(super) commands: Vec<Command>,
 }
 
@@ -161,7 +161,7 @@ impl ReadPart {
         }
     }
 
-    /// Why the part failed as a whole, where it did.
+    /// Why the part failed as a whole, if it did.
     pub fn failure(&self) -> Option<&PartFailure> {
         self.failure.as_ref()
     }
@@ -171,7 +171,7 @@ impl ReadPart {
         self.answered
     }
 
-    /// What the pointer to the version was, where that was asked and answered.
+    /// The pointer to the version, if it was asked for and the server answered.
     pub fn pointer(&self) -> Option<i64> {
         self.pointer
     }
@@ -181,7 +181,7 @@ impl ReadPart {
         &self.unknown_schemas
     }
 
-    /// Forgets all answers, to be asked again.
+    /// Drops all answers, so that the part can be sent again.
     #[must_use]
     pub fn restarted(mut self) -> Self {
         self.restart();
@@ -201,8 +201,8 @@ impl ReadPart {
         (self.answers, self.arena, self.problems, self.invalid)
     }
 
-    /// Forgets the row whose reply was cut short: a field that had not come yet is not missing, and
-    /// whether the row has expired is told by its last fields.
+    /// Drops the row whose reply was cut short. A field that has not arrived may still be stored,
+    /// and only the whole row shows whether it has expired.
     fn withdraw(&mut self) {
         let Cursor { group, row, .. } = self.cursor;
         let (width, views) = {
@@ -243,7 +243,7 @@ impl ReadPart {
                 self.pointer = value::integer(text).ok();
             }
             (Kind::Pointer, Token::Null) => {}
-            (Kind::Pointer | Kind::Done, _) => self.misshapen("a version is no text"),
+            (Kind::Pointer | Kind::Done, _) => self.misshapen("the version is not text"),
         }
     }
 
@@ -253,7 +253,8 @@ impl ReadPart {
         if !text.starts_with("WRONGTYPE") {
             return self.fail(PartFailure::Server(text.into_owned()));
         }
-        // Somebody's key of another kind: the values in it are invalid, not the request.
+        // Somebody stored another type in this key: its values are invalid, but the request
+        // does not fail.
         let what = match self.cursor.kind {
             Kind::Hash => "hash",
             Kind::Packed { .. } => "packed row",
@@ -261,7 +262,7 @@ impl ReadPart {
             Kind::Flag => "bitmap",
             Kind::Pointer | Kind::Done => return,
         };
-        let reason = format!("the key holds no {what}");
+        let reason = format!("the key does not hold a {what}");
         let Some((units, unit)) = self.unit() else {
             return;
         };
@@ -285,7 +286,7 @@ impl ReadPart {
         self.failure.get_or_insert(failure);
     }
 
-    /// The reply has another shape than its command's: nothing after it can be trusted.
+    /// The shape of the reply does not fit its command, so nothing after it can be trusted.
     pub(super) fn misshapen(&mut self, what: &str) {
         self.cursor.settled = true;
         self.fail(PartFailure::Protocol(what.to_owned()));
@@ -379,14 +380,14 @@ impl Calls for ReadPart {
         let unknown =
             matches!(&self.failure, Some(PartFailure::Server(text)) if is_unknown(text.as_bytes()));
         if unknown {
-            // Whatever was answered beside it belongs to another moment.
+            // The answers beside it are older than those to come, so everything is read again.
             self.restart();
         }
         unknown
     }
 }
 
-/// Stored text as a log can show it.
+/// The beginning of stored text, in a form that logs can show.
 pub(super) fn preview(text: &[u8]) -> String {
     const SHOWN: usize = 32;
     let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]);

@@ -1,4 +1,4 @@
-//! From the keys of a request to those of Redis, and to the node that has each.
+//! Makes Redis keys from the join keys of a request, and finds the node that has each.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::keys::{ByteColumn, EntityKeys, KeyColumn, KeyColumns, KeysError, with
 use crate::plan::{Group, KeyTail, ReadPlan, Source};
 use crate::resp::encode::write_decimal;
 
-/// Which part has a key, and at which row.
+/// The part that has a key, and the key's row in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) part: u32,
@@ -21,15 +21,15 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupKeys {
     pub(super) keys: ByteColumn,
-    /// The offset of each key's bit, where the group is a flag; [`NO_BIT`] for an id that has none.
+    /// The offset of each key's bit if the group is a flag; [`NO_BIT`] if the id has no bit.
     pub(super) bits: Vec<u32>,
 }
 
-/// The offset of an id that no integer makes.
+/// Stands for the bit of an id that the pattern makes of no integer.
 pub(super) const NO_BIT: u32 = u32::MAX;
 
-/// The keys of every group, and for each entity which distinct key a row has; `None` for the row
-/// itself.
+/// The keys of every group. And for each entity, the index of each row's distinct key; `None` if it
+/// is the row's own number.
 pub(super) type Routed = (Vec<GroupKeys>, Vec<Option<Vec<u32>>>);
 
 /// Makes the keys of a request.
@@ -110,7 +110,7 @@ fn same_ids(
     flags
 }
 
-/// Deals the keys of each group out to the nodes that serve them.
+/// Distributes the keys of each group to the nodes that serve them.
 pub(super) fn split(
     plan: &Arc<ReadPlan>,
     groups: &[GroupKeys],

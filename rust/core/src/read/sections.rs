@@ -1,4 +1,4 @@
-//! In which order the commands of a part leave, and so its replies come.
+//! The order in which the commands of a part are sent, and so in which its replies arrive.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use super::route::NO_BIT;
 use crate::plan::{Group, ReadPlan, Source};
 use crate::slot;
 
-/// The most keys or bits that one command asks for, so that it does not keep the server for long.
+/// The most keys or bits that one command asks for, so that it does not block the server for long.
 const BATCH: usize = 256;
 
-/// Commands that repeat: for each unit, those of every step.
+/// Commands that repeat: those of every step, once for each unit.
 ///
-/// A plain read goes through one group after the other, key by key. A snapshot goes through one
-/// entity after the other, and takes what belongs to one id from all of its groups together.
+/// A plain read goes through one group after another, key by key. A snapshot goes through one
+/// entity after another, and reads the rows of one id in all groups together.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) steps: Vec<Step>,
@@ -23,16 +23,16 @@ pub(super) struct Section {
     pub(super) atomic: bool,
 }
 
-/// The rows that the commands of a section are of.
+/// The rows that a section's commands read, unit by unit.
 #[derive(Debug)]
 pub(super) enum Units {
-    /// One row each.
+    /// Each unit is one row; holds how many there are.
     Rows(usize),
-    /// Several each: the rows in order, and where each unit ends.
+    /// Each unit is several rows; holds the rows in order, and the end of each unit.
     Batches { rows: Vec<u32>, ends: Vec<u32> },
 }
 
-/// What a command is for.
+/// A step of each unit, by what its commands read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The pointer to the version.
@@ -48,7 +48,8 @@ pub(super) enum Step {
 }
 
 impl Section {
-    /// The order of a part with these groups. `by_slot` keeps the keys of one command in one slot.
+    /// The sections of a part with these groups. `by_slot` keeps the keys of one command in one
+    /// slot.
     pub(super) fn all(
         plan: &ReadPlan,
         groups: &[GroupPart],
@@ -59,7 +60,7 @@ impl Section {
         for entity in &plan.entities {
             let mut own = Vec::new();
             for step in steps(&plan.groups, entity.groups.clone()) {
-                // A bitmap is of many ids, and in another slot.
+                // A bitmap holds the bits of many ids, and is in another slot than their rows.
                 if asked.snapshot && !matches!(step, Step::Flag(_)) {
                     own.push(step);
                 } else {
@@ -75,7 +76,7 @@ impl Section {
                     units: Units::Rows(groups[first].keys.keys.len()),
                     atomic: false,
                 };
-                // A single command is of one moment by itself.
+                // A single command is atomic by itself.
                 section.atomic = section.commands(groups) > 1;
                 sections.push(section);
             }
@@ -91,7 +92,7 @@ impl Section {
             }
             Step::Packed { first, .. } => Units::batches(&groups[first], |_| 0),
             Step::Flag(group) => Units::bits(&groups[group]),
-            // Only commands of a group stand alone.
+            // The pointer, which has no group, is never a section of its own.
             _ => Units::Rows(
                 step.group()
                     .map_or(0, |group| groups[group].keys.keys.len()),
@@ -104,13 +105,13 @@ impl Section {
         }
     }
 
-    /// How many commands a unit has, those that make it a transaction aside.
+    /// How many commands a unit has, not counting MULTI and EXEC.
     pub(super) fn commands(&self, groups: &[GroupPart]) -> usize {
         let steps = self.steps.iter();
         steps.map(|step| step.commands(groups)).sum()
     }
 
-    /// How many replies all of it has.
+    /// How many replies the whole section gets.
     pub(super) fn replies(&self, groups: &[GroupPart]) -> usize {
         let commands = self.commands(groups);
         let each = if self.atomic { commands + 2 } else { commands };
@@ -181,7 +182,7 @@ impl Units {
         }
     }
 
-    /// The rows of a group, those together whose keys have the same `home`.
+    /// The rows of a group, in batches of rows whose keys have the same `home`.
     fn batches(group: &GroupPart, home: impl Fn(&[u8]) -> u64) -> Self {
         let homes: Vec<u64> = group.keys.keys.iter().map(home).collect();
         let mut rows: Vec<u32> = (0..homes.len() as u32).collect();
@@ -189,7 +190,7 @@ impl Units {
         Self::cut(rows, |row| homes[row as usize])
     }
 
-    /// The rows that have a bit, those of a bitmap together.
+    /// The rows that have a bit, in batches of rows of the same bitmap.
     fn bits(group: &GroupPart) -> Self {
         let keys = &group.keys;
         let mut rows: Vec<u32> = (0..keys.keys.len() as u32)

@@ -1,4 +1,4 @@
-//! Commands that read a series, and what comes in of its events.
+//! The commands that read a series, and the replies to them.
 
 mod evaluate;
 
@@ -12,17 +12,17 @@ use crate::series::range::{TileRange, TimeRange};
 use crate::types::Status;
 use crate::value;
 
-/// A command of a series, encoded but for its key.
+/// A command that reads a series, encoded except for its key.
 #[derive(Debug)]
 pub(super) struct Command {
     head: Vec<u8>,
-    /// What the key of the tiles has behind that of the events.
+    /// The end of the tiles' key, after the key of the events; empty for a command on the events.
     key_end: Vec<u8>,
     tail: Vec<u8>,
 }
 
 impl Command {
-    /// The commands of a program at that moment.
+    /// The commands of a program, as of this time.
     pub(super) fn all(program: &SeriesProgram, as_of: i64) -> Vec<Self> {
         let reads = program.reads.iter();
         reads.map(|read| Self::new(read, program, as_of)).collect()
@@ -90,7 +90,7 @@ impl Command {
             }
             SeriesRead::RightEdge { window_ms } => {
                 let (span, tiles) = (window(*window_ms), whole(*window_ms));
-                // Without a whole tile everything is at the left edge.
+                // If no tile is wholly in the window, the left edge has all of its events.
                 let after = if tiles.is_empty() {
                     span.until
                 } else {
@@ -147,7 +147,7 @@ impl Command {
             }
         }
         if fields.is_empty() {
-            // A command needs a field; this is none of a tile.
+            // HMGET needs a field, so this asks for one that no tile has.
             fields.push(b"-".to_vec());
         }
         let mut key_end = b":t".to_vec();
@@ -186,7 +186,7 @@ fn until(moment: i64) -> Vec<u8> {
     text
 }
 
-/// What came in of one key's events, read by read.
+/// The replies about one key's events, read by read.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// Members and texts.
@@ -194,13 +194,13 @@ pub(super) struct Scratch {
     events: Vec<SeriesEvent>,
     texts: Vec<Option<(u32, u32)>>,
     numbers: Vec<i64>,
-    /// For each read, where what it brought begins.
+    /// For each read, the start of its results.
     starts: Vec<Start>,
     /// A member whose time is still to come.
     member: Option<(u32, u32)>,
 }
 
-/// An event: its time and where its member is.
+/// An event: its time, and the range of its member in `bytes`.
 #[derive(Debug, Clone, Copy)]
 struct SeriesEvent {
     time: i64,
@@ -303,11 +303,11 @@ impl ReadPart {
             _ => false,
         };
         if !fits {
-            self.misshapen("a series answered with another shape than its own");
+            self.misshapen("the reply for a series has the wrong shape");
         }
     }
 
-    /// After the last reply of a key, its events become values.
+    /// Computes a key's values from its events, after the last reply about them.
     pub(super) fn finish_events(&mut self) {
         let (group, row) = (self.cursor.group, self.cursor.row);
         let Source::Series(program) = &self.plan.groups[group].source else {
@@ -354,7 +354,8 @@ impl ReadPart {
 }
 
 impl Scratch {
-    /// Members and scores, by turns or, in RESP3, in pairs.
+    /// Takes members and scores, which alternate in RESP2 and come in pairs in RESP3. Returns
+    /// whether the token fits.
     fn member_token(&mut self, depth: usize, token: Token<'_>) -> bool {
         match (token, self.member) {
             (Token::Array(_), None) => depth <= 1,
@@ -375,7 +376,7 @@ impl Scratch {
     }
 }
 
-/// A score as epoch milliseconds; fractions, which only others write, are cut off.
+/// A score as epoch milliseconds. Only other programs write fractions; these are cut off.
 fn moment(score: &[u8]) -> Option<i64> {
     value::integer(score).ok().or_else(|| {
         fast_float2::parse::<f64, _>(score)

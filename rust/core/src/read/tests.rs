@@ -75,8 +75,8 @@ fn start(plan: &Arc<ReadPlan>, keys: KeyColumns, map: &SlotMap) -> (Read, Vec<Re
     (read, parts.into_iter().map(|(_, part)| part).collect())
 }
 
-/// Feeds `bytes` cut into pieces of these lengths, over and over; with `whole` as a connection does,
-/// without it by tokens alone.
+/// Feeds `bytes` in pieces of these lengths, over and over. With `whole`, rows may be read whole,
+/// as a connection does; without it, all of them come as tokens.
 fn feed(part: &mut ReadPart, bytes: &[u8], pieces: &[usize], whole: bool) {
     let mut scanner = Scanner::new(Limits::default());
     let mut held = Vec::new();
@@ -238,9 +238,9 @@ fn every_status_by_name() {
         "*5\r\n$6\r\n995000\r\n$1\r\n1\r\n$2\r\n29\r\n$-1\r\n$3\r\n0.5\r\n",
         // At the edge of its ten seconds: expired to the millisecond; b lives for ever.
         "*5\r\n$6\r\n990000\r\n$1\r\n1\r\n$2\r\n29\r\n$2\r\nUS\r\n$3\r\n0.5\r\n",
-        // By hand, without event times; the age is none.
+        // Written by hand, without event times; the age is not an integer.
         "*5\r\n_\r\n_\r\n$3\r\nold\r\n$2\r\nUS\r\n_\r\n",
-        // Nothing there.
+        // Nothing is stored.
         "*5\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
     ]
     .concat();
@@ -260,7 +260,7 @@ fn every_status_by_name() {
         .concat()
     );
     assert_eq!(table.value(0, 0), Some(Value::Integer(29)));
-    // The default stands in for what is null, expired or not there, and for nothing else.
+    // The default stands in for values that are null, expired or not found, and for no others.
     for row in [0, 1, 3] {
         assert_eq!(table.value(row, 1), Some(Value::String("??")), "row {row}");
     }
@@ -500,8 +500,8 @@ fn field() -> impl Strategy<Value = Option<(String, String)>> {
 }
 
 proptest! {
-    /// Whatever the hashes hold and however the bytes are cut, both commands give one answer, and so
-    /// does a cluster of three nodes.
+    /// Both commands give the same answer for any hashes, however the bytes are cut, and so does a
+    /// cluster of three nodes.
     #[test]
     fn all_ways_to_read_agree(
         rows in proptest::collection::vec(proptest::collection::vec(field(), 0..6), 1..8),

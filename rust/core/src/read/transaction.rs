@@ -1,23 +1,23 @@
-//! Replies to MULTI, to what is queued, and to EXEC, in which the replies of one entity come nested.
+//! The replies to MULTI, to queued commands, and to EXEC, which nests the replies of one entity.
 
 use super::part::{PartFailure, ReadPart};
 use crate::resp::token::Token;
 
-/// Where in a transaction the next reply belongs.
+/// The position of the next reply in a transaction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// In none.
+    /// It is not in a transaction.
     #[default]
     Plain,
-    /// To MULTI.
+    /// It is the reply to MULTI.
     Begin,
-    /// To a command that is queued; so many are left.
+    /// It is the reply to a queued command; holds how many of these are still to come.
     Queued(usize),
-    /// To EXEC.
+    /// It is the reply to EXEC.
     Exec {
-        /// The reply to a command is under way.
+        /// Whether the reply to one of its commands has begun.
         started: bool,
-        /// The transaction was not carried out.
+        /// Whether the server refused to execute the transaction.
         refused: bool,
     },
 }
@@ -26,7 +26,7 @@ impl ReadPart {
     pub(super) fn transaction_token(&mut self, depth: usize, token: Token<'_>) {
         match (self.cursor.stage, depth, token) {
             (Stage::Begin | Stage::Queued(_), 0, Token::Simple(_)) => {}
-            // EXEC will say no more than that something was refused before.
+            // EXEC will only say that a command was refused, so the reason is kept now.
             (Stage::Begin | Stage::Queued(_), 0, Token::Error(text)) => self.refused(text),
             (Stage::Exec { .. }, 0, Token::Array(length)) if length == self.unit_commands() => {}
             (Stage::Exec { started, .. }, 0, Token::Error(text)) => {
@@ -47,7 +47,7 @@ impl ReadPart {
                 self.command_token(depth - 1, token);
             }
             _ => self.fail(PartFailure::Protocol(
-                "a transaction answered with another shape than its own".to_owned(),
+                "the reply to a transaction has the wrong shape".to_owned(),
             )),
         }
     }

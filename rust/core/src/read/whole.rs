@@ -1,4 +1,4 @@
-//! Rows read straight from the bytes, without tokens: what nearly every reply is.
+//! Reads rows straight from the bytes, without tokens. Nearly every reply can be read so.
 //!
 //! Anything out of the ordinary (an error, a value that is not of its type, an unexpected type, the
 //! end of the buffer) is left to the scanner, which reads the row again from its start. Reading 10
@@ -10,8 +10,8 @@ use crate::resp::scan::short_blob;
 use crate::types::Status;
 use crate::value;
 
-/// Decodes the row at the cursor of `part` from the start of `buf`; returns the reply's length.
-/// Where that is `None`, the row may be half filled.
+/// Decodes the row at the cursor of `part` from the start of `buf`; returns the reply's length. If
+/// it returns `None`, the row may be half filled.
 pub(super) fn decode(part: &mut ReadPart, buf: &[u8]) -> Option<usize> {
     let ReadPart {
         plan,

@@ -1,19 +1,19 @@
--- A row on its way from one layout to the other: copied, moved, or removed where it came from.
--- KEYS: where it is in the first layout; where it is in the second; the registry.
--- ARGV: the revision of the registry under which this is right; what to do; which of the first two keys
---   is a hash, the other being a string; how many of its fields follow, and their names; then, to copy or
---   to move, what was read in the first layout: of each field, or of the string, '=' and its text, or
---   nothing where it was not there; and commands on the second key, each as the number of its arguments,
---   its name and what follows the key.
+-- Takes a row from one layout to the other: copies it, moves it, or removes it from the first.
+-- KEYS: the row in the first layout; the row in the second layout; the registry.
+-- ARGV: the revision of the registry that this call is for; what to do; which of the first two keys
+--   is a hash (the other is a string); how many of its fields follow, and their names. To copy or
+--   to move, then what was read in the first layout: for each field, or for the string, '=' and its
+--   text, or nothing if it was not there. Then the commands on the second key, each as the number
+--   of its arguments after the key, its name, and these arguments.
 -- copy: carries out the commands, if the first key still holds what was read.
--- move: likewise, if the second key has no row; then removes the row of the first.
--- remove: removes the row of the first key, if the second has a row. Where it has none the row was never
---   copied, or its copy is lost, and it stays.
+-- move: does the same if the second key has no row, then removes the row of the first.
+-- remove: removes the row of the first key, if the second has a row. If it has none, the row was
+--   never copied or its copy is lost, so the row stays.
 -- A call that was cut off may be repeated: it finds what it did, and does the same or nothing.
--- Returns 1; 2 if nothing was there for it; 0 if the row is another by now than what was read; 3 if the
---   second key has a row when it should have none, or none when it should have one; -1 if the registry is
---   another. With 0, 3 and -1 nothing was done.
-local PART = 4000 -- of what unpack takes at once; even, for pairs
+-- Returns 1; 2 if there was nothing to change; 0 if the row has changed since it was read; 3 if the
+--   second key has a row when it should have none, or none when it should have one; -1 if the
+--   registry has changed. With 0, 3 and -1 nothing was done.
+local PART = 4000 -- the most that unpack takes at once; even, for pairs
 if redis.call('HGET', KEYS[3], 'revision') ~= ARGV[1] then
   return -1
 end

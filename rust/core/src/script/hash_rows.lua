@@ -1,13 +1,14 @@
 -- Rows of a view in hashes, each the whole row of its view: the newest event time stays.
 -- KEYS: the hash of each row.
 -- ARGV: what a row does to its key's expiry ('none', 'cleared', 'own', 'shared'); '1' if even a row
---   that changes nothing does so, because keys may have the expiry of an earlier definition; how many
---   fields the view has, and they; the field of the event time; how many groups of fields expire on
---   their own, and for each its size and its fields; how many fields lose an expiry that they may have,
---   and they; then for each row: which fields it has ('' for all, else a '1' or '0' for each); the key's
---   expiry if 'own' or 'shared'; the expiry of each group; the values; the event time.
+--   that changes nothing does so, because keys may have the expiry of an earlier definition; how
+--   many fields the view has, and their names; the field of the event time; how many groups of
+--   fields expire on their own, and for each its size and its fields; how many fields lose an
+--   expiry that they may have, and their names; then for each row: which fields it has ('' for all,
+--   else a '1' or '0' for each); the key's expiry if 'own' or 'shared'; the expiry of each group;
+--   the values; the event time.
 -- Returns how many rows changed something, or {that, position of a failed row, its error, ...}.
-local PART = 4000 -- of what unpack takes at once
+local PART = 4000 -- the most that unpack takes at once
 local call, argv, type, tonumber, unpack = redis.pcall, ARGV, type, tonumber, unpack
 local expiry, resets, width = argv[1], argv[2] == '1', tonumber(argv[3])
 local time_field = argv[4 + width]
@@ -40,8 +41,8 @@ local function in_parts(command, key, list, count)
   end
 end
 
--- Whether the stored event time is later than the row's, the same, or earlier: 1, 0, -1. Text that
--- is no integer of 64 bits is no event time, so that any row repairs it.
+-- Compares the stored event time with the row's: 1 if it is later, 0 if it is equal, -1 if it is
+-- earlier. Text that is not an integer of 64 bits counts as earlier, so that any row repairs it.
 local function compare(stored, time)
   local digits = string.match(stored, '^0*(%d+)$')
   if not digits or #digits > 19 or #digits == 19 and greater(digits, '9223372036854775807') then
@@ -56,8 +57,8 @@ local function compare(stored, time)
   return greater(digits, time) and 1 or -1
 end
 
--- What the row changes of a row of the same moment: in each field the greatest bytes stay, and a
--- value rather than none. Returns a list of fields and values.
+-- Merges the row with a stored one of the same event time: in each field the greatest bytes stay,
+-- and a value rather than none. Returns the fields and values that change.
 local function merged(key, pairs_of_row, count)
   local changes = {}
   for from = 1, count - 2, 2 * PART do
@@ -80,8 +81,8 @@ local function merged(key, pairs_of_row, count)
   return changes
 end
 
--- What a row does to the expiry of its key and of its view's fields. If it changed nothing of what is
--- there, it makes none of them expire sooner.
+-- Sets the expiry of a row's key and of its view's fields. A row that changed nothing never makes
+-- them expire sooner.
 local function expire(key, times, unchanged)
   if has_due then
     local due = argv[times]
@@ -106,7 +107,7 @@ local function expire(key, times, unchanged)
       local final = math.min(part + PART - 1, upto)
       local count, reply = final - part + 1, nil
       if unchanged then
-        -- GT alone takes a field without expiry for one that must never expire.
+        -- For GT alone a field without an expiry never expires.
         reply = call('HPEXPIREAT', key, argv[times], 'NX', 'FIELDS', count, unpack(argv, part, final))
         reply = reply.err and reply
           or call('HPEXPIREAT', key, argv[times], 'GT', 'FIELDS', count, unpack(argv, part, final))
@@ -128,16 +129,16 @@ local function expire(key, times, unchanged)
   end
 end
 
--- Stores a row, or of one of the same moment what it changes. Returns 1, or an error.
+-- Stores a row, or those of its fields that change. Returns 1, or an error.
 local function put(key, pairs_of_row, count, absent, times)
-  -- In this order: a server without memory stops a script only before its first write.
+  -- In this order, because a server without memory stops a script only before its first write.
   return in_parts('HSET', key, pairs_of_row, count)
     or absent and in_parts('HDEL', key, absent, #absent)
     or (resets or due_count > 0) and expire(key, times)
     or 1
 end
 
--- Stores a row where one is that is not older by the looks of it. Returns 1, 0 where it changes
+-- Stores a row whose key has one that seems to be as new or newer. Returns 1, 0 if the row changes
 -- nothing, or an error.
 local function settle(key, stored, pairs_of_row, count, absent, times)
   local order = compare(stored, pairs_of_row[count])
@@ -154,7 +155,7 @@ local function settle(key, stored, pairs_of_row, count, absent, times)
   return put(key, pairs_of_row, count, absent, times)
 end
 
--- Nearly every row has all fields and is newer than what is there: it takes no function's call.
+-- Nearly every row has all fields and is newer than the stored one, so it takes no function call.
 local most = 2 * width + 2
 local simple = due_count == 0 and not resets and most <= PART
 local changed, failures = 0, nil

@@ -7,8 +7,8 @@
 local call, argv, byte = redis.pcall, ARGV, string.byte
 local expires, resets = argv[1] == 'own', argv[2] == '1'
 
--- Whether a row is newer than a stored one, by their event times, little-endian in bytes 6 to 13: nil
--- where they are the same. 64 bits do not fit into one number, so it is two halves.
+-- Whether a row is newer than a stored one, by their event times, little-endian in bytes 6 to 13;
+-- nil if these are equal. 64 bits do not fit into one number, so they are compared in two halves.
 local function is_newer(row, stored)
   local a, b, c, d, e, f, g, h = byte(row, 6, 13)
   local i, j, k, l, m, n, o, p = byte(stored, 6, 13)
@@ -23,8 +23,8 @@ local function is_newer(row, stored)
   end
 end
 
--- What a row that changes nothing does to the expiry of its key: it never makes it sooner. Returns 0,
--- or an error.
+-- Sets the expiry of a row's key after a row that changes nothing, but never to a sooner time.
+-- Returns 0, or an error.
 local function expire(key, due)
   local known = due and call('PEXPIRETIME', key)
   if type(known) == 'table' then
@@ -41,7 +41,7 @@ local function write(key, row, due)
   if type(head) == 'table' then
     return head
   end
-  -- What is no packed row is older than any.
+  -- Anything that is not a packed row counts as older.
   if #head == 13 and byte(head) == 1 then
     local newer = is_newer(row, head)
     if newer == nil then

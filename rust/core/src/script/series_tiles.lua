@@ -1,9 +1,9 @@
--- Events of one entity, into its series and once each into its tiles.
+-- Adds events of one entity to its series, and each new event to its tiles.
 -- KEYS: the series, its tiles.
--- ARGV: until when each is kept (ms, or empty); the length of a tile, the series' retention, its most
---   events, the tiles' retention (ms; 0 for none); how many fields are added up, and for each its name
---   and kind ('integer', 'float'); then for each event, oldest first: its time, its member, and the
---   value of each field, empty where it has none.
+-- ARGV: until when each is kept (ms, or empty); the length of a tile, the series' retention, its
+--   most events, the tiles' retention (ms; 0 for none); how many fields are added up, and for each
+--   its name and kind ('integer', 'float'); then for each event, oldest first: its time, its
+--   member, and the value of each field, empty if it has none.
 -- Returns how many events were new.
 local series, tiles = KEYS[1], KEYS[2]
 local tile, retention = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -22,21 +22,21 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- However little the events change: an earlier definition may have set another expiry, or one where
--- there must be none.
+-- Sets the expiry of both keys even if no event is new: an earlier definition may have set another
+-- expiry, or one where there must be none now.
 local function keep()
   for place = 1, 2 do
     local key, due = KEYS[place], ARGV[place]
     if due == '' then
       redis.call('PERSIST', key)
-    -- GT alone takes a key without expiry for one that must never expire.
+    -- For GT alone a key without an expiry never expires.
     elseif redis.call('PEXPIREAT', key, due, 'GT') == 0 then
       redis.call('PEXPIREAT', key, due, 'NX')
     end
   end
 end
 
--- What came too late cannot be told from what was there before and is trimmed: it is ignored.
+-- An event that comes too late may have been there before and been trimmed, so it is ignored.
 local before = tonumber(redis.call('ZRANGE', series, 0, 0, 'REV', 'WITHSCORES')[2])
 local newest = math.max(before or 0, tonumber(ARGV[#ARGV - step + 1]))
 local too_late = retention > 0 and before and before - retention or -1
@@ -62,7 +62,8 @@ if #candidates == 0 then
   return 0
 end
 
--- Smaller as an integer, whatever its size, or as a float; of equals the smaller text.
+-- Whether a is smaller than b, as integers of any size or as floats. Of equal numbers the smaller
+-- text is smaller.
 local function smaller(integer, a, b)
   local left, right = tonumber(a), tonumber(b)
   if left ~= right then
@@ -74,8 +75,8 @@ local function smaller(integer, a, b)
   return a ~= b and greater(b, a) == not (integer and left < 0)
 end
 
--- Whether a value stands for the smallest or the largest instead of the one that does; a NaN does
--- while there is no number.
+-- Whether a new value replaces the stored one as the smallest or the largest. A NaN stays only
+-- until there is a number.
 local function better(integer, largest, new, old)
   if not old or old == 'nan' then
     return true
@@ -152,7 +153,7 @@ local function float_text(number)
   return number == number and string.format('%.17g', number) or 'nan'
 end
 
--- The text of a stored integer plus a small one, or nil where a double may not hold it.
+-- The text of a stored integer plus a small one, or nil if a double may not hold it.
 local function integer_sum(stored, delta)
   if #stored <= 15 then
     local number = tonumber(stored)
@@ -160,7 +161,8 @@ local function integer_sum(stored, delta)
   end
 end
 
--- What a tile becomes, before anything is written: a key of another type must not stop this half-way.
+-- Computes a tile's changes before anything is written, so that a key of another type cannot stop
+-- the script half-way.
 local fresh = false
 local function become(start, sums)
   local prefix = whole(start) .. ':'
@@ -212,7 +214,7 @@ for index, start in ipairs(starts) do
       local name = wanted[4 * field - 1]
       local reply = redis.pcall('HINCRBY', tiles, name, value)
       if type(reply) == 'table' and string.find(reply.err, 'overflow') then
-        -- No integer, so that it reads as INVALID.
+        -- Not an integer, so that it reads as INVALID.
         redis.call('HSET', tiles, name, 'overflow')
       end
     end
@@ -226,8 +228,8 @@ if most > 0 then
   redis.call('ZREMRANGEBYRANK', series, 0, whole(-most - 1))
 end
 
--- Tiles that ended before their time is over. Those that did not at the last newest event are known
--- by their times; without one, or after a long pause, every tile is looked at.
+-- Removes the tiles whose retention is over. If it ended since the newest event before, they are
+-- known by their times. If there was none, or it is long ago, every tile is looked at.
 if fresh and kept > 0 then
   local gone, bound = {}, newest - kept
   local from = before and before - kept

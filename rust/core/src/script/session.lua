@@ -1,7 +1,7 @@
--- The session of a moment: from the newest event at or before it back to the first longer pause.
+-- The session at a time: from the newest event at or before it, back to the first longer pause.
 -- KEYS: the series.
--- ARGV: the moment (ms), the lower bound of scores ('-inf', or '(ms'), the longest pause (ms).
--- Returns the times of its first and its newest event, or nothing where there is no event.
+-- ARGV: the time (ms), the lower bound of scores ('-inf', or '(ms'), the longest pause (ms).
+-- Returns the times of its first and its newest event, or nothing if there is no event.
 local PAGE = 64
 local series, upto, floor, longest = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local first, newest
@@ -18,7 +18,7 @@ repeat
     first = time
     newest = newest or time
   end
-  -- Events of one moment that a page cuts apart are left out, and change nothing.
+  -- A page may cut events of one time apart. The rest of them is skipped, and would change nothing.
   upto = '(' .. (page[#page] or '')
 until ended
 if not newest then

@@ -26,7 +26,7 @@ pub(super) enum ExpectedReply {
     Done,
     /// An integer that says nothing about the row.
     Integer,
-    /// An integer that is 0 if nothing of the row was there, or was changed.
+    /// An integer that is 0 if the row was not there, or if the command changed nothing.
     Effect,
     /// The number of rows that changed something. If rows failed, an array: that number, and for
     /// each failed row its position among the command's rows, counted from 1, and the error.

@@ -11,7 +11,7 @@ use crate::value::{self, Value};
 /// The layout that rows are copied from; the target has the other.
 #[derive(Debug)]
 pub enum CopySource {
-    /// A hash. What is read of it are the view's fields in order, and then its event time.
+    /// A hash. The view's fields are read from it in order, and then its event time.
     Hash,
     /// A packed row, which may be of any schema that the decoder knows.
     Packed(Decoder),
@@ -27,12 +27,12 @@ pub struct LayoutCopy {
     hash_fields: Vec<Vec<u8>>,
 }
 
-/// What is done about a row that was read.
+/// What to do with a row that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
-    /// It is stored in the target layout, whatever is there.
+    /// Store it in the target layout, whether there is a row yet or not.
     Copy,
-    /// Likewise if there is no row yet; then it is removed from the source layout.
+    /// Store it in the target layout if there is no row yet, then remove it from the source layout.
     Move,
 }
 
@@ -232,8 +232,8 @@ impl LayoutCopy {
         Ok(())
     }
 
-    /// What `COPY_ROW` takes first: the two keys, what to do, which key is a hash, and, where they are
-    /// needed, the names of its fields.
+    /// The first arguments of `COPY_ROW`: the two keys, what to do, which key is a hash, and, if
+    /// they are needed, the names of its fields.
     fn call(&self, source_key: &[u8], target_key: &[u8], what: &[u8], names: bool) -> Vec<Vec<u8>> {
         let hash = match self.source {
             CopySource::Hash => 1,
@@ -443,7 +443,7 @@ mod tests {
         let row = packed(Some(5), None, 40);
         let copied = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, COPY);
         let moved = unpacking().row(b"k:p", b"k", &[Some(&row)], 50, Transfer::Move);
-        // Whether the hash has a row, its fields say.
+        // The script needs the fields to see whether the hash has a row.
         let expected: [&[u8]; 6] = [b"move", b"2", b"3", b"a", b"b", b"_ts:p"];
         assert_eq!(words_of(&moved)[2..8], expected);
         assert_eq!(words_of(&moved)[8..], words_of(&copied)[5..]);

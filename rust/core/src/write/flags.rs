@@ -95,7 +95,7 @@ impl Layout for FlagLayout {
     }
 
     fn counts_rows(&self) -> bool {
-        // SETBIT returns the bit before, and so counts no changes.
+        // SETBIT returns the bit that was there before, so it does not count changes.
         false
     }
 

@@ -41,7 +41,7 @@ pub enum Ordering {
     EventTime,
 }
 
-/// Which expiries may be there that an earlier definition set. Rows take them back or replace them.
+/// Expiries that an earlier definition may have set. Rows take them back or replace them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outdated {
     /// None.
@@ -53,7 +53,7 @@ pub enum Outdated {
 }
 
 impl Outdated {
-    /// How scripts are told that a row which changes nothing has to look after them too.
+    /// Tells scripts whether even a row that changes nothing has to look after these expiries.
     fn flag(self) -> &'static [u8] {
         if self == Self::Nothing { b"" } else { b"1" }
     }

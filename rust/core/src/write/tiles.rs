@@ -1,4 +1,4 @@
-//! Tiles: sums of events, in buckets of equal length beside their series.
+//! Tiles: sums of events, in intervals of equal length, beside their series.
 
 use super::WriteBatch;
 use super::batch::ExpectedReply;
@@ -11,9 +11,9 @@ use crate::script::SERIES_TILES;
 /// The tiles of a view.
 #[derive(Debug, Clone)]
 pub struct TilesView {
-    /// The length of a bucket in ms.
+    /// The length of a tile in ms.
     pub tile_ms: i64,
-    /// How long buckets are kept, in ms; 0 for ever.
+    /// How long tiles are kept, in ms; 0 for ever.
     pub retention_ms: i64,
     /// The payload fields that are added up.
     pub fields: Vec<TileField>,
@@ -30,10 +30,10 @@ pub struct TileField {
     pub integer: bool,
 }
 
-/// Adds events to a series and to its buckets in one script.
+/// Adds events to a series and to its tiles in one script.
 #[derive(Debug)]
 pub(super) struct Tiles {
-    /// How long the series and its buckets are kept, in ms; 0 for ever.
+    /// How long the series and its tiles are kept, in ms; 0 for ever.
     retention_ms: [i64; 2],
     key_tail: Vec<u8>,
     columns: Vec<usize>,
@@ -74,7 +74,7 @@ impl Tiles {
         &self.columns
     }
 
-    /// The key of the buckets of the series in `key`.
+    /// The key of the tiles of the series in `key`.
     pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
         [key, &self.key_tail].concat()
     }

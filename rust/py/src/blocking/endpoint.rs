@@ -15,8 +15,8 @@ use fscore_core::error::ErrorKind;
 
 use crate::errors::Fault;
 
-/// An unacknowledged byte ends the connection after this: keepalive alone would not, with data in
-/// flight.
+/// Keepalive does not notice a dead peer while data is in flight, so an unacknowledged byte ends
+/// the connection after this time.
 const USER_TIMEOUT: Duration = Duration::from_millis(1500);
 /// The smallest that Linux takes.
 const KEEPALIVE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Sets one setting; `false` if there is none of that name.
+    /// Sets one setting; `false` if there is none of this name.
     pub(super) fn apply(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         match name {
             "host" => self.host = value.extract()?,

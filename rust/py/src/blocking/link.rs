@@ -26,7 +26,7 @@ pub(super) struct Link {
     protocol: Connection<(), Job>,
     buffer: Box<[u8]>,
     ready_at: Duration,
-    /// Whether this side ended it, because a call was late or interrupted amid its request.
+    /// Whether this side ended it, because a call was late or interrupted during its request.
     given_up: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fitness {
     Ready,
-    /// The answer to a call that gave up is still to come, and the next one's behind it.
+    /// The answer to a call that gave up is still to come, and the next answer would come after it.
     Owing,
     Dead,
 }
@@ -46,7 +46,7 @@ pub(super) struct Broken {
     pub(super) fault: Fault,
 }
 
-/// How an exchange ends without an answer.
+/// The end of an exchange without an answer.
 pub(super) enum Ended {
     Broken(Box<Broken>),
     /// A signal handler raised.
@@ -123,7 +123,7 @@ impl Link {
         self.protocol.has_answered()
     }
 
-    /// Of a link that is not usable any more: whether that is not this side's own doing.
+    /// Whether the link became unusable without this side's doing.
     pub(super) fn was_lost(&self) -> bool {
         !self.given_up
     }
@@ -166,7 +166,8 @@ impl Link {
         let ticket = submitted.map_err(refused)?;
         loop {
             while let Some(event) = self.protocol.poll_event() {
-                // Events of earlier calls that gave up do not exist: cancelling leaves none.
+                // A call that gave up was cancelled, which leaves no event, so these are this
+                // call's.
                 if let Some(result) = outcome(event) {
                     return result;
                 }
@@ -181,8 +182,8 @@ impl Link {
         }
     }
 
-    /// Sends all output. What was sent in part cannot be taken back, so every failure ends the
-    /// connection.
+    /// Sends all output. A command that was sent in part cannot be taken back, so every failure
+    /// ends the connection.
     fn flush(
         &mut self,
         clock: &Clock,

@@ -1,7 +1,7 @@
 //! The blocking driver: sockets in Rust, used from any number of threads.
 //!
 //! The interpreter is detached from the first byte out to the last column decoded, so that other
-//! threads run meanwhile, and what a call costs beyond its system calls is the decoding.
+//! threads run meanwhile. Beyond its system calls, a call costs little but the decoding.
 
 mod clock;
 mod endpoint;
@@ -92,8 +92,8 @@ impl BlockingPool {
         self.call(py, Job::command(commands, max_reply), deadline, idempotent)
     }
 
-    /// Sends several commands in one go; returns their replies, error replies among them as
-    /// exceptions that are values.
+    /// Sends several commands as a pipeline; returns their replies, with error replies as exception
+    /// objects.
     #[pyo3(signature = (commands, timeout = None, *, idempotent = false, max_reply = config::MAX_REPLY))]
     fn pipeline(
         &self,
@@ -177,8 +177,8 @@ impl BlockingPool {
 
     /// Closes the connections; those that are lent close when their call ends.
     fn close(&self) {
-        // In a child the lock may have been held, at the fork, by a thread that is not there; and
-        // the connections are the parent's.
+        // A thread that the child does not have may have held the lock at the fork, and the
+        // connections are the parent's.
         if !self.is_forked() {
             self.pool.close();
         }
@@ -222,7 +222,7 @@ impl BlockingPool {
                 "nan is not a valid timeout in seconds",
             ));
         }
-        // What is left of somebody's own deadline may be less than nothing.
+        // The time that is left of a caller's own deadline may be negative.
         let seconds = seconds.max(0.0);
         let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Ok(self.pool.clock.now().saturating_add(timeout))

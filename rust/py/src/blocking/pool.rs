@@ -14,7 +14,7 @@ use super::link::{Broken, Ended, Fitness, Link};
 use super::run::Stopped;
 use crate::errors::Fault;
 
-/// A server that comes back is not greeted by everybody at once.
+/// The most dials at a time, so that a server that comes back is not greeted by everybody at once.
 const MAX_DIALS: usize = 2;
 
 /// Links to one server.
@@ -42,7 +42,7 @@ struct Links {
     dialling: usize,
     waiting: usize,
     backoff: ReconnectBackoff,
-    /// Dials that failed, ever: a caller that waits sees from it that one failed meanwhile.
+    /// All dials that failed so far. A caller that waits sees from it that one failed meanwhile.
     failed: u64,
     fault: Option<Fault>,
     closed: bool,
@@ -101,7 +101,7 @@ impl Pool {
             links = reacquired;
             links.waiting -= 1;
             if timed_out.timed_out() {
-                // A signal handler may call this pool.
+                // A signal handler may call this pool, so the lock is released first.
                 drop(links);
                 check_signals().map_err(Ended::Signal)?;
                 links = self.lock();
@@ -278,9 +278,9 @@ fn unreachable(links: &Links) -> Ended {
     }))
 }
 
-/// What is said to a call whose deadline has passed.
+/// The error of a call whose deadline has passed.
 fn late(max_links: usize, links: &Links) -> Ended {
-    // Nobody could connect since: that tells more than that there was no connection in time.
+    // The last dial's failure says more than that there was no connection in time.
     if links.fault.is_some() {
         return unreachable(links);
     }

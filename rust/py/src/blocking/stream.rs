@@ -28,7 +28,7 @@ enum Transport {
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
 }
 
-/// What an idle stream looks like from outside.
+/// What has arrived on an idle stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pending {
     Nothing,

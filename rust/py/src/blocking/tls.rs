@@ -34,7 +34,7 @@ impl Default for TlsSettings {
 }
 
 impl TlsSettings {
-    /// Sets one setting; `false` if there is none of that name.
+    /// Sets one setting; `false` if there is none of this name.
     pub(super) fn apply(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         match name {
             "tls_server_name" => self.server_name = value.extract()?,

@@ -113,7 +113,7 @@ impl Connection {
             .map(|deadline| deadline.as_secs_f64())
     }
 
-    /// What to send now, if anything.
+    /// The bytes to send now, if there are any.
     fn take_output<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let mut inner = self.lock();
         inner.submitted = false;
@@ -192,8 +192,8 @@ impl Connection {
         self.submit(waiter, Job::command(commands, max_reply), retry, now)
     }
 
-    /// Sends several commands in one go. The waiter gets a list of replies, error replies among
-    /// them as exceptions that are values.
+    /// Sends several commands as a pipeline. The waiter gets a list of replies, with error replies
+    /// as exception objects.
     #[pyo3(signature = (commands, waiter, deadline, now, *, max_reply = config::MAX_REPLY, idempotent = false, attempt = 1))]
     #[expect(clippy::too_many_arguments, reason = "one crossing instead of several")]
     fn submit_pipeline(
@@ -217,7 +217,7 @@ impl Connection {
         self.submit(waiter, job, retry, now)
     }
 
-    /// Gives a request up; its waiter is not settled. Whether it still waited.
+    /// Gives a request up; its waiter is not settled. Returns whether it still waited.
     fn cancel(&self, ticket: u64) -> bool {
         let cancelled = self.lock().protocol.cancel(Ticket(ticket));
         cancelled.is_some()
@@ -257,8 +257,8 @@ impl Connection {
         self.lock().protocol.has_output()
     }
 
-    /// Whether what there is to send is so much that it is better sent now than at the end of the
-    /// loop's turn.
+    /// Whether there is so much to send that it is better sent now than at the end of the loop's
+    /// turn.
     #[getter]
     fn is_urgent(&self) -> bool {
         self.lock().is_urgent()

@@ -29,17 +29,17 @@ pub(super) struct Inner {
     pub(super) watched_until: f64,
 }
 
-/// Who waits for a job.
+/// The waiter of a job.
 pub(super) struct Waiting {
     pub(super) waiter: Waiter,
-    /// What the retry decision needs should it fail.
+    /// The data for the retry decision if the job fails.
     pub(super) retry: Retry,
 }
 
 pub(super) enum Waiter {
-    /// A future, or what is settled like one, by the driver.
+    /// A future, or an object that is settled like one. The driver settles it.
     Python(Py<PyAny>),
-    /// Settled here.
+    /// It is settled here.
     Hot(Py<HotConnection>),
 }
 
@@ -139,8 +139,8 @@ impl Inner {
         settled
     }
 
-    /// The pause after which a job that failed is sent again, if it is. `granted` counts how many
-    /// of those that failed together are.
+    /// The pause after which a job that failed is sent again; `None` if it is not. `granted` counts
+    /// how many of the jobs that failed together are sent again.
     fn pause(
         &self,
         failure: Failure,
@@ -186,7 +186,7 @@ pub(super) fn hand_over(py: Python<'_>, settled: Vec<Settled>) -> PyResult<Py<Py
                 continue;
             }
         };
-        // What cannot be made into a Python object is this waiter's error, not everybody's.
+        // A value that cannot become a Python object is an error of this waiter alone.
         let result = result
             .map_err(PyErr::from)
             .and_then(|answer| answer.into_python(py));

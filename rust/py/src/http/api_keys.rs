@@ -9,13 +9,16 @@ use pyo3::types::PyBytes;
 
 use fscore_core::http::{self, ApiKey, Credentials, Denied, Refusal, Scope};
 
-/// The SHA-256 of an API key; `None` if the text does not have the form of one.
+/// Return the SHA-256 of an API key; None if `key` does not have the form of an API key.
 #[pyfunction]
 pub(crate) fn api_key_hash<'py>(py: Python<'py>, key: &[u8]) -> Option<Bound<'py, PyBytes>> {
     http::api_key_hash(key).map(|hash| PyBytes::new(py, &hash))
 }
 
-/// The API keys of a server.
+/// The API keys that a server knows.
+///
+/// Each has a name, its SHA-256, the time at which it expires (epoch milliseconds, or None), and
+/// the services and views that it may read (None for everything).
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct ApiKeys {
     pub(super) inner: Arc<http::ApiKeys>,
@@ -44,7 +47,7 @@ impl ApiKeys {
         }
     }
 
-    /// The sender of a request with these headers, at this time.
+    /// Return who sends a request with these headers, whose names are in lower case.
     #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
     fn authenticate(&self, headers: Vec<(PyBackedBytes, PyBackedBytes)>, now_ms: i64) -> Caller {
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
@@ -92,7 +95,7 @@ impl Holder {
     }
 }
 
-/// The sender of a request, or the reason why it is not known.
+/// The sender of a request, by its API key; or the reason to refuse the request.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct Caller {
     key: Option<Holder>,
@@ -101,19 +104,19 @@ pub(crate) struct Caller {
 
 #[pymethods]
 impl Caller {
-    /// Why the request is refused, or None.
+    /// `missing`, `several`, `malformed`, `unknown` or `expired`; None if the key is valid.
     #[getter]
     fn refusal(&self) -> Option<&'static str> {
         self.refusal
     }
 
-    /// The name of the key, or None if it is not known.
+    /// The name of the caller's key, which may have expired; None if the key is not known.
     #[getter]
     fn name(&self) -> Option<&str> {
         self.key.as_ref().map(|holder| &*holder.key().name)
     }
 
-    /// Whether it may not read everything.
+    /// Whether the key may read only some services and views.
     #[getter]
     fn scoped(&self) -> bool {
         self.key
@@ -121,17 +124,19 @@ impl Caller {
             .is_none_or(|holder| holder.key().scope.is_some())
     }
 
-    /// Whether it may read this service, whatever views that reads.
+    /// Return whether the caller may read this service, whatever views it has.
     fn has_service(&self, service: &str) -> bool {
         self.allowed(|key| key.has_service(service))
     }
 
-    /// Whether it may read this view.
+    /// Return whether the caller may read this view.
     fn has_view(&self, view: &str) -> bool {
         self.allowed(|key| key.has_view(view))
     }
 
-    /// What it may not read of a service, or of views if that is None: the kind, and the name.
+    /// Return what the caller may not read of a service with these views, or of the views.
+    ///
+    /// It is the kind, `service` or `view`, and the name; None if the caller may read everything.
     #[expect(clippy::needless_pass_by_value, reason = "as Python hands it over")]
     fn denied(
         &self,

@@ -54,10 +54,10 @@ enum Next {
     Parse,
 }
 
-/// Who gets the bytes that are received next.
+/// The recipient of the bytes that are received next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// They are looked at here.
+    /// They are read here.
     Free,
     /// The parser, which has a request that is not answered yet.
     Parser,

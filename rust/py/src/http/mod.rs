@@ -17,13 +17,16 @@ pub(crate) use trace::{Trace, Traces};
 
 use pyo3::prelude::*;
 
-/// Whether a caller's id can be returned and logged as it is.
+/// Return whether a request id from a caller can be returned and logged unchanged.
+///
+/// It must be printable ASCII without spaces, of at most `MAX_REQUEST_ID` bytes. So it cannot break
+/// a header, a log line or a shell word.
 #[pyfunction]
 pub(crate) fn is_request_id(value: &[u8]) -> bool {
     fscore_core::http::is_request_id(value)
 }
 
-/// Whole milliseconds from 1; `None` for anything else.
+/// Parse whole milliseconds from 1, of at most nine digits; None if it is anything else.
 #[pyfunction]
 pub(crate) fn parse_timeout_ms(value: &[u8]) -> Option<u32> {
     fscore_core::http::timeout_ms(value)

@@ -75,7 +75,7 @@ struct WorkerState {
     /// The state that the client followed when the selections were learned.
     followed: Option<Py<PyAny>>,
     selections: Selections<LearnedSelection>,
-    /// The keys, of which each request needs one; `None` if requests need no key.
+    /// The API keys, one of which each request needs; `None` if requests need no key.
     api_keys: Option<Arc<http::ApiKeys>>,
     /// The node's link that was used last, and its connection.
     link: Option<(Py<PyAny>, Py<Connection>)>,
@@ -111,7 +111,7 @@ pub(super) struct Lane {
     pub(super) core: Py<Connection>,
     /// When what was learned gets out of date.
     pub(super) current_until: f64,
-    /// Those that requests need one of; none where they need none.
+    /// The API keys, one of which each request needs; `None` if requests need no key.
     pub(super) api_keys: Option<Arc<http::ApiKeys>>,
 }
 

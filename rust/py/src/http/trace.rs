@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use fscore_core::http::{Roots, Trace as CoreTrace};
 
-/// A position in a trace.
+/// The position of a request in a distributed trace (W3C Trace Context).
 #[pyclass(frozen, module = "fscore._fscore")]
 #[derive(Clone, Copy)]
 pub(crate) struct Trace {
@@ -21,13 +21,13 @@ impl Trace {
         format!("{:032x}", self.inner.id)
     }
 
-    /// The caller's span, or None if the request begins the trace.
+    /// The id of the caller's span; None if the request begins the trace.
     #[getter]
     fn parent_id(&self) -> Option<u64> {
         self.inner.parent.map(u64::from)
     }
 
-    /// Whether it is recorded.
+    /// Whether the trace is recorded.
     #[getter]
     fn sampled(&self) -> bool {
         self.inner.sampled
@@ -38,7 +38,10 @@ impl Trace {
     }
 }
 
-/// Finds the trace of a request: that of its caller, one that it begins, or none.
+/// Says which trace a request is part of.
+///
+/// Of the requests without a trace, the share `ratio` (0 to 1) begins one. Ids of new traces follow
+/// from `seed`, 16 random bytes.
 #[pyclass(frozen, module = "fscore._fscore")]
 pub(crate) struct Traces {
     roots: Option<Mutex<Roots>>,
@@ -54,8 +57,9 @@ impl Traces {
         }
     }
 
-    /// The trace of a `traceparent`. Without a valid one, the trace that the request begins, if it
-    /// may.
+    /// Return the trace that a `traceparent` header names (W3C Trace Context).
+    ///
+    /// If the header is missing or malformed, it is the trace that the request begins, or None.
     #[pyo3(name = "of", signature = (traceparent, *, may_begin = true))]
     fn py_of(&self, traceparent: Option<&[u8]>, may_begin: bool) -> Option<Trace> {
         let inner = self.of(traceparent, may_begin)?;

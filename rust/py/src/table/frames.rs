@@ -50,9 +50,12 @@ pub(super) fn columns(
 /// The values of an `Int64` or `Bool` feature; 0 or False if there is none.
 pub(super) fn plain<'py>(py: Python<'py>, table: &Table, index: usize) -> Bound<'py, PyAny> {
     let rows = 0..table.rows();
-    let cells = rows.map(|row| match table.has_value(row, index) {
-        true => table.cells()[row * table.columns() + index],
-        false => 0,
+    let cells = rows.map(|row| {
+        if table.has_value(row, index) {
+            table.cells()[row * table.columns() + index]
+        } else {
+            0
+        }
     });
     match table.data_type(index) {
         DataType::Scalar(Scalar::Bool) => {

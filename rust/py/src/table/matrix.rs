@@ -188,15 +188,14 @@ fn made<'py>(
     precision: Precision,
 ) -> PyResult<Bound<'py, PyAny>> {
     let shape = [table.rows(), width];
-    if precision == Precision::Double && is_the_cells(table) {
-        // One copy of the memory, without zeros before it.
-        let array = PyArray1::from_slice(py, floats(table)).reshape(shape)?;
-        return Ok(array.into_any());
-    }
     match precision {
         Precision::Single => {
             let array = PyArray2::<f32>::zeros(py, shape, false);
             fill(table, width, array.try_readwrite()?.as_slice_mut()?);
+            Ok(array.into_any())
+        }
+        Precision::Double if is_the_cells(table) => {
+            let array = PyArray1::from_slice(py, floats(table)).reshape(shape)?;
             Ok(array.into_any())
         }
         Precision::Double => {
@@ -362,18 +361,5 @@ impl Part<'_> {
                 _ => out.fill(T::of(f64::NAN)),
             }
         }
-    }
-}
-
-/// Appends the elements of a vector, or as many NaN if there is none.
-pub(super) fn push_vector<T>(
-    out: &mut Vec<T>,
-    dimension: u32,
-    value: Option<&Value<'_>>,
-    convert: impl Fn(f32) -> T,
-) {
-    match value {
-        Some(Value::Vector(bytes)) => out.extend(vector_elements(bytes).map(convert)),
-        _ => out.extend((0..dimension).map(|_| convert(f32::NAN))),
     }
 }

@@ -1,25 +1,29 @@
 //! Results: columns, matrix, dicts, JSON, and the protocols of Arrow, `NumPy` and `DLPack`.
 
+mod access;
 mod arrow;
 mod columns;
 mod dlpack;
 mod frames;
 mod matrix;
+pub(crate) mod pickle;
 mod rows;
 mod selection;
+mod show;
 
 use fscore_core::table::Table;
 use numpy::datetime::{Datetime, units::Milliseconds};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyTuple};
 
+use access::Missing;
 use selection::Selection;
 
 /// The answer to a read: rows in the order of the keys, features in the order of the service.
 #[pyclass(frozen, module = "fscore")]
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct FeatureTable {
     inner: Table,
 }
@@ -37,7 +41,6 @@ impl FeatureTable {
         PyTuple::new(
             py,
             self.inner
-                .plan()
                 .features()
                 .iter()
                 .map(|feature| feature.name.as_str()),
@@ -47,7 +50,7 @@ impl FeatureTable {
     /// Types of the features, in order.
     #[getter]
     fn types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let types = self.inner.plan().features().iter();
+        let types = self.inner.features().iter();
         PyTuple::new(py, types.map(|feature| feature.data_type.to_string()))
     }
 
@@ -105,7 +108,7 @@ impl FeatureTable {
     /// The first stored values that could not be served: (row, feature or None, reason).
     #[getter]
     fn problems(&self) -> Vec<(u32, Option<&str>, &str)> {
-        let features = self.inner.plan().features();
+        let features = self.inner.features();
         self.inner
             .problems()
             .iter()
@@ -131,21 +134,6 @@ impl FeatureTable {
         self.inner.rows()
     }
 
-    fn __repr__(&self) -> String {
-        let (rows, columns) = self.shape();
-        let counts = self.count_statuses();
-        let mut others = String::new();
-        for (status, count) in fscore_core::types::Status::ALL.iter().zip(counts).skip(1) {
-            if count > 0 {
-                others = format!("{others}, {count} {}", status.name());
-            }
-        }
-        format!(
-            "<FeatureTable {rows} rows x {columns} features, {} PRESENT{others}>",
-            counts[0]
-        )
-    }
-
     /// A row-major matrix of shape (rows, width); see `fscore._fscore.pyi`.
     #[pyo3(signature = (dtype=None, *, out=None))]
     fn to_numpy<'py>(
@@ -158,13 +146,32 @@ impl FeatureTable {
     }
 
     /// One feature: an array of length rows, or of shape (rows, dimension) for a vector.
-    fn column<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        columns::column(py, &self.inner, name)
+    #[pyo3(
+        signature = (name, *, missing=Missing::Raise),
+        text_signature = "($self, name, *, missing='raise')"
+    )]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments of a Python method are owned"
+    )]
+    fn column<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyAny>,
+        missing: Missing<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        access::column(py, &self.inner, name, &missing)
     }
 
     /// One dict for each row: feature to value, or to None if there is none.
-    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        rows::to_dicts(py, &self.inner)
+    #[pyo3(signature = (*, keys=false, statuses=false))]
+    fn to_dicts<'py>(
+        &self,
+        py: Python<'py>,
+        keys: bool,
+        statuses: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        rows::to_dicts(py, &self.inner, keys, statuses)
     }
 
     /// A `pyarrow.Table`: a typed column for each feature, null if there is no value.
@@ -315,5 +322,69 @@ impl FeatureTable {
     /// The values of a join key.
     fn _key<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         frames::key(py, &self.inner, index)
+    }
+
+    /// The join keys as the caller gave them: name to a list of values.
+    #[getter]
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        access::keys(py, self.inner.keys(), usize::MAX)
+    }
+
+    /// A column for a feature's name, a dict for a row's number, a list of dicts for a slice.
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        access::item(slf.py(), &slf.get().inner, item)
+    }
+
+    /// The rows, as the dicts of `to_dicts`, each made when it is asked for.
+    fn __iter__(slf: Bound<'_, Self>) -> rows::Rows {
+        rows::Rows::new(slf.py(), slf.unbind())
+    }
+
+    /// Whether there is a feature of this name.
+    fn __contains__(&self, item: &Bound<'_, PyAny>) -> bool {
+        let name = item.extract::<&str>();
+        name.is_ok_and(|name| access::position(&self.inner, name).is_some())
+    }
+
+    /// Whether everything that the tables say is equal.
+    fn __eq__(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<pickle::Reduced<'py>> {
+        pickle::reduce(py, &self.inner)
+    }
+
+    /// The table itself, for nothing changes it.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// The table itself, for nothing changes it.
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    /// A summary, and the first rows and columns.
+    fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show::shown(slf.as_any(), "text")
+    }
+
+    /// The same as a table in HTML, for notebooks.
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show::shown(slf.as_any(), "html")
+    }
+
+    /// The keys and the cells of the first rows and columns, for `fscore.interop.display`.
+    fn _head<'py>(
+        &self,
+        py: Python<'py>,
+        rows: usize,
+        columns: usize,
+    ) -> PyResult<show::Head<'py>> {
+        show::head(py, &self.inner, rows, columns)
     }
 }

@@ -91,7 +91,7 @@ impl LayoutCopy {
         (script.body(), script.sha1())
     }
 
-    /// What the script takes to remove a row from the source layout, if the target has one.
+    /// The script's arguments to remove a row from the source layout, if the target has one.
     fn removal<'py>(
         &self,
         py: Python<'py>,
@@ -105,9 +105,9 @@ impl LayoutCopy {
         )
     }
 
-    /// What the script takes to copy the row that was read, or with `moving` to move it if the target
-    /// has none: two keys, then arguments without the revision; and what of the row is invalid, each a
-    /// feature, or None for all of it, and the reason.
+    /// The script's arguments to copy the row that was read, or with `moving` to move it if the
+    /// target has none: two keys, then the others, without the revision. And the values that are
+    /// invalid, each a feature, or None for the whole row, and the reason.
     #[pyo3(signature = (source_key, target_key, read, clock_ms, *, moving = false))]
     #[expect(
         clippy::needless_pass_by_value,

@@ -10,19 +10,19 @@ use std::time::SystemTime;
 
 use fscore_core::event_time::EpochUnit;
 use fscore_core::keys::{KeyColumns, KeyType};
-use fscore_core::types::{DataType, Scalar};
+use fscore_core::types::{DataType, Scalar, TimeUnit};
 use fscore_core::write::{
     Destinations, Given, Layout, Ordering, Outdated, RowError, WriteBatch as CoreWriteBatch,
 };
 use numpy::PyReadonlyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDateTime, PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::errors;
 use crate::keys;
 use crate::plan::join_keys;
-use crate::value::{encode_object, epoch_ms, with_given};
+use crate::value::{encode_object, is_null, timestamp, with_given};
 use batch::BatchKind;
 pub(crate) use batch::{WriteBatch, to_python};
 use compile::{Choices, member};
@@ -116,13 +116,12 @@ impl WritePlan {
                     continue;
                 };
                 known += 1;
-                if value.is_none() {
-                    encoded.null(column);
-                    continue;
-                }
                 let take = |given: Given<'_>| encoded.value(column, &given);
-                with_given(&value, *data_type, &mut scratch, take)
+                let is_value = with_given(&value, *data_type, &mut scratch, take)
                     .map_err(|reason| self.invalid(py, name, index, &reason))?;
+                if !is_value {
+                    encoded.null(column);
+                }
             }
             let time = match row.get_item(intern!(py, "event_time"))? {
                 Some(time) if !self.has("event_time") => {
@@ -308,24 +307,26 @@ impl WritePlan {
     }
 
     fn time(&self, time: &Bound<'_, PyAny>, row: usize, now_ms: i64) -> PyResult<i64> {
-        let invalid = |reason: &str| self.invalid(time.py(), "event_time", row, reason);
         if time.is_none() {
             return Ok(now_ms);
         }
-        if let Ok(time) = time.cast::<PyDateTime>() {
-            epoch_ms(time).map_err(|reason| invalid(&reason))
-        } else if time.is_instance_of::<PyInt>() && !time.is_instance_of::<PyBool>() {
-            time.extract().map_err(|_| invalid("is beyond 64 bits"))
-        } else {
-            Err(invalid(
-                "must be a datetime with a time zone, or epoch milliseconds",
-            ))
+        match timestamp(time, Scalar::Timestamp(TimeUnit::Milliseconds)) {
+            Ok(time_ms) => Ok(time_ms),
+            Err(_) if is_null(time) => Ok(now_ms),
+            Err(reason) => {
+                let reason = if reason.starts_with("must be") {
+                    "must be a datetime with a time zone, or epoch milliseconds"
+                } else {
+                    &reason
+                };
+                Err(self.invalid(time.py(), "event_time", row, reason))
+            }
         }
     }
 
     /// Appends the text of an event's id; false if it is None.
     fn event_id(&self, out: &mut Vec<u8>, id: &Bound<'_, PyAny>, row: usize) -> PyResult<bool> {
-        if id.is_none() {
+        if is_null(id) {
             return Ok(false);
         }
         let scalar = if id.is_instance_of::<PyString>() {

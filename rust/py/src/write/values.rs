@@ -20,7 +20,7 @@ enum Array<'py> {
     Int64(PyReadonlyArray1<'py, i64>),
     Float64(PyReadonlyArray1<'py, f64>),
     Float32(PyReadonlyArray1<'py, f32>),
-    Bool(PyReadonlyArray1<'py, bool>),
+    Bool(PyReadonlyArray1<'py, u8>),
     Objects(Bound<'py, PyList>),
 }
 
@@ -46,7 +46,7 @@ impl<'py> ColumnValues<'py> {
             }
             DataType::Scalar(Scalar::Float64) => array::elements(values).map(Array::Float64),
             DataType::Scalar(Scalar::Float32) => array::elements(values).map(Array::Float32),
-            DataType::Scalar(Scalar::Bool) => array::elements(values).map(Array::Bool),
+            DataType::Scalar(Scalar::Bool) => array::booleans(values).map(Array::Bool),
             _ => None,
         };
         let array = match typed {
@@ -66,7 +66,7 @@ impl<'py> ColumnValues<'py> {
         self.array.len()
     }
 
-    /// Gives a row's value to `take`; false if it is None.
+    /// Gives a row's value to `take`; false if it is null.
     pub(super) fn with_given(
         &self,
         row: usize,
@@ -77,13 +77,10 @@ impl<'py> ColumnValues<'py> {
             Array::Int64(array) => Value::Integer(array.as_array()[row]),
             Array::Float64(array) => Value::Float64(array.as_array()[row]),
             Array::Float32(array) => Value::Float32(array.as_array()[row]),
-            Array::Bool(array) => Value::Bool(array.as_array()[row]),
+            Array::Bool(array) => Value::Bool(array.as_array()[row] != 0),
             Array::Objects(list) => {
                 let object = list.get_item(row).map_err(|error| error.to_string())?;
-                if object.is_none() {
-                    return Ok(false);
-                }
-                return with_given(&object, self.data_type, scratch, take).map(|()| true);
+                return with_given(&object, self.data_type, scratch, take);
             }
         };
         let (DataType::Scalar(scalar) | DataType::List(scalar)) = self.data_type else {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import get_args
 
 from starlette.types import Receive, Scope, Send
 
@@ -70,8 +70,7 @@ class Features:
             timeout=exchange.left_of(timeout),
             partial=asked.partial is not False,
             version=asked.version,
-            # The parser refuses all other values.
-            consistency=cast(Consistency, asked.consistency or "eventual"),
+            consistency=asked.consistency or "eventual",
             as_of=asked.as_of,
             request=asked if prepared.request else None,
         )
@@ -105,8 +104,7 @@ class Features:
             timeout=exchange.left_of(timeout),
             partial=request.partial is not False,
             version=request.version,
-            # The parser refuses all other values.
-            consistency=cast(Consistency, request.consistency or "eventual"),
+            consistency=request.consistency or "eventual",
             as_of=request.as_of,
             request=request.inputs,
         )

@@ -273,7 +273,7 @@ def _record(lines: Sequence[bytes], at: int, delimiter: str) -> tuple[int, list[
 
 
 def _wrong_count(found: int, expected: int) -> str:
-    return f"{found} columns where the header has {expected}"
+    return f"{found} columns, but the header has {expected}"
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -84,7 +84,7 @@ def _plain(series: pl.Series) -> pl.Series:
 
 def _unfit(series: pl.Series, cell: Cell, hint: str = "") -> InputError:
     return InputError(
-        f"column {cell.column} holds {series.dtype} where {expectation(cell)} is expected{hint};"
+        f"column {cell.column} holds {series.dtype}, but {expectation(cell)} is expected{hint};"
         " correct the feature's type or the file"
     )
 

@@ -63,7 +63,7 @@ fn resp3_takes_one_round_trip() {
 }
 
 #[test]
-fn falls_back_where_hello_is_unknown() {
+fn falls_back_if_hello_is_unknown() {
     for hello in [
         "ERR unknown command 'HELLO'",
         "NOPROTO unsupported protocol version",

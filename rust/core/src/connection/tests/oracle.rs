@@ -25,7 +25,7 @@ enum DriverCall {
 #[derive(Debug, Clone, Copy)]
 enum Verb {
     Echo,
-    /// Of one of a few keys, so that many are equal.
+    /// A read of one of a few keys, so that many reads are equal.
     Read(u8),
     Write,
 }

@@ -30,7 +30,7 @@ impl Replies for Integers {
         assert!(self.out_of_step || reply + 1 == self.received.len());
     }
 
-    /// Reads one digit; what is longer comes by tokens.
+    /// Reads one digit by itself; longer numbers come as tokens.
     fn whole(&mut self, reply: usize, buf: &[u8]) -> Option<usize> {
         assert_eq!(reply, self.received.len());
         let [b':', digit, b'\r', b'\n', ..] = *buf else {

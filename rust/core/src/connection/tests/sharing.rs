@@ -10,7 +10,7 @@ fn write(pair: &mut Pair) -> Ticket {
     pair.try_submit(Echo::write("w"), SECOND).unwrap()
 }
 
-/// The versions that each read has seen, of all that are done.
+/// The versions that each completed read has seen.
 fn versions(pair: &mut Pair) -> Vec<Vec<usize>> {
     pair.events()
         .into_iter()
@@ -92,7 +92,7 @@ fn what_has_left_is_not_shared() {
     read(&mut pair, "a");
     pair.flush();
     let answer = pair.server.take_output();
-    // By now somebody may have written, and know it.
+    // Somebody may have written by now, and know that the write is done.
     pair.server.receive(b"*2\r\n$5\r\nWRITE\r\n$1\r\nw\r\n");
     pair.server.take_output();
     read(&mut pair, "a");
@@ -284,7 +284,7 @@ fn those_that_go_on_go_on_each_for_itself() {
 }
 
 #[test]
-fn what_is_no_reply_loses_all_of_them() {
+fn bytes_that_are_not_a_reply_lose_all_of_them() {
     for reads_whole in [false, true] {
         let mut pair = Pair::ready();
         for _ in 0..3 {

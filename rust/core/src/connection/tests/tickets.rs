@@ -281,7 +281,7 @@ fn garbage_loses_everything_and_tells_what_is_certain() {
 #[test]
 fn a_reply_to_nothing_ends_the_connection() {
     let mut pair = Pair::ready();
-    // Submitted, but not sent: whatever this answers, it is not this job.
+    // Submitted but not sent, so the reply cannot be to this job.
     pair.submit("a", 1, SECOND);
     let result = pair.connection.handle_data(b"$3\r\na 0\r\n", pair.now);
     assert!(matches!(result, Err(ProtocolError::UnexpectedReply { .. })));

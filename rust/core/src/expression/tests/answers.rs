@@ -226,7 +226,7 @@ fn lists_texts_and_vectors() {
 
 /// A table's cells: two columns, row by row. The second has a default.
 #[test]
-fn columns_are_read_where_they_lie_and_defaults_count() {
+fn columns_are_read_in_place_and_defaults_count() {
     let types = named(&[("v:a", "Int64"), ("v:b", "Int64")]);
     let sum = tree("{'op':'+','args':[{'column':0},{'column':1},{'request':'n'}]}");
     let request_types = named(&[("n", "Int64")]);

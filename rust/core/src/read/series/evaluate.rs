@@ -1,4 +1,4 @@
-//! From the events of one key to the values of its features.
+//! Computes the values of features from the events of one key.
 
 use hashbrown::HashSet;
 
@@ -9,7 +9,7 @@ use crate::series::range::TimeRange;
 use crate::types::{DataType, Scalar};
 use crate::value::{self, ArenaSpan};
 
-/// A value, or none, or why what is stored makes none.
+/// A cell, or `None` without a value, or why the stored data is invalid.
 type Made = Result<Option<u64>, String>;
 
 impl Scratch {
@@ -83,7 +83,7 @@ impl Scratch {
         span(start, arena)
     }
 
-    /// Appends a field of an event as an element of a list; nothing where it is null.
+    /// Appends a field of an event as an element of a list, unless the field is null.
     fn element(
         &self,
         program: &SeriesProgram,
@@ -107,7 +107,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// The cell of an event's field, whose text goes to `arena`; `None` where it is null.
+    /// The cell of an event's field; `None` if it is null. Text goes to `arena`.
     fn field(
         &self,
         program: &SeriesProgram,
@@ -130,7 +130,7 @@ impl Scratch {
             })
     }
 
-    /// What a window's events make, the oldest first.
+    /// The aggregate of a window's events, which come oldest first.
     fn aggregate<'a>(
         &self,
         program: &SeriesProgram,
@@ -173,7 +173,7 @@ impl Scratch {
             return Ok(None);
         };
         let texts = self.texts(read);
-        // One field stands in where there was no tile to ask for.
+        // If there was no tile to ask for, the reply holds one field that stands in for a tile.
         let tiles = texts.chunks_exact(values.len());
         let of = |tile: &[Option<(u32, u32)>], value: TileValue| {
             let position = values.iter().position(|&known| known == value)?;
@@ -215,7 +215,7 @@ impl Scratch {
                 None => 1,
             };
             let cell = value::decode(DataType::Scalar(*scalar), text, &mut Vec::new())
-                .map_err(|invalid| format!("the tiles of {name} hold what {}", invalid.0))?;
+                .map_err(|invalid| format!("a tile's {name} {}", invalid.0))?;
             total.add(cell, count);
         }
         if let Some((_, right)) = edges {
@@ -225,7 +225,7 @@ impl Scratch {
     }
 }
 
-/// A sum, an average or an extreme on its way.
+/// A sum, an average or an extreme that is being computed.
 struct Total {
     op: Op,
     scalar: Scalar,
@@ -247,7 +247,7 @@ impl Total {
         }
     }
 
-    /// Takes a value, or the sum of `count` of them.
+    /// Adds a value, or the sum of `count` values.
     fn add(&mut self, cell: u64, count: i64) {
         self.count = self.count.saturating_add(count);
         match self.op {
@@ -265,7 +265,7 @@ impl Total {
         }
     }
 
-    /// The smaller or the larger; a NaN is neither while there is another number.
+    /// The smaller or the larger of two values. A NaN loses against any number.
     fn better(&self, one: u64, other: u64) -> u64 {
         let smaller = matches!(self.op, Op::Min(_));
         if matches!(self.scalar, Scalar::Float32 | Scalar::Float64) {
@@ -304,7 +304,7 @@ impl Total {
     }
 }
 
-/// The longest pause of the session that a read is about.
+/// The longest pause within the session that a read looks for.
 fn gap(program: &SeriesProgram, read: usize) -> i64 {
     match program.reads[read] {
         SeriesRead::Session { gap_ms } => gap_ms,
@@ -316,7 +316,7 @@ fn integer(text: &[u8]) -> Result<i64, String> {
     value::integer(text).map_err(|invalid| format!("a tile's count {}", invalid.0))
 }
 
-/// A count or a duration as the feature's type has it.
+/// The cell of a count or a duration, in the feature's type.
 fn number(value: Option<i64>, data_type: DataType) -> Option<u64> {
     value.map(|value| match data_type {
         DataType::Scalar(Scalar::Float32 | Scalar::Float64) => real(value as f64, data_type),

@@ -9,7 +9,7 @@ use crate::plan::{SeriesSpec, TileUse, ViewKind, WindowSpec};
 use crate::types::DataType;
 
 const MINUTE: i64 = 60_000;
-/// A round moment, so that tiles are easy to name.
+/// A round time, so that tiles are easy to name.
 const AT: i64 = 100 * MINUTE;
 
 fn window(name: &str, op: &str, field: Option<&str>, minutes: i64) -> FeatureSpec {
@@ -78,7 +78,7 @@ fn part_of(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions) -> (Read, Rea
     (read, parts.remove(0).1)
 }
 
-/// The commands that leave, one line each.
+/// The commands that are sent, a line each.
 fn commands(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions) -> Vec<String> {
     let mut out = Vec::new();
     part_of(plan, keys, asked).1.encode(&mut out);
@@ -93,7 +93,7 @@ fn commands(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions) -> Vec<Strin
     lines
 }
 
-/// The table of these replies, the same whichever way they are cut.
+/// The table of these replies, which must be the same however they are cut.
 fn answered(plan: &Arc<ReadPlan>, keys: &[i64], asked: ReadOptions, replies: &[u8]) -> Table {
     let table = |pieces: &[usize]| {
         let (read, mut part) = part_of(plan, keys, asked);
@@ -121,7 +121,7 @@ fn values(table: &Table) -> String {
     shown[start..shown.find(",\"version\"").unwrap()].to_owned()
 }
 
-/// Events as RESP2 and as RESP3 have them.
+/// The same events in RESP2 and in RESP3.
 fn events(events: &[(&str, i64)]) -> [String; 2] {
     let flat: String = events
         .iter()
@@ -157,7 +157,7 @@ fn features_of_a_series_share_their_commands() {
             "ZCOUNT clicks:user:{7} (5460000 6000000",
         ]
     );
-    // Where the events of a longer window are read, they are counted here.
+    // If the events of a longer window are read anyway, this client counts them.
     let plan = plan_of(
         vec![clicks(0)],
         vec![
@@ -313,7 +313,7 @@ fn tiles_fill_the_middle_of_a_window() {
 }
 
 #[test]
-fn what_is_no_payload_is_invalid_with_its_reason() {
+fn a_member_that_is_not_a_payload_is_invalid_with_its_reason() {
     let plan = plan_of(
         vec![clicks(0)],
         vec![
@@ -416,7 +416,7 @@ fn packed_rows_of_many_ids_and_views_are_one_command() {
         commands(&plan, &[1, 2, 1], asked(false)),
         [format!("MGET {one} user:{{2}}:v1:a user:{{2}}:v1:b")]
     );
-    // A single command is of one moment by itself.
+    // A single command is atomic by itself.
     assert_eq!(commands(&plan, &[1], asked(true)), [format!("MGET {one}")]);
     // Times whose bytes are ASCII.
     let now = ReadOptions {
@@ -481,7 +481,7 @@ fn a_snapshot_takes_everything_of_one_id_in_one_transaction() {
             "EXEC".to_owned(),
         ]
     };
-    // A bitmap is of many ids: it is read beside the snapshots.
+    // A bitmap holds the bits of many ids, so it is read beside the snapshots.
     let bits = ["BITFIELD_RO flag:seen:{0} GET u1 1 GET u1 2".to_owned()];
     let expected = [bits.as_slice(), &own(1), &own(2)].concat();
     assert_eq!(commands(&plan, &[1, 2], asked(true)), expected);
@@ -509,7 +509,7 @@ fn a_snapshot_takes_everything_of_one_id_in_one_transaction() {
 }
 
 #[test]
-fn a_snapshot_looks_at_the_pointer_where_it_is_asked_to() {
+fn a_snapshot_looks_at_the_pointer_if_it_is_asked_to() {
     let view = ViewSpec {
         name: "profile".to_owned(),
         ..ViewSpec::default()
@@ -590,7 +590,7 @@ fn on_a_cluster_parts_answer_what_one_server_would() {
     }
 }
 
-/// A server on which every number of an id is the id itself, and its bit whether it is even.
+/// A server whose numbers for an id are all the id itself, and whose bit says whether it is even.
 fn server(sent: &[u8]) -> String {
     let text = String::from_utf8(sent.to_vec()).unwrap();
     let mut words: VecDeque<&str> = text.split_terminator("\r\n").collect();

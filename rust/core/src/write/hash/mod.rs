@@ -171,7 +171,7 @@ impl RowEncoder for ArrivalEncoder<'_> {
             write_integer(out, kept_until(row.time_ms, self.clock_ms, *ttl_ms));
             fields.append(out);
         }
-        // HSET takes back the expiry of what it sets; the rest of the row is now as fresh.
+        // HSET removes the expiry of the fields that it sets; the rest of the row is now as fresh.
         let lasting = &self.layout.lasting;
         if lasting.count > 0 && !is_whole {
             let arguments = 2 + lasting.count;
@@ -282,7 +282,7 @@ mod tests {
         };
         let clear = "*2 $7 PERSIST $1 k ";
         assert_eq!(commands(&view), format!("{ROW}{clear}"));
-        // A row that is copied without an event time, too.
+        // The same for a row that is copied without an event time.
         let copied = commands_of(&view, false, NO_TIME);
         let row = "*3 $4 HDEL $1 k $5 _ts:p *4 $4 HSET $1 k $1 a $1 1 ";
         assert_eq!(copied, format!("{row}{clear}"));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_expire_where_their_key_would_not() {
+    fn fields_expire_if_their_key_would_not() {
         let fields = |ttls, key_ttl_ms| {
             let view = HashView {
                 key_ttl_ms,

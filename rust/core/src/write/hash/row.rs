@@ -45,9 +45,9 @@ pub(super) enum Expiry {
     None,
     /// The key has none from now on.
     Cleared,
-    /// It is so many milliseconds from now on.
+    /// The key expires this many milliseconds after the row.
     Own(i64),
-    /// The key expires at least this many milliseconds after the row.
+    /// The key expires at least this many milliseconds after the row, for other views share it.
     Shared(i64),
 }
 
@@ -116,7 +116,7 @@ impl HashRow {
     }
 }
 
-/// The fields that would be there longer than they count, were it for their key alone; and all others.
+/// The fields that must expire before their key, in groups that expire together; and all others.
 fn field_groups(view: &HashView) -> (Vec<FieldGroup>, FieldNames) {
     let mut groups: Vec<FieldGroup> = Vec::new();
     let mut lasting = FieldNames::default();
@@ -138,8 +138,8 @@ fn field_groups(view: &HashView) -> (Vec<FieldGroup>, FieldNames) {
     for (name, ttl_ms) in &view.features {
         add(name, *ttl_ms);
     }
-    // The event time stays longest: without it, expired fields would be NOT_FOUND while others
-    // count.
+    // Without the event time, expired fields would be NOT_FOUND while others are still valid, so
+    // the event time stays longest.
     let longest = view.features.iter().map(|&(_, ttl_ms)| ttl_ms).max();
     let all_expire = view.features.iter().all(|&(_, ttl_ms)| ttl_ms > 0);
     let with_the_last = all_expire && view.key_ttl_ms == 0;

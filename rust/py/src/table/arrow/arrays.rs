@@ -189,6 +189,7 @@ fn lists(
 
 // The elements of a list are all of its type, so these match only the values that occur.
 
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over values")]
 fn integer(value: Value<'_>) -> i64 {
     match value {
         Value::Integer(value) => value,
@@ -196,6 +197,7 @@ fn integer(value: Value<'_>) -> i64 {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over values")]
 fn float(value: Value<'_>) -> f64 {
     match value {
         Value::Float64(value) => value,
@@ -204,6 +206,7 @@ fn float(value: Value<'_>) -> f64 {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over values")]
 fn text(value: Value<'_>) -> &[u8] {
     match value {
         Value::String(text) => text.as_bytes(),

@@ -25,7 +25,8 @@ pub(super) fn schema_capsule<'py>(
     table: &Table,
 ) -> PyResult<Bound<'py, PyCapsule>> {
     let columns = Selection::default().columns(py, table)?;
-    let schema = FFI_ArrowSchema::try_from(schema(table, &columns)).map_err(unexpected)?;
+    let schema =
+        FFI_ArrowSchema::try_from(schema(table, &columns)).map_err(|error| unexpected(&error))?;
     PyCapsule::new_with_value(py, schema, c"arrow_schema")
 }
 
@@ -48,14 +49,14 @@ pub(super) fn stream_capsule<'py>(
         .map(|((_, column), field)| {
             arrays::array(table, *column, field.data_type()).map_err(|failure| match failure {
                 Failure::TooLong => too_long(py, field.name()),
-                Failure::Unexpected(error) => unexpected(error),
+                Failure::Unexpected(error) => unexpected(&error),
             })
         })
         .collect::<PyResult<Vec<_>>>()?;
     let schema = Arc::new(schema);
     let options = RecordBatchOptions::new().with_row_count(Some(table.rows()));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)
-        .map_err(unexpected)?;
+        .map_err(|error| unexpected(&error))?;
     let batches = RecordBatchIterator::new([Ok(batch)], schema);
     let stream = FFI_ArrowArrayStream::new(Box::new(batches));
     PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
@@ -157,6 +158,6 @@ fn too_long(py: Python<'_>, column: &str) -> PyErr {
 }
 
 /// An error that the code above makes impossible.
-fn unexpected(error: ArrowError) -> PyErr {
+fn unexpected(error: &ArrowError) -> PyErr {
     PyRuntimeError::new_err(format!("the table does not fit Arrow's rules: {error}"))
 }

@@ -1,33 +1,19 @@
-"""Settings of the library: every default is defined here and nowhere else.
-
-Each setting is also an environment variable: `FSCORE_` followed by its name in capitals. Every repr
-hides secrets.
-
->>> RedisSettings(redis_url="redis://:secret@127.0.0.1:6380/1").endpoint()
-Endpoint(host='127.0.0.1', port=6380, path=None, tls=False, database=1, username=None)
-"""
+"""The settings of a client, and where they come from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fscore.config.defaults import DEFAULT_URL, MAX_SECONDS, FollowVersions
 from fscore.connection.endpoint import Endpoint, parse_url
-from fscore.errors import ConfigError
+from fscore.errors import ConfigError, InvalidArgument
 
-DEFAULT_URL = "redis://127.0.0.1:6379"
-"""The server that a client connects to by default."""
-RECLAIM_RATE = 10_000
-"""Keys a second that retiring a version removes by default."""
-MIGRATION_RATE = 5_000
-"""Rows a second that a migration copies by default."""
-MIGRATION_SETTLE = 3.0
-"""Seconds that a migration waits by default for every client to follow."""
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
 class RedisSettings(BaseSettings):
@@ -80,7 +66,7 @@ class RedisSettings(BaseSettings):
     registry_poll: Seconds = 1.0
     """Seconds between two looks for a new revision of the definitions and for promotions, while the
     client is used."""
-    follow_versions: Literal["poll", "push"] = "poll"
+    follow_versions: FollowVersions = "poll"
     """How an asyncio client learns of promotions: `poll` every `registry_poll` seconds; `push` also
     by a subscription on a connection of its own, within milliseconds. A blocking client polls."""
     prefer_resp3: bool = True
@@ -133,21 +119,32 @@ class RedisSettings(BaseSettings):
         }
 
 
+# Its repr, and pickles of it, name what applications import, as those of all exports do.
+RedisSettings.__module__ = "fscore"
+
+
 def load_settings(
-    url: str | None, settings: RedisSettings | None, overrides: dict[str, Any]
+    url: str | None, settings: RedisSettings | None, overrides: Mapping[str, object]
 ) -> RedisSettings:
     """Return the settings of a client; raises ConfigError, which names each wrong setting.
 
     They are `settings`, or else the environment's. `url` and `overrides` take precedence over them.
     """
+    if settings is not None and not isinstance(settings, RedisSettings):
+        # It may hold a password, so it is not shown.
+        raise InvalidArgument(
+            f"settings must be RedisSettings, not {type(settings).__name__}", argument="settings"
+        )
     if url is not None:
-        overrides = {"redis_url": url, **overrides}
-    try:
-        if settings is None:
-            return RedisSettings(**overrides)
-        if not overrides:
-            return settings
+        if overrides.get("redis_url") is not None:
+            raise ConfigError("the URL is given twice: as url and as redis_url; leave one out")
+        overrides = {**overrides, "redis_url": url}
+    if settings is not None and not overrides:
+        return settings
+    given: dict[str, Any] = {}
+    if settings is not None:
         given = {name: getattr(settings, name) for name in RedisSettings.model_fields}
+    try:
         return RedisSettings(**{**given, **overrides})
     except ValidationError as error:
         lines = [
