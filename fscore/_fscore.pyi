@@ -323,7 +323,7 @@ class FeatureTable:
         rows of a larger one.
 
         Raises TypeError, which names the features, if some are strings, bytes or lists, and
-        InvalidValue if `out` does not fit; it is unchanged then.
+        InvalidArgument if `out` does not fit; it is unchanged then.
         """
 
     @overload
@@ -353,7 +353,7 @@ class FeatureTable:
 
         Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
         `keys` the join keys come first. With `statuses` the dict ends with the name of each
-        feature's status, such as "NOT_FOUND", as `<feature>__status`. Raises InvalidValue if a
+        feature's status, such as "NOT_FOUND", as `<feature>__status`. Raises InvalidArgument if a
         feature has one of these names.
         """
 
@@ -368,8 +368,8 @@ class FeatureTable:
         these, and fixed-size lists of float for vectors. They follow from the features alone, so
         the tables of one prepared set can be concatenated.
 
-        Raises InvalidValue if two columns would have the same name, RequestTooLarge if a column has
-        2 GiB of text or more, and ConfigError if pyarrow is not installed.
+        Raises InvalidArgument if two columns would have the same name, RequestTooLarge if a column
+        has 2 GiB of text or more, and ConfigError if pyarrow is not installed.
         """
 
     def to_json(self, *, timestamps: bool = False, as_of: int | None = None) -> bytes:
@@ -403,7 +403,7 @@ class FeatureTable:
         So pyarrow, Polars, DuckDB and others take a table as it is: `pyarrow.table(table)`,
         `polars.DataFrame(table)`. Columns are those of `to_arrow`. Each call copies every value
         once. `requested_schema` may ask for large_string and large_binary, which have no limit of
-        2 GiB; other types stay as they are. Raises InvalidValue if it has other columns.
+        2 GiB; other types stay as they are. Raises InvalidArgument if it has other columns.
         """
 
     def __array__(
@@ -413,8 +413,8 @@ class FeatureTable:
 
         If every feature is a Float64 or a Float32, and `dtype` is float64, nothing is copied: the
         array is a view of the table, which it keeps alive, and cannot be written to. Other matrices
-        are made. With `copy` the array is always new; `copy=False` raises InvalidValue if it would
-        have to be. Raises TypeError like `to_numpy`.
+        are made. With `copy` the array is always new; `copy=False` raises InvalidArgument if it
+        would have to be. Raises TypeError like `to_numpy`.
         """
 
     def __dlpack__(
@@ -449,15 +449,15 @@ class FeatureTable:
           list, timestamps are epoch milliseconds.
         - Join keys are int64 or text, statuses are categories.
 
-        pyarrow is not needed. Raises InvalidValue if two columns would have the same name, and
+        pyarrow is not needed. Raises InvalidArgument if two columns would have the same name, and
         ConfigError if pandas is not installed.
         """
 
     def to_polars(self, *, keys: bool = False, statuses: bool = False) -> pl.DataFrame:
         """Return a `polars.DataFrame` with the columns of `to_arrow`; pyarrow is not needed.
 
-        Vectors become `Array` and statuses `Categorical`. Raises InvalidValue if two columns would
-        have the same name, and ConfigError if Polars is not installed.
+        Vectors become `Array` and statuses `Categorical`. Raises InvalidArgument if two columns
+        would have the same name, and ConfigError if Polars is not installed.
         """
 
     def to_torch(self, dtype: torch.dtype | npt.DTypeLike | None = None) -> torch.Tensor:

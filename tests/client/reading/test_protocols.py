@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 
 from fscore import (
-    ClientFault,
     DeadlineExceeded,
     Entity,
     Feature,
@@ -24,6 +23,7 @@ from fscore import (
     FeatureView,
     Float64,
     Int64,
+    InvalidArgument,
     Registry,
     Status,
     String,
@@ -194,14 +194,11 @@ def test_polars_takes_a_table(table: Any) -> None:
 
 def test_duckdb_queries_a_table(table: Any) -> None:
     features = table
-    # Times with a zone need an extension of DuckDB that is not part of it.
-    times = [name for name, kind in zip(table.features, table.types, strict=True) if "Time" in kind]
     with duckdb.connect() as database:
-        query = f"SELECT * EXCLUDE ({', '.join(times)}) FROM features"
-        queried = database.sql(query).to_arrow_table().to_pydict()
-        assert features is table
-    check({**table.to_arrow().to_pydict(), **queried}, table)
-    assert queried.keys() == set(table.features) - set(times)
+        queried = database.sql("SELECT * FROM features").to_arrow_table()
+        counted = database.sql("SELECT count(*), count(orders) FROM features").fetchall()
+    check(queried.to_pydict(), features)
+    assert counted == [(7, 4)]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -309,7 +306,7 @@ def test_a_schema_must_have_the_columns_of_the_table(filled: Any) -> None:
         pa.schema([("orders", pa.int64()), ("town", pa.string())]),
     ):
         with pytest.raises(
-            ClientFault, match=r"requested_schema has .*the table has orders, region"
+            InvalidArgument, match=r"requested_schema has .*the table has orders, region"
         ):
             pa.table(table, schema=schema)
     released = pa.schema(table).__arrow_c_schema__()
@@ -321,7 +318,7 @@ def test_a_schema_must_have_the_columns_of_the_table(filled: Any) -> None:
         released,
         pa.int64().__arrow_c_schema__(),
     ):
-        with pytest.raises(ClientFault, match="requested_schema"):
+        with pytest.raises(InvalidArgument, match="requested_schema"):
             table.__arrow_c_stream__(wrong)
 
 
@@ -412,7 +409,7 @@ def test_without_a_copy_only_a_view_is_given(filled: Any) -> None:
         lambda: np.asarray(whole, copy=False),
         lambda: np.asarray(halves, dtype=np.float32, copy=False),
     ):
-        with pytest.raises(ClientFault, match="copy"):
+        with pytest.raises(InvalidArgument, match="copy"):
             refused()
 
 
@@ -455,11 +452,11 @@ def _unfit() -> Iterator[tuple[Any, str]]:
 def test_an_array_that_does_not_fit_is_refused(filled: Any) -> None:
     table = filled.prepare(features=["rating", "credit"]).get(USERS)
     for out, reason in _unfit():
-        with pytest.raises(ClientFault, match=reason):
+        with pytest.raises(InvalidArgument, match=reason):
             table.to_numpy(out=out)
-    with pytest.raises(ClientFault, match="out is float64, and dtype is float32"):
+    with pytest.raises(InvalidArgument, match="out is float64, and dtype is float32"):
         table.to_numpy("float32", out=np.empty((7, 2)))
-    with pytest.raises(ClientFault, match="written"):
+    with pytest.raises(InvalidArgument, match="written"):
         table.to_numpy(out=np.asarray(table))
 
 
@@ -471,7 +468,7 @@ def test_tensors_are_on_the_processor(floats: Any) -> None:
     assert np.from_dlpack(floats, device="cpu").shape == (7, 3)
     with pytest.raises(BufferError, match="memory of the processor"):
         floats.__dlpack__(dl_device=(2, 0))
-    with pytest.raises(ClientFault, match="stream must be None"):
+    with pytest.raises(InvalidArgument, match="stream must be None"):
         floats.__dlpack__(stream=1)
 
 
@@ -541,7 +538,7 @@ def test_two_columns_never_have_one_name(driver: Driver, redis_url: str) -> None
         table = client.prepare(service).get([1])
         name = {"statuses": "rating__status", "keys": "customer_id"}[service]
         for form in (table.to_arrow, table.to_polars, table.to_pandas):
-            with pytest.raises(ClientFault, match=f'two columns would have the name "{name}"'):
+            with pytest.raises(InvalidArgument, match=f'two columns would have the name "{name}"'):
                 form(**clash)
             assert form(**free).shape[0] == 1
 
