@@ -396,9 +396,11 @@ def stub_docstrings() -> dict[str, str]:
             found[node.name] = ast.get_docstring(node) or ""
         if isinstance(node, ast.ClassDef):
             methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
-            # The docstring of a property is that of its getter, which comes first.
+            # The docstring of a property is that of its getter, which comes first. Of overloads only
+            # one has a docstring.
             for one in reversed(methods):
-                found[f"{node.name}.{one.name}"] = ast.get_docstring(one) or ""
+                name = f"{node.name}.{one.name}"
+                found[name] = ast.get_docstring(one) or found.get(name, "")
     return found
 
 

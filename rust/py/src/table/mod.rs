@@ -154,7 +154,7 @@ impl FeatureTable {
     /// rows of a larger one.
     ///
     /// Raises `TypeError`, which names the features, if some are strings, bytes or lists, and
-    /// `InvalidValue` if `out` does not fit; it is unchanged then.
+    /// `InvalidArgument` if `out` does not fit; it is unchanged then.
     #[pyo3(signature = (dtype=None, *, out=None))]
     fn to_numpy<'py>(
         &self,
@@ -200,7 +200,7 @@ impl FeatureTable {
     ///
     /// Values are int, float, bool, str, bytes and lists; timestamps are epoch milliseconds. With
     /// `keys` the join keys come first. With `statuses` the dict ends with the name of each
-    /// feature's status, such as "`NOT_FOUND`", as `<feature>__status`. Raises `InvalidValue` if a
+    /// feature's status, such as "`NOT_FOUND`", as `<feature>__status`. Raises `InvalidArgument` if a
     /// feature has one of these names.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_dicts<'py>(
@@ -222,7 +222,7 @@ impl FeatureTable {
     /// these, and fixed-size lists of float for vectors. They follow from the features alone, so
     /// the tables of one prepared set can be concatenated.
     ///
-    /// Raises `InvalidValue` if two columns would have the same name, `RequestTooLarge` if a column
+    /// Raises `InvalidArgument` if two columns would have the same name, `RequestTooLarge` if a column
     /// has 2 GiB of text or more, and `ConfigError` if pyarrow is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_arrow<'py>(
@@ -334,7 +334,7 @@ impl FeatureTable {
     ///   list, timestamps are epoch milliseconds.
     /// - Join keys are int64 or text, statuses are categories.
     ///
-    /// pyarrow is not needed. Raises `InvalidValue` if two columns would have the same name, and
+    /// pyarrow is not needed. Raises `InvalidArgument` if two columns would have the same name, and
     /// `ConfigError` if pandas is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_pandas<'py>(
@@ -347,7 +347,7 @@ impl FeatureTable {
 
     /// Return a `polars.DataFrame` with the columns of `to_arrow`; pyarrow is not needed.
     ///
-    /// Vectors become `Array` and statuses `Categorical`. Raises `InvalidValue` if two columns
+    /// Vectors become `Array` and statuses `Categorical`. Raises `InvalidArgument` if two columns
     /// would have the same name, and `ConfigError` if Polars is not installed.
     #[pyo3(signature = (*, keys=false, statuses=false))]
     fn to_polars<'py>(
