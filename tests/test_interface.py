@@ -396,8 +396,8 @@ def stub_docstrings() -> dict[str, str]:
             found[node.name] = ast.get_docstring(node) or ""
         if isinstance(node, ast.ClassDef):
             methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
-            # The docstring of a property is that of its getter, which comes first. Of overloads only
-            # one has a docstring.
+            # The docstring of a property is that of its getter, which comes first. Of overloads,
+            # only one has a docstring.
             for one in reversed(methods):
                 name = f"{node.name}.{one.name}"
                 found[name] = ast.get_docstring(one) or found.get(name, "")
