@@ -104,7 +104,7 @@ impl FeatureTable {
         PyArray1::from_slice(py, self.inner.statuses()).reshape(self.shape())
     }
 
-    /// Event time of each value, datetime64[ms] of shape (rows, features); NaT if unknown.
+    /// Event time of each value, datetime64[ms] of shape (rows, features); `NaT` if unknown.
     #[getter]
     fn event_times<'py>(
         &self,
@@ -170,10 +170,10 @@ impl FeatureTable {
     /// Its dtype is int64, float64, float32, bool, datetime64[ms] or object; a vector has shape
     /// (rows, dimension) and float32. `missing` says what stands for missing values:
     ///
-    /// - `"raise"`, the default: NaN, NaT or None; Int64 and Bool, which have nothing of the kind,
+    /// - `"raise"`, the default: NaN, `NaT` or None; Int64 and Bool, which have nothing of the kind,
     ///   raise `MissingValues`.
     /// - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
-    ///   False, NaN, NaT or None.
+    ///   False, NaN, `NaT` or None.
     /// - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
     ///   datetime64, or epoch milliseconds.
     ///
@@ -327,7 +327,7 @@ impl FeatureTable {
     ///
     /// - Int64 and Bool are pandas' `Int64` and `boolean`, with NA.
     /// - Float64 and Float32 are float64 and float32, with NaN.
-    /// - Timestamp is datetime64[ms, UTC], with NaT.
+    /// - Timestamp is datetime64[ms, UTC], with `NaT`.
     /// - String is pandas' own type of text, with what that has for missing values: `str`, and
     ///   `object` before pandas 3.
     /// - Bytes, lists and vectors are `object`, with None. A vector is an array of float32; in a
