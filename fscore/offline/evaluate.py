@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,6 +185,10 @@ def _as_types(columns: Mapping[str, Column], types: Mapping[str, str]) -> list[t
     return [(each.values, each.nulls) for each in typed]
 
 
+# They show the type Int64, and are no times.
+_DURATIONS = (dt.timedelta, np.timedelta64)
+
+
 def _moments(now: Any) -> npt.NDArray[np.int64] | int:
     if now is None:
         return 0
@@ -201,8 +206,10 @@ def _moments(now: Any) -> npt.NDArray[np.int64] | int:
         kind = moments.shown_kind()
         if kind == "Timestamp":
             values = np.array([epoch_ms(value) for value in values], dtype=np.int64)
-        elif kind == "Int64":
-            values = np.array(values, dtype=np.int64)
+        elif kind == "Int64" and not any(isinstance(value, _DURATIONS) for value in values):
+            # Integers beyond 64 bits stay a list, which is refused below.
+            with suppress(OverflowError):
+                values = np.array(values, dtype=np.int64)
     fits = isinstance(values, np.ndarray) and values.dtype == np.int64
     if not fits or (moments.nulls is not None and moments.nulls.any()):
         raise InvalidValue("now is epoch milliseconds or datetimes, none of them null")

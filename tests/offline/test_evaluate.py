@@ -279,8 +279,10 @@ def test_what_is_missing_is_named() -> None:
         evaluate(request["amount"] + 1, {}, request={"amount": [None]})
     with pytest.raises(InvalidValue, match="none of them null"):
         evaluate(request.now + 1, {}, now=[NOW, None])
-    with pytest.raises(InvalidValue, match="now is epoch milliseconds"):
-        evaluate(request.now + 1, {}, now="today")
+    durations = [dt.timedelta(1)], [np.timedelta64(1, "s")]
+    for wrong in ("today", [2**63], *durations):
+        with pytest.raises(InvalidValue, match="now is epoch milliseconds"):
+            evaluate(request.now + 1, {}, now=wrong)
     with pytest.raises(InvalidValue, match="now has 3 timestamps for 2 rows"):
         evaluate(request.now - UserProfile.age, {"age": [1, 2]}, now=[1, 2, 3])
     with pytest.raises(InvalidDefinition, match="not Timestamp and String"):
