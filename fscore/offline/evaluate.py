@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,32 +184,38 @@ def _as_types(columns: Mapping[str, Column], types: Mapping[str, str]) -> list[t
     return [(each.values, each.nulls) for each in typed]
 
 
-# They show the type Int64, and are no times.
-_DURATIONS = (dt.timedelta, np.timedelta64)
-
-
 def _moments(now: Any) -> npt.NDArray[np.int64] | int:
+    """Return the times in epoch milliseconds; 0 if there are none."""
     if now is None:
         return 0
-    if isinstance(now, dt.datetime):
-        return epoch_ms(now)
-    if isinstance(now, int) and not isinstance(now, bool):
-        return now
     with converting("now"):
         moments = column(now)
     values = moments.values
-    if isinstance(values, np.datetime64):
-        values = np.array([values]).astype("M8[ms]").astype(np.int64)
-        return int(values[0])
-    if isinstance(values, list) and not any(map(is_null, values)):
-        kind = moments.shown_kind()
-        if kind == "Timestamp":
-            values = np.array([epoch_ms(value) for value in values], dtype=np.int64)
-        elif kind == "Int64" and not any(isinstance(value, _DURATIONS) for value in values):
-            # Integers beyond 64 bits stay a list, which is refused below.
-            with suppress(OverflowError):
-                values = np.array(values, dtype=np.int64)
+    if moments.is_one_value:
+        return _moment(values)
+    if isinstance(values, list) and moments.nulls is None:
+        return np.array([_moment(value) for value in values], dtype=np.int64)
     fits = isinstance(values, np.ndarray) and values.dtype == np.int64
     if not fits or (moments.nulls is not None and moments.nulls.any()):
-        raise InvalidValue("now is epoch milliseconds or datetimes, none of them null")
+        raise _not_a_time()
     return np.ascontiguousarray(values)
+
+
+def _moment(value: Any) -> int:
+    if not is_null(value):
+        if isinstance(value, dt.datetime):
+            return epoch_ms(value)
+        if isinstance(value, np.datetime64):
+            return int(value.astype("M8[ms]").astype(np.int64))
+        # A duration of NumPy is an integer to Python.
+        is_number = isinstance(value, int | np.integer)
+        if is_number and not isinstance(value, bool | np.timedelta64) and -_END <= value < _END:
+            return int(value)
+    raise _not_a_time()
+
+
+_END = 1 << 63
+
+
+def _not_a_time() -> InvalidValue:
+    return InvalidValue("now is epoch milliseconds or datetimes, none of them null")

@@ -280,7 +280,8 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(InvalidValue, match="none of them null"):
         evaluate(request.now + 1, {}, now=[NOW, None])
     durations = [dt.timedelta(1)], [np.timedelta64(1, "s")]
-    for wrong in ("today", [2**63], *durations):
+    nat = np.datetime64("NaT")
+    for wrong in ("today", 2**63, [2**63], -(2**63) - 1, nat, [nat], True, *durations):
         with pytest.raises(InvalidValue, match="now is epoch milliseconds"):
             evaluate(request.now + 1, {}, now=wrong)
     with pytest.raises(InvalidValue, match="now has 3 timestamps for 2 rows"):
