@@ -342,10 +342,10 @@ class FeatureTable:
         - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
           False, NaN, NaT or None.
         - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
-          datetime64, or epoch milliseconds.
+          datetime64, or epoch milliseconds. None and NaT stand for what the type has anyway.
 
-        Raises FeatureNotFound, which is a KeyError, if the name is unknown, and InvalidValue if
-        `missing` is not of the feature's type.
+        Raises FeatureNotFound, which is a KeyError, if the name is unknown, InvalidArgument if it
+        is not a str, and InvalidValue if `missing` is not of the feature's type.
         """
 
     def to_dicts(self, *, keys: bool = False, statuses: bool = False) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyList, PySlice, PyString};
 use super::columns::NOT_A_TIME;
 use super::rows::RowNames;
 use crate::errors;
-use crate::value::{encode_object, to_object};
+use crate::value::{encode_object, is_null, to_object};
 
 /// What stands in a column for a value that is missing.
 #[derive(Debug)]
@@ -244,39 +244,18 @@ fn filling(feature: &Feature, object: &Bound<'_, PyAny>) -> PyResult<Option<(u64
         );
         errors::invalid_value(py, &message, Some(&feature.name), None)
     };
-    let time = match feature.data_type {
-        DataType::Scalar(Scalar::Timestamp(_)) => numpy_time(object)?,
-        DataType::Scalar(Scalar::String | Scalar::Bytes) | DataType::List(_)
-            if object.is_none() =>
-        {
-            return Ok(None);
-        }
-        _ => None,
-    };
-    let object = match time {
-        Some(NOT_A_TIME) => return Ok(None),
-        Some(ms) => &ms.into_pyobject(py)?.into_any(),
-        None => object,
-    };
+    let exact = matches!(
+        feature.data_type,
+        DataType::Scalar(Scalar::Int64 | Scalar::Bool)
+    );
+    if !exact && is_null(object) {
+        return Ok(None);
+    }
     let mut text = Vec::new();
     encode_object(&mut text, feature.data_type, object).map_err(|reason| wrong(&reason))?;
     let mut arena = Vec::new();
     let cell = decode(feature.data_type, &text, &mut arena);
     Ok(Some((cell.map_err(|error| wrong(error.0))?, arena)))
-}
-
-/// The epoch milliseconds of a `datetime64`; `None` for other objects.
-fn numpy_time(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    let py = object.py();
-    let Ok(dtype) = object.getattr(intern!(py, "dtype")) else {
-        return Ok(None);
-    };
-    if !dtype.getattr(intern!(py, "kind"))?.eq("M")? {
-        return Ok(None);
-    }
-    let ms = object.call_method1(intern!(py, "astype"), ("datetime64[ms]",))?;
-    let ms = ms.call_method1(intern!(py, "astype"), ("int64",))?;
-    ms.extract().map(Some)
 }
 
 /// The index of a feature, if there is one of this name.
@@ -291,7 +270,7 @@ fn index(table: &Table, name: &Bound<'_, PyAny>) -> PyResult<usize> {
     let Ok(text) = name.cast::<PyString>() else {
         let found = name.get_type().name()?;
         let message = format!("the name of a feature is a str, not {found}");
-        return Err(errors::invalid_value(py, &message, None, None));
+        return Err(errors::invalid_argument(py, &message, "name"));
     };
     // A text that is not UTF-8 is not the name of a feature either.
     let text = text.to_string_lossy();
@@ -362,7 +341,7 @@ pub(super) fn item<'py>(
         let message = format!(
             "a table is indexed by a feature's name, a row's number or a slice of rows, not {found}"
         );
-        return Err(errors::invalid_value(py, &message, None, None));
+        return Err(errors::invalid_argument(py, &message, "item"));
     };
     let index: isize = index.extract().map_err(|_| beyond())?;
     let from_end = if index < 0 { rows.cast_signed() } else { 0 };

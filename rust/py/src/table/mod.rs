@@ -175,10 +175,10 @@ impl FeatureTable {
     /// - `"mask"`: the result is a masked array whose mask is true there. Under the mask are 0,
     ///   False, NaN, `NaT` or None.
     /// - Any other value: that value, such as 0. A Timestamp may be a datetime with a zone, a
-    ///   datetime64, or epoch milliseconds.
+    ///   datetime64, or epoch milliseconds. None and `NaT` stand for what the type has anyway.
     ///
-    /// Raises `FeatureNotFound`, which is a `KeyError`, if the name is unknown, and `InvalidValue`
-    /// if `missing` is not of the feature's type.
+    /// Raises `FeatureNotFound`, which is a `KeyError`, if the name is unknown, `InvalidArgument` if
+    /// it is not a str, and `InvalidValue` if `missing` is not of the feature's type.
     #[pyo3(
         signature = (name, *, missing=Missing::Raise),
         text_signature = "($self, name, *, missing='raise')"
