@@ -83,28 +83,28 @@ class _Columns:
     def feature(self, index: int) -> Any:
         table, arrays = self._table, self._pandas.arrays
         kind, name = table.types[index], table.features[index]
-        if kind == "Int64":
-            return arrays.IntegerArray(table._plain(index), table._missing(index))
-        if kind == "Bool":
-            return arrays.BooleanArray(table._plain(index), table._missing(index))
+        if kind in ("Int64", "Bool"):
+            masked = table.column(name, missing="mask")
+            wrapped = arrays.IntegerArray if kind == "Int64" else arrays.BooleanArray
+            return wrapped(masked.data, np.ma.getmaskarray(masked))
+        if kind.startswith("Vector["):
+            return _rows(table.column(name, missing="mask"))
         values = table.column(name)
         if kind.startswith("Timestamp"):
             return self._pandas.DatetimeIndex(values).tz_localize("UTC")
         if kind == "String":
             return self._texts(values)
-        if kind.startswith("Vector["):
-            return _rows(values, table._missing(index))
         return values
 
     def _texts(self, values: Any) -> Any:
         return self._pandas.array(values, dtype=self._text)
 
 
-def _rows(matrix: Any, missing: Any) -> Any:
-    """Return a column of arrays, of which each is a row of the matrix, or None if it is missing."""
+def _rows(matrix: Any) -> Any:
+    """Return a column of arrays, of which each is a row of the matrix, or None if it is masked."""
     column = np.empty(len(matrix), dtype=object)
-    for row in np.flatnonzero(~missing):
-        column[row] = matrix[row]
+    for row in np.flatnonzero(~np.ma.getmaskarray(matrix)[:, 0]):
+        column[row] = matrix.data[row]
     return column
 
 

@@ -2,7 +2,6 @@
 
 use fscore_core::keys::KeyColumn;
 use fscore_core::table::Table;
-use fscore_core::types::{DataType, Scalar};
 use numpy::PyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,34 +44,6 @@ pub(super) fn columns(
         (name, kind, index)
     });
     Ok(parts.collect())
-}
-
-/// The values of an `Int64` or `Bool` feature; 0 or False if there is none.
-pub(super) fn plain<'py>(py: Python<'py>, table: &Table, index: usize) -> Bound<'py, PyAny> {
-    let rows = 0..table.rows();
-    let cells = rows.map(|row| {
-        if table.has_value(row, index) {
-            table.cells()[row * table.columns() + index]
-        } else {
-            0
-        }
-    });
-    match table.data_type(index) {
-        DataType::Scalar(Scalar::Bool) => {
-            PyArray1::from_iter(py, cells.map(|cell| cell != 0)).into_any()
-        }
-        _ => PyArray1::from_iter(py, cells.map(u64::cast_signed)).into_any(),
-    }
-}
-
-/// Which rows have no value of a feature.
-pub(super) fn missing<'py>(
-    py: Python<'py>,
-    table: &Table,
-    index: usize,
-) -> Bound<'py, PyArray1<bool>> {
-    let missing = |row| !table.has_value(row, index);
-    PyArray1::from_iter(py, (0..table.rows()).map(missing))
 }
 
 /// The values of a join key: int64, or objects of str.

@@ -381,16 +381,6 @@ impl FeatureTable {
         frames::columns(py, &self.inner, Selection { keys, statuses })
     }
 
-    /// The values of an `Int64` or `Bool` feature; 0 or False if there is none.
-    fn _plain<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyAny> {
-        frames::plain(py, &self.inner, index)
-    }
-
-    /// Which rows have no value of a feature.
-    fn _missing<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyArray1<bool>> {
-        frames::missing(py, &self.inner, index)
-    }
-
     /// The values of a join key.
     fn _key<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         frames::key(py, &self.inner, index)
