@@ -29,7 +29,7 @@ class Following:
         self._hearing: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
         self._fault: str | None = None
-        """What ended the last look, if it is no fault of the server that reads would raise."""
+        """What ended the last look, unless it is a fault of the server, which reads raise."""
 
     @property
     def push_fault(self) -> str | None:

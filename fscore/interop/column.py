@@ -1,4 +1,4 @@
-"""One column in the form that the core reads, whatever it was before."""
+"""One column of a caller's data, in the form that the core reads."""
 
 from __future__ import annotations
 
