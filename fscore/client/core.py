@@ -239,13 +239,7 @@ class Core:
         field_ttl = expires_hash_fields(self._server())
         spec, plan = followed.definitions.write_plan(view, ordering, field_ttl)
         live = _versions_to_write(followed, view, version)
-        if len(live) > 1 and event_time is None:
-            # A row needs the same time in all versions.
-            event_time = now_ms()
-        batches = []
-        for number in live or (versions.FIRST,):
-            batches += encode(plan, spec, rows, event_time, number)
-        return batches, live
+        return encode(plan, spec, rows, event_time, live or (versions.FIRST,)), live
 
     def _following_lists(
         self, timeout: float, version: int | None

@@ -25,9 +25,12 @@ def now_ms() -> int:
 
 
 def encode(
-    plan: WritePlan, spec: Mapping[str, Any], rows: Any, event_time: Any, version: int
+    plan: WritePlan, spec: Mapping[str, Any], rows: Any, event_time: Any, versions: Sequence[int]
 ) -> list[WriteBatch]:
-    """Encode rows of any form that `write` takes.
+    """Encode rows of any form that `write` takes, for one version after another.
+
+    The rows are read once, since a reader or an iterator can be read only once, and each row has
+    the same time in all versions.
 
     Raises InvalidValue and InvalidKeys, which name the row that is wrong.
     """
@@ -35,7 +38,7 @@ def encode(
         isinstance(rows, Sequence) and not isinstance(rows, str | bytes | bytearray)
     ):
         # A feature that a dict leaves out stays as it is, so dicts are not read as columns.
-        return _encode_dicts(plan, rows, event_time, version)
+        return _encode_dicts(plan, rows, event_time, versions)
     view = spec["view"]
     columns = frame(rows, f"rows for view {view}")
     if columns is None:
@@ -44,21 +47,29 @@ def encode(
             "array, a pandas or Polars frame or a table with Arrow's interface, not "
             f"{type(rows).__name__}"
         )
-    return _encode_columns(plan, spec, columns, event_time, version)
+    return _encode_columns(plan, spec, columns, event_time, versions)
 
 
 def _encode_dicts(
-    plan: WritePlan, rows: Sequence[Mapping[str, Any]], event_time: Any, version: int
+    plan: WritePlan, rows: Sequence[Mapping[str, Any]], event_time: Any, versions: Sequence[int]
 ) -> list[WriteBatch]:
     written = now_ms() if event_time is None else _one_event_time(event_time)
     whole = rows if isinstance(rows, list) else list(rows)
     if whole and type(whole[0]) is not dict:
         whole = [dict(row) if isinstance(row, Mapping) else row for row in whole]
-    return plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
+    return [
+        batch
+        for version in versions
+        for batch in plan.encode_rows(whole, version, written, _ROWS_PER_BATCH)
+    ]
 
 
 def _encode_columns(
-    plan: WritePlan, spec: Mapping[str, Any], columns: Frame, event_time: Any, version: int
+    plan: WritePlan,
+    spec: Mapping[str, Any],
+    columns: Frame,
+    event_time: Any,
+    versions: Sequence[int],
 ) -> list[WriteBatch]:
     view, join_keys = spec["view"], spec["join_keys"]
     # A column may be named by the feature itself, which is `view:feature`.
@@ -79,7 +90,13 @@ def _encode_columns(
     for name, given in names.items():
         read = as_type(columns[given], kinds.get(name))
         typed.append((name, read.values, read.nulls))
-    return plan.encode_columns(keys, typed, times, version, written, _ROWS_PER_BATCH, event_ids)
+    return [
+        batch
+        for version in versions
+        for batch in plan.encode_columns(
+            keys, typed, times, version, written, _ROWS_PER_BATCH, event_ids
+        )
+    ]
 
 
 def _column_types(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -160,7 +160,7 @@ PROJECTION = project_source(REGISTRY, "events")
 @given(tables)
 def test_a_write(rows: Any) -> None:
     try:
-        encode(PLAN, SPEC, rows, None, 1)
+        encode(PLAN, SPEC, rows, None, (1,))
     except ClientFault as fault:
         assert fault.message
 
@@ -169,7 +169,7 @@ def test_a_write(rows: Any) -> None:
 @given(columns)
 def test_event_times(times: Any) -> None:
     try:
-        encode(PLAN, SPEC, {"user_id": [1, 2]}, times, 1)
+        encode(PLAN, SPEC, {"user_id": [1, 2]}, times, (1,))
     except ClientFault as fault:
         assert fault.message
 
@@ -181,7 +181,7 @@ def test_a_push(rows: Any) -> None:
         rows = {**{name: [None] * 2 for name in TYPES}, "at": [1_700_000_000_000] * 2, **rows}
     try:
         for view in PROJECTION.rows(read_events(rows, PROJECTION, now_ms())):
-            encode(PLAN, SPEC, view.columns, None, 1)
+            encode(PLAN, SPEC, view.columns, None, (1,))
     except ClientFault as fault:
         assert fault.message
 

@@ -422,6 +422,18 @@ def test_keys_may_change_while_they_are_read(client: Any) -> None:
     assert len(client.prepare("everything").get(keys)) == 1
 
 
+def test_what_can_be_read_once_is_written_to_every_version(client: Any) -> None:
+    client.versions.create("everything")
+    whole = {"user_id": [1], "whole": [5]}
+    forms: list[Any] = [pa.table(whole).to_reader(), {k: iter(v) for k, v in whole.items()}]
+    for rows in forms:
+        assert client.write("everything", rows).versions == (1, 2)
+        for version in (1, 2):
+            table = client.prepare(features=["everything:whole"]).get([1], version=version)
+            assert table.to_dicts() == [{"whole": 5}]
+            assert client.delete("everything", [1], version=version) == 1
+
+
 def test_features_name_columns(client: Any, witness: Any) -> None:
     rows: dict[Any, Any] = {"user_id": [1], Everything.whole: [5]}
     client.write("everything", rows)
